@@ -1,0 +1,231 @@
+"""The Klaviyo accounts of this deployment and the settings that decide their numbers.
+
+Here: `Account`, its attribution windows, reading `accounts.toml` (or one account from the environment), and the
+fingerprint of what a setting decides. Not here: credentials (each resource reads its own).
+"""
+
+import hashlib
+import json
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from klaviyo_assets.errors import SettingsError, UnknownNameError
+
+DEFAULT_FILE = "accounts.toml"
+PII_MODES = ("hash", "keep", "drop")
+SOURCES = ("auto", "native", "touch")
+# Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts state theirs in accounts.toml.
+DEFAULT_WINDOWS: Mapping[str, int] = {
+    "email_click": 432_000,
+    "email_open": 432_000,
+    "sms_click": 432_000,
+    "sms_open": 86_400,
+    "sms_delivery": 43_200,
+    "mobile_push_open": 86_400,
+    "whatsapp_click": 432_000,
+    "whatsapp_open": 43_200,
+}
+
+
+@dataclass(frozen=True)
+class AttributionSettings:
+    """How conversions are credited to messages.
+
+    `windows` maps `<channel>_<kind>` (kind: click, open, delivery) to seconds. A channel and kind that is not
+    listed earns no credit.
+    """
+
+    source: str = "auto"
+    windows: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_WINDOWS))
+
+    @property
+    def longest_window(self) -> timedelta:
+        """How far before an event a touch that earns its credit may lie."""
+        return timedelta(seconds=max(self.windows.values(), default=0))
+
+
+@dataclass(frozen=True)
+class Account:
+    """One Klaviyo account. Days of this account are calendar days of `timezone`."""
+
+    name: str
+    postgres_schema: str
+    fivetran_connection_id: str = ""
+    timezone: str = "UTC"
+    currency: str = "USD"
+    conversion_metric: str = "Placed Order"
+    conversion_integration: str | None = None
+    start_date: date = date(2020, 1, 1)
+    pii: str = "hash"
+    attribution: AttributionSettings = field(default_factory=AttributionSettings)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The account's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def day_bounds(self, day: date) -> tuple[datetime, datetime]:
+        """First instant of a day and of the next one, in UTC: 23, 24 or 25 hours apart."""
+        start = datetime(day.year, day.month, day.day, tzinfo=self.zone)
+        following = day + timedelta(days=1)
+        end = datetime(following.year, following.month, following.day, tzinfo=self.zone)
+        return start.astimezone(UTC), end.astimezone(UTC)
+
+    def today(self) -> date:
+        """The calendar day it is now in the account's time zone."""
+        return datetime.now(self.zone).date()
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the settings that decide numbers: a partition made under another one has to be made again."""
+        decisive = asdict(replace(self, fivetran_connection_id="", postgres_schema=""))
+        decisive.pop("start_date")
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Accounts:
+    """All accounts, by name, in the order of the file."""
+
+    by_name: Mapping[str, Account]
+    origin: str
+
+    def __getitem__(self, name: str) -> Account:
+        """The account of that name.
+
+        Raises:
+            UnknownNameError: there is none; the message lists those there are and where they are kept.
+        """
+        if name not in self.by_name:
+            raise UnknownNameError("account", name, self.by_name, f"Accounts are kept in {self.origin}.")
+        return self.by_name[name]
+
+    @property
+    def names(self) -> list[str]:
+        """Account names, in the order of the file."""
+        return list(self.by_name)
+
+    @property
+    def first_day(self) -> date:
+        """The earliest start date of any account: where the daily partitions begin."""
+        return min(account.start_date for account in self.by_name.values())
+
+
+def load_accounts(environment: Mapping[str, str] | None = None) -> Accounts:
+    """Read the accounts file that `KLAVIYO_ACCOUNTS_FILE` names, else one account from the environment.
+
+    Raises:
+        SettingsError: the file is missing though it was named, cannot be read, or holds a wrong value.
+    """
+    environment = os.environ if environment is None else environment
+    named = environment.get("KLAVIYO_ACCOUNTS_FILE")
+    path = Path(named or DEFAULT_FILE)
+    if path.is_file():
+        return read_accounts_file(path)
+    if named:
+        raise SettingsError(
+            f"KLAVIYO_ACCOUNTS_FILE names {named!r}, which is not a file. Write it with `klaviyo-assets init`, "
+            "or copy accounts.example.toml."
+        )
+    return Accounts({(account := _from_environment(environment)).name: account}, "the environment (no accounts.toml)")
+
+
+def read_accounts_file(path: Path) -> Accounts:
+    """Accounts of one TOML file: one `[[account]]` block each.
+
+    Raises:
+        SettingsError: with the file, the account and the value that is wrong, and what is allowed.
+    """
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"cannot read the accounts file {path}: {error}") from error
+    blocks = content.get("account", [])
+    if not blocks:
+        raise SettingsError(f"{path} holds no [[account]] block; see accounts.example.toml")
+    by_name: dict[str, Account] = {}
+    for block in blocks:
+        account = _account(block, str(path))
+        if account.name in by_name:
+            raise SettingsError(f"{path}: two accounts are named {account.name!r}; names must differ")
+        by_name[account.name] = account
+    return Accounts(by_name, str(path))
+
+
+def _from_environment(environment: Mapping[str, str]) -> Account:
+    names = {
+        "name": "KLAVIYO_ACCOUNT", "postgres_schema": "POSTGRES_SCHEMA", "timezone": "KLAVIYO_TIMEZONE",
+        "fivetran_connection_id": "FIVETRAN_CONNECTION_ID", "currency": "KLAVIYO_CURRENCY",
+        "conversion_metric": "KLAVIYO_CONVERSION_METRIC", "start_date": "KLAVIYO_START_DATE", "pii": "KLAVIYO_PII",
+    }  # fmt: skip
+    given = {key: environment[name] for key, name in names.items() if environment.get(name)}
+    return _account({"name": "default", "postgres_schema": "klaviyo", **given}, "the environment")
+
+
+def _account(block: Mapping[str, Any], origin: str) -> Account:
+    where = f"{origin}, account {block.get('name', '(without a name)')!r}"
+    values = dict(block)
+    _known_keys(values, {item.name for item in fields(Account)}, where)
+    for needed in ("name", "postgres_schema"):
+        if not values.get(needed):
+            raise SettingsError(f"{where}: {needed} is missing")
+    values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
+    values["attribution"] = _attribution(values.get("attribution", {}), where)
+    account = Account(**values)
+    _check(account, where)
+    return account
+
+
+def _check(account: Account, where: str) -> None:
+    rules = {
+        "name": (bool(re.fullmatch(r"[a-z0-9_]+", account.name)), "letters a-z, digits and _"),
+        "timezone": (account.timezone in available_timezones(), "an IANA name such as Europe/Berlin"),
+        "currency": (bool(re.fullmatch(r"[A-Z]{3}", account.currency)), "three capital letters such as EUR"),
+        "pii": (account.pii in PII_MODES, " | ".join(PII_MODES)),
+    }
+    for setting, (holds, allowed) in rules.items():
+        if not holds:
+            raise SettingsError(f"{where}: {setting} = {getattr(account, setting)!r}; allowed: {allowed}")
+
+
+def _date(value: Any, where: str) -> date:
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError as error:
+        raise SettingsError(f"{where}: start_date = {value!r}; allowed: a day such as 2024-01-31") from error
+
+
+def _attribution(block: Mapping[str, Any], where: str) -> AttributionSettings:
+    where = f"{where}, attribution"
+    values = dict(block)
+    source = values.pop("source", "auto")
+    if source not in SOURCES:
+        raise SettingsError(f"{where}: source = {source!r}; allowed: {' | '.join(SOURCES)}")
+    _known_keys(values, set(DEFAULT_WINDOWS) | {"mobile_push_click", "email_delivery"}, where)
+    given = {name: _window(value, f"{where}: {name}") for name, value in values.items()}
+    return AttributionSettings(source, {**DEFAULT_WINDOWS, **given})
+
+
+def _window(value: Any, where: str) -> int:
+    """Seconds from hours (a number) or an ISO 8601 duration of days, hours, minutes, seconds."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+        return round(value * 3600)
+    pattern = r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
+    found = re.fullmatch(pattern, value) if isinstance(value, str) and value not in {"P", "PT"} else None
+    if not found or value.endswith("T"):
+        raise SettingsError(f"{where} = {value!r}; allowed: hours (12) or an ISO duration (P5D, PT12H)")
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def _known_keys(values: Mapping[str, Any], known: set[str], where: str) -> None:
+    for key in values:
+        if key not in known:
+            raise SettingsError(f"{where}: unknown setting {key!r}; known: {', '.join(sorted(known))}")
