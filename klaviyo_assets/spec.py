@@ -34,6 +34,11 @@ class Partitioning(StrEnum):
     ACCOUNT_DAY = "account_day"  # one piece per account and calendar day of the account's time zone
 
 
+# What an extracted frame calls the two sources of `properties`: unlisted columns, and the packed JSON column.
+UNLISTED = "_properties"
+PACKED = "_packed"
+
+
 @dataclass(frozen=True)
 class Constraint:
     """Something that must hold for every non-null value: one sentence and its test, so they cannot drift apart."""

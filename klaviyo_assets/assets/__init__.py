@@ -1,0 +1,1 @@
+"""A factory per stage: fivetran, extracted, mapped, s3_archive, bigquery, report."""

@@ -1,0 +1,1 @@
+"""The `klaviyo-assets` command: one file per command group."""

@@ -1,0 +1,1 @@
+"""A `TableSpec` in the words of one library each; pure functions."""

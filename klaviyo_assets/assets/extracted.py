@@ -1,0 +1,142 @@
+"""The extracted stage: Postgres to Parquet as read, one consistent snapshot per account and run.
+
+Here: the assets. Not here: which rows are read (`extraction.py`) and how columns are selected (`schemas/sql.py`).
+"""
+
+from collections.abc import Iterator
+from datetime import date
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.extraction import AccountSource, extract_day, extract_table, extract_undated
+from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
+from klaviyo_assets.partitions import Partitions, account_days
+from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
+
+STAGE = "extracted"
+
+
+def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """One step for all account tables, one for events; each reads in one snapshot per account."""
+
+    @dg.multi_asset(
+        name="extract_tables",
+        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def extract_tables(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, frames: FrameStore
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in context.partition_keys:
+            yield from _extract_account(run, postgres, accounts[name])
+        yield from run.outputs()
+
+    @dg.multi_asset(
+        name="extract_events",
+        specs=[_spec(EVENT, partitions.account_days)],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def extract_events(
+        context: dg.AssetExecutionContext, postgres: PostgresResource, frames: FrameStore
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name, days in account_days(context.partition_keys).items():
+            yield from _extract_days(run, postgres, accounts[name], days)
+        yield from run.outputs()
+
+    return [extract_tables, extract_events]
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+    return dg.AssetSpec(
+        [STAGE, table.name],
+        deps=[["fivetran", table.name]],
+        group_name=STAGE,
+        kinds={"postgres", "parquet"},
+        description=f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}",
+        partitions_def=partitions_def,
+        skippable=True,
+    )
+
+
+class LazySource:
+    """Opens an account's snapshot at first use, so that its failure is each partition's and not the step's."""
+
+    def __init__(self, postgres: PostgresResource, account: Account) -> None:
+        self._postgres, self._account = postgres, account
+        self._context: Any = None
+        self._source: AccountSource | None = None
+
+    def __call__(self) -> AccountSource:
+        """The account's source, of one moment until a fault ends the snapshot."""
+        if self._source is None:
+            self._context = self._postgres.snapshot()
+            self._source = AccountSource.open(self._account, self._context.__enter__())
+        return self._source
+
+    def close(self) -> None:
+        """End the snapshot."""
+        if self._context is not None:
+            self._context.__exit__(None, None, None)
+        self._context, self._source = None, None
+
+
+def _extract_account(run: StageRun, postgres: PostgresResource, account: Account) -> Iterator[Any]:
+    source = LazySource(postgres, account)
+
+    def one(table: TableSpec, frame: FrameKey) -> Done:
+        with run.frames.write(frame) as writer:
+            record = extract_table(source(), table, writer)
+        if table is UNDATED_WITH:
+            with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
+                extract_undated(source(), writer)
+        return Done(metadata_of(record, run))
+
+    try:
+        for table in ACCOUNT_TABLES:
+            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account.name, table.name)
+            if run.selects(key):
+                yield from run.work(key, account.name, frame, partial(one, table, frame))
+    finally:
+        source.close()
+
+
+def _extract_days(run: StageRun, postgres: PostgresResource, account: Account, days: list[date]) -> Iterator[Any]:
+    source = LazySource(postgres, account)
+
+    def one(day: date, frame: FrameKey) -> Done:
+        with run.frames.write(frame) as writer:
+            record = extract_day(source(), day, writer)
+        return Done(metadata_of(record, run))
+
+    try:
+        for day in days:
+            frame = FrameKey(STAGE, account.name, EVENT.name, day.isoformat())
+            key, partition = dg.AssetKey([STAGE, EVENT.name]), f"{account.name}|{day}"
+            yield from run.work(key, partition, frame, partial(one, day, frame))
+    finally:
+        source.close()
+
+
+def metadata_of(record: FrameRecord, run: StageRun) -> dict[str, Any]:
+    """What the UI shows of an extracted partition; warnings go to the log as well."""
+    for warning in record.warnings:
+        run.context.log.warning(warning)
+    return {
+        "dagster/partition_row_count": record.rows,
+        "bytes": record.bytes,
+        "sha256": record.sha256,
+        "source_digest": record.source_digest,
+        "data_through": record.data_through or "never synced",
+        "warnings": dg.MetadataValue.md("\n".join(f"- {warning}" for warning in record.warnings) or "none"),
+    }

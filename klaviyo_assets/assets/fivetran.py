@@ -1,0 +1,193 @@
+"""The `fivetran` stage: what Fivetran writes into Postgres, one asset per raw table, partitioned by account.
+
+Here: the assets, and what a finished sync is recorded with. Not here: the API (`resources/fivetran.py`), and the
+sensor that sees syncs of any origin end (`sensors.py`).
+
+One request per account and run, whatever tables are selected: Fivetran syncs a connection as a whole. Alone in a run
+the stage triggers and returns, and the sensor materializes its assets when the sync ends. With something downstream
+in the run, or in a backfill, it waits: an asset that yields nothing would leave its downstream skipped and the run
+green.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.failures import failure
+from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
+from klaviyo_assets.resources.fivetran import FivetranResource, StartedSync
+from klaviyo_assets.resources.fivetran_models import Connection, until
+from klaviyo_assets.spec import TableSpec
+
+STAGE = "fivetran"
+
+
+def fivetran_key(table: str) -> dg.AssetKey:
+    """Key of a raw table's asset."""
+    return dg.AssetKey([STAGE, table])
+
+
+def build_fivetran_assets(
+    tables: Sequence[TableSpec], accounts: Accounts, partitions_def: dg.PartitionsDefinition[str]
+) -> dg.AssetsDefinition:
+    """One asset per raw table, all made by one step.
+
+    Args:
+        tables: The raw tables to show.
+        accounts: The accounts that partition keys name.
+        partitions_def: Account names.
+    """
+
+    @dg.multi_asset(
+        name="fivetran_sync",
+        specs=[_spec(table, partitions_def) for table in tables],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def fivetran_sync(context: dg.AssetExecutionContext, fivetran: FivetranResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+        syncs = AccountSyncs(context, fivetran)
+        for name in context.partition_keys:
+            syncs.start(accounts[name])
+        if not _is_waited_for(context):
+            syncs.raise_failures()
+            return
+        ended = syncs.wait()
+        keys = sorted(context.selected_asset_keys)
+        if syncs.failures:
+            _record_alone(context, keys, ended)
+            syncs.raise_failures()
+        for key in keys:
+            for name, connection in ended.items():
+                context.add_asset_metadata(sync_metadata(connection, key.path[-1]), asset_key=key, partition_key=name)
+            yield dg.MaterializeResult(asset_key=key)
+
+    return fivetran_sync
+
+
+class AccountSyncs:
+    """The syncs of one run, one per account; a failing account does not stop the others."""
+
+    def __init__(self, context: dg.AssetExecutionContext, fivetran: FivetranResource) -> None:
+        self._context, self._fivetran = context, fivetran
+        self._started: list[tuple[Account, StartedSync]] = []
+        self.failures: dict[str, KlaviyoAssetsError] = {}
+
+    def start(self, account: Account) -> None:
+        """Start an account's sync, and say so."""
+        try:
+            sync = self._fivetran.sync(connection_id_of(account))
+        except KlaviyoAssetsError as error:
+            self._failed(account, error)
+        else:
+            self._started.append((account, sync))
+            self._context.log.info(started_message(account, sync))
+
+    def wait(self) -> dict[str, Connection]:
+        """Wait for all that were started, together no longer than one may take; those that succeeded, by account."""
+        deadline = time.monotonic() + self._fivetran.sync_timeout_seconds
+        ended: dict[str, Connection] = {}
+        for account, sync in self._started:
+            try:
+                left = max(deadline - time.monotonic(), 0)
+                ended[account.name] = self._fivetran.wait(sync.before.id, sync.since, timeout_seconds=left)
+            except KlaviyoAssetsError as error:
+                self._failed(account, error)
+            else:
+                self._context.log.info(f"the sync of account {account.name} has ended")
+        return ended
+
+    def raise_failures(self) -> None:
+        """Raise one failure that names every account that failed, and why."""
+        if len(self.failures) == 1:
+            ((name, error),) = self.failures.items()
+            raise failure(error, f"account {name}") from error
+        if self.failures:
+            listed = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
+            raise dg.Failure(
+                description=f"{len(self.failures)} accounts failed:\n{listed}",
+                metadata={name: str(error) for name, error in self.failures.items()},
+                allow_retries=all(isinstance(error, TransientError) for error in self.failures.values()),
+            )
+
+    def _failed(self, account: Account, error: KlaviyoAssetsError) -> None:
+        self.failures[account.name] = error
+        self._context.log.error(f"account {account.name}: {error}")
+
+
+def connection_id_of(account: Account) -> str:
+    """The account's Fivetran connection.
+
+    Raises:
+        SettingsError: it has none.
+    """
+    if account.fivetran_connection_id:
+        return account.fivetran_connection_id
+    raise SettingsError(
+        f"account {account.name!r} has no fivetran_connection_id, so its sync cannot be started. "
+        "Set it in accounts.toml; `klaviyo-assets connections` lists the connections."
+    )
+
+
+def started_message(account: Account, sync: StartedSync) -> str:
+    """What was done about an account's sync, for people."""
+    connection = sync.before
+    what = f"of account {account.name} (connection {connection.id}, {connection.url})"
+    if sync.was_running:
+        return f"a sync {what} was running already; it is left to end"
+    if connection.sync_state == "rescheduled":
+        return f"asked for a sync {what}, which Fivetran had put off {until(connection.rescheduled_for)}"
+    return f"started a sync {what}; the sensor records it when it ends"
+
+
+def sync_metadata(connection: Connection, table: str) -> dict[str, Any]:
+    """What a raw table's materialization is recorded with; under dagster-fivetran's names where it has one."""
+    from dagster_fivetran.translator import FivetranMetadataSet
+
+    completed = connection.succeeded_at
+    theirs = FivetranMetadataSet(
+        connector_id=connection.id,
+        connector_name=connection.schema,
+        destination_id=connection.group_id,
+        destination_schema_name=connection.schema,
+        destination_table_name=table,
+        sync_frequency_minutes=connection.sync_frequency,
+        schedule_type=connection.schedule_type,
+        sync_completed_at=completed.timestamp() if completed else None,
+    )
+    ours: dict[str, Any] = {"connection": dg.MetadataValue.url(connection.url)}
+    if completed:
+        ours["sync_completed_at"] = dg.MetadataValue.timestamp(completed)
+    return {**ours, **theirs}
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        fivetran_key(table.name),
+        group_name=STAGE,
+        kinds={"fivetran", "klaviyo", "postgres"},
+        skippable=True,
+        partitions_def=partitions_def,
+        description=f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
+        "\n\nMaterializing it starts a sync of the account's connection.",
+        metadata={"source": dg.MetadataValue.url(table.source)},
+    )
+
+
+def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
+    """Whether something in the run, or a backfill's next run, reads what the sync brings."""
+    if "dagster/backfill" in context.run.tags:
+        return True
+    return any(key.path[0] != STAGE for key in context.job_def.asset_layer.selected_asset_keys)
+
+
+def _record_alone(
+    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], ended: Mapping[str, Connection]
+) -> None:
+    """Record the accounts whose sync succeeded where others failed: the step's own result would claim them all."""
+    for key in keys:
+        for name, connection in ended.items():
+            metadata = sync_metadata(connection, key.path[-1])
+            context.log_event(dg.AssetMaterialization(key, partition=name, metadata=metadata))

@@ -1,0 +1,248 @@
+"""The BigQuery stage: each mapped file loaded as it is, its quarantine and its ledger row beside it.
+
+Here: the assets, and the order data, quarantine, ledger: a partition counts as loaded when the ledger says so.
+Not here: load jobs and table schemas (`destinations/bigquery.py`), columns of the ledger (`ledger.py`).
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import partial
+from importlib.metadata import version
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.assets.archived import stage_partitions
+from klaviyo_assets.assets.mapped import column_schema
+from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.s3_archive import S3Archive
+from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.ledger import LEDGER, QUARANTINE
+from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
+from klaviyo_assets.partitions import Partitions
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
+
+STAGE = "bigquery"
+# A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
+FLUSH_EVERY = 50
+
+
+def build_loaded_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """One step for all account tables, one for the daily ones."""
+    return [
+        _assets("load_tables", ACCOUNT_TABLES, accounts, partitions.accounts),
+        _assets("load_events", DAILY_TABLES, accounts, partitions.account_days),
+    ]
+
+
+def _assets(
+    name: str,
+    tables: Sequence[TableSpec],
+    accounts: Accounts,
+    partitions_def: dg.PartitionsDefinition,  # type: ignore[type-arg]
+) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=name,
+        specs=[_spec(table, partitions_def) for table in tables],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def load(
+        context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        loads: dict[str, AccountLoad] = {}
+        for table, partition, before in stage_partitions(run, STAGE, tables):
+            account = accounts[before.account]
+            if account.name not in loads:
+                loads[account.name] = AccountLoad(
+                    run, s3, bigquery, account.name, lambda a=account: bigquery.dataset(a)
+                )
+            frame = FrameKey(STAGE, before.account, before.table, before.day)
+            one = partial(loads[account.name].load, table, before)
+            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, before)
+        for account_load in loads.values():
+            account_load.flush()
+        yield from run.outputs()
+
+    return load
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+    return dg.AssetSpec(
+        [STAGE, table.name],
+        deps=[["mapped", table.name]],
+        group_name=STAGE,
+        kinds={"bigquery"},
+        description=f"{table.grain} {table.description}",
+        partitions_def=partitions_def,
+        metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
+        skippable=True,
+    )
+
+
+@dataclass
+class AccountLoad:
+    """Loads of one account in one run: prepares each table once, and keeps the books in batches."""
+
+    run: StageRun
+    s3: S3ArchiveResource
+    bigquery: BigQueryProjectResource
+    account: str
+    connect: Any
+    _dataset: BigQueryDataset | None = None
+    _tables: dict[str, Any] = field(default_factory=dict)
+    _ledger: list[dict[str, Any]] = field(default_factory=list)
+    _notes: list[dict[str, Any]] = field(default_factory=list)
+    _noted: set[tuple[str, str]] = field(default_factory=set)
+    _done: list[FrameKey] = field(default_factory=list)
+    _attempt: Iterator[int] = field(default_factory=count)
+
+    @property
+    def dataset(self) -> BigQueryDataset:
+        """The account's dataset, made at first use."""
+        if self._dataset is None:
+            dataset: BigQueryDataset = self.connect()
+            dataset.ensure(f"Klaviyo reporting of the account {self.account}.")
+            dataset.await_running(f"klaviyo_assets-{self.account}-")
+            self._dataset = dataset
+        return self._dataset
+
+    def job_id(self, name: str) -> str:
+        """A job id that says whose job it is; every attempt has its own."""
+        return (
+            f"klaviyo_assets-{self.account}-{name}-{self.run.context.run_id[:8]}-{next(self._attempt)}-{_now_digits()}"
+        )
+
+    def load(self, table: TableSpec, mapped: FrameKey) -> Done:
+        """Load one partition and note it for the books."""
+        if table.name not in self._tables:
+            self._tables[table.name] = self.dataset.prepare(table)
+        day = date.fromisoformat(mapped.day) if mapped.day else None
+        partition = mapped.day or self.account
+        with self._mapped_file(mapped) as (path, record):
+            loaded = self.dataset.load(
+                table, self._tables[table.name], path, record.rows, day, self.job_id(f"{table.name}-{partition}")
+            )
+        self._note(table, partition, mapped, record, loaded.job_id)
+        if len(self._ledger) >= FLUSH_EVERY:
+            self.flush()
+        return Done({
+            "dagster/partition_row_count": record.rows,
+            "table": loaded.table,
+            "job_id": loaded.job_id,
+            "sha256": record.sha256,
+            "data_through": record.data_through or "never synced",
+        })  # fmt: skip
+
+    @contextmanager
+    def _mapped_file(self, mapped: FrameKey) -> Iterator[tuple[Path, FrameRecord]]:
+        """The mapped frame, or, where it is gone because it was archived and loaded, the archive's part."""
+        record = self.run.frames.record(mapped)
+        if record is not None:
+            with self.run.frames.local_file(mapped) as path:
+                yield path, record
+            return
+        archive: S3Archive = self.s3.archive
+        manifest = archive.manifest(mapped.account, mapped.table, mapped.day)
+        if manifest is None:
+            self.run.frames.require(mapped)
+            return
+        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            path = Path(folder) / manifest.part
+            archive.fetch(manifest, path)
+            yield path, FrameRecord(
+                rows=manifest.rows, bytes=manifest.bytes, sha256=manifest.sha256,
+                source_digest=manifest.source_digest, settings_fingerprint=manifest.settings_fingerprint,
+            )  # fmt: skip
+
+    def _note(self, table: TableSpec, partition: str, mapped: FrameKey, record: FrameRecord, job_id: str) -> None:
+        self._ledger.append({
+            "recorded_at": datetime.now(UTC), "table_name": table.name, "partition": partition,
+            "run_id": self.run.context.run_id, "job_id": job_id, "code_version": version("klaviyo-assets"),
+            "rows_raw": record.rows_raw, "rows_deleted": record.rows_deleted,
+            "rows_quarantined": record.rows_quarantined, "rows_loaded": record.rows,
+            "value": Decimal(record.details.get("value", 0)).quantize(Decimal("1e-9")), "sha256": record.sha256,
+            "bytes": record.bytes, "source_digest": record.source_digest,
+            "settings_fingerprint": record.settings_fingerprint,
+            "data_through": datetime.fromisoformat(record.data_through) if record.data_through else None,
+            "send_days": json.dumps(record.details.get("send_days", [])),
+        })  # fmt: skip
+        self._take_notes(table.name, partition, mapped)
+        if table is UNDATED_WITH:
+            self._take_notes(EVENT.name, UNDATED, FrameKey("mapped", self.account, EVENT.name, UNDATED))
+        self._done.append(mapped)
+
+    def _take_notes(self, table: str, partition: str, mapped: FrameKey) -> None:
+        if self.run.frames.record(mapped) is not None:
+            self._noted.add((table, partition))
+            self._notes += self.run.frames.open(mapped, "quarantine").read().to_pylist()
+
+    def flush(self) -> None:
+        """Write quarantine, then ledger, then let go of the frames."""
+        if not self._ledger:
+            return
+        dataset = self.dataset
+        replace_quarantine(dataset, sorted(self._noted), self._notes, self.job_id("quarantine"))
+        dataset.append("ledger", LEDGER, self._ledger, self.job_id("ledger"))
+        for mapped in self._done:
+            self._release(mapped)
+        self._ledger, self._notes, self._noted, self._done = [], [], set(), []
+
+    def _release(self, mapped: FrameKey) -> None:
+        """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
+        frames = self.run.frames
+        if frames.record(mapped) is not None and frames.mark(mapped, STAGE):
+            frames.remove(mapped)
+        selected = {key.path[-1] for key in self.run.context.selected_asset_keys}
+        source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
+        last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in selected else source
+        if mapped.table == last:
+            frames.remove(FrameKey("extracted", self.account, source, mapped.day))
+
+
+def replace_quarantine(
+    dataset: BigQueryDataset, partitions: Sequence[tuple[str, str]], notes: Sequence[dict[str, Any]], job_id: str
+) -> None:
+    """Replace the quarantine rows of some partitions, in one statement.
+
+    Args:
+        dataset: The account's dataset.
+        partitions: Table and partition of each.
+        notes: All their rows.
+        job_id: Id of the load job, and name of the staging table.
+    """
+    dataset.ensure_table("quarantine", QUARANTINE, description="What could not be right, row by row and why.")
+    named = ("ARRAY<STRING>", [f"{table}/{partition}" for table, partition in partitions])
+    of_these = "CONCAT(kept.table_name, '/', kept.partition) IN UNNEST(@partitions)"
+    if not notes:
+        dataset.query(f"DELETE FROM quarantine AS kept WHERE {of_these}", {"partitions": named})
+        return
+    staging = "_staging_" + job_id.replace("-", "_")
+    dataset.append(staging, QUARANTINE, notes, job_id)
+    columns = ", ".join(column.name for column in QUARANTINE)
+    try:
+        dataset.query(
+            f"MERGE quarantine AS kept USING (SELECT {columns} FROM {staging}) AS fresh ON FALSE "
+            f"WHEN NOT MATCHED BY SOURCE AND {of_these} THEN DELETE "
+            f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({columns})",
+            {"partitions": named},
+        )
+    finally:
+        dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True)
+
+
+def _now_digits() -> str:
+    return f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"

@@ -1,0 +1,195 @@
+"""The mapped stage: frames normalized, personal data treated, checked with pandera.
+
+Here: the assets, their checks and what the UI shows. Not here: mapping (`mapped_frames.py`, `tables/`), the rules
+(`schemas/pandera.py`).
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import partial
+from typing import Any
+
+import dagster as dg
+import pyarrow.parquet as pq
+
+from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapped_frames import UNDATED_WITH, AccountMapping
+from klaviyo_assets.partitions import Partitions, account_days
+from klaviyo_assets.resources.privacy import PrivacyResource
+from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
+
+STAGE = "mapped"
+PREVIEW_ROWS = 5
+
+
+class MappingConfig(dg.Config):
+    """Launchpad settings of the mapped stage."""
+
+    quarantine_share: float = 0.05
+
+
+def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """One step for all account tables, one for `event` and `attribution`."""
+
+    @dg.multi_asset(
+        name="map_tables",
+        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        check_specs=[check for table in ACCOUNT_TABLES for check in check_specs(table, partitions.accounts)],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def map_tables(
+        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in context.partition_keys:
+            mapping = partial(AccountMapping, frames, accounts[name], quarantine_share=config.quarantine_share)
+            yield from _map_account(run, name, lambda mapping=mapping, name=name: mapping(privacy.of(accounts[name])))
+        yield from run.outputs()
+
+    @dg.multi_asset(
+        name="map_events",
+        specs=[_spec(table, partitions.account_days) for table in (EVENT, ATTRIBUTION)],
+        check_specs=[check for table in (EVENT, ATTRIBUTION) for check in check_specs(table, partitions.account_days)],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def map_events(
+        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name, days in account_days(context.partition_keys).items():
+            mapping = partial(AccountMapping, frames, accounts[name], quarantine_share=config.quarantine_share)
+            yield from _map_days(
+                run, name, days, lambda mapping=mapping, name=name: mapping(privacy.of(accounts[name]))
+            )
+        yield from run.outputs()
+
+    return [map_tables, map_events]
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+    return dg.AssetSpec(
+        [STAGE, table.name],
+        # Attribution is made of a day's events and the touches that were read with them.
+        deps=[["extracted", EVENT.name if table is ATTRIBUTION else table.name]],
+        group_name=STAGE,
+        kinds={"pandas", "parquet"},
+        description=f"{table.grain} {table.description}",
+        partitions_def=partitions_def,
+        metadata={"dagster/column_schema": column_schema(table)},
+        skippable=True,
+    )
+
+
+def column_schema(table: TableSpec) -> dg.TableSchema:
+    """A spec's columns as the UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                column.name, column.type.value, column.description,
+                constraints=dg.TableColumnConstraints(
+                    nullable=not column.required, other=[rule.description for rule in column.constraints]
+                ),
+                tags={"personal": ""} if column.personal else {},
+            )
+            for column in table.columns
+        ]
+    )  # fmt: skip
+
+
+def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:  # type: ignore[type-arg]
+    """The two checks of every mapped partition."""
+    key = dg.AssetKey([STAGE, table.name])
+    return [
+        dg.AssetCheckSpec(
+            "schema", asset=key, partitions_def=partitions_def,
+            description="pandera: columns, types and rules of the spec hold. Rows that break a rule are in quarantine.",
+        ),
+        dg.AssetCheckSpec(
+            "rows_conserved", asset=key, partitions_def=partitions_def,
+            description="Every row that came in is mapped, deleted in Klaviyo, or in quarantine.",
+        ),
+    ]  # fmt: skip
+
+
+def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMapping]) -> Iterator[Any]:
+    def one(table: TableSpec, frame: FrameKey) -> Done:
+        record = mapping().map_table(table)
+        if table is UNDATED_WITH:
+            mapping().map_undated()
+        return _done(run, table, frame, record)
+
+    for table in ACCOUNT_TABLES:
+        key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name)
+        if run.selects(key):
+            before = FrameKey("extracted", account, table.name)
+            yield from run.work(key, account, frame, partial(one, table, frame), before)
+
+
+def _map_days(run: StageRun, account: str, days: list[date], mapping: Callable[[], AccountMapping]) -> Iterator[Any]:
+    def one(table: TableSpec, day: date, frame: FrameKey) -> Done:
+        made = mapping().map_events(day) if table is EVENT else mapping().map_attribution(day)
+        return _done(run, table, frame, made)
+
+    for day in days:
+        before = FrameKey("extracted", account, EVENT.name, day.isoformat())
+        for table in (EVENT, ATTRIBUTION):
+            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name, day.isoformat())
+            if run.selects(key):
+                yield from run.work(key, f"{account}|{day}", frame, partial(one, table, day, frame), before)
+
+
+def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord) -> Done:
+    rules = record.details["rules"]
+    notes = int(record.details["notes"])
+    metadata = {
+        "dagster/partition_row_count": record.rows,
+        "bytes": record.bytes,
+        "sha256": record.sha256,
+        "rows_raw": record.rows_raw,
+        "rows_deleted": record.rows_deleted,
+        "rows_quarantined": record.rows_quarantined,
+        "notes": notes,
+        "source_digest": record.source_digest,
+        "settings_fingerprint": record.settings_fingerprint,
+        "data_through": record.data_through or "never synced",
+        "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
+    }
+    warns = dg.AssetCheckSeverity.WARN
+    schema = Check(
+        "schema", passed=notes == 0, severity=warns,
+        metadata={"notes": notes, "rules": dg.MetadataValue.json(rules), "rows": record.rows},
+        description=f"{notes} value(s) or row(s) noted in quarantine" if notes else None,
+    )  # fmt: skip
+    conserved = Check(
+        "rows_conserved", passed=True,
+        metadata={
+            "raw": record.rows_raw, "mapped": record.rows, "deleted": record.rows_deleted,
+            "quarantined": record.rows_quarantined,
+        },
+    )  # fmt: skip
+    return Done(metadata, (schema, conserved))
+
+
+def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
+    """The first rows as a Markdown table, without personal columns and free JSON."""
+    shown = [column.name for column in table.columns if not column.personal and column.name != "properties"][:12]
+    file = frames.open(frame)
+    rows = _first_rows(file, shown)
+    if not rows:
+        return "no rows"
+    header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
+    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
+
+
+def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]]:
+    batch = next(file.iter_batches(batch_size=PREVIEW_ROWS, columns=columns), None)
+    return batch.to_pylist() if batch is not None else []
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:60]

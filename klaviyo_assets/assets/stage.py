@@ -1,0 +1,162 @@
+"""What every stage's step shares: partitions are worked off one by one, and each commits or fails for itself.
+
+Here: `StageRun`. Not here: what a stage does with a partition, and anything about frames or destinations.
+
+A partition that fails is not handed on and gets no materialization; the stage goes on with the others. The run fails
+at its end: only the last stage that is in the run raises, naming every partition that failed on the way.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+# An output that carries this key makes no materialization of its own: ours are yielded partition by partition.
+# Without it Dagster would mark every partition of the run as materialized, the failed ones too.
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.frames import FrameKey, FrameStore
+
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's verdict on one partition."""
+
+    name: str
+    passed: bool
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one partition: metadata of its materialization and verdicts of its checks."""
+
+    metadata: Mapping[str, Any]
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass
+class StageRun:
+    """One step's work over its partitions."""
+
+    context: dg.AssetExecutionContext
+    frames: FrameStore
+    failures: dict[tuple[dg.AssetKey, str], str] = field(default_factory=dict)
+    _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
+
+    def selects(self, key: dg.AssetKey) -> bool:
+        """Whether the run wants this asset from this step."""
+        return key in self.context.selected_asset_keys
+
+    def work(
+        self, key: dg.AssetKey, partition: str, frame: FrameKey, one: Callable[[], Done], before: FrameKey | None = None
+    ) -> Iterator[Any]:
+        """Do one partition of one asset; a failure is noted, not raised.
+
+        Args:
+            key: The asset.
+            partition: The partition's key.
+            frame: Where the failure is noted for the stages that follow in this run.
+            one: The work.
+            before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
+        """
+        inherited = self.frames.failure(before, self.context.run_id) if before else None
+        if inherited:
+            self._fail(key, partition, frame, inherited)
+            return
+        try:
+            done = self._attempt(one)
+        except KlaviyoAssetsError as error:
+            self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")
+            self._fail(key, partition, frame, str(error))
+            yield from self._failed_checks(key, partition, str(error))
+            return
+        yield dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
+        for check in done.checks:
+            yield from self._evaluate(key, partition, check)
+
+    def _attempt(self, one: Callable[[], Done]) -> Done:
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+
+        retrying = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_exponential_jitter(initial=1, max=10),
+            before_sleep=lambda state: self.context.log.warning(
+                f"attempt {state.attempt_number} of {ATTEMPTS}: {state.outcome and state.outcome.exception()}"
+            ),
+            reraise=True,
+        )
+        return retrying(one)
+
+    def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey, reason: str) -> None:
+        self.failures[key, partition] = reason
+        self.frames.note_failure(frame, self.context.run_id, reason)
+
+    def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
+        for check in self._checks(key):
+            yield from self._evaluate(key, partition, Check(check.name, passed=False, description=reason))
+
+    def _evaluate(self, key: dg.AssetKey, partition: str, check: Check) -> Iterator[Any]:
+        check_key = dg.AssetCheckKey(key, check.name)
+        if check_key not in self.context.selected_asset_check_keys:
+            return
+        self._evaluated.setdefault(check_key, set()).add(partition)
+        yield dg.AssetCheckEvaluation(
+            asset_key=key, check_name=check.name, partition=partition, passed=check.passed, severity=check.severity,
+            metadata=dict(check.metadata), description=check.description,
+        )  # fmt: skip
+
+    def _checks(self, key: dg.AssetKey) -> list[dg.AssetCheckKey]:
+        return sorted(
+            (check for check in self.context.selected_asset_check_keys if check.asset_key == key),
+            key=lambda check: check.name,
+        )
+
+    def outputs(self) -> Iterator[Any]:
+        """End the step: an empty output per asset and check, so that what follows goes on with the good partitions.
+
+        Raises:
+            dg.Failure: partitions failed and no later stage is in this run to say so.
+        """
+        for key in self.context.selected_asset_keys:
+            name = self.context.assets_def.get_output_name_for_asset_key(key)
+            yield dg.Output(None, output_name=name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+        for check_key in self.context.selected_asset_check_keys:
+            spec = self.context.assets_def.get_spec_for_check_key(check_key)
+            yield dg.Output(None, output_name=spec.get_python_identifier())
+        if self.failures and self._is_last():
+            raise self._failure()
+
+    def _is_last(self) -> bool:
+        """Whether no asset of this run follows this step's."""
+        own = self.context.assets_def.keys
+        stage = max(STAGES.index(key.path[0]) for key in own)
+        later = {"extracted": {"mapped"}, "mapped": {"s3_archive", "bigquery"}, "s3_archive": {"bigquery"}}
+        follow = later.get(STAGES[stage], set())
+        tables = {key.path[-1] for key in own}
+        in_run = self.context.job_def.asset_layer.selected_asset_keys
+        return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)
+
+    def _failure(self) -> dg.Failure:
+        reasons: dict[str, list[str]] = {}
+        for (key, partition), reason in self.failures.items():
+            reasons.setdefault(reason, []).append(f"{key.path[-1]} [{partition}]")
+        lines = [f"{', '.join(sorted(set(named)))}: {reason}" for reason, named in reasons.items()]
+        return dg.Failure(
+            description=f"{len(self.failures)} partition(s) failed, the others are done:\n" + "\n".join(lines),
+            allow_retries=False,
+        )
+
+
+def unexpected(error: Exception) -> str:
+    """A fault nobody foresaw, as one line for a note; the traceback goes to the log."""
+    return "".join(traceback.format_exception_only(error)).strip()

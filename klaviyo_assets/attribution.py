@@ -1,0 +1,232 @@
+"""Who gets the credit for what a person did: pure rules over events and touches.
+
+Here: reading what Klaviyo recorded, and choosing the touches of an event. Not here: frames and files
+(`tables/attribution.py`, `assets/`), windows per account (`accounts.py`), and which rows are read from Postgres.
+
+Order of preference for one event: its own campaign or flow; what Klaviyo recorded; and, only in accounts where
+Klaviyo recorded nothing, the person's last eligible touch. The sources are never mixed within an account.
+"""
+
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+from klaviyo_assets.metrics import Role, metric_kind
+
+MAX_HOPS = 5
+_SCALE = Decimal("1e-9")
+_KINDS = {Role.CLICKED: "click", Role.OPENED: "open", Role.RECEIVED: "delivery"}
+# Touches of one second: a click says more than an open, an open more than a delivery.
+_PRIORITY = {"click": 3, "open": 2, "delivery": 1}
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One touch as Klaviyo recorded it on an event; every part may be missing."""
+
+    event_id: str | None = None
+    campaign_id: str | None = None
+    flow_id: str | None = None
+    message_id: str | None = None
+    variation_id: str | None = None
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it names the campaign or flow itself, not only the event that touched."""
+        return bool(self.campaign_id or self.flow_id)
+
+
+def recorded(text: str | None) -> tuple[Recorded, ...]:
+    """Read an attribution property in any of its shapes; nothing recognizable is no touches.
+
+    Shapes: `{"$attributed_event_id": id}` (the `$` may be missing), JSON:API `relationships` since API revision
+    2025-04-15, and under linear attribution a list of either, bare or below `data`.
+    """
+    try:
+        document = json.loads(text) if text else None
+    except ValueError:
+        return ()
+    if isinstance(document, dict) and isinstance(document.get("data"), list):
+        document = document["data"]
+    entries = document if isinstance(document, list) else [document]
+    found = [_one_recorded(entry) for entry in entries if isinstance(entry, dict)]
+    return tuple(entry for entry in found if entry != Recorded())
+
+
+def first_recorded_event(text: str | None) -> str | None:
+    """Id of the event that Klaviyo recorded first as the reason."""
+    return next((entry.event_id for entry in recorded(text) if entry.event_id), None)
+
+
+def _one_recorded(entry: Mapping[str, Any]) -> Recorded:
+    related = entry.get("relationships")
+    if isinstance(related, dict):
+        return Recorded(
+            event_id=_related(related, "attributed-event"),
+            campaign_id=_related(related, "campaign"),
+            flow_id=_related(related, "flow"),
+            message_id=_related(related, "flow-message") or _related(related, "campaign-message"),
+            variation_id=_related(related, "flow-message-variation") or _related(related, "campaign-message-variation"),
+        )
+    named = entry.get("$attributed_event_id") or entry.get("attributed_event_id")
+    return Recorded(event_id=str(named) if named else None)
+
+
+def _related(related: Mapping[str, Any], kind: str) -> str | None:
+    data = (related.get(kind) or {}).get("data") if isinstance(related.get(kind), dict) else None
+    named = data.get("id") if isinstance(data, dict) else None
+    return str(named) if named else None
+
+
+@dataclass(frozen=True)
+class Touch:
+    """An event that may earn or pass on credit, not deleted. Times are UTC."""
+
+    event_id: str
+    person_id: str | None
+    at: datetime
+    metric: str | None
+    channel: str | None = None
+    campaign_id: str | None = None
+    flow_id: str | None = None
+    message_id: str | None = None
+    variation_id: str | None = None
+    send_at: datetime | None = None
+    send_on: date | None = None
+    attribution: str | None = None
+
+    @property
+    def has_message(self) -> bool:
+        """Whether it belongs to a campaign or flow."""
+        return bool(self.campaign_id or self.flow_id)
+
+    @property
+    def kind(self) -> str | None:
+        """click, open or delivery; None for events that are no touch of a message."""
+        known = metric_kind(self.metric)
+        return _KINDS.get(known.role) if known else None
+
+
+@dataclass(frozen=True)
+class Credit:
+    """One touch's share of an event: one row of `attribution`."""
+
+    source: str  # own, recorded or last_touch
+    weight: Decimal
+    value: Decimal | None
+    campaign_id: str | None
+    flow_id: str | None
+    message_id: str | None
+    variation_id: str | None
+    touch: Touch | None
+
+
+@dataclass
+class TouchBook:
+    """The touches that a day's events may need: by id, and by person in order of time."""
+
+    by_id: Mapping[str, Touch]
+    by_person: dict[str, list[Touch]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, touches: Iterable[Touch]) -> "TouchBook":
+        """Index touches; those of the same second are in order of their claim, strongest last."""
+        by_id = {touch.event_id: touch for touch in touches}
+        by_person: dict[str, list[Touch]] = {}
+        for touch in by_id.values():
+            if touch.person_id and touch.has_message and touch.kind:
+                by_person.setdefault(touch.person_id, []).append(touch)
+        for known in by_person.values():
+            known.sort(key=lambda touch: (touch.at, _PRIORITY[touch.kind or "delivery"], touch.event_id))
+        return cls(by_id, by_person)
+
+    def last_eligible(self, event: Touch, windows: Mapping[str, int]) -> Touch | None:
+        """The person's last touch at or before the event and within its window, measured in exact seconds."""
+        known = self.by_person.get(event.person_id or "", [])
+        longest = timedelta(seconds=max(windows.values(), default=0))
+        for position in range(bisect_right(known, event.at, key=lambda touch: touch.at) - 1, -1, -1):
+            touch = known[position]
+            age = event.at - touch.at
+            if age > longest:
+                return None
+            window = windows.get(f"{touch.channel}_{touch.kind}")
+            if window is not None and age <= timedelta(seconds=window) and touch.event_id != event.event_id:
+                return touch
+        return None
+
+    def follow(self, event: Touch, event_id: str | None) -> Touch | None:
+        """The event with a campaign or flow that a recorded id leads to, over at most `MAX_HOPS` hops.
+
+        None where the trail ends in an id that is missing or deleted, in another known person, or in the future.
+        """
+        for _hop in range(MAX_HOPS):
+            touch = self.by_id.get(event_id or "")
+            if touch is None or touch.at > event.at or touch.event_id == event.event_id:
+                return None
+            if event.person_id and touch.person_id and event.person_id != touch.person_id:
+                return None
+            if touch.has_message:
+                return touch
+            event_id = first_recorded_event(touch.attribution)
+        return None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The credits of one event, and the recorded event ids that lead nowhere."""
+
+    credits: tuple[Credit, ...] = ()
+    dangling: tuple[str, ...] = ()
+
+
+def attribute(event: Touch, value: Decimal | None, book: TouchBook, source: str, windows: Mapping[str, int]) -> Verdict:
+    """Decide who gets the credit for one event that is not itself a message's.
+
+    Args:
+        event: The event, with its own ids and its recorded attribution.
+        value: Its value; the shares sum to exactly this.
+        book: Touches read in the same snapshot.
+        source: `native` (what Klaviyo recorded) or `touch` (the last eligible touch); never both.
+        windows: Seconds per `<channel>_<kind>`.
+    """
+    if event.has_message:
+        return Verdict(_shares("own", value, [(_ids(event), None)]))
+    if source == "touch":
+        touch = book.last_eligible(event, windows)
+        return Verdict(_shares("last_touch", value, [(_ids(touch), touch)])) if touch else Verdict()
+    found, dangling = [], []
+    for entry in recorded(event.attribution):
+        touch = book.follow(event, entry.event_id)
+        if touch is None and entry.event_id:
+            dangling.append(entry.event_id)
+        if entry.is_direct:
+            ids = Recorded(None, entry.campaign_id, entry.flow_id, entry.message_id, entry.variation_id)
+            found.append((ids, touch))
+        elif touch is not None:
+            found.append((_ids(touch), touch))
+    return Verdict(_shares("recorded", value, found), tuple(dangling))
+
+
+def _ids(touch: Touch) -> Recorded:
+    return Recorded(None, touch.campaign_id, touch.flow_id, touch.message_id, touch.variation_id)
+
+
+def _shares(source: str, value: Decimal | None, found: Sequence[tuple[Recorded, Touch | None]]) -> tuple[Credit, ...]:
+    weights = split(Decimal(1), len(found))
+    values: Sequence[Decimal | None] = [None] * len(found) if value is None else split(value, len(found))
+    return tuple(
+        Credit(source, weight, share, ids.campaign_id, ids.flow_id, ids.message_id, ids.variation_id, touch)
+        for (ids, touch), weight, share in zip(found, weights, values, strict=True)
+    )
+
+
+def split(whole: Decimal, parts: int) -> list[Decimal]:
+    """Equal shares of at most 9 decimals that sum to exactly the whole; the last one takes the remainder."""
+    if parts == 0:
+        return []
+    share = (whole / parts).quantize(_SCALE, ROUND_HALF_UP)
+    return [share] * (parts - 1) + [whole - share * (parts - 1)]

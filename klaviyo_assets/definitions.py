@@ -1,0 +1,60 @@
+"""The code location: accounts in, one graph out, in flow order.
+
+Here: putting the parts together. Not here: any part. Loading it needs no network and no environment.
+"""
+
+import warnings
+from typing import Any
+
+import dagster as dg
+
+# Partitioned checks and backfill policies are marked preview and beta; they are tested here, and the notices of
+# every one of some 200 assets would bury everything else.
+for _category in (dg.BetaWarning, dg.PreviewWarning):
+    warnings.filterwarnings("ignore", category=_category)
+
+from klaviyo_assets.accounts import Accounts, load_accounts  # noqa: E402  after the filter
+from klaviyo_assets.assets.archived import build_archived_assets  # noqa: E402
+from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
+from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
+from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
+from klaviyo_assets.frames import FrameStore  # noqa: E402
+from klaviyo_assets.jobs import build_jobs  # noqa: E402
+from klaviyo_assets.partitions import Partitions  # noqa: E402
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
+from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
+from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
+from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
+from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES  # noqa: E402
+
+
+def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, Any] | None = None) -> dg.Definitions:
+    """The definitions for a set of accounts.
+
+    Args:
+        accounts: Instead of those `accounts.toml` or the environment name.
+        resources: Instead of those that read the environment, by resource key.
+    """
+    accounts = accounts or load_accounts()
+    partitions = Partitions.of(accounts)
+    return dg.Definitions(
+        assets=[
+            *build_extracted_assets(accounts, partitions),
+            *build_mapped_assets(accounts, partitions),
+            *build_archived_assets(partitions),
+            *build_loaded_assets(accounts, partitions),
+        ],
+        jobs=build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES], []),
+        resources={
+            "frames": FrameStore(),
+            "postgres": PostgresResource(url=dg.EnvVar("POSTGRES_URL")),
+            "privacy": PrivacyResource(),
+            "s3": S3ArchiveResource(bucket=dg.EnvVar("S3_BUCKET")),
+            "bigquery": BigQueryProjectResource(project=dg.EnvVar("BIGQUERY_PROJECT")),
+        }
+        | (resources or {}),
+        executor=dg.in_process_executor,
+    )
+
+
+defs = build_definitions()

@@ -1,0 +1,303 @@
+"""BigQuery: one dataset per account, mapped partitions loaded as they are, and the ledger of what was loaded.
+
+Here: the type map, table schemas, loads, and small bookkeeping tables. Not here: report SQL (`reports/`), and which
+partition is loaded when.
+
+A day is replaced by one load job into `table$YYYYMMDD` with WRITE_TRUNCATE: atomic, free and idempotent.
+"""
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientError
+from klaviyo_assets.frames import COMPRESSION
+from klaviyo_assets.schemas.arrow import arrow_type
+from klaviyo_assets.spec import Column, LogicalType, TableSpec
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client, LoadJob, LoadJobConfig, SchemaField, Table
+
+TYPES: Mapping[LogicalType, str] = {
+    LogicalType.STRING: "STRING",
+    LogicalType.JSON: "STRING",  # Parquet cannot be loaded into JSON columns
+    LogicalType.INTEGER: "INTEGER",
+    LogicalType.FLOAT: "FLOAT",
+    LogicalType.NUMERIC: "NUMERIC",
+    LogicalType.BOOLEAN: "BOOLEAN",
+    LogicalType.TIMESTAMP: "TIMESTAMP",
+    LogicalType.DATE: "DATE",
+}
+_JOB_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The outcome of loading a partition."""
+
+    table: str
+    job_id: str
+    rows: int
+
+
+def schema_fields(columns: Sequence[Column]) -> "list[SchemaField]":
+    """Columns as BigQuery declares them, with their descriptions."""
+    from google.cloud.bigquery import SchemaField
+
+    return [
+        SchemaField(
+            column.name, TYPES[column.type], "REQUIRED" if column.required else "NULLABLE",
+            description=column.description[:1024],
+        )
+        for column in columns
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class BigQueryDataset:
+    """One account's dataset."""
+
+    client: "Client"
+    dataset: str
+    location: str = "US"
+
+    @property
+    def qualified(self) -> str:
+        """`project.dataset`."""
+        return f"{self.client.project}.{self.dataset}"
+
+    def ensure(self, description: str = "") -> None:
+        """Create the dataset if it is not there."""
+        from google.cloud.bigquery import Dataset
+
+        wanted = Dataset(self.qualified)
+        wanted.location, wanted.description = self.location, description
+        with explained(f"creating the dataset {self.qualified}"):
+            self.client.create_dataset(wanted, exists_ok=True)
+
+    def ensure_table(
+        self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
+        cluster: Sequence[str] = (),
+    ) -> "Table":  # fmt: skip
+        """Create a table, or add the columns it lacks; never drops one.
+
+        Raises:
+            PermanentError: a column is there with another type; the message says how to mend it.
+        """
+        with explained(f"preparing the table {self.qualified}.{name}"):
+            table = self.client.create_table(
+                self._table(name, columns, description, day_column, cluster), exists_ok=True
+            )
+            return self._with_columns(table, columns)
+
+    def _table(
+        self, name: str, columns: Sequence[Column], description: str, day_column: str | None, cluster: Sequence[str]
+    ) -> "Table":
+        from google.cloud.bigquery import Table, TimePartitioning
+
+        table = Table(f"{self.qualified}.{name}", schema=schema_fields(columns))
+        table.description = description
+        if day_column:
+            table.time_partitioning = TimePartitioning(field=day_column)
+        if cluster:
+            table.clustering_fields = list(cluster)
+        return table
+
+    def _with_columns(self, table: "Table", columns: Sequence[Column]) -> "Table":
+        present = {field.name: field for field in table.schema}
+        for column in columns:
+            found = present.get(column.name)
+            if found is not None and _api_type(found.field_type) != TYPES[column.type]:
+                raise PermanentError(
+                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {found.field_type}, this version "
+                    f"writes {TYPES[column.type]}. Rename the table and load it again: "
+                    "`klaviyo-assets replay` rebuilds it from the archive."
+                )
+        missing = [column for column in columns if column.name not in present]
+        if not missing:
+            return table
+        # A column that joins later cannot be REQUIRED: the rows that are there do not have it.
+        table.schema = [*table.schema, *(_nullable(field) for field in schema_fields(missing))]
+        return self.client.update_table(table, ["schema"])
+
+    def prepare(self, spec: TableSpec) -> "Table":
+        """The table of a spec, made or widened where needed."""
+        return self.ensure_table(
+            spec.name,
+            spec.columns,
+            description=f"{spec.grain} {spec.description}",
+            day_column=spec.day_column,
+            cluster=spec.cluster,
+        )
+
+    def load(self, spec: TableSpec, table: "Table", path: Path, rows: int, day: date | None, job_id: str) -> Loaded:
+        """Replace one partition (or the whole table) by the rows of a mapped Parquet file.
+
+        Args:
+            spec: The table.
+            table: The same as it stands in BigQuery, from `prepare`.
+            path: The mapped file.
+            rows: How many rows it has; another number loaded is an error.
+            day: The day of a daily table; None replaces the table.
+            job_id: Names run, step, partition and attempt; the same id never loads twice.
+
+        Raises:
+            TransientError: BigQuery could not be reached or gave up for a passing reason.
+            PermanentError: it refused the rows.
+        """
+        target = f"{self.qualified}.{spec.name}" + (f"${day:%Y%m%d}" if day else "")
+        with explained(f"loading {target}"):
+            job = self._run_load(path, target, self._load_config(spec, table, day), job_id)
+        if job.output_rows != rows:
+            raise PermanentError(
+                f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "
+                "Materialize the partition again."
+            )
+        return Loaded(target, job.job_id, rows)
+
+    def _load_config(self, spec: TableSpec, table: "Table", day: date | None) -> "LoadJobConfig":
+        from google.cloud.bigquery import LoadJobConfig, TimePartitioning
+
+        # The table's own modes win: a column that joined later is NULLABLE there.
+        modes = {field.name: field for field in table.schema}
+        config = LoadJobConfig(
+            source_format="PARQUET",
+            write_disposition="WRITE_TRUNCATE",
+            schema=[modes[field.name] for field in schema_fields(spec.columns)],
+        )
+        if spec.cluster:
+            config.clustering_fields = list(spec.cluster)
+        if spec.day_column:
+            config.time_partitioning = TimePartitioning(field=spec.day_column)
+        if day is not None and len(table.schema) > len(spec.columns):
+            config.schema = list(table.schema)
+        return config
+
+    def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
+        from google.api_core.exceptions import Conflict
+
+        with path.open("rb") as content:
+            try:
+                job = self.client.load_table_from_file(
+                    content, target, job_id=job_id, job_config=config, size=path.stat().st_size
+                )
+            except Conflict:
+                # This very job was sent before (its answer was lost): its outcome counts.
+                job = self.client.get_job(job_id, location=self.client.location)
+            job.result(timeout=_JOB_SECONDS)
+        return job
+
+    def await_running(self, prefix: str, timeout_seconds: float = 600) -> None:
+        """Wait for jobs of an earlier attempt at the same partitions, so that a late one never overwrites a newer one.
+
+        Raises:
+            TransientError: one still runs after `timeout_seconds`.
+        """
+        deadline = time.monotonic() + timeout_seconds
+        with explained("looking for running jobs"):
+            for state in ("pending", "running"):
+                for job in self.client.list_jobs(state_filter=state, max_results=1000):
+                    if job.job_id.startswith(prefix):
+                        job.result(timeout=max(1.0, deadline - time.monotonic()))
+
+    def append(self, name: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], job_id: str) -> None:
+        """Append a few rows to a bookkeeping table, all or none."""
+        from google.cloud.bigquery import LoadJobConfig
+
+        if not rows:
+            return
+        self.ensure_table(name, columns)
+        config = LoadJobConfig(
+            source_format="PARQUET", write_disposition="WRITE_APPEND", schema=schema_fields(columns)
+        )  # fmt: skip
+        content = _parquet(columns, rows)
+        with explained(f"appending to {self.qualified}.{name}"):
+            self.client.load_table_from_file(
+                content, f"{self.qualified}.{name}", job_id=job_id, job_config=config, size=content.getbuffer().nbytes
+            ).result(timeout=_JOB_SECONDS)
+
+    def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None, **job: Any) -> Any:
+        """Run GoogleSQL and wait for it.
+
+        Args:
+            text: One statement or a script.
+            parameters: Name -> (BigQuery type such as DATE or ARRAY<DATE>, value).
+            job: Further fields of QueryJobConfig, such as `destination`.
+
+        Returns:
+            The client's row iterator.
+        """
+        from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
+
+        given = []
+        for name, (kind, value) in (parameters or {}).items():
+            inner = re.fullmatch(r"ARRAY<(\w+)>", kind)
+            given.append(
+                ArrayQueryParameter(name, inner[1], value) if inner else ScalarQueryParameter(name, kind, value)
+            )
+        config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **job)
+        with explained(f"querying {self.qualified}"):
+            return self.client.query(text, job_config=config).result(timeout=_JOB_SECONDS)
+
+
+def _api_type(name: str) -> str:
+    return {"INT64": "INTEGER", "FLOAT64": "FLOAT", "BOOL": "BOOLEAN"}.get(name, name)
+
+
+def _nullable(field: "SchemaField") -> "SchemaField":
+    from google.cloud.bigquery import SchemaField
+
+    return SchemaField(field.name, field.field_type, "NULLABLE", description=field.description)
+
+
+def _parquet(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> BytesIO:
+    listed = list(rows)
+    schema = pa.schema([(column.name, arrow_type(column.type)) for column in columns])
+    table = pa.table(
+        [pa.array([row.get(column.name) for row in listed], arrow_type(column.type)) for column in columns],
+        schema=schema,
+    )
+    content = BytesIO()
+    pq.write_table(table, content, **COMPRESSION)
+    content.seek(0)
+    return content
+
+
+@contextmanager
+def explained(action: str) -> Iterator[None]:
+    """Google's errors as ours: does a rerun help, and what to do otherwise."""
+    from google.api_core import exceptions as google
+    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
+    from requests.exceptions import RequestException
+
+    try:
+        yield
+    except KlaviyoAssetsError:
+        raise
+    except DefaultCredentialsError as error:
+        raise PermanentError(
+            f"{action}: no Google credentials. Run `gcloud auth application-default login`, or set "
+            "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file."
+        ) from error
+    except GoogleAuthError as error:
+        raise PermanentError(f"{action}: Google refused the credentials: {error}") from error
+    except (google.ServerError, google.TooManyRequests, google.RetryError, RequestException, TimeoutError) as error:
+        raise TransientError(f"{action}: {error}") from error
+    except google.Forbidden as error:
+        if "rateLimitExceeded" in str(error) or "quotaExceeded" in str(error):
+            raise TransientError(f"{action}: {error}") from error
+        raise PermanentError(
+            f"{action}: {error.message}. Needed: BigQuery Data Editor on the dataset and BigQuery Job User on the "
+            "project (BIGQUERY_PROJECT)."
+        ) from error
+    except google.GoogleAPICallError as error:
+        raise PermanentError(f"{action}: {error.message}") from error

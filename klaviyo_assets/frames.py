@@ -1,0 +1,255 @@
+"""Where frames live between stages: Parquet files with a record beside them, locally or in S3.
+
+Here: naming, writing whole or not at all, reading, removing. Not here: what is in a frame, and the archive
+(`destinations/s3_archive.py`). Frames are scratch: an extracted frame goes when its day is loaded, a mapped one
+when it is archived and loaded.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
+from pydantic import Field as Setting
+
+from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.resources.environment import optional
+
+# BigQuery reads Parquet best in row groups of 16 MiB or more: about 270,000 rows of these tables.
+ROW_GROUP_ROWS = 300_000
+COMPRESSION = {"compression": "zstd", "compression_level": 1}
+
+
+@dataclass(frozen=True)
+class FrameKey:
+    """Names one frame: a stage's file of one table for one account, and one day where the table is daily."""
+
+    stage: str
+    account: str
+    table: str
+    day: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Path below the frames folder."""
+        return "/".join(part for part in (self.stage, self.account, self.table, self.day) if part)
+
+    def __str__(self) -> str:
+        """As people say it: `extracted/event of acme for 2026-01-31`."""
+        return f"{self.stage}/{self.table} of {self.account}" + (f" for {self.day}" if self.day else "")
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What is known of a frame; written last, so a frame without a record is not there.
+
+    Numbers of rows by fate (`rows_*`), the SHA-256 of the file, the digest and the newest sync of its source, and
+    under `details` what the next stage needs to know.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    source_digest: str = ""
+    settings_fingerprint: str = ""
+    data_through: str | None = None
+    rows_raw: int = 0
+    rows_deleted: int = 0
+    rows_quarantined: int = 0
+    warnings: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+
+
+class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder or S3 prefix that holds frames between stages."""
+
+    url: str = Setting(default="", description="A local folder, or s3://bucket/prefix (KLAVIYO_FRAMES_URL).")
+    endpoint_url: str = Setting(default="", description="S3 endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+
+    @cached_property
+    def _root(self) -> tuple[pa_fs.FileSystem, str]:
+        url = optional(self.url, "KLAVIYO_FRAMES_URL", ".dagster/frames")
+        if url.startswith("s3://"):
+            endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL")
+            options = {"endpoint_override": endpoint} if endpoint else {}
+            return pa_fs.S3FileSystem(**options), url.removeprefix("s3://").rstrip("/")
+        if "://" in url:
+            raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}; allowed: a local folder, or s3://bucket/prefix")
+        return pa_fs.LocalFileSystem(), str(Path(url).absolute())
+
+    def _path(self, key: FrameKey, name: str = "") -> str:
+        return f"{self._root[1]}/{key.folder}" + (f"/{name}" if name else "")
+
+    @contextmanager
+    def write(self, key: FrameKey) -> "Iterator[FrameWriter]":
+        """Write a frame; it becomes visible, replacing an older one, when the block ends with `finish` called."""
+        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            writer = FrameWriter(Path(folder))
+            yield writer
+            writer.close()
+            if writer.record is not None:
+                self._publish(key, writer)
+
+    def _publish(self, key: FrameKey, writer: "FrameWriter") -> None:
+        self.remove(key)
+        filesystem, _ = self._root
+        filesystem.create_dir(self._path(key), recursive=True)
+        for name in writer.files:
+            self._upload(writer.folder / name, self._path(key, name))
+        record = writer.folder / "record.json"
+        record.write_text(json.dumps(asdict(writer.record), sort_keys=True), encoding="utf-8")  # type: ignore[arg-type]
+        self._upload(record, self._path(key, "record.json"))
+
+    def _upload(self, source: Path, target: str) -> None:
+        filesystem, _ = self._root
+        if isinstance(filesystem, pa_fs.LocalFileSystem):
+            partial = f"{target}.{os.getpid()}.partial"
+            shutil.move(source, partial)
+            Path(partial).replace(target)
+            return
+        with source.open("rb") as content, filesystem.open_output_stream(target) as sink:
+            shutil.copyfileobj(content, sink, 1 << 20)
+
+    def record(self, key: FrameKey) -> FrameRecord | None:
+        """What is known of a frame; None when there is no such frame."""
+        filesystem, _ = self._root
+        path = self._path(key, "record.json")
+        if filesystem.get_file_info(path).type != pa_fs.FileType.File:
+            return None
+        with filesystem.open_input_stream(path) as stream:
+            return FrameRecord(**json.loads(stream.readall()))
+
+    def require(self, key: FrameKey) -> FrameRecord:
+        """What is known of a frame that has to be there.
+
+        Raises:
+            PermanentError: it is not; the message says which asset makes it.
+        """
+        found = self.record(key)
+        if found is None:
+            raise PermanentError(
+                f"there is no frame {key}: frames are removed once they are loaded. Materialize "
+                f"{key.stage}/{key.table} and what follows it together (in the UI: select it and all downstream)."
+            )
+        return found
+
+    def open(self, key: FrameKey, name: str = "rows") -> pq.ParquetFile:
+        """The Parquet file of a frame, for reading in batches."""
+        filesystem, _ = self._root
+        return pq.ParquetFile(filesystem.open_input_file(self._path(key, f"{name}.parquet")))
+
+    @contextmanager
+    def local_file(self, key: FrameKey, name: str = "rows") -> Iterator[Path]:
+        """The Parquet file as a local path, for clients that upload files."""
+        filesystem, _ = self._root
+        path = self._path(key, f"{name}.parquet")
+        if isinstance(filesystem, pa_fs.LocalFileSystem):
+            yield Path(path)
+            return
+        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            target = Path(folder) / f"{name}.parquet"
+            with filesystem.open_input_stream(path) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            yield target
+
+    def note_failure(self, key: FrameKey, run_id: str, reason: str) -> None:
+        """Put a note where a frame should be: later stages of the same run leave this partition out."""
+        self.remove(key)
+        filesystem, _ = self._root
+        filesystem.create_dir(self._path(key), recursive=True)
+        with filesystem.open_output_stream(self._path(key, "failed.json")) as stream:
+            stream.write(json.dumps({"run_id": run_id, "reason": reason}).encode())
+
+    def failure(self, key: FrameKey, run_id: str) -> str | None:
+        """Why this run could not make a frame; None when it did, or never tried."""
+        filesystem, _ = self._root
+        path = self._path(key, "failed.json")
+        if filesystem.get_file_info(path).type != pa_fs.FileType.File:
+            return None
+        with filesystem.open_input_stream(path) as stream:
+            note = json.loads(stream.readall())
+        return str(note["reason"]) if note["run_id"] == run_id else None
+
+    def mark(self, key: FrameKey, stage: str) -> bool:
+        """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""
+        filesystem, _ = self._root
+        with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
+            stream.write(b"")
+        return all(
+            filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
+            for other in ("s3_archive", "bigquery")
+        )
+
+    def remove(self, key: FrameKey) -> None:
+        """Remove a frame, its record first."""
+        filesystem, _ = self._root
+        folder = self._path(key)
+        if filesystem.get_file_info(folder).type != pa_fs.FileType.Directory:
+            return
+        record = self._path(key, "record.json")
+        if filesystem.get_file_info(record).type == pa_fs.FileType.File:
+            filesystem.delete_file(record)
+        filesystem.delete_dir(folder)
+
+
+class FrameWriter:
+    """Collects the files of one frame in a local folder until they are published."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[str] = []
+        self.record: FrameRecord | None = None
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self._pending: dict[str, list[pa.Table]] = {}
+
+    def append(self, rows: pa.Table | pa.RecordBatch, name: str = "rows") -> None:
+        """Add rows to one of the frame's files; row groups are filled before they are written."""
+        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        if name not in self._open:
+            path = self.folder / f"{name}.parquet"
+            self._open[name] = pq.ParquetWriter(path, table.schema, write_page_index=False, **COMPRESSION)
+            self._pending[name] = []
+            self.files.append(path.name)
+        self._pending[name].append(table)
+        if sum(part.num_rows for part in self._pending[name]) >= ROW_GROUP_ROWS:
+            self._flush(name)
+
+    def _flush(self, name: str, *, everything: bool = False) -> None:
+        pending = self._pending[name]
+        if not pending:
+            return
+        rows = pa.concat_tables(pending)
+        whole = rows.num_rows if everything else rows.num_rows - rows.num_rows % ROW_GROUP_ROWS
+        if whole or everything:
+            self._open[name].write_table(rows.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
+        self._pending[name] = [rows.slice(whole)] if whole < rows.num_rows else []
+
+    def close(self) -> None:
+        """Write what is pending and close the files."""
+        for name, writer in self._open.items():
+            self._flush(name, everything=True)
+            writer.close()
+        self._open = {}
+
+    def finish(self, **known: Any) -> FrameRecord:
+        """Close the files and state what is known of the frame; hash, bytes and rows are of the file `rows`."""
+        self.close()
+        path = self.folder / "rows.parquet"
+        digest = hashlib.sha256()
+        with path.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+        rows = pq.ParquetFile(path).metadata.num_rows
+        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **known)
+        return self.record

@@ -1,0 +1,39 @@
+"""The ledger: what was loaded, when, from which source, by which run. One row per partition and load, never changed.
+
+Here: its columns, the quarantine's columns, and reading the current state. Not here: writing (`assets/loaded.py`).
+"""
+
+from klaviyo_assets.spec import Column, LogicalType
+
+_S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
+
+LEDGER = (
+    Column(name="recorded_at", type=_T, required=True, description="When the load was recorded (UTC)."),
+    Column(name="table_name", type=_S, required=True, description="Mapped table or report."),
+    Column(name="partition", type=_S, required=True, description="Day (YYYY-MM-DD), or the account's name."),
+    Column(name="run_id", type=_S, required=True, description="Dagster run."),
+    Column(name="job_id", type=_S, description="BigQuery job."),
+    Column(name="code_version", type=_S, description="Version of klaviyo_assets."),
+    Column(name="rows_raw", type=_I, description="Rows read from Postgres."),
+    Column(name="rows_deleted", type=_I, description="Rows left out because Klaviyo deleted them."),
+    Column(name="rows_quarantined", type=_I, description="Rows left out because they broke a rule."),
+    Column(name="rows_loaded", type=_I, description="Rows in BigQuery after the load."),
+    Column(name="value", type=LogicalType.NUMERIC, description="Sum of the loaded `value`, all currencies."),
+    Column(name="sha256", type=_S, description="SHA-256 of the loaded Parquet file."),
+    Column(name="bytes", type=_I, description="Size of the loaded Parquet file."),
+    Column(name="source_digest", type=_S, description="Digest of the source rows the load was made from."),
+    Column(name="settings_fingerprint", type=_S, description="Fingerprint of the settings it was made with."),
+    Column(name="data_through", type=_T, description="Start of the newest Fivetran sync it was made from (UTC)."),
+    Column(name="send_days", type=LogicalType.JSON, description="Send days its rows speak of: a JSON list."),
+)
+QUARANTINE = (
+    Column(name="table_name", type=_S, required=True, description="Mapped table."),
+    Column(name="partition", type=_S, required=True, description="Day, account, or `undated`."),
+    Column(name="row_id", type=_S, required=True, description="Key of the raw row, parts joined with |."),
+    Column(name="field", type=_S, required=True, description="Mapped column."),
+    Column(name="rule", type=_S, required=True, description="Rule that was broken."),
+    Column(name="reason", type=_S, required=True, description="Why, in words."),
+    Column(name="value", type=_S, description="The raw value, personal ones treated as the account's `pii` says."),
+    Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
+           description="Whether the whole row is missing from the mapped table; else only the field is null."),
+)  # fmt: skip

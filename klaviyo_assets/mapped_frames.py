@@ -1,0 +1,304 @@
+"""From extracted frames to mapped ones, a chunk at a time: map, check, set aside what broke a rule, write.
+
+Here: the frames of the mapped stage and their records. Not here: what a table's mapping does (`tables/`), the rules
+(`schemas/pandera.py`), Dagster (`assets/mapped.py`).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.attribution import TouchBook
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.extraction import metrics_of
+from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore, FrameWriter
+from klaviyo_assets.mapping import (
+    QUARANTINE_COLUMNS,
+    Mapped,
+    MappingContext,
+    Note,
+    bad_row_notes,
+    column,
+    map_copied,
+    notes_frame,
+)  # fmt: skip
+from klaviyo_assets.metrics import Role, metric_kind
+from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.schemas.arrow import frame_to_table, mapped_schema
+from klaviyo_assets.schemas.pandera import validate
+from klaviyo_assets.spec import PACKED, UNLISTED, TableSpec
+from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
+from klaviyo_assets.tables.attribution import map_attribution, touches_of
+from klaviyo_assets.tables.event import Receipts, map_event
+
+CHUNK_ROWS = 200_000
+# Version of the mapping's meaning: raising it makes every partition be made again.
+MAPPING_VERSION = 1
+QUARANTINE_SCHEMA = pa.schema(
+    [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
+)
+UNDATED = "undated"
+# Events without a time belong to no day: they are looked for together with this table, which every account has.
+UNDATED_WITH = METRIC
+
+
+class BrokenPartitionError(PermanentError):
+    """A partition that must not be handed on: broken columns, lost rows, or too much of it in quarantine."""
+
+
+@dataclass
+class _Outcome:
+    """What a partition's chunks add up to."""
+
+    notes: list[Note] = field(default_factory=list)
+    schema_errors: list[str] = field(default_factory=list)
+    value: Decimal = Decimal(0)
+    dropped: int = 0
+
+    def check(self, spec: TableSpec, mapped: Mapped) -> pd.DataFrame:
+        """Keep the notes of a chunk and return its rows that break no rule."""
+        self.notes += mapped.notes
+        result = validate(mapped.rows, spec)
+        self.schema_errors += [fault for fault in result.schema_errors if fault not in self.schema_errors]
+        if result.bad_rows.empty:
+            return mapped.rows
+        self.notes += bad_row_notes(spec, mapped.rows, result.bad_rows, spec.key)
+        bad = set(result.bad_rows["row_number"])
+        self.dropped += len(bad)
+        return mapped.rows[[position not in bad for position in range(len(mapped.rows))]]
+
+
+@dataclass(frozen=True)
+class AccountMapping:
+    """Maps one account's extracted frames.
+
+    `quarantine_share` is the share of a partition's rows that may break rules before the partition fails.
+    """
+
+    frames: FrameStore
+    account: Account
+    privacy: Privacy
+    quarantine_share: float = 0.05
+
+    def map_table(self, spec: TableSpec) -> FrameRecord:
+        """Map a whole account table.
+
+        Raises:
+            BrokenPartitionError: naming table, account and what broke.
+        """
+        source = FrameKey("extracted", self.account.name, spec.name)
+        record = self.frames.require(source)
+        context = self._context(record, None)
+        outcome = _Outcome()
+        with self.frames.write(FrameKey("mapped", self.account.name, spec.name)) as writer:
+            for raw in self._chunks(source):
+                _append(writer, spec, outcome.check(spec, map_copied(spec, raw, context)))
+            return self._finish(writer, spec, record, outcome, self.account.name, self.account.fingerprint)
+
+    def map_events(self, day: date) -> FrameRecord:
+        """Map one day of events."""
+        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        record = self.frames.require(source)
+        context = self._context(record, day)
+        receipts = self._receipts(source, record, context)
+        outcome = _Outcome()
+        seen: set[str] = set()
+        sends: set[str] = set()
+        deleted = 0
+        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, day.isoformat())) as writer:
+            for raw in self._chunks(source):
+                mapped = map_event(raw, context, receipts)
+                deleted += len(raw) - len(mapped.rows)
+                rows = outcome.check(EVENT, mapped)
+                outcome.value += pc.sum(column(rows, "value")).as_py() or 0
+                seen |= set(column(rows, "metric_id").unique().to_pylist())
+                sends |= {str(sent) for sent in column(rows, "send_on").unique().to_pylist() if sent}
+                _append(writer, EVENT, rows)
+            fingerprint = self._event_fingerprint(context, seen)
+            return self._finish(
+                writer, EVENT, record, outcome, day.isoformat(), fingerprint, deleted=deleted, send_days=sorted(sends)
+            )
+
+    def map_attribution(self, day: date) -> FrameRecord:
+        """Credit one day of events to the touches that were extracted with it."""
+        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        record = self.frames.require(source)
+        context = self._context(record, day)
+        mode = str(record.details["attribution_source"])
+        book = self._touch_book(source, record, context)
+        outcome = _Outcome()
+        credited: list[pd.DataFrame] = []
+        with self.frames.write(FrameKey("mapped", self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
+            for raw in self._chunks(source, without=(UNLISTED, PACKED)):
+                events = map_event(raw, context).rows
+                mapped = map_attribution(events, book, _recorded_texts(raw), context, mode)
+                rows = outcome.check(ATTRIBUTION, mapped)
+                outcome.value += pc.sum(column(rows, "value")).as_py() or 0
+                credited.append(rows)
+            rows = _sorted(credited)
+            _append(writer, ATTRIBUTION, rows)
+            sends = sorted({str(sent) for sent in column(rows, "send_on").unique().to_pylist() if sent})
+            return self._finish(
+                writer, ATTRIBUTION, record, outcome, day.isoformat(), f"{self.account.fingerprint}:{mode}",
+                rows_raw=len(rows), send_days=sends,
+            )  # fmt: skip
+
+    def map_undated(self) -> FrameRecord:
+        """Note every event without a usable time: it belongs to no day and waits in quarantine."""
+        source = FrameKey("extracted", self.account.name, EVENT.name, UNDATED)
+        record = self.frames.require(source)
+        notes = [
+            Note(EVENT.name, event_id or "", "occurred_at", "undated", "no usable datetime or timestamp",
+                 dropped=True)
+            for raw in self._chunks(source)
+            for event_id in column(raw, "id").to_pylist()
+        ]  # fmt: skip
+        outcome = _Outcome(notes=notes)
+        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
+            return self._finish(writer, EVENT, record, outcome, UNDATED, self.account.fingerprint, rows_raw=0)
+
+    def _context(self, record: FrameRecord, day: date | None) -> MappingContext:
+        return MappingContext(self.account, metrics_of(record.details, self.account), self.privacy, day)
+
+    def _chunks(self, key: FrameKey, name: str = "rows", without: tuple[str, ...] = ()) -> Iterator[pd.DataFrame]:
+        file = self.frames.open(key, name)
+        columns = [found for found in file.schema_arrow.names if found not in without]
+        for batch in file.iter_batches(batch_size=CHUNK_ROWS, columns=columns):
+            if batch.num_rows:
+                yield batch.to_pandas(types_mapper=pd.ArrowDtype)
+
+    def _receipts(self, source: FrameKey, record: FrameRecord, context: MappingContext) -> Receipts | None:
+        """When each person received each message, of the day and before; None where no event needs to know."""
+        if not record.details.get("needs_receipts"):
+            return None
+        times: dict[tuple[str, str], list[int]] = {}
+        for name in ("rows", "touches"):
+            for raw in self._chunks(source, name, without=(UNLISTED, PACKED)):
+                _gather_receipts(map_event(raw, context).rows, times)
+        return Receipts(times)
+
+    def _touch_book(self, source: FrameKey, record: FrameRecord, context: MappingContext) -> TouchBook:
+        undated = MappingContext(context.account, context.metrics, context.privacy)
+        receipts = self._receipts(source, record, undated)
+        touches = [
+            touch
+            for raw in self._chunks(source, "touches")
+            for touch in touches_of(map_event(raw, undated, receipts).rows, _recorded_texts(raw))
+        ]
+        return TouchBook.of(touches)
+
+    def _event_fingerprint(self, context: MappingContext, seen: set[str | None]) -> str:
+        """Settings and the part of the metric table that decided this day's rows."""
+        known = {metric: context.metrics.names.get(metric) for metric in seen if metric}
+        decisive = [MAPPING_VERSION, sorted(known.items()), sorted(context.metrics.conversion_ids & set(known))]
+        digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+        return f"{self.account.fingerprint}:{digest}"
+
+    def _finish(
+        self, writer: FrameWriter, spec: TableSpec, source: FrameRecord, outcome: _Outcome, partition: str,
+        fingerprint: str, *, deleted: int = 0, rows_raw: int | None = None, send_days: list[str] | None = None,
+    ) -> FrameRecord:  # fmt: skip
+        if not writer.files:
+            _append(writer, spec, None)
+        notes = notes_frame(outcome.notes, partition)
+        writer.append(pa.Table.from_pandas(notes, QUARANTINE_SCHEMA, preserve_index=False), "quarantine")
+        found = writer.finish(
+            source_digest=source.source_digest, settings_fingerprint=fingerprint, data_through=source.data_through,
+            rows_raw=source.rows if rows_raw is None else rows_raw, rows_deleted=deleted,
+            rows_quarantined=outcome.dropped, warnings=source.warnings,
+            details={
+                "value": str(outcome.value), "send_days": send_days or [], "notes": len(outcome.notes),
+                "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
+            },
+        )  # fmt: skip
+        self._refuse_broken(spec, partition, found, outcome, writer)
+        return found
+
+    def _refuse_broken(
+        self, spec: TableSpec, partition: str, record: FrameRecord, outcome: _Outcome, writer: FrameWriter
+    ) -> None:
+        fault = _fault(record, outcome, self.quarantine_share) or _repeated_keys(spec, writer)
+        if fault:
+            # Without a record the frame is not there: nothing downstream can take it.
+            writer.record = None
+            raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {fault}")
+
+
+def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
+    if outcome.schema_errors:
+        return f"columns are not as the spec says: {'; '.join(outcome.schema_errors)}"
+    accounted = record.rows + record.rows_deleted + record.rows_quarantined
+    if accounted != record.rows_raw:
+        return (
+            f"{record.rows_raw} rows came in, but {record.rows} mapped + {record.rows_deleted} deleted + "
+            f"{record.rows_quarantined} quarantined = {accounted}"
+        )
+    if record.rows_quarantined > max(1.0, share * record.rows_raw):
+        return (
+            f"{record.rows_quarantined} of {record.rows_raw} rows broke a rule, more than the share of {share:.0%} "
+            f"that may: {json.dumps(_rules(outcome.notes))}. Look at the source, or raise quarantine_share in "
+            "the run's configuration."
+        )
+    return None
+
+
+def _repeated_keys(spec: TableSpec, writer: FrameWriter) -> str | None:
+    """Within a chunk repeated keys are quarantined; across chunks nothing could be: the source lacks its key."""
+    if pq.ParquetFile(writer.folder / "rows.parquet").metadata.num_rows <= CHUNK_ROWS:
+        return None
+    keys = pq.read_table(writer.folder / "rows.parquet", columns=list(spec.key))
+    distinct = keys.group_by(list(spec.key)).aggregate([]).num_rows
+    if distinct == keys.num_rows:
+        return None
+    return f"{keys.num_rows - distinct} rows repeat a key ({', '.join(spec.key)}); the raw table lacks its primary key"
+
+
+def _rules(notes: list[Note]) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for note in notes:
+        named = f"{note.field}: {note.rule}"
+        counted[named] = counted.get(named, 0) + 1
+    return dict(sorted(counted.items()))
+
+
+def _append(writer: FrameWriter, spec: TableSpec, rows: pd.DataFrame | None) -> None:
+    if rows is None:
+        writer.append(mapped_schema(spec).empty_table())
+    else:
+        writer.append(frame_to_table(rows, spec))
+
+
+def _sorted(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    if not frames:
+        return mapped_schema(ATTRIBUTION).empty_table().to_pandas(types_mapper=pd.ArrowDtype)
+    rows = pd.concat(frames, ignore_index=True)
+    return rows.sort_values(["event_id", "touch_rank"], kind="stable", ignore_index=True)
+
+
+def _recorded_texts(raw: pd.DataFrame) -> dict[str, str]:
+    texts = column(raw, "property_attribution")
+    rows = pc.indices_nonzero(pc.is_valid(texts))
+    return dict(zip(column(raw, "id").take(rows).to_pylist(), texts.take(rows).to_pylist(), strict=True))
+
+
+def _gather_receipts(events: pd.DataFrame, times: dict[tuple[str, str], list[int]]) -> None:
+    encoded = column(events, "metric").dictionary_encode()
+    kinds = [metric_kind(name) for name in encoded.dictionary.to_pylist()]
+    received = pa.array([kind is not None and kind.role is Role.RECEIVED for kind in kinds], pa.bool_())
+    chosen = events[pc.fill_null(received.take(encoded.indices), False).to_numpy(zero_copy_only=False)]
+    rows: Iterator[tuple[str | None, str | None, int]] = zip(
+        column(chosen, "person_id").to_pylist(), column(chosen, "message_id").to_pylist(),
+        column(chosen, "occurred_at").cast(pa.int64()).to_pylist(), strict=True,
+    )  # fmt: skip
+    for person, message, at in rows:
+        if person and message:
+            times.setdefault((person, message), []).append(at)

@@ -1,0 +1,182 @@
+"""From extracted frames to mapped frames: what every table's mapping shares.
+
+Here: parsing copied columns, treating personal values, gathering `properties`, and the notes that say what could
+not be right. Not here: what one table means (`tables/<table>.py`), files, and Dagster.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.metrics import AccountMetrics
+from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.schemas.arrow import arrow_type
+from klaviyo_assets.spec import PACKED, UNLISTED, Column, TableSpec, plain_spelling, squash
+from klaviyo_assets.values import parse
+
+
+@dataclass(frozen=True)
+class MappingContext:
+    """What a mapping needs to know besides the rows.
+
+    `day` is the calendar day of a daily partition; None for account tables.
+    """
+
+    account: Account
+    metrics: AccountMetrics
+    privacy: Privacy
+    day: date | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something in a raw row that could not be right: one row of the `quarantine` table.
+
+    `dropped` says that the whole row is missing from the mapped table; else only `field` is null in it.
+    """
+
+    table: str
+    row_id: str
+    field: str
+    rule: str
+    reason: str
+    value: str | None = None
+    dropped: bool = False
+
+
+@dataclass
+class Mapped:
+    """A mapped chunk: its rows, as the spec's columns, and the notes on what did not pass."""
+
+    rows: pd.DataFrame
+    notes: list[Note] = field(default_factory=list)
+
+
+def column(raw: pd.DataFrame, name: str) -> pa.Array:
+    """A raw column as one Arrow array; all null where the frame lacks it."""
+    if name not in raw.columns:
+        return pa.nulls(len(raw))
+    values = pa.array(raw[name])
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def row_ids(spec: TableSpec, raw: pd.DataFrame) -> pa.Array:
+    """What names each raw row in a note: its key, parts joined with `|`."""
+    sources = [spec.column(name).raw for name in spec.key]
+    parts = [pc.fill_null(column(raw, source).cast(pa.string()), "") for source in sources if source]
+    return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "|")
+
+
+def copy_columns(spec: TableSpec, raw: pd.DataFrame, context: MappingContext) -> tuple[dict[str, pa.Array], list[Note]]:
+    """Parse and treat every column that copies a raw one.
+
+    Returns:
+        Mapped column name -> values, and one note for each cell that could not be parsed.
+    """
+    columns: dict[str, pa.Array] = {}
+    notes: list[Note] = []
+    ids = row_ids(spec, raw)
+    for wanted in spec.columns:
+        if wanted.raw is None:
+            continue
+        cells = column(raw, wanted.raw)
+        parsed = parse(cells, wanted.type)
+        columns[wanted.name] = context.privacy.column(parsed.values) if wanted.personal else parsed.values
+        notes += unparsed(spec, wanted, cells, ids, parsed.reasons, context.privacy)
+    return columns, notes
+
+
+def unparsed(
+    spec: TableSpec, wanted: Column, cells: pa.Array, ids: pa.Array, reasons: dict[int, str], privacy: Privacy
+) -> Iterator[Note]:
+    """One note for each cell that could not be parsed as its column's type."""
+    for row, reason in reasons.items():
+        value = str(cells[row].as_py())
+        shown = privacy.treat(value) if wanted.personal else privacy.scrub(value)
+        yield Note(
+            spec.name, ids[row].as_py(), wanted.name, f"parse_{wanted.type.lower()}", reason, shown and shown[:200]
+        )
+
+
+def gather_properties(spec: TableSpec, raw: pd.DataFrame, privacy: Privacy) -> pa.Array:
+    """The `properties` column: unlisted raw columns and packed custom fields in one JSON document per row."""
+    merged = _merge(column(raw, UNLISTED), column(raw, PACKED))
+    return privacy.json_column(merged, frozenset(map(squash, spec.personal_properties)))
+
+
+def _merge(unlisted: pa.Array, packed: pa.Array) -> pa.Array:
+    if pa.types.is_null(packed.type) or packed.null_count == len(packed):
+        return unlisted.cast(pa.string())
+    pairs = zip(unlisted.to_pylist(), packed.to_pylist(), strict=True)
+    return pa.array([_one_document(plain, custom) for plain, custom in pairs], pa.string())
+
+
+def _one_document(unlisted: str | None, packed: str | None) -> str | None:
+    if packed is None:
+        return unlisted
+    fields = json.loads(packed)
+    if not isinstance(fields, dict):
+        fields = {"custom_fields": fields}
+    document: dict[str, Any] = json.loads(unlisted) if unlisted else {}
+    for name, value in fields.items():
+        spelled = _plain_spelling(name)
+        # Two spellings of one name in one row: the second keeps its own, nothing is lost.
+        document[name if spelled in document else spelled] = value
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if document else None
+
+
+_plain_spelling = lru_cache(maxsize=65_536)(plain_spelling)
+
+
+def build_frame(spec: TableSpec, columns: dict[str, pa.Array]) -> pd.DataFrame:
+    """A mapped frame of exactly the spec's columns, Arrow-backed, in the spec's order."""
+    types = {wanted.name: arrow_type(wanted.type) for wanted in spec.columns}
+    table = pa.table({name: columns[name].cast(types[name]) for name in spec.column_names})
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
+
+
+def map_copied(spec: TableSpec, raw: pd.DataFrame, context: MappingContext) -> Mapped:
+    """Map a table whose columns are all copied.
+
+    Args:
+        spec: Made by `spec.copied_table`.
+        raw: Rows as extracted: the spec's raw columns, `_properties` and `_packed`.
+        context: Account, metrics and privacy.
+
+    Returns:
+        One mapped row per raw row; `is_deleted` is False where Fivetran states nothing.
+    """
+    columns, notes = copy_columns(spec, raw, context)
+    columns["properties"] = gather_properties(spec, raw, context.privacy)
+    if "is_deleted" in columns:
+        columns["is_deleted"] = pc.fill_null(columns["is_deleted"], False)
+    return Mapped(build_frame(spec, columns), notes)
+
+
+QUARANTINE_COLUMNS = ("table_name", "partition", "row_id", "field", "rule", "reason", "value", "is_dropped")
+
+
+def notes_frame(notes: Iterable[Note], partition: str) -> pd.DataFrame:
+    """Notes as rows of the `quarantine` table, in a total order."""
+    rows = sorted(
+        (n.table, partition, n.row_id, n.field, n.rule, n.reason, n.value, n.dropped)
+        for n in (replace(note, value=note.value or "") for note in notes)
+    )
+    return pd.DataFrame(rows, columns=list(QUARANTINE_COLUMNS))
+
+
+def bad_row_notes(spec: TableSpec, rows: pd.DataFrame, bad: pd.DataFrame, keys: Sequence[str]) -> list[Note]:
+    """Notes for rows that broke a rule of the spec: those rows do not reach the mapped table."""
+    notes = []
+    for found in bad.itertuples(index=False):
+        row_id = "|".join(str(rows[key].iloc[found.row_number]) for key in keys)
+        notes.append(Note(spec.name, row_id, found.field, found.rule, found.reason, dropped=True))
+    return notes

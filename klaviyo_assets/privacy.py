@@ -1,0 +1,131 @@
+"""Personal data: what counts as personal, and what is done with it before a row leaves the mapping.
+
+Here: the keyed hash, the three `pii` modes for whole columns and for JSON text, and the scrubbing of free text.
+Not here: which columns are personal (the specs say so). With `hash`, the default, the same value has the same hash
+everywhere, so people can be counted and joined without being known.
+"""
+
+import hashlib
+import hmac
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.spec import squash
+
+# Field names whose value speaks of a person wherever they stand in a JSON document, in squashed spelling.
+PERSONAL_KEYS = frozenset({
+    "email", "emailaddress", "contactemail", "customeremail", "phone", "phonenumber", "customerphone", "mobile",
+    "tonumber", "fromnumber", "recipient", "recipientemail", "firstname", "lastname", "fullname", "customername",
+    "address", "address1", "address2", "addressline1", "addressline2", "street", "streetaddress", "zip", "zipcode",
+    "postalcode", "postcode", "latitude", "longitude", "ip", "ipaddress", "clientip", "browserip", "birthday",
+    "birthdate", "dateofbirth", "billingaddress", "shippingaddress", "defaultaddress", "trackingpostalcode",
+    "giftrecipientemail", "giftrecipientname", "giftgivername", "referreremail", "referrername",
+})  # fmt: skip
+_EMAIL = r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"
+_PHONE = r"\+[0-9][0-9 ().\-]{6,17}[0-9]"
+_SUSPICIOUS = r"@|\+[0-9]|" + "|".join(
+    f"(?i:{word})"
+    for word in ("mail", "phone", "number", "name", "address", "street", "zip", "post", "itude", "ip", "birth",
+                 "mobile", "recipient")
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Privacy:
+    """How one account's personal values are treated: `hash`, `keep` or `drop`.
+
+    Raises:
+        SettingsError: `hash` without a key; without one, hashes of e-mail addresses could be looked up in a list.
+    """
+
+    mode: str = "hash"
+    key: bytes = b""
+
+    def __post_init__(self) -> None:
+        """Refuse to hash without a key."""
+        if self.mode == "hash" and len(self.key) < 16:
+            raise SettingsError(
+                "PII_HASH_KEY is missing or shorter than 16 characters, and an account has pii = 'hash'. Set it to a "
+                'long random text and keep it: `python -c "import secrets; print(secrets.token_hex(32))"`.'
+            )
+
+    def treat(self, value: str) -> str | None:
+        """One personal value: its keyed hash (64 hex digits; e-mail case and outer blanks do not matter), or as is."""
+        if self.mode == "keep":
+            return value
+        return self._hash(value) if self.mode == "hash" else None
+
+    def _hash(self, value: str) -> str:
+        return hmac.new(self.key, value.strip().casefold().encode(), hashlib.sha256).hexdigest()
+
+    def column(self, values: pa.Array) -> pa.Array:
+        """A whole personal column; each distinct value is treated once."""
+        if self.mode == "keep":
+            return values
+        if self.mode == "drop":
+            return pa.nulls(len(values), values.type)
+        encoded = values.cast(pa.string()).dictionary_encode()
+        hashed = [None if value is None else self._hash(value) for value in encoded.dictionary.to_pylist()]
+        return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(hashed, pa.string())).dictionary_decode()
+
+    def json_column(self, documents: pa.Array, personal: frozenset[str] = frozenset()) -> pa.Array:
+        """JSON documents with every value under a personal key, and every e-mail address or phone number, treated.
+
+        Args:
+            documents: JSON text or null.
+            personal: Further personal field names of this table, in squashed spelling.
+        """
+        if self.mode == "keep":
+            return documents
+        pattern = _SUSPICIOUS + "".join(f"|(?i:{re.escape(name[:4])})" for name in sorted(personal - PERSONAL_KEYS))
+        suspicious = pc.fill_null(pc.match_substring_regex(documents, pattern), False)
+        rows = pc.indices_nonzero(suspicious)
+        if len(rows) == 0:
+            return documents
+        keys = PERSONAL_KEYS | personal
+        treated = [self._document(text, keys) for text in documents.take(rows).to_pylist()]
+        return pc.replace_with_mask(documents, suspicious, pa.array(treated, pa.string()))
+
+    def _document(self, text: str, personal: frozenset[str]) -> str:
+        try:
+            document = json.loads(text)
+        except ValueError:
+            return json.dumps(self.scrub(text), ensure_ascii=False)
+        walked = _walk(document, personal, self._leaf, self.scrub)
+        return text if walked == document else json.dumps(walked, ensure_ascii=False, separators=(",", ":"))
+
+    def _leaf(self, value: Any) -> Any:
+        return value if value is None or isinstance(value, bool) else self.treat(str(value))
+
+    def scrub(self, text: str) -> str:
+        """Free text with e-mail addresses and phone numbers treated."""
+        if self.mode == "keep":
+            return text
+        return re.sub(f"{_EMAIL}|{_PHONE}", lambda found: self.treat(found.group()) or "", text)
+
+
+def _walk(node: Any, personal: frozenset[str], leaf: Callable[[Any], Any], scrub: Callable[[str], str]) -> Any:
+    """Apply `leaf` to every scalar below a personal key and `scrub` to all other texts."""
+    if isinstance(node, dict):
+        return {
+            key: _below(value, leaf) if squash(key) in personal else _walk(value, personal, leaf, scrub)
+            for key, value in node.items()
+        }
+    if isinstance(node, list):
+        return [_walk(item, personal, leaf, scrub) for item in node]
+    return scrub(node) if isinstance(node, str) else node
+
+
+def _below(node: Any, leaf: Callable[[Any], Any]) -> Any:
+    if isinstance(node, dict):
+        return {key: _below(value, leaf) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_below(item, leaf) for item in node]
+    return leaf(node)

@@ -1,0 +1,5 @@
+"""Statistics of flow messages by event date. Its grain, columns and SQL follow from `messages.py`."""
+
+from klaviyo_assets.reports.messages import EVENT_DATE, Owner, message_report
+
+SPEC = message_report("flow_by_event_date", Owner.FLOW, EVENT_DATE)

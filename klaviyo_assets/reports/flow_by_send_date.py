@@ -1,0 +1,5 @@
+"""Statistics of flow messages by send date. Its grain, columns and SQL follow from `messages.py`."""
+
+from klaviyo_assets.reports.messages import SEND_DATE, Owner, message_report
+
+SPEC = message_report("flow_by_send_date", Owner.FLOW, SEND_DATE)

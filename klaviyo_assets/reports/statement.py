@@ -1,0 +1,202 @@
+"""The statements that create a report's table, find the days a change concerns, and restate those days.
+
+Here: GoogleSQL text and the values of its parameters; identifiers go in through sqlglot. Not here: what a report
+computes (its own file), and running anything (`destinations/bigquery.py`, `assets/reported.py`).
+
+A report is kept current in two steps: `affected` lists days, `restate` replaces the rows of days in one atomic
+statement. Both can be repeated after a crash at any point: what is to do is read from the tables, not remembered.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.spec import Column
+
+_DIALECT = "bigquery"
+_FIRST_DAY = date(1, 1, 1)
+# GoogleSQL types of the parameters; days and ids are arrays.
+PARAMETER_TYPES: dict[str, str] = {
+    "days": "ARRAY<DATE>",
+    "unknown_day": "BOOL",
+    "everything": "BOOL",
+    "event_days": "ARRAY<DATE>",
+    "campaign_ids": "ARRAY<STRING>",
+    "first_event_on": "DATE",
+    "timezone": "STRING",
+    "currency": "STRING",
+    "window_seconds": "INT64",
+    "data_through": "TIMESTAMP",
+}
+
+
+@dataclass(frozen=True)
+class Days:
+    """Days of a report whose rows are to be restated.
+
+    Attributes:
+        known: Calendar days of the account's time zone, of the report's own date basis.
+        unknown: Also the rows whose day is unknown.
+        everything: All rows there are: the full rebuild.
+    """
+
+    known: frozenset[date] = frozenset()
+    unknown: bool = False
+    everything: bool = False
+
+    @classmethod
+    def of(cls, days: Collection[date | None]) -> "Days":
+        """Days as the query of `affected` gives them: null is the unknown day."""
+        return cls(frozenset(day for day in days if day is not None), None in days)
+
+    @classmethod
+    def all(cls) -> "Days":
+        """Every row of the report."""
+        return cls(everything=True)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to restate."""
+        return bool(self.known) or self.unknown or self.everything
+
+
+def restate(report: ReportSpec, dataset: str) -> str:
+    """GoogleSQL that replaces the rows of some days by freshly computed ones, in one atomic statement.
+
+    Args:
+        report: The report.
+        dataset: `project.dataset` that holds the report and what it reads.
+
+    Returns:
+        A MERGE with the parameters of `restate_parameters`.
+    """
+    names = [exp.to_identifier(name, quoted=True) for name in report.column_names]
+    columns = exp.Tuple(expressions=[exp.column(name) for name in names])
+    outdated = sqlglot.parse_one(
+        f"@everything OR report.{report.day} IN UNNEST(@days) OR (@unknown_day AND report.{report.day} IS NULL)",
+        dialect=_DIALECT,
+    )
+    merge = exp.merge(
+        exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
+        exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
+        into=exp.alias_(_table(report.name, dataset), "report", table=True),
+        using=exp.Subquery(this=_located(report.rows_sql, dataset), alias=exp.TableAlias(this=exp.to_identifier("fresh"))),
+        on=exp.false(),
+    )
+    return _text(merge)
+
+
+def restate_parameters(report: ReportSpec, account: Account, days: Days, data_through: datetime) -> dict[str, Any]:
+    """Values of the parameters of `restate`, by name; `PARAMETER_TYPES` has their types.
+
+    Args:
+        report: The report.
+        account: Whose dataset it is.
+        days: What to restate.
+        data_through: Up to when the account's data are complete (UTC, aware).
+    """
+    # No event of a send lies more than a day before it, so older partitions need not be read.
+    known = min(days.known, default=_FIRST_DAY)
+    reads_all = days.everything or days.unknown or known <= _FIRST_DAY + timedelta(days=1)
+    return {
+        "days": sorted(days.known),
+        "unknown_day": days.unknown,
+        "everything": days.everything,
+        "first_event_on": _FIRST_DAY if reads_all else known - timedelta(days=1),
+        "timezone": account.timezone,
+        "currency": account.currency,
+        "window_seconds": int(account.attribution.longest_window.total_seconds()),
+        "data_through": data_through,
+    }
+
+
+def affected(report: ReportSpec, dataset: str) -> str:
+    """GoogleSQL for the days of a report that a change concerns: one column, null for the unknown day.
+
+    To be run after the change is loaded and before `restate`, which needs its rows as `Days.of`.
+
+    Args:
+        report: The report.
+        dataset: `project.dataset` that holds the report and what it reads.
+
+    Returns:
+        A SELECT with the parameters of `affected_parameters`.
+    """
+    return _text(_located(report.affected_sql, dataset))
+
+
+def affected_parameters(
+    account: Account, event_days: Collection[date], campaign_ids: Collection[str] = ()
+) -> dict[str, Any]:
+    """Values of the parameters of `affected`, by name.
+
+    Args:
+        account: Whose dataset it is.
+        event_days: Days whose partition of `event` or `attribution` was replaced since the report was last restated.
+        campaign_ids: Campaigns whose send time changed (or that came or went) since then.
+    """
+    return {
+        "event_days": sorted(event_days),
+        "campaign_ids": sorted(campaign_ids),
+        "first_event_on": _FIRST_DAY if campaign_ids else min(event_days, default=date.max),
+        "timezone": account.timezone,
+        "currency": account.currency,
+    }
+
+
+def create(report: ReportSpec, dataset: str) -> str:
+    """GoogleSQL that creates the report's table where it is missing: typed, described, partitioned and clustered."""
+    columns = ", ".join(_column(column) for column in report.columns)
+    cluster = ", ".join(_quoted(name) for name in report.cluster)
+    table = _table(report.name, dataset).sql(_DIALECT)
+    described = f"OPTIONS(description={_literal(f'{report.grain} {report.description}')})"
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns}) PARTITION BY {_quoted(report.day)}"
+        f"{f' CLUSTER BY {cluster}' if cluster else ''} {described}"
+    )
+
+
+def _column(column: Column) -> str:
+    # LogicalType's names are BigQuery's own; JSON cannot be loaded from Parquet and stands in no report.
+    kind = exp.DataType.build(column.type, dialect=_DIALECT).sql(_DIALECT)
+    required = " NOT NULL" if column.required else ""
+    return f"{_quoted(column.name)} {kind}{required} OPTIONS(description={_literal(column.description)})"
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
+
+
+def _literal(text: str) -> str:
+    return exp.Literal.string(text).sql(_DIALECT)
+
+
+def _table(name: str, dataset: str) -> exp.Table:
+    project, dot, schema = dataset.rpartition(".")
+    if not (project and dot and schema):
+        raise PermanentError(f"cannot place {name!r} in the dataset {dataset!r}: it has to be `project.dataset`")
+    return exp.table_(name, db=schema, catalog=project, quoted=True)
+
+
+def _located(sql: str, dataset: str) -> exp.Expression:
+    """A query with the dataset put before every table it names; its common table expressions stay as they are."""
+    query = sqlglot.parse_one(sql, dialect=_DIALECT)
+    inner = {cte.alias for cte in query.find_all(exp.CTE)}
+    for table in list(query.find_all(exp.Table)):
+        if table.name not in inner:
+            table.replace(exp.alias_(_table(table.name, dataset), table.alias_or_name, table=True))
+    return query
+
+
+def _text(statement: exp.Expression) -> str:
+    for sum_of_days in statement.find_all(exp.DateAdd):
+        # sqlglot would write INTERVAL '1' DAY; BigQuery documents an INT64 there.
+        if sum_of_days.expression.is_string:
+            sum_of_days.set("expression", exp.Literal.number(sum_of_days.expression.name))
+    return statement.sql(_DIALECT, pretty=True)

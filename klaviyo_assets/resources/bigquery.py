@@ -1,0 +1,59 @@
+"""The BigQuery project that reports live in.
+
+Here: settings and the client. Not here: tables and loads (`destinations/bigquery.py`).
+"""
+
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.resources.environment import optional
+
+if TYPE_CHECKING:
+    from google.cloud.bigquery import Client
+
+
+class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A project and the prefix of its datasets; credentials are Google's application default ones.
+
+    Where `emulator_host` is set, requests go there with BIGQUERY_EMULATOR_TOKEN as bearer token,
+    and no Google credential is looked for.
+    """
+
+    project: str = Field(description="Google Cloud project (BIGQUERY_PROJECT).")
+    dataset_prefix: str = Field(default="", description="Datasets are <prefix>_<account> (BIGQUERY_DATASET_PREFIX).")
+    location: str = Field(default="", description="Where datasets are made: US, EU, ... (BIGQUERY_LOCATION).")
+    emulator_host: str = Field(default="", description="Address of a local stand-in (BIGQUERY_EMULATOR_HOST).")
+
+    def dataset(self, account: Account) -> BigQueryDataset:
+        """The account's dataset: `<prefix>_<account>`."""
+        prefix = optional(self.dataset_prefix, "BIGQUERY_DATASET_PREFIX", "klaviyo")
+        return BigQueryDataset(self.client, f"{prefix}_{account.name}", self._location)
+
+    @property
+    def _location(self) -> str:
+        return optional(self.location, "BIGQUERY_LOCATION", "US")
+
+    @cached_property
+    def client(self) -> "Client":
+        """A client of the project, made when it is first needed: importing it takes a second."""
+        host = optional(self.emulator_host, "BIGQUERY_EMULATOR_HOST")
+        if not host:
+            from dagster_gcp import BigQueryResource
+
+            with BigQueryResource(project=self.project, location=self._location).get_client() as client:
+                return client  # type: ignore[no-any-return]
+        from google.cloud import bigquery
+        from google.oauth2.credentials import Credentials
+
+        return bigquery.Client(
+            project=self.project,
+            location=self._location,
+            credentials=Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none")),
+            client_options={"api_endpoint": host},
+        )

@@ -1,0 +1,25 @@
+"""The key that personal values are hashed with.
+
+Here: settings. Not here: what is personal, and the hash itself (`privacy.py`).
+"""
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.resources.environment import optional
+
+
+class PrivacyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The deployment's hash key; needed while an account has pii = "hash"."""
+
+    hash_key: str = Field(default="", description="Key of the hash of personal values (PII_HASH_KEY).")
+
+    def of(self, account: Account) -> Privacy:
+        """How this account's personal values are treated.
+
+        Raises:
+            SettingsError: the account hashes and the key is missing or short.
+        """
+        return Privacy(account.pii, optional(self.hash_key, "PII_HASH_KEY").encode())

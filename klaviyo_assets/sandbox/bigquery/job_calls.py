@@ -1,0 +1,251 @@
+"""The endpoints of jobs: insert, get, list, cancel, getQueryResults, and jobs.query."""
+
+import uuid
+from pathlib import Path
+from typing import Any
+
+from klaviyo_assets.sandbox.bigquery import allowed
+from klaviyo_assets.sandbox.bigquery.calls import Call, Reply, Server, of_project, page, page_start, page_token
+from klaviyo_assets.sandbox.bigquery.catalog import Catalog, now_ms
+from klaviyo_assets.sandbox.bigquery.cells import rows_of
+from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, job_error, unsupported
+from klaviyo_assets.sandbox.bigquery.jobs import Job
+from klaviyo_assets.sandbox.bigquery.loads import Load, LoadWork, read_load
+from klaviyo_assets.sandbox.bigquery.names import job_id
+from klaviyo_assets.sandbox.bigquery.queries import Query, QueryWork, dry_run, read_query
+from klaviyo_assets.sandbox.bigquery.schema import fields_of
+
+_LONGEST_WAIT = 10.0
+"""Seconds that a request waits for its job before it answers that it is still running."""
+
+
+def insert(server: Server, call: Call) -> Reply:
+    """Start a query job, or tell what it would do (dryRun)."""
+    configuration = _configuration(server, call.body)
+    if "load" in configuration:
+        raise unsupported("a load without a file: send it as an upload")
+    query = read_query(configuration["query"])
+    if configuration.get("dryRun"):
+        return Reply(_dry_run(server, call.body, query))
+    job = _new_job(server, call.body, query.default_dataset or _dataset_of(query))
+    server.jobs.insert(job, QueryWork(query, server.store, server.project, server.results))
+    return Reply(_resource(server, server.jobs.get(job["jobReference"]["jobId"], wait=_LONGEST_WAIT)))
+
+
+def check_load(server: Server, body: dict[str, Any]) -> Load:
+    """Check a load job before its bytes arrive.
+
+    Raises:
+        ApiError: It can be told already that it is not right, or that its id was used before.
+    """
+    configuration = _configuration(server, body)
+    if "load" not in configuration:
+        raise invalid("An upload belongs to a load job: send configuration.load")
+    if configuration.get("dryRun"):
+        raise unsupported("dryRun of a load")
+    sent = (body.get("jobReference") or {}).get("jobId")
+    if sent and server.jobs.exists(sent):
+        raise duplicate(f"Job {server.project}:{server.location}.{sent}")
+    return read_load(configuration["load"])
+
+
+def load(server: Server, body: dict[str, Any], file: Path) -> Reply:
+    """Start a load job of a file that has arrived; the file is removed when the job ends."""
+    try:
+        work = check_load(server, body)
+        job = _new_job(server, body, work.destination.address.ref[1])
+        server.jobs.insert(job, LoadWork(work, file, server.project))
+    except BaseException:
+        file.unlink(missing_ok=True)
+        raise
+    return Reply(_resource(server, server.jobs.get(job["jobReference"]["jobId"], wait=_LONGEST_WAIT)))
+
+
+def get(server: Server, call: Call) -> Reply:
+    """Return one job."""
+    return Reply(_resource(server, server.jobs.get(call.path["job"], call.query.get("location"))))
+
+
+def cancel(server: Server, call: Call) -> Reply:
+    """Ask a job to stop."""
+    job = server.jobs.cancel(call.path["job"], call.query.get("location"))
+    return Reply({"kind": "bigquery#jobCancelResponse", "job": _resource(server, job)})
+
+
+def list_all(server: Server, call: Call) -> Reply:
+    """List the jobs, the newest first."""
+    if call.query.get("parentJobId"):
+        raise unsupported("the query parameter parentJobId: scripts have no child jobs here")
+    state = call.query.get("stateFilter")
+    earliest, latest = call.number("minCreationTime"), call.number("maxCreationTime")
+    jobs = [job for job in server.jobs.all() if _wanted(job, state, earliest, latest)]
+    shown, token = page(jobs, call)
+    body: dict[str, Any] = {"kind": "bigquery#jobList", "jobs": [_listed(server, job) for job in shown]}
+    return Reply(body | ({"nextPageToken": token} if token else {}))
+
+
+def query_results(server: Server, call: Call) -> Reply:
+    """Return rows of a query job's result, waiting a while for its end."""
+    wait = _wait_seconds(call.number("timeoutMs"))
+    job = server.jobs.get(call.path["job"], call.query.get("location"), wait=wait)
+    if "query" not in job["configuration"]:
+        raise invalid(f"Job {call.path['job']} is not a query job")
+    body = {"kind": "bigquery#getQueryResultsResponse", "etag": _etag(job)} | _results(
+        server, job, page_start(call), call.number("maxResults"), call.switch("formatOptions.useInt64Timestamp")
+    )
+    body.pop("_dml", None)
+    return Reply(body)
+
+
+def query(server: Server, call: Call) -> Reply:
+    """Run a query and answer with its first rows (jobs.query)."""
+    body = allowed.check(call.body, allowed.QUERY_CALL, "query request")
+    configuration = {name: value for name, value in body.items() if name in allowed.QUERY}
+    read = read_query(configuration)
+    request = _as_job(body, configuration)
+    if body.get("dryRun"):
+        return Reply(_dry_query(_dry_run(server, request, read)))
+    job = _new_job(server, request, read.default_dataset)
+    # A repeated request with the same requestId is the same query, whose answer got lost on the way.
+    if not (body.get("requestId") and server.jobs.exists(job["jobReference"]["jobId"])):
+        server.jobs.insert(job, QueryWork(read, server.store, server.project, server.results))
+    done = server.jobs.get(job["jobReference"]["jobId"], wait=_wait_seconds(body.get("timeoutMs")))
+    int64 = bool((body.get("formatOptions") or {}).get("useInt64Timestamp"))
+    results = _results(server, done, 0, body.get("maxResults"), int64)
+    dml = results.pop("_dml", None)
+    location = {"location": done["jobReference"]["location"]}
+    return Reply({"kind": "bigquery#queryResponse"} | location | results | ({"dmlStats": dml} if dml else {}))
+
+
+def _configuration(server: Server, body: dict[str, Any]) -> dict[str, Any]:
+    allowed.check(body, allowed.JOB, "job")
+    of_project(server, (body.get("jobReference") or {}).get("projectId") or server.project)
+    configuration: dict[str, Any] = body.get("configuration") or {}
+    if ("load" in configuration) == ("query" in configuration):
+        raise invalid("A job has exactly one of configuration.load and configuration.query")
+    return configuration
+
+
+def _new_job(server: Server, body: dict[str, Any], dataset: str | None) -> Job:
+    sent = body.get("jobReference") or {}
+    location = sent.get("location") or _location_of(server, dataset)
+    name = job_id(sent["jobId"]) if sent.get("jobId") else f"job_{uuid.uuid4().hex}"
+    kind = "LOAD" if "load" in body["configuration"] else "QUERY"
+    return {
+        "jobReference": {"projectId": server.project, "jobId": name, "location": location},
+        "configuration": {**body["configuration"], "jobType": kind},
+    }
+
+
+def _location_of(server: Server, dataset: str | None) -> str:
+    """Return where a job runs that does not say so: where its dataset is."""
+    if dataset is not None:
+        with server.store.snapshot() as cursor:
+            found = [one for one in Catalog(cursor, server.project).datasets() if one.name == dataset]
+        if found:
+            return found[0].location
+    return server.location
+
+
+def _dataset_of(query: Query) -> str | None:
+    return query.destination.address.ref[1] if query.destination else None
+
+
+def _as_job(body: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
+    job: dict[str, Any] = {"configuration": {"query": configuration}}
+    if body.get("labels"):
+        job["configuration"]["labels"] = body["labels"]
+    reference = {"location": body.get("location")}
+    if body.get("requestId"):
+        reference["jobId"] = f"job_{body['requestId']}"
+    return {**job, "jobReference": reference}
+
+
+def _dry_run(server: Server, body: dict[str, Any], query: Query) -> Job:
+    with server.store.snapshot() as cursor:
+        statistics = dry_run(query, Catalog(cursor, server.project))
+    job = _new_job(server, body, query.default_dataset or _dataset_of(query))
+    return {
+        "kind": "bigquery#job",
+        "id": f"{server.project}:{job['jobReference']['location']}.",
+        **job,
+        "configuration": {**job["configuration"], "dryRun": True},
+        "statistics": {"creationTime": str(now_ms()), **statistics},
+        "status": {"state": "DONE"},
+    }
+
+
+def _dry_query(job: Job) -> dict[str, Any]:
+    query = job["statistics"]["query"]
+    body = {
+        "kind": "bigquery#queryResponse",
+        "jobReference": job["jobReference"],
+        "jobComplete": True,
+        "totalBytesProcessed": query["totalBytesProcessed"],
+        "cacheHit": False,
+    }
+    return body | ({"schema": query["schema"]} if "schema" in query else {})
+
+
+def _wait_seconds(milliseconds: int | None) -> float:
+    return _LONGEST_WAIT if milliseconds is None else min(milliseconds / 1000, _LONGEST_WAIT)
+
+
+def _results(server: Server, job: Job, start: int, count: int | None, int64: bool) -> dict[str, Any]:
+    body: dict[str, Any] = {"jobReference": job["jobReference"], "jobComplete": job["status"]["state"] == "DONE"}
+    if not body["jobComplete"]:
+        return body
+    if "errorResult" in job["status"]:
+        raise job_error(job["status"]["errorResult"])
+    statistics = job["statistics"]["query"]
+    body |= {"totalBytesProcessed": statistics["totalBytesProcessed"], "cacheHit": False}
+    if "numDmlAffectedRows" in statistics:
+        body |= {"numDmlAffectedRows": statistics["numDmlAffectedRows"], "_dml": statistics["dmlStats"]}
+    if job["_result"]:
+        body |= _rows(server, job, start, count, int64)
+    return body
+
+
+def _rows(server: Server, job: Job, start: int, count: int | None, int64: bool) -> dict[str, Any]:
+    columns, total = job["_result"]["columns"], job["_result"]["rows"]
+    body: dict[str, Any] = {"schema": {"fields": columns}, "totalRows": str(total)}
+    if count == 0:
+        # Without the key: the client takes an empty list for the first page.
+        return body
+    rows = server.results.page(job["jobReference"]["jobId"], start, count)
+    body["rows"] = rows_of(rows, fields_of(columns), int64_timestamps=int64)
+    end = start + rows.num_rows
+    return body | ({"pageToken": page_token(end)} if rows.num_rows and end < total else {})
+
+
+def _wanted(job: Job, state: str | None, earliest: int | None, latest: int | None) -> bool:
+    created = int(job["statistics"]["creationTime"])
+    return (
+        (state is None or job["status"]["state"] == state.upper())
+        and (earliest is None or created >= earliest)
+        and (latest is None or created <= latest)
+    )
+
+
+def _etag(job: Job) -> str:
+    return f"{job['jobReference']['jobId']}.{job['status']['state']}"
+
+
+def _listed(server: Server, job: Job) -> dict[str, Any]:
+    resource = _resource(server, job)
+    listed = {name: resource[name] for name in ("kind", "id", "jobReference", "configuration", "statistics")}
+    status = {"status": resource["status"], "state": resource["status"]["state"]}
+    error = resource["status"].get("errorResult")
+    return listed | status | ({"errorResult": error} if error else {})
+
+
+def _resource(server: Server, job: Job) -> dict[str, Any]:
+    reference = job["jobReference"]
+    shown = {name: value for name, value in job.items() if not name.startswith("_")}
+    return {
+        "kind": "bigquery#job",
+        "id": f"{server.project}:{reference['location']}.{reference['jobId']}",
+        "etag": _etag(job),
+        "selfLink": f"{server.root}/projects/{server.project}/jobs/{reference['jobId']}",
+        **shown,
+    }

@@ -1,0 +1,111 @@
+"""Query results, kept as Parquet files for as long as somebody may page through them.
+
+What belongs here: writing, paging and forgetting results. They survive a restart; the newest are kept up to a
+number of files and bytes. BigQuery keeps them for a day.
+"""
+
+import contextlib
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from klaviyo_assets.sandbox.bigquery.errors import not_found
+from klaviyo_assets.sandbox.bigquery.schema import quoted
+from klaviyo_assets.sandbox.bigquery.store import Cursor
+
+_FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536"
+PAGE_ROWS = 50_000
+_PAGE_BYTES = 10_000_000
+"""BigQuery's own limit of one answer is 10 MB."""
+
+
+class ResultFiles:
+    """The folder of results, one file per job."""
+
+    def __init__(self, folder: Path, *, files: int = 200, size: int = 2_000_000_000) -> None:
+        self._folder, self._files, self._size = folder, files, size
+        self._guard = threading.Lock()
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, job_id: str) -> Path:
+        """Return where a job's result lies, or would."""
+        return self._folder / f"{job_id}.parquet"
+
+    def write(self, cursor: Cursor, job_id: str, names: Sequence[str], select: str, values: dict[str, Any]) -> int:
+        """Run a SELECT and keep its rows; the oldest results may have to go.
+
+        Args:
+            cursor: Where to run it.
+            job_id: Whose result it is.
+            names: What its columns are called.
+            select: DuckDB SQL with `$name` placeholders.
+            values: For the placeholders.
+
+        Returns:
+            The number of rows.
+        """
+        columns = ", ".join(quoted(name) for name in names)
+        path = str(self.path(job_id)).replace("'", "''")
+        sql = f"COPY (SELECT * FROM ({select}) AS result({columns})) TO '{path}' ({_FORMAT})"
+        row = cursor.execute(sql, values).fetchone()
+        self._forget_old()
+        return int(row[0]) if row else 0
+
+    def page(self, job_id: str, start: int, count: int | None) -> pa.Table:
+        """Read rows of a result.
+
+        Args:
+            job_id: The query's.
+            start: The first row, from 0.
+            count: At most so many rows; None leaves it to the size of a page.
+
+        Returns:
+            The rows.
+
+        Raises:
+            ApiError: The result is no longer kept.
+        """
+        try:
+            with pq.ParquetFile(self.path(job_id)) as file:
+                return _read(file, start, PAGE_ROWS if count is None else min(count, PAGE_ROWS))
+        except FileNotFoundError:
+            raise not_found(f"the results of job {job_id}: the stand-in keeps the last {self._files}") from None
+
+    def _forget_old(self) -> None:
+        with self._guard:
+            newest_first = sorted(self._folder.glob("*.parquet"), key=_written, reverse=True)
+            size = 0
+            for place, file in enumerate(newest_first):
+                size += file.stat().st_size
+                # The result that was just written is kept however large it is.
+                if place and (place >= self._files or size > self._size):
+                    file.unlink()
+
+
+def page_of(table: pa.Table) -> pa.Table:
+    """Cut rows down to what one answer may carry."""
+    if table.nbytes <= _PAGE_BYTES or table.num_rows <= 1:
+        return table
+    return table.slice(0, max(1, int(table.num_rows * _PAGE_BYTES / table.nbytes)))
+
+
+def _written(file: Path) -> float:
+    with contextlib.suppress(FileNotFoundError):
+        return file.stat().st_mtime
+    return 0.0
+
+
+def _read(file: pq.ParquetFile, start: int, count: int) -> pa.Table:
+    first, wanted, skipped = 0, [], None
+    for place in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(place).num_rows
+        if first < start + count and first + rows > start:
+            skipped = first if skipped is None else skipped
+            wanted.append(place)
+        first += rows
+    rows_read = file.read_row_groups(wanted)
+    return page_of(rows_read.slice(start - (skipped or 0), count))

@@ -1,0 +1,289 @@
+"""Aggregate functions, called plainly or with OVER.
+
+GoogleSQL's modifiers (DISTINCT, IGNORE NULLS, HAVING MAX, ORDER BY, LIMIT) are taken apart here; what a
+function does not take is refused.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.arithmetic import divide
+from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
+from klaviyo_assets.sandbox.bigquery.sql.calls import Call, aggregate
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.ordering import direction
+from klaviyo_assets.sandbox.bigquery.sql.types import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    NULL,
+    NUMERIC,
+    STRING,
+    Type,
+    array_of,
+)
+
+
+@dataclass
+class Arguments:
+    """The arguments of an aggregate call, its modifiers set apart."""
+
+    values: list[Bound]
+    distinct: str = ""
+    nulls: str = ""
+    having: exp.Expr | None = None
+    order: str = ""
+    limit: int | None = None
+    order_keys: tuple[Bound, ...] = ()
+
+
+def arguments(call: Call, *allowed: str) -> Arguments:
+    """Take a call apart; modifiers not in `allowed` (distinct, nulls, having, order, limit) are refused."""
+    found = Arguments([])
+    nodes = [_unwrapped(call, node, found) for node in call.nodes]
+    nodes = [inner for node in nodes for inner in (node.expressions if isinstance(node, exp.Distinct) else [node])]
+    for name in ("distinct", "nulls", "having", "order", "limit"):
+        if getattr(found, name) not in ("", None) and name not in allowed:
+            raise unsupported(f"{name.upper()} in {call.name}")
+    found.values = [call.binder.bind(node, call.scope) for node in nodes]
+    for value in (*found.values, *found.order_keys):
+        if value.has_window or (value.has_aggregate and call.over is None):
+            raise invalid("Aggregations of aggregations are not allowed")
+    return found
+
+
+def _unwrapped(call: Call, node: exp.Expr, found: Arguments) -> exp.Expr:
+    """Strip the modifiers around an argument, noting them; DISTINCT stays for the caller to spread."""
+    if isinstance(node, exp.Limit):
+        spelling = node.expression.name
+        if not isinstance(node.expression, exp.Literal) or not spelling.isdigit():
+            raise unsupported(f"a LIMIT in {call.name} that is not a literal")
+        found.limit = int(spelling)
+    elif isinstance(node, exp.Order):
+        _note_order(call, node, found)
+    elif isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
+        found.nulls = "IGNORE" if isinstance(node, exp.IgnoreNulls) else "RESPECT"
+    elif isinstance(node, exp.HavingMax):
+        found.having = node
+    elif isinstance(node, exp.Distinct):
+        found.distinct = "DISTINCT "
+        return node
+    else:
+        return node
+    return _unwrapped(call, node.this, found)
+
+
+def _note_order(call: Call, node: exp.Order, found: Arguments) -> None:
+    keys = [call.binder.bind(each.this, call.scope) for each in node.expressions]
+    pairs = zip(keys, node.expressions, strict=True)
+    found.order = " ORDER BY " + ", ".join(key.sql + direction(each) for key, each in pairs)
+    found.order_keys = tuple(keys)
+
+
+def result(call: Call, sql: str, kind: Type, parts: Sequence[Bound]) -> Bound:
+    """The call's value: columns inside no longer count as ungrouped, unless it is an analytic call."""
+    value = combine(sql, kind, parts)
+    if call.over is not None:
+        return Bound(sql, kind, ungrouped=value.ungrouped, has_aggregate=value.has_aggregate, has_window=True)
+    outside = frozenset(use for use in value.ungrouped if use[0] != call.scope.number)
+    return Bound(sql, kind, ungrouped=outside, has_aggregate=True)
+
+
+def one(call: Call, *allowed: str) -> tuple[Bound, Arguments]:
+    """The single argument of a call."""
+    found = arguments(call, *allowed)
+    if len(found.values) != 1:
+        raise invalid(f"Number of arguments does not match for function {call.name}")
+    return found.values[0], found
+
+
+@aggregate("COUNT")
+def _count(call: Call) -> Bound:
+    over = call.over or ""
+    if len(call.nodes) == 1 and isinstance(call.nodes[0], exp.Star):
+        return result(call, f"count(*){over}", INT64, [])
+    value, found = one(call, "distinct")
+    if found.distinct and value.type.kind in ("ARRAY", "STRUCT", "JSON"):
+        raise invalid(f"Aggregate functions with DISTINCT cannot be used with arguments of type {value.type}")
+    return result(call, f"count({found.distinct}{value.sql}){over}", INT64, [value])
+
+
+@aggregate("COUNTIF")
+def _count_if(call: Call) -> Bound:
+    value = require(one(call)[0], BOOL, "COUNTIF")
+    return result(call, f"count(CASE WHEN {value.sql} THEN 1 END){call.over or ''}", INT64, [value])
+
+
+@aggregate("SUM")
+def _sum(call: Call) -> Bound:
+    value, found = one(call, "distinct")
+    value = _number(call, value)
+    sql = f"sum({found.distinct}{value.sql}){call.over or ''}"
+    if value.type == INT64:
+        sql = f"CAST({sql} AS BIGINT)"
+    return result(call, sql, value.type, [value])
+
+
+def _number(call: Call, value: Bound) -> Bound:
+    if value.type == NULL:
+        return value.typed("CAST(NULL AS BIGINT)", INT64)
+    if not value.type.is_numeric:
+        raise mismatch(f"aggregate function {call.name}", [value])
+    return value
+
+
+@aggregate("AVG")
+def _average(call: Call) -> Bound:
+    value, found = one(call, "distinct")
+    value, over = _number(call, value), call.over or ""
+    if value.type != NUMERIC:
+        value = require(value, FLOAT64, "AVG")
+        return result(call, f"avg({found.distinct}{value.sql}){over}", FLOAT64, [value])
+    total = f"sum({found.distinct}{value.sql}){over}"
+    count = f"CAST(nullif(count({found.distinct}{value.sql}){over}, 0) AS DECIMAL(38,9))"
+    return result(call, divide(total, count), NUMERIC, [value])
+
+
+@aggregate("MIN", "MAX")
+def _extreme(call: Call) -> Bound:
+    value, _ = one(call, "distinct")
+    if value.type.kind in ("ARRAY", "STRUCT", "JSON"):
+        raise mismatch(f"aggregate function {call.name}", [value])
+    kind = INT64 if value.type == NULL else value.type
+    return result(call, f"{call.name.lower()}({value.sql}){call.over or ''}", kind, [value])
+
+
+@aggregate("LOGICAL_OR", "LOGICAL_AND")
+def _logical(call: Call) -> Bound:
+    value = require(one(call)[0], BOOL, call.name)
+    name = {"LOGICAL_OR": "bool_or", "LOGICAL_AND": "bool_and"}[call.name]
+    return result(call, f"{name}({value.sql}){call.over or ''}", BOOL, [value])
+
+
+@aggregate("ANY_VALUE")
+def _any_value(call: Call) -> Bound:
+    value, found = one(call, "having")
+    if found.having is None:
+        return result(call, f"any_value({value.sql}){call.over or ''}", value.type, [value])
+    key = call.binder.bind(found.having.expression, call.scope)
+    return _extreme_by(call, value, key, bool(found.having.args.get("max")))
+
+
+@aggregate("MAX_BY", "MIN_BY")
+def _by(call: Call) -> Bound:
+    found = arguments(call)
+    if len(found.values) != 2:
+        raise invalid(f"Number of arguments does not match for function {call.name}")
+    return _extreme_by(call, found.values[0], found.values[1], call.name == "MAX_BY")
+
+
+def _extreme_by(call: Call, value: Bound, key: Bound, largest: bool) -> Bound:
+    """The value where `key` is extreme; of several, one that is not NULL."""
+    if call.over is not None:
+        raise unsupported(f"{call.name} by a key with OVER")
+    name, preferred = ("arg_max", "IS NOT NULL") if largest else ("arg_min", "IS NULL")
+    ranked = f"struct_pack(k := {key.sql}, n := {value.sql} {preferred})"
+    picked = f"{name}(struct_pack(v := {value.sql}), {ranked}) FILTER (WHERE {key.sql} IS NOT NULL)"
+    return result(call, f"struct_extract({picked}, 'v')", value.type, [value, key])
+
+
+@aggregate("ARRAY_AGG")
+def _array_agg(call: Call) -> Bound:
+    value, found = one(call, "distinct", "nulls", "order", "limit")
+    kind = array_of(INT64 if value.type == NULL else value.type)
+    _check_distinct_order(call, value, found)
+    listed = _listed(call, value, found, found.nulls == "IGNORE")
+    return result(call, listed, kind, [value, *found.order_keys])
+
+
+def _check_distinct_order(call: Call, value: Bound, found: Arguments) -> None:
+    if found.distinct and any(key.sql != value.sql for key in found.order_keys):
+        raise invalid(f"{call.name} with DISTINCT can only ORDER BY its argument")
+
+
+def _listed(call: Call, value: Bound, found: Arguments, drop_nulls: bool) -> str:
+    kept = f" FILTER (WHERE {value.sql} IS NOT NULL)" if drop_nulls else ""
+    if call.over is not None and (found.order or found.distinct or found.limit is not None):
+        raise unsupported(f"{call.name} with DISTINCT, ORDER BY or LIMIT and OVER")
+    sql = f"list({found.distinct}{value.sql}{found.order}){kept}{call.over or ''}"
+    return sql if found.limit is None else f"list_slice({sql}, 1, {found.limit})"
+
+
+@aggregate("STRING_AGG")
+def _string_agg(call: Call) -> Bound:
+    found = arguments(call, "distinct", "order", "limit")
+    if not 1 <= len(found.values) <= 2:
+        raise invalid("Number of arguments does not match for function STRING_AGG")
+    value = require(found.values[0], STRING, "STRING_AGG")
+    separator = "','"
+    if len(found.values) == 2:
+        given = require(found.values[1], STRING, "STRING_AGG")
+        if given.literal is None:
+            raise invalid("STRING_AGG: the delimiter must be a literal or query parameter")
+        separator = given.sql
+    _check_distinct_order(call, value, found)
+    listed = _listed(call, value, found, drop_nulls=True)
+    return result(call, f"array_to_string({listed}, {separator})", STRING, [value, *found.order_keys])
+
+
+@aggregate("ARRAY_CONCAT_AGG")
+def _array_concat_agg(call: Call) -> Bound:
+    value, found = one(call, "order", "limit")
+    if value.type.kind != "ARRAY":
+        raise mismatch("aggregate function ARRAY_CONCAT_AGG", [value])
+    listed = _listed(call, value, found, drop_nulls=True)
+    return result(call, f"flatten({listed})", value.type, [value, *found.order_keys])
+
+
+@aggregate("APPROX_COUNT_DISTINCT")
+def _approximate_count(call: Call) -> Bound:
+    value, _ = one(call)
+    return result(call, f"count(DISTINCT {value.sql}){call.over or ''}", INT64, [value])
+
+
+@aggregate("APPROX_QUANTILES")
+def _quantiles(call: Call) -> Bound:
+    """Exact quantiles: within what an approximation may answer, and stable."""
+    found = arguments(call, "distinct", "nulls")
+    if len(found.values) != 2 or found.nulls == "RESPECT" or call.over is not None:
+        raise unsupported("this form of APPROX_QUANTILES")
+    value, parts = found.values[0], found.values[1].literal
+    if not parts or not parts.isdigit() or int(parts) < 1:
+        raise unsupported("APPROX_QUANTILES with a number that is not a positive literal")
+    places = ", ".join(repr(step / int(parts)) for step in range(int(parts) + 1))
+    sql = f"quantile_disc({found.distinct}{value.sql}, [{places}])"
+    return result(call, sql, array_of(value.type), [value])
+
+
+def _statistic(name: str, arity: int) -> Callable[[Call], Bound]:
+    def handler(call: Call) -> Bound:
+        found = arguments(call)
+        if len(found.values) != arity:
+            raise invalid(f"Number of arguments does not match for function {call.name}")
+        values = [require(value, FLOAT64, call.name) for value in found.values]
+        listed = ", ".join(value.sql for value in values)
+        return result(call, f"{name}({listed}){call.over or ''}", FLOAT64, values)
+
+    return handler
+
+
+_STATISTICS = {
+    "STDDEV": "stddev_samp",
+    "STDDEV_SAMP": "stddev_samp",
+    "STDDEV_POP": "stddev_pop",
+    "VARIANCE": "var_samp",
+    "VAR_SAMP": "var_samp",
+    "VAR_POP": "var_pop",
+}
+for _name, _duckdb in _STATISTICS.items():
+    aggregate(_name)(_statistic(_duckdb, 1))
+for _name in ("CORR", "COVAR_POP", "COVAR_SAMP"):
+    aggregate(_name)(_statistic(_name.lower(), 2))
+
+
+@aggregate("GROUPING")
+def _grouping(call: Call) -> Bound:
+    value, _ = one(call)
+    return result(call, f"grouping({value.sql})", INT64, [value])

@@ -1,0 +1,272 @@
+"""Allow-list: DATE, DATETIME, TIMESTAMP functions and intervals. Formats are in `formats`.
+
+TIMESTAMP is TIMESTAMPTZ in a session whose zone is UTC, DATETIME is TIMESTAMP. DuckDB counts weeks from Monday
+and lets DATE functions give timestamps; both are set right here.
+"""
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
+from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
+from klaviyo_assets.sandbox.bigquery.sql.calls import SCALARS, Call, allow, scalar, signature
+from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
+from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, INT64, STRING, TIME, TIMESTAMP, Type
+
+_LONG = {"DAY", "WEEK", "MONTH", "QUARTER", "YEAR"}
+_SHORT = {"MICROSECOND": 1, "MILLISECOND": 1_000, "SECOND": 10**6, "MINUTE": 60 * 10**6, "HOUR": 3600 * 10**6}
+_EXACT = {**_SHORT, "DAY": 86_400 * 10**6}
+_MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
+_WEEKDAYS = ("SUNDAY", "MONDAY", "TUESDAY", "WEDNESDAY", "THURSDAY", "FRIDAY", "SATURDAY")
+INTERVAL = Type("INTERVAL")
+
+allow("UNIX_SECONDS", signature("bq_floor_div(epoch_us({0}), 1000000)", INT64, TIMESTAMP))
+allow("UNIX_MILLIS", signature("bq_floor_div(epoch_us({0}), 1000)", INT64, TIMESTAMP))
+allow("UNIX_MICROS", signature("epoch_us({0})", INT64, TIMESTAMP))
+allow("UNIX_DATE", signature("CAST(({0} - CAST('1970-01-01' AS DATE)) AS BIGINT)", INT64, DATE))
+allow(
+    "DATE_FROM_UNIX_DATE",
+    signature("(CAST('1970-01-01' AS DATE) + CAST({0} AS INTEGER))", DATE, INT64),
+)
+allow("TIMESTAMP_SECONDS", signature("make_timestamptz({0} * 1000000)", TIMESTAMP, INT64))
+allow("TIMESTAMP_MILLIS", signature("make_timestamptz({0} * 1000)", TIMESTAMP, INT64))
+allow("TIMESTAMP_MICROS", signature("make_timestamptz({0})", TIMESTAMP, INT64))
+allow(
+    "DATE",
+    signature("{0}", DATE, DATE),
+    signature("CAST({0} AS DATE)", DATE, DATETIME),
+    signature("CAST(({0} AT TIME ZONE 'UTC') AS DATE)", DATE, TIMESTAMP),
+    signature("CAST(({0} AT TIME ZONE {1}) AS DATE)", DATE, TIMESTAMP, STRING),
+    signature("make_date({0}, {1}, {2})", DATE, INT64, INT64, INT64),
+)
+allow(
+    "DATETIME",
+    signature("{0}", DATETIME, DATETIME),
+    signature("CAST({0} AS TIMESTAMP)", DATETIME, DATE),
+    signature("({0} AT TIME ZONE 'UTC')", DATETIME, TIMESTAMP),
+    signature("({0} AT TIME ZONE {1})", DATETIME, TIMESTAMP, STRING),
+    signature("({0} + {1})", DATETIME, DATE, TIME),
+    signature(
+        "make_timestamp({0}, {1}, {2}, {3}, {4}, CAST({5} AS DOUBLE))",
+        DATETIME,
+        *(INT64, INT64, INT64, INT64, INT64, INT64),
+    ),
+)
+allow(
+    "TIMESTAMP",
+    signature("{0}", TIMESTAMP, TIMESTAMP),
+    signature("bq_timestamp({0})", TIMESTAMP, STRING),
+    signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC')", TIMESTAMP, DATE),
+    signature("({0} AT TIME ZONE 'UTC')", TIMESTAMP, DATETIME),
+    signature("(bq_datetime({0}) AT TIME ZONE {1})", TIMESTAMP, STRING, STRING),
+    signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE {1})", TIMESTAMP, DATE, STRING),
+    signature("({0} AT TIME ZONE {1})", TIMESTAMP, DATETIME, STRING),
+)
+allow("TIME", signature("CAST({0} AS TIME)", TIME, DATETIME), signature("CAST(({0} AT TIME ZONE 'UTC') AS TIME)", TIME, TIMESTAMP))
+allow("CURRENT_TIMESTAMP", signature("now()", TIMESTAMP))
+allow(
+    "CURRENT_DATE",
+    signature("CAST((now() AT TIME ZONE 'UTC') AS DATE)", DATE),
+    signature("CAST((now() AT TIME ZONE {0}) AS DATE)", DATE, STRING),
+)
+allow(
+    "CURRENT_DATETIME",
+    signature("(now() AT TIME ZONE 'UTC')", DATETIME),
+    signature("(now() AT TIME ZONE {0})", DATETIME, STRING),
+)
+
+
+@binds(exp.CurrentDate, exp.CurrentTimestamp, exp.CurrentDatetime)
+def _current(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node)
+    word = {exp.CurrentDate: "DATE", exp.CurrentTimestamp: "TIMESTAMP", exp.CurrentDatetime: "DATETIME"}
+    name = f"CURRENT_{word[type(node)]}"  # type: ignore[index]
+    return SCALARS[name](Call(name, [], binder, scope))
+
+
+def part_of(node: exp.Expr) -> str:
+    """A date part as written: DAY, WEEK, WEEK(MONDAY), ISOWEEK ...; the week's first day is spelt out."""
+    if isinstance(node, exp.Anonymous) and node.name.upper() == "WEEK" and len(node.expressions) == 1:
+        day = node.expressions[0].name.upper()
+        if day not in _WEEKDAYS:
+            raise invalid(f"A valid date part is required, not WEEK({day})")
+        return f"WEEK({day})"
+    if not isinstance(node, exp.Column | exp.Var):
+        raise invalid(f"A valid date part is required, not {node.sql('bigquery')}")
+    name = node.name.upper()
+    return {"WEEK": "WEEK(SUNDAY)", "ISOWEEK": "WEEK(MONDAY)"}.get(name, name)
+
+
+def interval(binder: Binder, node: exp.Expr, scope: Scope, kind: str) -> Bound:
+    """INTERVAL n PART for values of `kind` (DATE, DATETIME, TIMESTAMP), as a DuckDB interval."""
+    if not isinstance(node, exp.Interval) or not isinstance(node.args.get("unit"), exp.Var):
+        raise unsupported(f"the interval {node.sql('bigquery')}")
+    part, amount = node.args["unit"].name.upper(), node.this
+    if isinstance(amount, exp.Literal) and amount.is_string:
+        amount = exp.Literal.number(amount.this)
+    value = require(binder.bind(amount, scope), INT64, "INTERVAL")
+    allowed = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT)}[kind]
+    if part not in allowed:
+        raise invalid(f"{kind}_ADD and {kind}_SUB do not support the {part} date part")
+    if part in _MONTHS:
+        return combine(f"to_months(CAST({value.sql} * {_MONTHS[part]} AS INTEGER))", INTERVAL, [value])
+    if kind == "TIMESTAMP" or part in _SHORT:
+        return combine(f"to_microseconds({value.sql} * {_EXACT[part]})", INTERVAL, [value])
+    days = 7 if part == "WEEK" else 1
+    return combine(f"to_days(CAST({value.sql} * {days} AS INTEGER))", INTERVAL, [value])
+
+
+def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Scope) -> Bound:
+    """`value + INTERVAL ...`, `value - INTERVAL ...`; a DATE becomes a DATETIME."""
+    if isinstance(left, exp.Interval):
+        left, right = right, left
+    value = binder.bind(left, scope)
+    if sign not in "+-" or value.type.kind not in ("DATE", "DATETIME", "TIMESTAMP"):
+        raise mismatch(f"operator {sign}", [value, Bound("", INTERVAL)])
+    kind = TIMESTAMP if value.type == TIMESTAMP else DATETIME
+    length = interval(binder, right, scope, kind.kind)
+    start = cast_text(value.sql, value.type, kind)
+    return combine(f"({start} {sign} {length.sql})", kind, [value, length])
+
+
+def _moved(call: Call, kind: Type, sign: str) -> Bound:
+    call.arity(2)
+    value = require(call.bind(0), kind, call.name)
+    length = interval(call.binder, call.nodes[1], call.scope, kind.kind)
+    return combine(f"CAST({value.sql} {sign} {length.sql} AS {kind.duckdb})", kind, [value, length])
+
+
+_KINDS = {"DATE": DATE, "DATETIME": DATETIME, "TIMESTAMP": TIMESTAMP}
+for _word, _kind in _KINDS.items():
+    scalar(f"{_word}_ADD")(lambda call, kind=_kind: _moved(call, kind, "+"))  # type: ignore[misc]
+    scalar(f"{_word}_SUB")(lambda call, kind=_kind: _moved(call, kind, "-"))  # type: ignore[misc]
+
+
+@scalar("TIMESTAMP_DIFF")
+def _timestamp_diff(call: Call) -> Bound:
+    """Whole units between two moments, cut towards zero."""
+    call.arity(3)
+    later, earlier = (require(call.bind(place), TIMESTAMP, call.name) for place in (0, 1))
+    part = part_of(call.nodes[2])
+    if part not in _EXACT:
+        raise invalid(f"TIMESTAMP_DIFF does not support the {part} date part")
+    sql = f"((epoch_us({later.sql}) - epoch_us({earlier.sql})) // {_EXACT[part]})"
+    return combine(sql, INT64, [later, earlier])
+
+
+@scalar("DATE_DIFF", "DATETIME_DIFF")
+def _date_diff(call: Call) -> Bound:
+    """Boundaries of the part crossed between two dates."""
+    call.arity(3)
+    kind = DATE if call.name == "DATE_DIFF" else DATETIME
+    values = [require(call.bind(place), kind, call.name) for place in (0, 1)]
+    part = part_of(call.nodes[2])
+    if part not in _LONG | _SHORT.keys() and not part.startswith("WEEK(") or (kind == DATE and part in _SHORT):
+        raise invalid(f"{call.name} does not support the {part} date part")
+    later, earlier = (value.sql for value in values)
+    if part.startswith("WEEK("):
+        later, earlier = (_week_start(f"CAST({each} AS DATE)", part) for each in (later, earlier))
+        return combine(f"(date_diff('day', {earlier}, {later}) // 7)", INT64, values)
+    return combine(f"date_diff('{part.lower()}', {earlier}, {later})", INT64, values)
+
+
+def _week_start(day: str, part: str) -> str:
+    first = _WEEKDAYS.index(part[5:-1])
+    return f"({day} - CAST((dayofweek({day}) + {7 - first}) % 7 AS INTEGER))"
+
+
+def truncated(sql: str, part: str, call: Call, parts: Sequence[str]) -> str:
+    """DuckDB text of a TIMESTAMP without zone cut to a part; a TIMESTAMP again."""
+    if part.startswith("WEEK("):
+        return f"CAST({_week_start(f'CAST({sql} AS DATE)', part)} AS TIMESTAMP)"
+    if part not in parts:
+        raise invalid(f"{call.name} does not support the {part} date part")
+    return f"CAST(date_trunc('{part.lower()}', {sql}) AS TIMESTAMP)"
+
+
+@scalar("DATE_TRUNC", "DATETIME_TRUNC")
+def _date_trunc(call: Call) -> Bound:
+    call.arity(2)
+    kind = DATE if call.name == "DATE_TRUNC" else DATETIME
+    value = require(call.bind(0), kind, call.name)
+    parts = [*_LONG] if kind == DATE else [*_LONG, *_SHORT]
+    sql = truncated(f"CAST({value.sql} AS TIMESTAMP)", part_of(call.nodes[1]), call, parts)
+    return combine(f"CAST({sql} AS {kind.duckdb})", kind, [value])
+
+
+@scalar("TIMESTAMP_TRUNC")
+def _timestamp_trunc(call: Call) -> Bound:
+    """Parts below DAY keep the offset of the moment itself: an hour that occurs twice stays the right one."""
+    call.arity(2, 3)
+    value = require(call.bind(0), TIMESTAMP, call.name)
+    zone = require(call.bind(2), STRING, call.name) if len(call.nodes) == 3 else Bound("'UTC'", STRING)
+    part = part_of(call.nodes[1])
+    local = f"({value.sql} AT TIME ZONE {zone.sql})"
+    cut = truncated(local, part, call, [*_LONG, *_SHORT])
+    sql = f"({cut} AT TIME ZONE {zone.sql})"
+    if part in _SHORT:
+        sql = f"({value.sql} - ({local} - {cut}))"
+    return combine(sql, TIMESTAMP, [value, zone])
+
+
+@scalar("LAST_DAY")
+def _last_day(call: Call) -> Bound:
+    call.arity(1, 2)
+    value = require(call.bind(0), DATE, call.name)
+    part = part_of(call.nodes[1]) if len(call.nodes) == 2 else "MONTH"
+    if part not in _MONTHS:
+        raise unsupported(f"LAST_DAY with {part}")
+    start = f"date_trunc('{part.lower()}', {value.sql})"
+    return combine(f"CAST({start} + to_months({_MONTHS[part]}) - to_days(1) AS DATE)", DATE, [value])
+
+
+_EXTRACTS = {
+    "YEAR": "year({0})",
+    "QUARTER": "quarter({0})",
+    "MONTH": "month({0})",
+    "DAY": "day({0})",
+    "DAYOFYEAR": "dayofyear({0})",
+    "DAYOFWEEK": "(dayofweek({0}) + 1)",
+    "ISOYEAR": "isoyear({0})",
+    "WEEK(MONDAY)": "CAST(strftime({0}, '%W') AS BIGINT)",
+    "WEEK(SUNDAY)": "CAST(strftime({0}, '%U') AS BIGINT)",
+    "ISOWEEK": "week({0})",
+    "HOUR": "hour({0})",
+    "MINUTE": "minute({0})",
+    "SECOND": "second({0})",
+    "MILLISECOND": "(epoch_ms({0}) % 1000)",
+    "MICROSECOND": "(epoch_us({0}) % 1000000)",
+}
+
+
+@binds(exp.Extract)
+def _extract(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    source = node.expression
+    zone = Bound("'UTC'", STRING)
+    has_zone = isinstance(source, exp.AtTimeZone)
+    if has_zone:
+        zone = require(binder.bind(source.args["zone"], scope), STRING, "AT TIME ZONE")
+        source = source.this
+    value = binder.bind(source, scope)
+    if value.type.kind not in _KINDS or (has_zone and value.type != TIMESTAMP):
+        raise mismatch("EXTRACT", [value])
+    local = f"({value.sql} AT TIME ZONE {zone.sql})" if value.type == TIMESTAMP else value.sql
+    sql, kind = _extracted(node.this, local, value.type)
+    return combine(sql, kind, [value, zone])
+
+
+def _extracted(node: exp.Expr, local: str, source: Type) -> tuple[str, Type]:
+    part = "ISOWEEK" if node.name.upper() == "ISOWEEK" else part_of(node)
+    if part in ("DATE", "TIME", "DATETIME") and source != DATE:
+        return f"CAST({local} AS {_PARTS[part].duckdb})", _PARTS[part]
+    if part not in _EXTRACTS or (source == DATE and part in _SHORT):
+        raise invalid(f"EXTRACT does not support {part} from {source}")
+    moment = local if source != DATE else f"CAST({local} AS TIMESTAMP)"
+    return _EXTRACTS[part].format(moment), INT64
+
+
+_PARTS = {"DATE": DATE, "TIME": TIME, "DATETIME": DATETIME}

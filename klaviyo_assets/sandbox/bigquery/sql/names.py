@@ -1,0 +1,179 @@
+"""Leaves of an expression: literals, parameters, names, and the constructors of STRUCT and ARRAY."""
+
+import re
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
+from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, coerce, require, unify
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope, member
+from klaviyo_assets.sandbox.bigquery.sql.types import (
+    BOOL,
+    BYTES,
+    FLOAT64,
+    INT64,
+    JSON,
+    NULL,
+    STRING,
+    Type,
+    array_of,
+    member_names,
+    quoted,
+    text,
+)
+
+
+@binds(exp.Literal)
+def _literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    value = node.this
+    if node.args["is_string"]:
+        return Bound(text(value), STRING, literal=value)
+    return number(value)
+
+
+def number(spelling: str) -> Bound:
+    """A numeric literal; without point and exponent it is INT64."""
+    if re.fullmatch(r"-?\d+", spelling):
+        if not -(2**63) <= int(spelling) < 2**63:
+            raise invalid(f"Invalid integer literal: {spelling}")
+        return Bound(f"CAST({spelling} AS BIGINT)", INT64, literal=spelling)
+    return Bound(f"CAST({text(spelling)} AS DOUBLE)", FLOAT64, literal=spelling)
+
+
+@binds(exp.RawString)
+def _raw_string(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return Bound(text(node.this), STRING, literal=node.this)
+
+
+@binds(exp.ByteString)
+def _byte_string(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    if not node.this.isascii() or "\\" in node.this:
+        raise unsupported("a BYTES literal with escapes or non-ASCII characters")
+    return Bound(f"encode({text(node.this)})", BYTES)
+
+
+@binds(exp.HexString)
+def _hex_string(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return number(str(int(node.this, 16)))
+
+
+@binds(exp.Boolean)
+def _boolean(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return Bound("true" if node.this else "false", BOOL)
+
+
+@binds(exp.Null)
+def _null(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return Bound("NULL", NULL)
+
+
+@binds(exp.ParseJSON)
+def _json_literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "is_literal")
+    return Bound(f"CAST({text(node.this.this)} AS JSON)", JSON)
+
+
+@binds(exp.Parameter)
+def _parameter(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    name = node.this.name.lower()
+    if name not in binder.parameters:
+        raise invalid(f"Query parameter '{node.this.name}' not found")
+    binder.used_parameters.add(name)
+    kind = binder.parameters[name]
+    return Bound(f"CAST(${name} AS {kind.duckdb})", kind, literal="", is_parameter=True)
+
+
+@binds(exp.Column)
+def _column(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    assert isinstance(node, exp.Column)  # noqa: S101 - what it is registered for
+    if isinstance(node.this, exp.Star):
+        raise invalid("* is not allowed here")
+    return scope.resolve([part.name for part in node.parts])
+
+
+@binds(exp.Dot)
+def _dot(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    if isinstance(node.expression, exp.Identifier):
+        return member(binder.bind(node.this, scope), node.expression.name)
+    raise unsupported(f"the function {node.sql('bigquery')[:120]}")
+
+
+@binds(exp.Paren)
+def _paren(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return binder.bind(node.this, scope)
+
+
+@binds(exp.Array)
+def _array(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "expressions", "value_constructor", "struct_name_inheritance", "bracket_notation")
+    if not node.expressions:
+        return Bound("[]", Type("ARRAY", NULL), literal=None)
+    values, kind = unify([binder.bind(each, scope) for each in node.expressions], "ARRAY")
+    listed = ", ".join(value.sql for value in values)
+    return combine(f"[{listed}]", array_of(kind), values)
+
+
+@binds(exp.Tuple, exp.Struct)
+def _struct(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    return struct(binder, node.expressions, scope)
+
+
+def struct(binder: Binder, nodes: list[exp.Expr], scope: Scope) -> Bound:
+    """STRUCT(a, b AS c): names come from aliases, else from columns."""
+    if not nodes:
+        raise unsupported("a STRUCT without fields")
+    values = [binder.bind(each.this if isinstance(each, exp.Alias) else each, scope) for each in nodes]
+    pairs = zip(nodes, values, strict=True)
+    return pack([(output_name(node), value) for node, value in pairs])
+
+
+def pack(members: list[tuple[str, Bound]]) -> Bound:
+    """A STRUCT of named values."""
+    kind = Type("STRUCT", None, tuple((name, value.type) for name, value in members))
+    parts = zip(member_names(kind), members, strict=True)
+    packed = ", ".join(f"{quoted(name)} := {value.sql}" for name, (_, value) in parts)
+    return combine(f"struct_pack({packed})", kind, [value for _, value in members])
+
+
+def output_name(node: exp.Expr) -> str:
+    """The name BigQuery infers for a SELECT item or a STRUCT field; "" when there is none."""
+    if isinstance(node, exp.Alias):
+        return node.alias
+    if isinstance(node, exp.Column | exp.Dot):
+        return node.name
+    return ""
+
+
+@binds(exp.Bracket)
+def _subscript(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expressions", "offset", "safe")
+    values = binder.bind(node.this, scope)
+    if values.type.kind != "ARRAY" or values.type.element is None or len(node.expressions) != 1:
+        raise unsupported(f"a subscript on a value of type {values.type}")
+    place = require(binder.bind(node.expressions[0], scope), INT64, "array subscript")
+    first = node.args.get("offset") or 0
+    inside = f"({place.sql} >= {first} AND {place.sql} < len({values.sql}) + {first})"
+    found = f"{values.sql}[{place.sql} + {1 - first}]"
+    kind = values.type.element
+    otherwise = "NULL" if node.args.get("safe") else f"CAST(error('Array index out of bounds') AS {kind.duckdb})"
+    guard = f"{values.sql} IS NULL OR {place.sql} IS NULL"
+    sql = f"CASE WHEN {guard} THEN NULL WHEN {inside} THEN {found} ELSE {otherwise} END"
+    return combine(sql, kind, [values, place])
+
+
+def typed_constructor(binder: Binder, node: exp.Expr, target: Type, scope: Scope) -> Bound:
+    """ARRAY<T>[...] and STRUCT<...>(...): members coerce, they are not cast."""
+    if isinstance(node, exp.Array) and target.element is not None:
+        values = [require(binder.bind(each, scope), target.element, "ARRAY") for each in node.expressions]
+        listed = ", ".join(value.sql for value in values)
+        return combine(f"CAST([{listed}] AS {target.duckdb})", target, values)
+    values = [binder.bind(each, scope) for each in node.expressions]
+    if len(values) != len(target.fields):
+        raise invalid(f"STRUCT type has {len(target.fields)} fields but constructor call has {len(values)}")
+    coerced = [coerce(value, kind) for value, (_, kind) in zip(values, target.fields, strict=True)]
+    if any(value is None for value in coerced):
+        raise invalid(f"Struct fields do not match {target}")
+    names = [name for name, _ in target.fields]
+    return pack([(name, value) for name, value in zip(names, coerced, strict=True) if value is not None])

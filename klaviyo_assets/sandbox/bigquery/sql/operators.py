@@ -1,0 +1,284 @@
+"""Operators, CASE, CAST, predicates and subqueries used as expressions."""
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.arithmetic import combine_numbers
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
+from klaviyo_assets.sandbox.bigquery.sql.binding import (
+    Bound,
+    combine,
+    common_type,
+    mismatch,
+    require,
+    unify,
+)
+from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
+from klaviyo_assets.sandbox.bigquery.sql.dates import shift
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.names import number, typed_constructor
+from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
+from klaviyo_assets.sandbox.bigquery.sql.types import (
+    BOOL,
+    INT64,
+    NULL,
+    STRING,
+    Type,
+    array_of,
+    from_sqlglot,
+    quoted,
+)
+
+_COMPARISONS = {
+    exp.EQ: "=",
+    exp.NEQ: "<>",
+    exp.GT: ">",
+    exp.GTE: ">=",
+    exp.LT: "<",
+    exp.LTE: "<=",
+    exp.NullSafeEQ: "IS NOT DISTINCT FROM",
+    exp.NullSafeNEQ: "IS DISTINCT FROM",
+}
+_EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
+
+
+@binds(*_COMPARISONS)
+def _comparison(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expression")
+    sign = _COMPARISONS[type(node)]  # type: ignore[index]
+    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    (left, right), kind = comparable(sides, f"operator {sign}")
+    if kind.kind == "STRUCT" and not isinstance(node, _EQUALITIES):
+        raise mismatch(f"operator {sign}", sides)
+    return combine(f"({left.sql} {sign} {right.sql})", BOOL, [left, right])
+
+
+def comparable(values: list[Bound], where: str) -> tuple[list[Bound], Type]:
+    """Values in their common type, which must have an equality."""
+    unified, kind = unify(values, where)
+    if kind.kind in ("ARRAY", "JSON"):
+        raise invalid(f"{where} is not defined for arguments of type {kind}")
+    return unified, kind
+
+
+@binds(exp.And, exp.Or)
+def _logical(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    sign = "AND" if isinstance(node, exp.And) else "OR"
+    operands = [node.this, node.expression]
+    values = [require(binder.bind(each, scope), BOOL, f"operator {sign}") for each in operands]
+    return combine(f"({values[0].sql} {sign} {values[1].sql})", BOOL, values)
+
+
+@binds(exp.Not)
+def _not(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    value = require(binder.bind(node.this, scope), BOOL, "operator NOT")
+    return combine(f"(NOT {value.sql})", BOOL, [value])
+
+
+@binds(exp.Between)
+def _between(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "low", "high")
+    values = [binder.bind(node.args[name], scope) for name in ("this", "low", "high")]
+    (value, low, high), _ = comparable(values, "operator BETWEEN")
+    return combine(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOL, [value, low, high])
+
+
+@binds(exp.Is)
+def _is(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    value = binder.bind(node.this, scope)
+    if isinstance(node.expression, exp.Null):
+        return combine(f"({value.sql} IS NULL)", BOOL, [value])
+    if not isinstance(node.expression, exp.Boolean):
+        raise unsupported(f"IS {node.expression.sql('bigquery')}")
+    value = require(value, BOOL, "operator IS")
+    wanted = "true" if node.expression.this else "false"
+    return combine(f"({value.sql} IS NOT DISTINCT FROM {wanted})", BOOL, [value])
+
+
+@binds(exp.Like)
+def _like(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expression")
+    if isinstance(node.expression, exp.Any | exp.All):
+        raise unsupported("LIKE ANY, LIKE SOME and LIKE ALL")
+    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    left, right = (require(side, STRING, "operator LIKE") for side in sides)
+    return combine(f"({left.sql} LIKE {right.sql} ESCAPE '\\')", BOOL, [left, right])
+
+
+@binds(exp.In)
+def _in(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expressions", "query", "unnest")
+    value = binder.bind(node.this, scope)
+    if node.args.get("query") is not None:
+        query = node.args["query"]
+        return _in_query(binder, value, query.this if isinstance(query, exp.Subquery) else query, scope)
+    if node.args.get("unnest") is not None:
+        return _in_array(value, binder.bind(node.args["unnest"].expressions[0], scope))
+    listed = [binder.bind(each, scope) for each in node.expressions]
+    (value, *listed), _ = comparable([value, *listed], "operator IN")
+    return combine(f"({value.sql} IN ({', '.join(each.sql for each in listed)}))", BOOL, [value, *listed])
+
+
+def _in_array(value: Bound, values: Bound) -> Bound:
+    if values.type.element is None:
+        raise invalid(f"Values referenced in UNNEST must be arrays. UNNEST contains {values.type}")
+    kind = common_type([value, Bound("", values.type.element)], "operator IN UNNEST")
+    value = require(value, kind, "operator IN UNNEST")
+    cast = cast_text(values.sql, values.type, array_of(kind))
+    return combine(f"({value.sql} IN (SELECT unnest({cast})))", BOOL, [value, values])
+
+
+def _in_query(binder: Binder, value: Bound, node: exp.Expr, scope: Scope) -> Bound:
+    query = binder.query(node, scope)
+    output = single(query, "IN subquery")
+    kind = common_type([value, Bound("", output.type)], "operator IN")
+    value = require(value, kind, "operator IN")
+    alias = binder.alias()
+    cast = cast_text(f"{quoted(alias)}.{quoted(output.physical)}", output.type, kind)
+    sql = f"({value.sql} IN (SELECT {cast} FROM ({query.sql}) AS {quoted(alias)}))"
+    return combine(sql, BOOL, [value, Bound("", NULL, ungrouped=query.outer)])
+
+
+def single(query: Query, where: str) -> Output:
+    """The one column a subquery expression must have."""
+    if len(query.outputs) != 1:
+        raise invalid(f"{where} must have exactly one column, it has {len(query.outputs)}")
+    return query.outputs[0]
+
+
+@binds(exp.Exists)
+def _exists(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    query = binder.query(node.this, scope)
+    return Bound(f"EXISTS ({query.sql})", BOOL, ungrouped=query.outer)
+
+
+@binds(exp.Subquery)
+def _scalar_subquery(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    query = binder.query(node, scope)
+    return Bound(f"({query.sql})", single(query, "Scalar subquery").type, ungrouped=query.outer)
+
+
+def array_subquery(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    """ARRAY(SELECT ...)."""
+    query = binder.query(node, scope)
+    kind = single(query, "ARRAY subquery").type
+    return Bound(f"ARRAY({query.sql})", array_of(kind), ungrouped=query.outer)
+
+
+@binds(exp.DPipe)
+def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expression", "safe")
+    values = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    (left, right), kind = unify(values, "operator ||")
+    if kind.kind not in ("STRING", "BYTES", "ARRAY"):
+        raise mismatch("operator ||", values)
+    if kind.kind == "ARRAY":
+        guard = f"{left.sql} IS NULL OR {right.sql} IS NULL"
+        sql = f"CASE WHEN {guard} THEN NULL ELSE list_concat({left.sql}, {right.sql}) END"
+        return combine(sql, kind, values)
+    return combine(f"({left.sql} || {right.sql})", kind, values)
+
+
+_ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
+
+
+@binds(*_ARITHMETIC)
+def _arithmetic(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "expression", "typed", "safe")
+    sign = _ARITHMETIC[type(node)]  # type: ignore[index]
+    left, right = node.this, node.expression
+    if isinstance(right, exp.Interval) or isinstance(left, exp.Interval):
+        return shift(binder, left, right, sign, scope)
+    sides = [binder.bind(left, scope), binder.bind(right, scope)]
+    if sign in "+-" and sides[0].type.kind == "DATE" and sides[1].type.kind == "INT64":
+        sql = f"({sides[0].sql} {sign} CAST({sides[1].sql} AS INTEGER))"
+        return combine(sql, sides[0].type, sides)
+    return combine_numbers(sign, sides[0], sides[1])
+
+
+_BITWISE = {
+    exp.BitwiseAnd: "&",
+    exp.BitwiseOr: "|",
+}
+
+
+@binds(*_BITWISE)
+def _bitwise(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    sign = _BITWISE[type(node)]  # type: ignore[index]
+    operands = (node.this, node.expression)
+    values = [require(binder.bind(each, scope), INT64, f"operator {sign}") for each in operands]
+    return combine(f"({values[0].sql} {sign} {values[1].sql})", INT64, values)
+
+
+@binds(exp.Neg)
+def _negative(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    if isinstance(node.this, exp.Literal) and not node.this.args["is_string"]:
+        return number(f"-{node.this.this}")
+    value = binder.bind(node.this, scope)
+    if value.type == NULL:
+        return value.typed("CAST(NULL AS BIGINT)", INT64)
+    if not value.type.is_numeric:
+        raise mismatch("operator -", [value])
+    return combine(f"(-{value.sql})", value.type, [value])
+
+
+@binds(exp.Case)
+def _case(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "ifs", "default")
+    ifs, operand = node.args["ifs"], node.this
+    whens = [binder.bind(each.this, scope) for each in ifs]
+    results = [binder.bind(each.args["true"], scope) for each in ifs]
+    default = node.args.get("default")
+    results.append(binder.bind(default, scope) if default is not None else Bound("NULL", NULL))
+    head = ""
+    if operand is not None:
+        (subject, *whens), _ = comparable([binder.bind(operand, scope), *whens], "CASE")
+        whens = [combine(f"{when.sql}", when.type, [when, subject]) for when in whens]
+        head = f" {subject.sql}"
+    else:
+        whens = [require(when, BOOL, "WHEN") for when in whens]
+    return _cases(head, whens, results)
+
+
+def _cases(head: str, whens: list[Bound], results: list[Bound]) -> Bound:
+    values, kind = unify(results, "CASE")
+    *thens, otherwise = values
+    pairs = zip(whens, thens, strict=True)
+    branches = " ".join(f"WHEN {when.sql} THEN {then.sql}" for when, then in pairs)
+    return combine(f"CASE{head} {branches} ELSE {otherwise.sql} END", kind, [*whens, *values])
+
+
+@binds(exp.If)
+def _if(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    if node.args.get("false") is None:
+        raise invalid("Number of arguments does not match for function IF")
+    when = require(binder.bind(node.this, scope), BOOL, "IF")
+    results = [binder.bind(node.args[name], scope) for name in ("true", "false")]
+    return _cases("", [when], results)
+
+
+@binds(exp.Cast)
+def _cast(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "to")
+    target = from_sqlglot(node.args["to"])
+    if isinstance(node.this, exp.Array | exp.Struct) and target.kind in ("ARRAY", "STRUCT"):
+        return typed_constructor(binder, node.this, target, scope)
+    return cast(binder.bind(node.this, scope), target)
+
+
+@binds(exp.TryCast)
+def _safe_cast(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    only(node, "this", "to", "safe")
+    value = cast(binder.bind(node.this, scope), from_sqlglot(node.args["to"]))
+    return value.typed(f"TRY({value.sql})", value.type)
+
+
+def cast(value: Bound, target: Type) -> Bound:
+    """CAST(value AS target)."""
+    literal = value.literal
+    if literal is not None and value.type.is_numeric and target.kind == "NUMERIC" and not value.is_parameter:
+        return value.typed(f"CAST('{literal}' AS {target.duckdb})", target)
+    sql = cast_text(value.sql, value.type, target)
+    if sql is None:
+        raise invalid(f"Invalid cast from {value.type} to {target}")
+    return value.typed(sql, target)

@@ -1,0 +1,31 @@
+"""ORDER BY directions, LIMIT and OFFSET."""
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
+from klaviyo_assets.sandbox.bigquery.sql.binding import require
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid
+from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
+from klaviyo_assets.sandbox.bigquery.sql.types import INT64
+
+
+def direction(ordered: exp.Expr) -> str:
+    """ASC or DESC and where NULLs go: first when ascending, last when descending."""
+    only(ordered, "this", "desc", "nulls_first")
+    word = "DESC" if ordered.args.get("desc") else "ASC"
+    return f" {word} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}"
+
+
+def limits(binder: Binder, node: exp.Expr, scope: Scope) -> str:
+    """LIMIT and OFFSET; a literal or a parameter each."""
+    pieces = []
+    for name, word in (("limit", "LIMIT"), ("offset", "OFFSET")):
+        clause = node.args.get(name)
+        if clause is None:
+            continue
+        value = require(binder.bind(clause.expression, scope), INT64, word)
+        if value.literal is None or value.literal.startswith("-"):
+            raise invalid(f"{word} expects a non-negative integer literal or parameter")
+        pieces.append(f" {word} {value.sql}")
+    return "".join(pieces)

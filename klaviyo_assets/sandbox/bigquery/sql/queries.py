@@ -1,0 +1,134 @@
+"""Queries: WITH, set operations, ORDER BY and LIMIT around them. A single SELECT is in `selects`."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
+from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.ordering import direction, limits
+from klaviyo_assets.sandbox.bigquery.sql.relations import aside
+from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
+from klaviyo_assets.sandbox.bigquery.sql.selects import bind_select
+from klaviyo_assets.sandbox.bigquery.sql.types import Type, promoted, quoted
+
+
+def bind_query(binder: Binder, node: exp.Expr, parent: Scope | None) -> Query:
+    """A SELECT, a set operation, or either in brackets, with its WITH clause."""
+    scope = binder.scope(parent)
+    head = _with(binder, node.args.get("with_"), scope)
+    query = _body(binder, node, scope)
+    outer = query.outer | frozenset(scope.used_outside)
+    return replace(query, sql=head + query.sql, outer=outer)
+
+
+def _body(binder: Binder, node: exp.Expr, scope: Scope) -> Query:
+    if isinstance(node, exp.Select):
+        return bind_select(binder, node, scope)
+    if isinstance(node, exp.Union | exp.Except | exp.Intersect):
+        return _set_operation(binder, node, scope)
+    if isinstance(node, exp.Subquery):
+        return _bracketed(binder, node, scope)
+    raise unsupported(f"{type(node).__name__} as a query: {node.sql('bigquery')[:120]!r}")
+
+
+def _bracketed(binder: Binder, node: exp.Subquery, scope: Scope) -> Query:
+    only(node, "this", "with_", "order", "limit", "offset")
+    query = bind_query(binder, node.this, scope)
+    tail = _tail(binder, node, query.outputs, scope)
+    return replace(query, sql=f"({query.sql}){tail}") if tail else query
+
+
+def _with(binder: Binder, clause: exp.Expr | None, scope: Scope) -> str:
+    """The WITH clause: its queries become known to `scope`."""
+    if clause is None:
+        return ""
+    only(clause, "expressions")
+    pieces = [_cte(binder, each, scope) for each in clause.expressions]
+    return f"WITH {', '.join(pieces)} "
+
+
+def _cte(binder: Binder, node: exp.Expr, scope: Scope) -> str:
+    only(node, "this", "alias")
+    if node.args["alias"].args.get("columns"):
+        raise unsupported(f"column names in WITH {node.alias}")
+    name = node.alias.lower()
+    if name in scope.ctes:
+        raise invalid(f"Duplicate alias {node.alias} for WITH subquery")
+    query = binder.query(node.this, aside(binder, scope))
+    alias = binder.alias()
+    scope.ctes = {**scope.ctes, name: Query(quoted(alias), query.outputs)}
+    scope.used_outside |= query.outer
+    return f"{quoted(alias)} AS ({query.sql})"
+
+
+_SIGNS = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
+
+
+def _set_operation(binder: Binder, node: exp.Expr, scope: Scope) -> Query:
+    only(node, "this", "expression", "distinct", "with_", "order", "limit", "offset")
+    sign = _SIGNS[type(node)]  # type: ignore[index]
+    if sign != "UNION" and not node.args.get("distinct"):
+        raise unsupported(f"{sign} ALL")
+    sides = [bind_query(binder, node.args[name], scope) for name in ("this", "expression")]
+    kinds = _common_columns(sign, sides)
+    left, right = (_converted(binder, side, kinds) for side in sides)
+    outputs = _named(sides[0].outputs, kinds)
+    all_rows = "" if node.args.get("distinct") else " ALL"
+    sql = f"({left}) {sign}{all_rows} ({right}){_tail(binder, node, outputs, scope)}"
+    return Query(sql, outputs, sides[0].outer | sides[1].outer)
+
+
+def _common_columns(sign: str, sides: Sequence[Query]) -> list[Type]:
+    left, right = (side.outputs for side in sides)
+    if len(left) != len(right):
+        counts = f"{len(left)} and {len(right)}"
+        raise invalid(f"Queries in {sign} have mismatched column count; they have {counts} columns")
+    kinds = []
+    for place, (first, second) in enumerate(zip(left, right, strict=True), start=1):
+        kind = promoted([first.type, second.type])
+        if kind is None:
+            listed = f"{first.type}, {second.type}"
+            raise invalid(f"Column {place} in {sign} has incompatible types: {listed}")
+        kinds.append(kind)
+    return kinds
+
+
+def _named(outputs: Sequence[Output], kinds: Sequence[Type]) -> tuple[Output, ...]:
+    return tuple(replace(output, type=kind) for output, kind in zip(outputs, kinds, strict=True))
+
+
+def _converted(binder: Binder, query: Query, kinds: Sequence[Type]) -> str:
+    if [output.type for output in query.outputs] == list(kinds):
+        return query.sql
+    alias = binder.alias()
+    columns = []
+    for output, kind in zip(query.outputs, kinds, strict=True):
+        column = f"{quoted(alias)}.{quoted(output.physical)}"
+        columns.append(f"{cast_text(column, output.type, kind)} AS {quoted(output.physical)}")
+    return f"SELECT {', '.join(columns)} FROM ({query.sql}) AS {quoted(alias)}"
+
+
+def _tail(binder: Binder, node: exp.Expr, outputs: Sequence[Output], scope: Scope) -> str:
+    """ORDER BY over output columns, LIMIT and OFFSET."""
+    order = node.args.get("order")
+    keys = [_output_key(each, outputs) for each in order.expressions] if order is not None else []
+    listed = f" ORDER BY {', '.join(keys)}" if keys else ""
+    return listed + limits(binder, node, scope)
+
+
+def _output_key(ordered: exp.Expr, outputs: Sequence[Output]) -> str:
+    names = [output.name.lower() for output in outputs]
+    key = ordered.this
+    if isinstance(key, exp.Literal) and not key.is_string:
+        place = int(key.this)
+    elif isinstance(key, exp.Column) and names.count(key.name.lower()) == 1 and len(key.parts) == 1:
+        place = names.index(key.name.lower()) + 1
+    else:
+        raise unsupported(f"ORDER BY {key.sql('bigquery')} after a set operation or a bracket")
+    if not 1 <= place <= len(outputs):
+        raise invalid(f"ORDER BY is out of SELECT column number range: {place}")
+    return f"{place}{direction(ordered)}"

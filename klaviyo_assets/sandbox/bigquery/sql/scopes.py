@@ -1,0 +1,199 @@
+"""Which names an expression may use: range variables, columns, SELECT aliases, the queries around.
+
+Here: name resolution after BigQuery's rules. Not here: how a FROM clause comes by its columns (`relations`).
+"""
+
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, ColumnUse, combine
+from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, invalid
+from klaviyo_assets.sandbox.bigquery.sql.types import Type, member_names, quoted, text
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a range variable: its GoogleSQL name ("" when it has none), DuckDB text, type."""
+
+    name: str
+    sql: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A range variable. `value` is set for UNNEST, whose alias stands for the element itself."""
+
+    name: str
+    columns: tuple[Column, ...]
+    value: Column | None = None
+
+    def find(self, name: str) -> Column | None:
+        """The column called `name`; an error when there are two."""
+        found = [column for column in self.columns if column.name.lower() == name.lower()]
+        if len(found) > 1:
+            raise invalid(f"Column name {name} is ambiguous")
+        return found[0] if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """An output column of a query: GoogleSQL name ("" when it has none), DuckDB name, type."""
+
+    name: str
+    physical: str
+    type: Type
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A translated query, and the columns of outer queries it uses."""
+
+    sql: str
+    outputs: tuple[Output, ...]
+    outer: frozenset[ColumnUse] = frozenset()
+
+    def as_range(self, name: str, alias: str) -> Range:
+        """The range variable that the query is in a FROM clause."""
+        columns = (
+            Column(each.name, f"{quoted(alias)}.{quoted(each.physical)}", each.type) for each in self.outputs
+        )
+        return Range(name, tuple(columns))
+
+
+@dataclass
+class Scope:
+    """The names of one query level.
+
+    `visible` is what * stands for, `merged` holds the columns of JOIN USING, `group_keys` the DuckDB texts of GROUP BY once they are known,
+    `aliases` the SELECT aliases where they are visible, `used_outside` what reaches into the queries around.
+    """
+
+    number: int
+    parent: "Scope | None" = None
+    ctes: dict[str, Query] = field(default_factory=dict)
+    ranges: list[Range] = field(default_factory=list)
+    visible: list[Column] = field(default_factory=list)
+    merged: dict[str, Column] = field(default_factory=dict)
+    group_keys: frozenset[str] | None = None
+    aliases: dict[str, Bound] = field(default_factory=dict)
+    used_outside: set[ColumnUse] = field(default_factory=set)
+    windows: dict[str, exp.Expr] = field(default_factory=dict)
+
+    def add(self, found: Range) -> None:
+        """Take a range variable in; its name must be new."""
+        if found.name and self.range_named(found.name):
+            raise invalid(f"Duplicate table alias {found.name} in the same FROM clause")
+        self.ranges.append(found)
+
+    def range_named(self, name: str) -> Range | None:
+        """The range variable of that name at this level."""
+        return next((each for each in self.ranges if each.name and each.name.lower() == name.lower()), None)
+
+    def cte(self, name: str) -> Query | None:
+        """The WITH query of that name, at this level or around."""
+        scope: Scope | None = self
+        while scope is not None:
+            if name.lower() in scope.ctes:
+                return scope.ctes[name.lower()]
+            scope = scope.parent
+        return None
+
+    def resolve(self, parts: list[str]) -> Bound:
+        """The expression a dotted name stands for.
+
+        Raises:
+            SqlError: There is no such name, or more than one.
+        """
+        passed: list[Scope] = []
+        scope: Scope | None = self
+        while scope is not None:
+            found = scope.lookup(parts)
+            if found is not None:
+                for inner in passed:
+                    inner.used_outside |= found.ungrouped
+                return found
+            passed.append(scope)
+            scope = scope.parent
+        raise _unknown(parts)
+
+    def lookup(self, parts: list[str]) -> Bound | None:
+        """The same at this level alone."""
+        first, rest = parts[0], parts[1:]
+        if first.lower() in self.aliases:
+            return self.kept(members(self.aliases[first.lower()], rest))
+        column = self._column(first)
+        owner = self.range_named(first)
+        if owner is not None and rest and owner.find(rest[0]) is not None:
+            if column is not None and column.type.kind == "STRUCT" and owner.value is None:
+                raise invalid(f"Name {'.'.join(parts)} is ambiguous: {first} is a table alias and a column")
+            return self.kept(members(self.use(owner.find(rest[0]), first), rest[1:]))
+        if column is not None:
+            return self.kept(members(self.use(column), rest))
+        if owner is None:
+            return None
+        if owner.value is not None:
+            return self.kept(members(self.use(owner.value), rest))
+        if rest:
+            raise invalid(f"Name {rest[0]} not found inside {first}")
+        return self._row(owner)
+
+    def kept(self, value: Bound) -> Bound:
+        """`value` with its columns forgotten when the whole is one of the GROUP BY expressions."""
+        if self.group_keys is None or value.sql not in self.group_keys:
+            return value
+        others = frozenset(use for use in value.ungrouped if use[0] != self.number)
+        return combine(value.sql, value.type, [Bound("", value.type, ungrouped=others)])
+
+    def own(self, value: Bound) -> list[str]:
+        """Names of this level's columns that `value` uses outside of aggregates and GROUP BY expressions."""
+        return sorted(name for number, name in value.ungrouped if number == self.number)
+
+    def use(self, column: Column | None, owner: str = "") -> Bound:
+        """A column of this level as an expression."""
+        assert column is not None  # noqa: S101 - callers looked it up just now
+        shown = f"{owner}.{column.name}" if owner else column.name
+        use = Bound(column.sql, column.type, ungrouped=frozenset({(self.number, shown)}))
+        return self.kept(use)
+
+    def _column(self, name: str) -> Column | None:
+        if name.lower() in self.merged:
+            return self.merged[name.lower()]
+        found = [each.find(name) for each in self.ranges]
+        named = [column for column in found if column is not None]
+        if len(named) > 1:
+            raise invalid(f"Column name {name} is ambiguous")
+        return named[0] if named else None
+
+    def _row(self, owner: Range) -> Bound:
+        """A whole row as a STRUCT, as in TO_JSON_STRING(t)."""
+        kind = Type("STRUCT", None, tuple((column.name, column.type) for column in owner.columns))
+        pairs = zip(member_names(kind), owner.columns, strict=True)
+        packed = ", ".join(f"{quoted(name)} := {column.sql}" for name, column in pairs)
+        return combine(f"struct_pack({packed})", kind, [self.use(column) for column in owner.columns])
+
+
+def members(value: Bound, names: list[str]) -> Bound:
+    """Fields of a STRUCT, one inside the other."""
+    for name in names:
+        value = member(value, name)
+    return value
+
+
+def member(value: Bound, name: str) -> Bound:
+    """One field of a STRUCT.
+
+    Raises:
+        SqlError: The value is no STRUCT, or has no such field.
+    """
+    if value.type.kind != "STRUCT":
+        raise invalid(f"Cannot access field {name} on a value with type {value.type}")
+    for own, (given, kind) in zip(member_names(value.type), value.type.fields, strict=True):
+        if given.lower() == name.lower():
+            return combine(f"struct_extract({value.sql}, {text(own)})", kind, [value])
+    raise invalid(f"Field name {name} does not exist in {value.type}")
+
+
+def _unknown(parts: list[str]) -> SqlError:
+    return invalid(f"Unrecognized name: {'.'.join(parts)}")

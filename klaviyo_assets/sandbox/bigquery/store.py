@@ -1,0 +1,168 @@
+"""The one DuckDB file: connections, transactions, checkpoints and table locks.
+
+What belongs here: how data is kept safe while many threads use it. What the tables mean is the business of
+`catalog` and `jobs`. Readers see a snapshot and wait for nobody; writers of one table wait for each other, since
+DuckDB refuses the second of two transactions that delete from, or alter, the same table.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.sandbox.bigquery.sql import session_setup
+from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
+
+Cursor = duckdb.DuckDBPyConnection
+
+LOG = logging.getLogger(__name__)
+
+_MEMORY = "2GB"
+"""Above this DuckDB spills to files: the stand-in shares a laptop with the pipeline it serves."""
+
+_QUIET_SECONDS = 2.0
+"""A checkpoint waits until no transaction has committed for this long."""
+
+
+class Store:
+    """The database file of one server; DuckDB lets one process own it."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = _connect(file)
+        self._idle: list[Cursor] = []
+        self._changed = threading.Event()
+        self._closing = threading.Event()
+        self._keeper = threading.Thread(target=self._keep_small, name="checkpoint", daemon=True)
+        self._keeper.start()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Cursor]:
+        """Hold a transaction that commits at the end, or leaves nothing behind when the block raises."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield cursor
+                cursor.execute("COMMIT")
+            except BaseException:
+                _roll_back(cursor)
+                raise
+            self._changed.set()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Cursor]:
+        """Hold a transaction for reading: everything read in it is of one moment."""
+        with self._cursor() as cursor:
+            cursor.execute("BEGIN TRANSACTION")
+            try:
+                yield cursor
+            finally:
+                _roll_back(cursor)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor]:
+        # Macros of the translation live in a cursor and take 8 ms to make, so cursors are used again.
+        try:
+            cursor = self._idle.pop()
+        except IndexError:
+            cursor = self._connection.cursor()
+            for statement in session_setup():
+                cursor.execute(statement)
+        yield cursor
+        # One that saw an error is dropped with whatever it may still hold.
+        self._idle.append(cursor)
+
+    def close(self) -> None:
+        """Write everything into the file proper and let go of it."""
+        self._closing.set()
+        self._changed.set()
+        self._keeper.join()
+        self._idle.clear()
+        self._connection.close()
+
+    def _keep_small(self) -> None:
+        # Replaced days leave free blocks behind that only a checkpoint returns for use.
+        while not self._closing.is_set():
+            self._changed.wait()
+            self._changed.clear()
+            if self._closing.wait(_QUIET_SECONDS) or self._changed.is_set():
+                continue
+            try:
+                with self._connection.cursor() as cursor:
+                    cursor.execute("CHECKPOINT")
+            except duckdb.Error as fault:
+                # A transaction was running; the next commit asks again.
+                LOG.info("checkpoint put off: %s", fault)
+
+
+class TableLocks:
+    """One lock per table, and one per dataset for those who make or remove tables in it."""
+
+    def __init__(self) -> None:
+        self._guard = threading.Lock()
+        self._locks: dict[TableRef, threading.Lock] = {}
+
+    @contextmanager
+    def hold(self, refs: Collection[TableRef]) -> Iterator[None]:
+        """Hold the locks of these tables; a table named "" is the dataset itself.
+
+        They are taken in one order everywhere, so two writers never wait for each other.
+        """
+        taken: list[threading.Lock] = []
+        try:
+            for ref in sorted(set(refs)):
+                lock = self._lock(ref)
+                lock.acquire()
+                taken.append(lock)
+            yield
+        finally:
+            for lock in reversed(taken):
+                lock.release()
+
+    @contextmanager
+    def writing(self, refs: Collection[TableRef], exists: Callable[[TableRef], bool]) -> Iterator[None]:
+        """Hold the locks a writer of these tables needs: those of missing ones' datasets too.
+
+        Args:
+            refs: Tables to be written, made or dropped.
+            exists: Whether a table exists at this moment.
+        """
+        while True:
+            wanted = {*refs, *_datasets_of_missing(refs, exists)}
+            with self.hold(wanted):
+                # A table may have gone while this writer waited for its turn.
+                if _datasets_of_missing(refs, exists) <= wanted:
+                    yield
+                    return
+
+    def _lock(self, ref: TableRef) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(ref, threading.Lock())
+
+
+def _datasets_of_missing(refs: Collection[TableRef], exists: Callable[[TableRef], bool]) -> set[TableRef]:
+    return {(ref[0], ref[1], "") for ref in refs if not exists(ref)}
+
+
+def _connect(file: Path) -> Cursor:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(str(file))
+    except duckdb.IOException as fault:
+        raise SettingsError(
+            f"cannot open the stand-in's data in {file}: {fault}. Another server may be using the folder: "
+            "stop it, or start this one with another --data."
+        ) from fault
+    connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    return connection
+
+
+def _roll_back(cursor: Cursor) -> None:
+    try:
+        cursor.execute("ROLLBACK")
+    except duckdb.TransactionException:
+        # The failure ended the transaction by itself.
+        LOG.debug("nothing to roll back")

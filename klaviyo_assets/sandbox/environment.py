@@ -1,0 +1,115 @@
+"""What the product is told about the sandbox: environment variables, and the `.env` file that holds them.
+
+Here: the contract's names with the sandbox's values, and writing them down. Not here: reading them (`resources/`).
+"""
+
+import shlex
+from pathlib import Path
+
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.sandbox.folder import FOLDER_VARIABLE, Folder
+from klaviyo_assets.sandbox.ports import LOCALHOST
+from klaviyo_assets.sandbox.state import State, write_private
+
+BIGQUERY_PROJECT = "local"
+MAIL_FROM = "reports@sandbox.example"
+MAIL_TO = "you@sandbox.example"
+SES_REGION = "us-east-1"
+MARKER = "# written by klaviyo-assets sandbox start"
+
+
+def contract(state: State, folder: Folder) -> dict[str, str]:
+    """Every variable the product reads, in the order people look for them. Holds secrets."""
+    from klaviyo_assets.sandbox.object_store import BUCKET, REGION
+    from klaviyo_assets.sandbox.postgres import reader_url
+
+    def at(port: str, scheme: str = "http") -> str:
+        return f"{scheme}://{LOCALHOST}:{state.ports[port]}"
+
+    return {
+        FOLDER_VARIABLE: str(folder.root),
+        "KLAVIYO_ACCOUNTS_FILE": str(folder.accounts_file),
+        "KLAVIYO_FRAMES_URL": str(folder.frames),
+        "PII_HASH_KEY": state.secrets["pii_hash_key"],
+        "POSTGRES_URL": reader_url(state),
+        "FIVETRAN_API_KEY": state.fivetran_key,
+        "FIVETRAN_API_SECRET": state.secrets["fivetran_secret"],
+        "FIVETRAN_API_URL": at("fivetran"),
+        "S3_BUCKET": BUCKET,
+        "S3_PREFIX": "klaviyo",
+        "S3_ENDPOINT_URL": at("s3"),
+        "AWS_ACCESS_KEY_ID": state.s3_key,
+        "AWS_SECRET_ACCESS_KEY": state.secrets["s3_secret"],
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "BIGQUERY_PROJECT": BIGQUERY_PROJECT,
+        "BIGQUERY_DATASET_PREFIX": "klaviyo",
+        "BIGQUERY_LOCATION": "EU",
+        "BIGQUERY_EMULATOR_HOST": at("bigquery"),
+        "BIGQUERY_EMULATOR_TOKEN": state.secrets["bigquery_token"],
+        "MAIL_FROM": MAIL_FROM,
+        "MAIL_TO": MAIL_TO,
+        "SES_REGION": SES_REGION,
+        "SES_ENDPOINT_URL": at("ses"),
+        "SMTP_URL": at("smtp", "smtp"),
+        "DAGSTER_DISABLE_TELEMETRY": "yes",
+    }
+
+
+def shell_text(variables: dict[str, str]) -> str:
+    """KEY=VALUE lines for a shell's `eval`."""
+    return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
+
+
+def dotenv_text(variables: dict[str, str], folder: Folder) -> str:
+    """The content of a `.env` file; its first line says whose it is."""
+    return f"{_first_line(folder)}\n" + "".join(f"{name}={_dotenv_quote(value)}\n" for name, value in variables.items())
+
+
+def write_dotenv(path: Path, variables: dict[str, str], folder: Folder) -> bool:
+    """Write a `.env` file unless one is there that is not ours; gives whether it was written (or was right already).
+
+    Raises:
+        PermanentError: it cannot be written.
+    """
+    if path.is_symlink() or (path.exists() and not _is_ours(path)):
+        return False
+    content = dotenv_text(variables, folder)
+    try:
+        if not path.exists() or path.read_text(encoding="utf-8") != content:
+            write_private(path, content)
+    except OSError as error:
+        raise PermanentError(f"cannot write {path} ({error.strerror}); use --no-dotenv") from error
+    return True
+
+
+def remove_dotenv(path: Path, folder: Folder) -> bool:
+    """Delete a `.env` file that was written for this very sandbox; gives whether it was."""
+    if path.is_symlink() or not _is_ours(path) or _line_one(path) != _first_line(folder):
+        return False
+    path.unlink()
+    return True
+
+
+def _first_line(folder: Folder) -> str:
+    return f"{MARKER} for {folder.root}; change this line to keep the file as yours"
+
+
+def _is_ours(path: Path) -> bool:
+    return _line_one(path).startswith(MARKER)
+
+
+def _line_one(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8") as file:
+            return file.readline().rstrip("\n")
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def _dotenv_quote(value: str) -> str:
+    """A value as python-dotenv reads it back; in single quotes nothing is expanded."""
+    if all(letter.isalnum() or letter in "/:.@_-" for letter in value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"

@@ -1,0 +1,173 @@
+"""Faults on demand, and a count of every request: what stands between the socket and the endpoints.
+
+What belongs here: answering wrongly in the ways real servers do. What does not: authentication and right answers.
+"""
+
+import asyncio
+import threading
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any, Literal
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from klaviyo_assets.errors import UnknownNameError
+
+Kind = Literal["rate_limit", "error", "slow", "cut", "malformed"]
+KINDS = ("rate_limit", "error", "slow", "cut", "malformed")
+
+HOURLY_LIMIT = 20_000
+_REMEMBERED = 20_000
+_UNTOUCHED = ("/health", "/sandbox")
+
+
+@dataclass
+class Fault:
+    """The next requests that match go wrong.
+
+    Attributes:
+        kind: `rate_limit` (429), `error` (`status`), `slow` (`seconds`, then the right answer), `cut` (the connection
+            ends inside the answer), `malformed` (200 with broken JSON).
+        times: How many requests are still to be hit.
+        path: A part of the paths hit; all when empty.
+        method: Only this HTTP method; all when empty.
+        retry_after: `rate_limit`: "seconds", "date", or "none" for no header.
+        seconds: `rate_limit`: what Retry-After says; `slow`: how long.
+        status: `error`: 500, 503, or any other.
+    """
+
+    kind: str
+    times: int = 1
+    path: str = ""
+    method: str = ""
+    retry_after: str = "seconds"
+    seconds: float = 1.0
+    status: int = 500
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise UnknownNameError("fault", self.kind, KINDS)
+        if self.retry_after not in ("seconds", "date", "none"):
+            raise UnknownNameError("form of retry_after", self.retry_after, ("seconds", "date", "none"))
+
+    def hits(self, scope: Scope) -> bool:
+        """Whether the request is one of those to go wrong."""
+        fits = self.path in scope["path"] and self.method.upper() in ("", scope["method"])
+        return fits and self.times > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One request that was answered."""
+
+    method: str
+    path: str
+    query: str
+    status: int | None
+    fault: str | None
+    at: str
+
+
+class Faults:
+    """ASGI middleware: counts requests and spoils those it was told to."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._lock = threading.Lock()
+        self._planned: list[Fault] = []
+        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
+
+    def answer_with(self, app: ASGIApp) -> None:
+        """Put the application behind; it needs the faults before it exists."""
+        self._app = app
+
+    def plan(self, fault: Fault) -> None:
+        """Spoil coming requests; faults planned earlier come first."""
+        with self._lock:
+            self._planned.append(fault)
+
+    def planned(self) -> list[Fault]:
+        """The faults that are not used up."""
+        with self._lock:
+            return [fault for fault in self._planned if fault.times > 0]
+
+    def clear(self) -> None:
+        """Plan no faults any more."""
+        with self._lock:
+            self._planned.clear()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, rightly or wrongly, and remember it."""
+        if scope["type"] != "http" or scope["path"].startswith(_UNTOUCHED):
+            await self._app(scope, receive, send)
+            return
+        fault = self._take(scope)
+        statuses: list[int] = []
+
+        async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                statuses.append(message["status"])
+                message["headers"] = [*message["headers"], *self._limits()]
+            await send(message)
+
+        try:
+            await self._answer(fault, scope, receive, watched)
+        finally:
+            self._remember(scope, statuses[0] if statuses else None, fault)
+
+    async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault is None or fault.kind == "slow":
+            if fault is not None:
+                await asyncio.sleep(fault.seconds)
+            await self._app(scope, receive, send)
+        elif fault.kind == "cut":
+            await _cut(send)
+        else:
+            await _wrong(fault)(scope, receive, send)
+
+    def _take(self, scope: Scope) -> Fault | None:
+        with self._lock:
+            fault = next((fault for fault in self._planned if fault.hits(scope)), None)
+            if fault is not None:
+                fault.times -= 1
+            return fault
+
+    def _remember(self, scope: Scope, status: int | None, fault: Fault | None) -> None:
+        query = scope["query_string"].decode()
+        at = datetime.now(UTC).isoformat()
+        self.seen.append(Seen(scope["method"], scope["path"], query, status, fault.kind if fault else None, at))
+
+    def _limits(self) -> list[tuple[bytes, bytes]]:
+        remaining = max(0, HOURLY_LIMIT - len(self.seen))
+        return [
+            (b"x-rate-limit", str(HOURLY_LIMIT).encode()),
+            (b"x-rate-limit-remaining", str(remaining).encode()),
+        ]
+
+
+def _wrong(fault: Fault) -> Response:
+    if fault.kind == "malformed":
+        return Response('{"code": "Success", "data": {"items": [', 200, media_type="application/json")
+    if fault.kind == "rate_limit":
+        body = {"code": "TooManyRequests", "message": "The rate limit for your account has been exceeded"}
+        return JSONResponse(body, 429, headers=_retry_after(fault))
+    return JSONResponse({"code": "InternalError", "message": "Something went wrong"}, fault.status)
+
+
+def _retry_after(fault: Fault) -> dict[str, str]:
+    if fault.retry_after == "none":
+        return {}
+    if fault.retry_after == "date":
+        when = datetime.now(UTC) + timedelta(seconds=fault.seconds)
+        return {"Retry-After": format_datetime(when, usegmt=True)}
+    return {"Retry-After": f"{fault.seconds:g}"}
+
+
+async def _cut(send: Send) -> None:
+    """Promise more than is sent: the server closes the connection when the endpoint returns early."""
+    headers: list[Any] = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b'{"code": "Succ', "more_body": True})

@@ -1,0 +1,12 @@
+"""A simulated Klaviyo account, as raw tables in Fivetran's shape.
+
+`Shop(profile(0), seed=7, events_per_day=400, start=date(2026, 9, 1)).rows(until)` gives Arrow tables by name;
+`klaviyo_assets.sandbox.fivetran.writer.write_sync` writes them into Postgres.
+"""
+
+from .catalog import TABLES, Table
+from .incidents import EFFECTS, KINDS, Incident
+from .profile import Profile, profile, profiles
+from .world import Shop
+
+__all__ = ["EFFECTS", "KINDS", "TABLES", "Incident", "Profile", "Shop", "Table", "profile", "profiles"]

@@ -1,0 +1,106 @@
+"""What happened in a shop, day after day, and what incidents did to it.
+
+What belongs here: living the days in order and keeping their events. Days are lived whole and in order, so it does
+not matter how often or when somebody asks. What does not: spelling events as rows.
+"""
+
+from collections.abc import Iterable
+from datetime import date
+
+import numpy as np
+
+from .activity import Day, Household
+from .calendar import Calendar
+from .consent import Consent, Queue
+from .dice import Dice, Ints
+from .incidents import Incident, Overlay
+from .journal import Events
+from .messages import Messages
+from .orders import Orders
+from .people import People
+from .profile import Profile
+
+_PEOPLE_PER_EVENT, _NEWCOMERS_PER_EVENT = 2.6, 0.012
+_MERGE_HOPS = 3
+
+
+class History:
+    """One account's past, as far as it has been lived."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        seed: int,
+        events_per_day: float,
+        first_day: date,
+        people: int | None,
+        incidents: Iterable[Incident],
+    ) -> None:
+        self.profile = profile
+        self.dice = Dice(seed, profile.name)
+        self.calendar = Calendar(profile.timezone, first_day)
+        initial = people if people is not None else max(20, round(_PEOPLE_PER_EVENT * events_per_day))
+        self.people = People(self.dice, self.calendar, initial, _NEWCOMERS_PER_EVENT * events_per_day)
+        self.messages = Messages(self.dice, profile, self.calendar)
+        self.orders = Orders(self.dice, profile)
+        self.overlay = Overlay(self.dice, self.people, self.messages)
+        self._consent, self._queue = Consent(self.people), Queue(self.calendar)
+        self._events_per_day = events_per_day
+        self._days: list[Events] = []
+        self._joined: Events | None = None
+        self._lived = 0
+        self._incidents = sorted(incidents, key=lambda incident: incident.at)
+
+    def live_until(self, at: int) -> None:
+        """Live every day up to the one that holds `at`, with the incidents up to `at`."""
+        while self._incidents and self._incidents[0].at <= at:
+            incident = self._incidents.pop(0)
+            self._live_days(incident.at)
+            self._suffer(incident)
+        self._live_days(at)
+
+    def happen(self, incident: Incident) -> None:
+        """Let an incident befall the shop; it takes effect in what arrives after its time."""
+        self._incidents = sorted([*self._incidents, incident], key=lambda waiting: waiting.at)
+
+    @property
+    def events(self) -> Events:
+        """Every event of the days lived, some of them still to come."""
+        if self._joined is None:
+            self._joined = np.concatenate(self._days)
+            self._days = [self._joined]
+        return self._joined
+
+    def survivors(self, persons: Ints, at: int) -> Ints:
+        """The person each has become by then; -1 stays anonymous."""
+        become = persons
+        for _ in range(_MERGE_HOPS):
+            survivor, merged_at = self.overlay.merges_of(np.maximum(become, 0))
+            become = np.where((become >= 0) & (merged_at <= at), survivor, become)
+        return become
+
+    def _suffer(self, incident: Incident) -> None:
+        born = self.overlay.apply(incident, self.events, self.calendar.day_of(incident.at))
+        if len(born):
+            self._days.append(born)
+            self._joined = None
+
+    def _live_days(self, at: int) -> None:
+        while self._lived <= self.calendar.day_of(at):
+            rng = self.dice.generator(self._lived)
+            self._days.append(Day(self._household, self._lived, rng).live())
+            self._joined = None
+            self._lived += 1
+
+    @property
+    def _household(self) -> Household:
+        return Household(
+            profile=self.profile,
+            calendar=self.calendar,
+            people=self.people,
+            messages=self.messages,
+            orders=self.orders,
+            consent=self._consent,
+            queue=self._queue,
+            events_per_day=self._events_per_day,
+        )

@@ -1,0 +1,133 @@
+"""Who is on which list and in which segment, and who may not be written to.
+
+What belongs here: `list_person`, `segment_person`, `list_exclusion`, `global_exclusion`.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from .columns import constant, pick, times
+from .dice import Bools, Ints
+from .history import History
+from .identity import Identity
+from .lists import SEGMENTS, Segment, list_ids, segment_id
+from .people import NEVER
+from .standing import REASONS, Standing, standing
+
+_DAY = 86_400
+
+
+def list_person_rows(history: History, identity: Identity, now: Standing, since: int | None, until: int) -> pa.Table:
+    """One row per list and person ever on it, changed after `since`."""
+    persons = np.arange(len(now.created), dtype=np.int64)
+    waits = np.where(history.dice.chance(persons, "waitlist", 0.05), now.created + _DAY, NEVER)
+    newsletter = np.where(history.people.subscribed_email(persons), now.created, NEVER)
+    texts = np.where(history.people.subscribed_sms(persons), now.created, NEVER)
+    nobody = np.full(len(persons), NEVER)
+    parts = [
+        _on_list(history, identity, (list_id, joined, left, seen), since, until)
+        for list_id, joined, left, seen in zip(
+            list_ids(history),
+            (newsletter, texts, waits),
+            (now.email_left, now.sms_left, nobody),
+            (now.email_left_seen, now.sms_left_seen, np.zeros(len(persons), dtype=np.int64)),
+            strict=True,
+        )
+    ]
+    return pa.concat_tables(parts)
+
+
+def exclusions(history: History, identity: Identity, now: Standing, since: int | None) -> tuple[pa.Table, pa.Table]:
+    """Tables `global_exclusion` and `list_exclusion`: people who left e-mail, news of it after `since`."""
+    left = now.email_left < NEVER
+    if since is not None:
+        left &= np.maximum(now.email_left_seen, now.gone_at) > since
+    persons = np.flatnonzero(left)
+    ids, at, gone = identity.ids(persons), times(now.email_left[persons]), pa.array(now.gone[persons])
+    reasons, newsletter = pick(REASONS, now.email_reason[persons]), constant(list_ids(history)[0], len(persons))
+    everywhere = {"person_id": ids, "reason": reasons, "timestamp": at, "_fivetran_deleted": gone}
+    here = {"id": ids, "list_id": newsletter, "created": at, "reason": reasons, "_fivetran_deleted": gone}
+    return pa.table(everywhere), pa.table(here)
+
+
+def segment_person_rows(history: History, identity: Identity, since: int | None, until: int) -> pa.Table:
+    """One row per segment and person ever in it, changed after `since`.
+
+    Segments are counted once a day, at the account's midnight.
+    """
+    now = _standing_at_midnight(history, until)
+    before = None if since is None else _standing_at_midnight(history, since)
+    parts = [_in_segment(history, identity, segment, now, before) for segment in SEGMENTS]
+    return pa.concat_tables(parts)
+
+
+def _on_list(
+    history: History,
+    identity: Identity,
+    membership: tuple[str, Ints, Ints, Ints],
+    since: int | None,
+    until: int,
+) -> pa.Table:
+    list_id, joined, left, seen = membership
+    off, decided_at = _removed(history, len(joined), until)
+    merged_at = history.overlay.merges_of(np.arange(len(joined)))[1]
+    merged = merged_at <= until
+    member = joined <= until
+    if since is not None:
+        news = np.max([joined, seen, decided_at, np.where(merged, merged_at, 0)], axis=0)
+        member &= (news > since) & (news <= until)
+    persons = np.flatnonzero(member)
+    return pa.table(
+        {
+            "list_id": constant(list_id, len(persons)),
+            "person_id": identity.ids(persons),
+            "joined_group_at": times(joined[persons]),
+            "_fivetran_deleted": pa.array(((left < NEVER) | off | merged)[persons]),
+        }
+    )
+
+
+def _removed(history: History, count: int, until: int) -> tuple[Bools, Ints]:
+    off, at = np.zeros(count, dtype=bool), np.zeros(count, dtype=np.int64)
+    for person, (removed, decided_at) in history.overlay.lists_left.items():
+        if person < count and decided_at <= until:
+            off[person], at[person] = removed, decided_at
+    return off, at
+
+
+def _standing_at_midnight(history: History, at: int) -> tuple[Standing, int]:
+    midnight = history.calendar.midnight(history.calendar.day_of(at))
+    return standing(history, midnight), midnight
+
+
+def _in_segment(
+    history: History,
+    identity: Identity,
+    segment: Segment,
+    now: tuple[Standing, int],
+    before: tuple[Standing, int] | None,
+) -> pa.Table:
+    ever, current = _membership(segment, *now)
+    changed = ever
+    if before is not None:
+        was_ever, was = _membership(segment, *before)
+        old = len(was)
+        changed = ever.copy()
+        changed[:old] &= (ever[:old] != was_ever) | (current[:old] != was)
+    persons = np.flatnonzero(changed)
+    return pa.table(
+        {
+            "person_id": identity.ids(persons),
+            "segment_id": constant(segment_id(history, segment), len(persons)),
+            "_fivetran_deleted": pa.array(~current[persons]),
+        }
+    )
+
+
+def _membership(segment: Segment, now: Standing, midnight: int) -> tuple[Bools, Bools]:
+    """Who was ever in the segment, and who is."""
+    if segment.orders is not None:
+        ever = np.maximum(now.orders, now.own_orders) >= segment.orders
+        return ever, ever & ~now.gone
+    ever = np.maximum(now.last_engaged, now.own_engaged) > 0
+    return ever, ever & ~now.gone & (now.last_engaged >= midnight - (segment.days or 0) * _DAY)

@@ -1,0 +1,158 @@
+"""Where every person stands at a time: derived from all that has arrived by then.
+
+What belongs here: counting a person's orders, last acts and departures. What does not: rows (`person_tables`,
+`membership_tables`).
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .dice import Bools, Floats, Ints
+from .history import History
+from .journal import HARD, Events
+from .metrics import CODES, METRICS
+from .people import NEVER
+
+# What happens to people without their doing; it changes nothing in their row.
+_PASSIVE = [
+    "received_email",
+    "opened_email",
+    "dropped_email",
+    "received_sms",
+    "failed_sms",
+    "auto_sms",
+    "received_push",
+    "opened_push",
+    "bounced_push",
+    "fulfilled_order",
+    "confirmed_shipment",
+    "delivered_shipment",
+]
+_IS_ACT = np.array([metric.key not in _PASSIVE for metric in METRICS])
+_ENGAGES = ("opened_email", "clicked_email", "clicked_sms")
+REASONS = ("UNSUBSCRIBE", "HARD_BOUNCE", "REPORTED_SPAM")
+"""Why a person left e-mail, by code."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Arrays over person numbers, all times epoch seconds; NEVER where it has not happened, 0 for no last time.
+
+    A merged person's acts count for the survivor. What somebody left, and what they were before the merge (`own_*`),
+    stays with them.
+    """
+
+    created: Ints
+    exists: Bools
+    gone: Bools
+    gone_at: Ints
+    updated: Ints
+    last_event: Ints
+    last_engaged: Ints
+    own_engaged: Ints
+    orders: Ints
+    own_orders: Ints
+    spent: Floats
+    email_left: Ints
+    email_left_seen: Ints
+    email_reason: Ints
+    sms_left: Ints
+    sms_left_seen: Ints
+    editions: Ints
+
+
+def standing(history: History, until: int) -> Standing:
+    """Everybody's standing at `until`, as far as events had arrived."""
+    count = history.people.count(max(history.calendar.day_of(until), -1))
+    everyone = np.arange(count, dtype=np.int64)
+    own = history.events[(history.events["arrives"] <= until) & (history.events["person"] >= 0)]
+    events = own.copy()
+    events["person"] = history.survivors(everyone, until)[own["person"]]
+    created = history.people.created(everyone)
+    editions, edited_at = history.overlay.edits_of(count, until)
+    gone, gone_at, into_at = _gone(history, everyone, until)
+    acted = [_last(_acts(rows), count, "arrives") for rows in (events, own)]
+    return Standing(
+        created=created,
+        exists=created <= until,
+        gone=gone,
+        gone_at=gone_at,
+        updated=np.max([created, *acted, edited_at, gone_at, into_at], axis=0),
+        last_event=_last(_acts(events), count, "at"),
+        editions=editions,
+        **_engagement(events, own, count),
+        **_purchases(history, events, own, count),
+        **_departures(own, count),
+    )
+
+
+def _acts(events: Events) -> Events:
+    acts: Events = events[_IS_ACT[events["metric"]] | ((events["flags"] & HARD) > 0)]
+    return acts
+
+
+def _engagement(events: Events, own: Events, count: int) -> dict[str, Any]:
+    codes = [CODES[key] for key in _ENGAGES]
+    mapped, before = (_last(rows[np.isin(rows["metric"], codes)], count, "at") for rows in (events, own))
+    return {"last_engaged": mapped, "own_engaged": before}
+
+
+def _purchases(history: History, events: Events, own: Events, count: int) -> dict[str, Any]:
+    placed = events[events["metric"] == CODES["placed_order"]]
+    own_placed = own[own["metric"] == CODES["placed_order"]]
+    totals = history.orders.totals(placed["sequence"])
+    return {
+        "orders": np.bincount(placed["person"], minlength=count),
+        "own_orders": np.bincount(own_placed["person"], minlength=count),
+        "spent": np.bincount(placed["person"], totals, minlength=count),
+    }
+
+
+def _last(events: Events, count: int, moment: str) -> Ints:
+    latest = np.zeros(count, dtype=np.int64)
+    np.maximum.at(latest, events["person"], events[moment])
+    return latest
+
+
+def _first(events: Events, count: int) -> tuple[Ints, Ints]:
+    """When it first happened to each person, and when the last word of it arrived."""
+    first, seen = np.full(count, NEVER), np.zeros(count, dtype=np.int64)
+    np.minimum.at(first, events["person"], events["at"])
+    np.maximum.at(seen, events["person"], events["arrives"])
+    return first, seen
+
+
+def _departures(events: Events, count: int) -> dict[str, Any]:
+    left, seen, reason = np.full(count, NEVER), np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    kinds = (
+        events["metric"] == CODES["unsubscribed_email"],
+        (events["metric"] == CODES["bounced_email"]) & ((events["flags"] & HARD) > 0),
+        events["metric"] == CODES["spam"],
+    )
+    for code, chosen in enumerate(kinds):
+        first, arrived = _first(events[chosen], count)
+        reason = np.where(first < left, code, reason)
+        left, seen = np.minimum(left, first), np.maximum(seen, arrived)
+    sms_left, sms_seen = _first(events[events["metric"] == CODES["unsubscribed_sms"]], count)
+    return {
+        "email_left": left,
+        "email_left_seen": seen,
+        "email_reason": reason,
+        "sms_left": sms_left,
+        "sms_left_seen": sms_seen,
+    }
+
+
+def _gone(history: History, everyone: Ints, until: int) -> tuple[Bools, Ints, Ints]:
+    """Who was merged or deleted, when that was last decided, and when somebody was last merged into each."""
+    survivor, merged_at = history.overlay.merges_of(everyone)
+    merged = merged_at <= until
+    gone, at, into = merged.copy(), np.where(merged, merged_at, 0), np.zeros(len(everyone), dtype=np.int64)
+    np.maximum.at(into, survivor[merged], merged_at[merged])
+    for person, (deleted, decided_at) in history.overlay.persons_deleted.items():
+        if person < len(everyone) and decided_at <= until:
+            gone[person] |= deleted
+            at[person] = max(at[person], decided_at)
+    return gone, at, into

@@ -1,0 +1,218 @@
+"""Writes a sync into Postgres as Fivetran does: upserts, columns that come with their first value, soft deletes.
+
+What belongs here: DDL and COPY. What does not: what the rows say (`shop`), when a sync runs (`syncs`). Nothing here
+commits: a sync is one transaction of its caller, so a killed sync leaves nothing behind.
+"""
+
+import io
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import psycopg
+import pyarrow as pa
+import pyarrow.csv
+from psycopg import sql
+
+from .shop import TABLES, Shop, Table
+
+Mode = Literal["incremental", "resync", "reload"]
+"""`resync` fetches everything again and flags what the source no longer has; `reload` truncates before."""
+
+Connection = psycopg.Connection[Any]
+
+READER = "reporting"
+"""The role that reads the tables, where it exists."""
+
+_TYPES = (
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_integer, "bigint"),
+    (pa.types.is_floating, "double precision"),
+    (pa.types.is_timestamp, "timestamptz"),
+)
+_TYPE_NAMES = {
+    "text": sql.SQL("text"),
+    "jsonb": sql.SQL("jsonb"),
+    "boolean": sql.SQL("boolean"),
+    "bigint": sql.SQL("bigint"),
+    "double precision": sql.SQL("double precision"),
+    "timestamptz": sql.SQL("timestamptz"),
+}
+_SHARE = 8 << 20
+"""Bytes of CSV handed to the server at a time."""
+
+
+def write_sync(
+    connection: Connection,
+    shop: Shop,
+    *,
+    until: datetime,
+    since: datetime | None = None,
+    synced_at: datetime | None = None,
+    mode: Mode = "incremental",
+    schema: str | None = None,
+    tables: Collection[str] | None = None,
+) -> dict[str, int]:
+    """Write what a sync carries, in the connection's open transaction.
+
+    Args:
+        connection: As a role that may create schemas.
+        shop: Where the rows come from.
+        until: Everything the shop shows by then.
+        since: The last sync's `until`; None for a historical sync. Only `incremental` looks at it.
+        synced_at: `_fivetran_synced` of the rows written; `until` when None.
+        mode: How what is already there is treated.
+        schema: The Postgres schema; the profile's when None.
+        tables: Only these raw tables; all when None.
+
+    Returns:
+        Rows written by table.
+    """
+    target = schema or shop.profile.schema
+    _create_schema(connection, target)
+    carried = shop.rows(until, since if mode == "incremental" else None, synced_at)
+    chosen = {name: rows for name, rows in carried.items() if tables is None or name in tables}
+    known = _columns(connection, target)
+    if mode == "reload":
+        _truncate(connection, target, [name for name in TABLES if name in known and (tables is None or name in tables)])
+    for name, rows in chosen.items():
+        _write_table(connection, shop, target, TABLES[name], rows, known.get(name, {}), mode)
+    _grant(connection, target)
+    return {name: rows.num_rows for name, rows in chosen.items()}
+
+
+def create_indexes(connection: Connection, schema: str) -> None:
+    """Create the indexes recommended for reading increments; Fivetran itself makes none but primary keys."""
+    for method, column in (("brin", "_fivetran_synced"), ("btree", "datetime")):
+        connection.execute(
+            sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING {} ({})").format(
+                sql.Identifier(f"event_{column.strip('_')}_{method}"),
+                sql.Identifier(schema, "event"),
+                sql.SQL("brin") if method == "brin" else sql.SQL("btree"),
+                sql.Identifier(column),
+            )
+        )
+
+
+def _write_table(
+    connection: Connection,
+    shop: Shop,
+    schema: str,
+    table: Table,
+    rows: pa.Table,
+    known: Mapping[str, str],
+    mode: Mode,
+) -> None:
+    rows = _worth_a_column(rows, {*table.key, *known})
+    types = {name: _postgres_type(table, name, rows, shop) for name in rows.column_names}
+    full_name = sql.Identifier(schema, table.name)
+    if not known:
+        _create_table(connection, full_name, table, types)
+    else:
+        _add_columns(connection, full_name, {name: kind for name, kind in types.items() if name not in known})
+    if not known or mode == "reload":
+        _copy(connection, full_name, rows)
+        return
+    _upsert(connection, full_name, table, rows)
+    if mode == "resync":
+        _forget_the_rest(connection, full_name, {*known, *types}, rows)
+
+
+def _create_schema(connection: Connection, schema: str) -> None:
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema)))
+
+
+def _truncate(connection: Connection, schema: str, tables: Collection[str]) -> None:
+    for table in tables:
+        connection.execute(sql.SQL("TRUNCATE {}").format(sql.Identifier(schema, table)))
+
+
+def _create_table(connection: Connection, full_name: sql.Identifier, table: Table, types: Mapping[str, str]) -> None:
+    columns = [sql.SQL("{} {}").format(sql.Identifier(name), _TYPE_NAMES[kind]) for name, kind in types.items()]
+    key = sql.SQL("PRIMARY KEY ({})").format(_names(table.key))
+    connection.execute(sql.SQL("CREATE TABLE {} ({})").format(full_name, sql.SQL(", ").join([*columns, key])))
+
+
+def _add_columns(connection: Connection, full_name: sql.Identifier, types: Mapping[str, str]) -> None:
+    for name, kind in types.items():
+        connection.execute(
+            sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(full_name, sql.Identifier(name), _TYPE_NAMES[kind])
+        )
+
+
+def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, rows: pa.Table) -> None:
+    """New rows are added, known ones replaced."""
+    staging = sql.Identifier("fivetran_staging")
+    connection.execute(sql.SQL("CREATE TEMP TABLE {} (LIKE {}) ON COMMIT DROP").format(staging, full_name))
+    _copy(connection, staging, rows)
+    names = _names(rows.column_names)
+    replaced = sql.SQL(", ").join(
+        sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
+        for name in rows.column_names
+        if name not in table.key
+    )
+    connection.execute(
+        sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
+            full_name, names, names, staging, _names(table.key), replaced
+        )
+    )
+    connection.execute(sql.SQL("DROP TABLE {}").format(staging))
+
+
+def _forget_the_rest(
+    connection: Connection, full_name: sql.Identifier, columns: Collection[str], rows: pa.Table
+) -> None:
+    """What a re-sync did not bring is gone at the source. `_fivetran_synced` stays, as Fivetran leaves it."""
+    effect = (
+        sql.SQL("UPDATE {} SET _fivetran_deleted = TRUE").format(full_name)
+        if "_fivetran_deleted" in columns
+        else sql.SQL("DELETE FROM {}").format(full_name)
+    )
+    synced_at = rows.column("_fivetran_synced")[0].as_py()
+    connection.execute(effect + sql.SQL(" WHERE _fivetran_synced < %s"), [synced_at])
+
+
+def _copy(connection: Connection, full_name: sql.Identifier, rows: pa.Table) -> None:
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(rows, buffer, pyarrow.csv.WriteOptions(include_header=False))
+    view = buffer.getbuffer()
+    command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(full_name, _names(rows.column_names))
+    with connection.cursor() as cursor, cursor.copy(command) as copy:
+        for begin in range(0, len(view), _SHARE):
+            copy.write(view[begin : begin + _SHARE])
+
+
+def _worth_a_column(rows: pa.Table, kept: Collection[str]) -> pa.Table:
+    """Without the columns that hold nothing and are not in the table yet: Fivetran adds them with a value."""
+    return rows.select(
+        [name for name in rows.column_names if name in kept or rows.column(name).null_count < rows.num_rows]
+    )
+
+
+def _postgres_type(table: Table, column: str, rows: pa.Table, shop: Shop) -> str:
+    if column in table.columns:
+        return table.columns[column]
+    if column in shop.json_columns(table.name):
+        return "jsonb"
+    kind = rows.schema.field(column).type
+    return next((name for matches, name in _TYPES if matches(kind)), "text")
+
+
+def _names(columns: Collection[str]) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(name) for name in columns)
+
+
+def _columns(connection: Connection, schema: str) -> dict[str, dict[str, str]]:
+    """Types by column by table, of what is in the schema."""
+    found: dict[str, dict[str, str]] = {}
+    query = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = %s"
+    for table, column, kind in connection.execute(query, [schema]).fetchall():
+        found.setdefault(table, {})[column] = kind
+    return found
+
+
+def _grant(connection: Connection, schema: str) -> None:
+    if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [READER]).fetchone():
+        return
+    for statement in ("GRANT USAGE ON SCHEMA {} TO {}", "GRANT SELECT ON ALL TABLES IN SCHEMA {} TO {}"):
+        connection.execute(sql.SQL(statement).format(sql.Identifier(schema), sql.Identifier(READER)))

@@ -1,0 +1,59 @@
+"""moto's HTTP server, with a health answer that only knows our token.
+
+Here: wrapping and serving moto's WSGI application. Run as a module it is the S3 of machines without SeaweedFS.
+Not here: keeping sent mail (`mail`).
+"""
+
+import argparse
+import hmac
+import logging
+import os
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from klaviyo_assets.sandbox.ports import LOCALHOST
+
+TOKEN_VARIABLE = "KLAVIYO_SANDBOX_TOKEN"  # noqa: S105 - the name of the variable
+WsgiApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+def moto_application() -> WsgiApplication:
+    """The application of moto, for every service it has."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    application: WsgiApplication = DomainDispatcherApplication(create_backend_app)
+    return application
+
+
+def with_health(application: WsgiApplication, token: str) -> WsgiApplication:
+    """The application, where `GET /health` with our token says ok and with any other one is refused."""
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ.get("PATH_INFO") != "/health":
+            return application(environ, start_response)
+        known = hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", ""), f"Bearer {token}")
+        start_response("200 OK" if known else "401 Unauthorized", [("Content-Type", "application/json")])
+        return [b'{"status": "ok"}' if known else b'{"status": "unknown token"}']
+
+    return answer
+
+
+def serve(application: WsgiApplication, port: int) -> None:
+    """Serve on 127.0.0.1 until the process is ended."""
+    from moto.moto_server.werkzeug_app import MotoRequestHandler
+    from werkzeug.serving import make_server
+
+    # Request lines would put people's addresses into the log.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    make_server(LOCALHOST, port, application, threaded=True, request_handler=MotoRequestHandler).serve_forever()
+
+
+def main() -> None:
+    """Serve moto alone."""
+    parser = argparse.ArgumentParser(description="S3 in memory, for the sandbox.")
+    parser.add_argument("--port", type=int, required=True)
+    serve(with_health(moto_application(), os.environ[TOKEN_VARIABLE]), parser.parse_args().port)
+
+
+if __name__ == "__main__":
+    main()

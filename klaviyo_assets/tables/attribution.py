@@ -1,0 +1,146 @@
+"""Attribution: which touch earned how much of which event, one row per event and touch.
+
+Here: the columns, and building them from mapped events and touches. Not here: the rules (`attribution.py` at the
+top of the package). Changing an account's windows rebuilds this table and nothing else.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+from decimal import Decimal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klaviyo_assets.attribution import Credit, Touch, TouchBook, attribute
+from klaviyo_assets.mapping import Mapped, MappingContext, Note, build_frame, column
+from klaviyo_assets.metrics import MESSAGE_ROLES, metric_kind
+from klaviyo_assets.spec import Column, LogicalType, Partitioning, TableSpec, at_least, one_of
+
+_S, _T, _N = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.NUMERIC
+
+SOURCE = one_of("own", "recorded", "last_touch")
+
+SPEC = TableSpec(
+    name="attribution",
+    grain="One row per event and touch that shares its credit.",
+    description="Which message earned the credit for what a person did. Only events that some message earned have "
+    "rows. `touch_*` columns describe the touch, never the event it is credited with.",
+    key=("event_id", "touch_rank"),
+    partitioning=Partitioning.ACCOUNT_DAY,
+    day_column="occurred_on",
+    cluster=("campaign_id", "flow_id"),
+    columns=(
+        Column(name="event_id", type=_S, required=True, description="The event that is credited."),
+        Column(name="occurred_on", type=LogicalType.DATE, required=True,
+               description="The calendar day of the event in the account's time zone."),
+        Column(name="touch_rank", type=LogicalType.INTEGER, required=True, constraints=(at_least(1),),
+               description="1 for the first touch that shares the credit; last touch has only rank 1."),
+        Column(name="weight", type=_N, required=True,
+               description="The touch's share of the event: 1 for last touch; the weights of an event sum to 1."),
+        Column(name="value", type=_N,
+               description="The touch's share of the event's value, in the event's currency; the shares sum exactly."),
+        Column(name="attribution_source", type=_S, required=True, constraints=(SOURCE,),
+               description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "
+               "last_touch: the person's last eligible touch."),
+        Column(name="touch_event_id", type=_S, description="The touch; null where Klaviyo recorded only the message."),
+        Column(name="touch_metric", type=_S, description="Metric of the touch, such as Clicked Email."),
+        Column(name="touch_at", type=_T, description="When the touch happened (UTC)."),
+        Column(name="touch_channel", type=_S, description="email, sms, mobile_push or whatsapp."),
+        Column(name="campaign_id", type=_S, description="The campaign that earned the credit."),
+        Column(name="flow_id", type=_S, description="The flow that earned the credit."),
+        Column(name="message_id", type=_S, description="The message that earned the credit."),
+        Column(name="variation_id", type=_S, description="The A/B variation that earned the credit."),
+        Column(name="send_at", type=_T, description="When the touched message was sent (UTC)."),
+        Column(name="send_on", type=LogicalType.DATE,
+               description="The calendar day of `send_at` in the account's time zone."),
+    ),
+)  # fmt: skip
+
+
+def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterator[Touch]:
+    """Mapped events as touches.
+
+    Args:
+        events: Mapped events (`event` columns).
+        attributions: Event id -> its recorded attribution, for the events that have one.
+    """
+    names = ("event_id", "person_id", "occurred_at", "metric", "channel", "campaign_id", "flow_id", "message_id",
+             "variation_id", "send_at", "send_on")  # fmt: skip
+    rows = zip(*(column(events, name).to_pylist() for name in names), strict=True)
+    return (Touch(*row, attribution=attributions.get(row[0])) for row in rows)
+
+
+def is_message_event(events: pd.DataFrame) -> pa.Array:
+    """Which mapped events are a message's own: they earn credit and are never credited."""
+    encoded = column(events, "metric").cast(pa.string()).dictionary_encode()
+    kinds = [metric_kind(name) for name in encoded.dictionary.to_pylist()]
+    flags = pa.array([kind is not None and kind.role in MESSAGE_ROLES for kind in kinds], pa.bool_())
+    return pc.fill_null(flags.take(encoded.indices), False)
+
+
+def map_attribution(
+    events: pd.DataFrame, book: TouchBook, attributions: Mapping[str, str], context: MappingContext, source: str
+) -> Mapped:
+    """Credit each event of a day that is not itself a message's.
+
+    Args:
+        events: Mapped events of the day.
+        book: Touches that these may be credited to, read in the same snapshot: of the window before, and those that
+            recorded attribution leads to.
+        attributions: Event id -> recorded attribution text, for the events that have one.
+        context: With the account's windows and the day.
+        source: `native` or `touch`.
+
+    Returns:
+        Rows as `SPEC`, in order of event id and rank; notes name recorded ids that lead nowhere.
+    """
+    candidates = pc.invert(is_message_event(events))
+    credited = events[candidates.to_numpy(zero_copy_only=False)]
+    values = column(credited, "value").to_pylist()
+    windows = context.account.attribution.windows
+    rows: list[tuple[str, int, Credit]] = []
+    notes: list[Note] = []
+    for event, value in zip(touches_of(credited, attributions), values, strict=True):
+        verdict = attribute(event, value, book, source, windows)
+        rows += [(event.event_id, rank, credit) for rank, credit in enumerate(verdict.credits, start=1)]
+        notes += [_dangling(event.event_id, named, context) for named in verdict.dangling]
+    rows.sort(key=lambda row: (row[0], row[1]))
+    return Mapped(build_frame(SPEC, _columns(rows, context.day)), notes)
+
+
+def _dangling(event_id: str, named: str, context: MappingContext) -> Note:
+    reason = "the event Klaviyo recorded is missing, deleted, later, or another person's"
+    return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, context.privacy.scrub(named))
+
+
+def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str, pa.Array]:
+    earned = [credit for _, _, credit in rows]
+    touches = [credit.touch for credit in earned]
+
+    def of_touch(name: str, kind: pa.DataType) -> pa.Array:
+        return pa.array([getattr(touch, name) if touch else None for touch in touches], kind)
+
+    instant, text, amount = pa.timestamp("us", tz="UTC"), pa.string(), pa.decimal128(38, 9)
+    return {
+        "event_id": pa.array([event_id for event_id, _, _ in rows], text),
+        "occurred_on": pa.array([day] * len(rows), pa.date32()),
+        "touch_rank": pa.array([rank for _, rank, _ in rows], pa.int64()),
+        "weight": pa.array([_scaled(credit.weight) for credit in earned], amount),
+        "value": pa.array([None if c.value is None else _scaled(c.value) for c in earned], amount),
+        "attribution_source": pa.array([credit.source for credit in earned], text),
+        "touch_event_id": of_touch("event_id", text),
+        "touch_metric": of_touch("metric", text),
+        "touch_at": of_touch("at", instant),
+        "touch_channel": of_touch("channel", text),
+        "campaign_id": pa.array([credit.campaign_id for credit in earned], text),
+        "flow_id": pa.array([credit.flow_id for credit in earned], text),
+        "message_id": pa.array([credit.message_id for credit in earned], text),
+        "variation_id": pa.array([credit.variation_id for credit in earned], text),
+        "send_at": of_touch("send_at", instant),
+        "send_on": of_touch("send_on", pa.date32()),
+    }
+
+
+def _scaled(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("1e-9"))

@@ -1,0 +1,5 @@
+"""Tags on segments. Not here: what the tags are called (`tags.py`)."""
+
+from klaviyo_assets.tables._tagging import tagging
+
+SPEC = tagging("segment")

@@ -1,0 +1,218 @@
+"""Turning raw cells into typed values, or into a reason why not: never a wrong number, never a stopped run.
+
+Here: one parser per logical type, over whole Arrow columns. A cell that cannot be right becomes null and its
+reason is kept. Not here: which column has which type (specs), and what happens to the reasons (`mapping.py`).
+"""
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from klaviyo_assets.schemas.arrow import arrow_type
+from klaviyo_assets.spec import LogicalType
+
+NUMERIC = arrow_type(LogicalType.NUMERIC)
+TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
+_PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
+_TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}
+_SCALE = Decimal("1e-9")
+_NUMERIC_LIMIT = Decimal(10) ** 29
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A parsed column: its values, and for each row that could not be parsed the reason (row number -> reason)."""
+
+    values: pa.Array
+    reasons: dict[int, str]
+
+
+class NotANumberError(ValueError):
+    """A text is no number, or could be two different ones; the message says which."""
+
+
+def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
+    """Parse one raw column into a logical type.
+
+    Args:
+        cells: Values as read from Postgres: already of the wanted type, or text, or another number type.
+        wanted: The type the spec gives the column.
+
+    Returns:
+        Values of the type `schemas.arrow.arrow_type(wanted)` gives, null where the cell was null, blank, or wrong.
+    """
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    target = arrow_type(wanted)
+    if cells.type == target:
+        return _finite(cells) if wanted is LogicalType.FLOAT else Parsed(cells, {})
+    if pa.types.is_null(cells.type):
+        return Parsed(pa.nulls(len(cells), target), {})
+    if wanted is LogicalType.TIMESTAMP and pa.types.is_timestamp(cells.type):
+        return Parsed(cells.cast(TIMESTAMP), {})
+    texts = cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
+    return _PARSERS[wanted](_blank_to_null(texts))
+
+
+def parse_number(text: str) -> Decimal:
+    """The number a text stands for, at most 9 decimals (rounded half away from zero).
+
+    Understands a sign, decimals, an exponent, and thousands separators (comma, point, space, apostrophe) where
+    the text can only mean one number: `1.234,50` and `1,234.50` are 1234.50, `12,50` is 12.50.
+
+    Raises:
+        NotANumberError: no number, not finite, out of NUMERIC's range, or ambiguous (`1,234` may be 1234 or 1.234).
+    """
+    number = Decimal(_unseparated(text.strip()))
+    rounded = number.quantize(_SCALE, ROUND_HALF_UP) if abs(number) < _NUMERIC_LIMIT else None
+    if rounded is None or abs(rounded) >= _NUMERIC_LIMIT:
+        raise NotANumberError("out of range: more than 29 digits before the point")
+    return rounded
+
+
+def _unseparated(text: str) -> str:
+    if re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?", text):
+        return text
+    if re.fullmatch(r"[+-]?(inf(inity)?|nan)", text, re.IGNORECASE):
+        raise NotANumberError("not finite")
+    for thousands, decimal in ((",", "."), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("\u00a0", ",")):
+        grouped = rf"[+-]?\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+"
+        if re.fullmatch(rf"{grouped}{re.escape(decimal)}\d+", text) or re.fullmatch(
+            rf"[+-]?\d{{1,3}}(?:{re.escape(thousands)}\d{{3}}){{2,}}", text
+        ):
+            return text.replace(thousands, "").replace(decimal, ".")
+    if re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", text):
+        return text.replace(",", ".")
+    if re.fullmatch(r"[+-]?\d{1,3}[, ']\d{3}", text):
+        raise NotANumberError("ambiguous: the separator may be for thousands or for decimals")
+    raise NotANumberError("not a number")
+
+
+@lru_cache(maxsize=65_536)
+def _number_or_reason(text: str) -> Decimal | str:
+    try:
+        return parse_number(text)
+    except NotANumberError as error:
+        return str(error)
+
+
+def _numbers(texts: pa.Array) -> Parsed:
+    plain = pc.fill_null(pc.match_substring_regex(texts, _PLAIN_NUMBER), True)
+    values = pc.if_else(plain, texts, pa.scalar(None, pa.string())).cast(NUMERIC)
+    return _rest_by_hand(texts, plain, values, _number_or_reason)
+
+
+def _integers(texts: pa.Array) -> Parsed:
+    plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]{1,18}$"), True)
+    values = pc.if_else(plain, texts, pa.scalar(None, pa.string())).cast(pa.int64())
+
+    def by_hand(text: str) -> int | str:
+        number = _number_or_reason(text)
+        if isinstance(number, str):
+            return number
+        if number != number.to_integral_value() or abs(number) >= 2**63:
+            return "not a whole number of 64 bits"
+        return int(number)
+
+    return _rest_by_hand(texts, plain, values, by_hand)
+
+
+def _floats(texts: pa.Array) -> Parsed:
+    plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"), True)
+    values = pc.if_else(plain, texts, pa.scalar(None, pa.string())).cast(pa.float64())
+
+    def by_hand(text: str) -> float | str:
+        number = _number_or_reason(text)
+        return number if isinstance(number, str) else float(number)
+
+    return _rest_by_hand(texts, plain, values, by_hand)
+
+
+def _finite(cells: pa.Array) -> Parsed:
+    wrong = pc.fill_null(pc.invert(pc.is_finite(cells)), False)
+    if not pc.any(wrong).as_py():
+        return Parsed(cells, {})
+    rows = pc.indices_nonzero(wrong).to_pylist()
+    return Parsed(pc.if_else(wrong, pa.scalar(None, pa.float64()), cells), dict.fromkeys(rows, "not finite"))
+
+
+def _booleans(texts: pa.Array) -> Parsed:
+    lowered = pc.utf8_lower(texts)
+    truth = pc.is_in(lowered, pa.array(sorted(_TRUE)))
+    known = pc.or_(truth, pc.is_in(lowered, pa.array(sorted(_FALSE))))
+    values = pc.if_else(pc.and_(known, pc.is_valid(texts)), truth, pa.scalar(None, pa.bool_()))
+    wrong = pc.and_(pc.is_valid(texts), pc.invert(known))
+    rows = pc.indices_nonzero(wrong).to_pylist()
+    return Parsed(values, dict.fromkeys(rows, "not true or false"))
+
+
+def _timestamps(texts: pa.Array) -> Parsed:
+    nothing = pc.is_null(texts)
+    return _rest_by_hand(texts, nothing, pa.nulls(len(texts), TIMESTAMP), _instant_or_reason)
+
+
+@lru_cache(maxsize=65_536)
+def _instant_or_reason(text: str) -> datetime | str:
+    """Instants without an offset are UTC, as Fivetran writes them."""
+    try:
+        instant = datetime.fromisoformat(re.sub(r"\s*(UTC|GMT)$", "+00:00", text))
+        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return "not a time such as 2024-01-31 12:00:00+00"
+
+
+def _dates(texts: pa.Array) -> Parsed:
+    instants = _timestamps(texts)
+    return Parsed(instants.values.cast(pa.date32(), safe=False), instants.reasons)
+
+
+def _json_texts(texts: pa.Array) -> Parsed:
+    def by_hand(text: str) -> str:
+        try:
+            json.loads(text)
+        except ValueError:
+            return json.dumps(text, ensure_ascii=False)
+        return text
+
+    values = [None if text is None else by_hand(text) for text in texts.to_pylist()]
+    return Parsed(pa.array(values, pa.string()), {})
+
+
+def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callable[[str], object]) -> Parsed:
+    """Parse the rows the vectorized rule left over one by one; a `str` answer is a reason, anything else a value."""
+    rows = pc.indices_nonzero(pc.invert(done)).to_pylist()
+    if not rows:
+        return Parsed(values, {})
+    reasons: dict[int, str] = {}
+    found: list[object] = []
+    for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
+        answer = one(text)
+        if isinstance(answer, str):
+            reasons[row] = answer
+        found.append(None if isinstance(answer, str) else answer)
+    replaced = pc.replace_with_mask(values, pc.invert(done), pa.array(found, values.type))
+    return Parsed(replaced, reasons)
+
+
+def _blank_to_null(texts: pa.Array) -> pa.Array:
+    trimmed = pc.utf8_trim_whitespace(texts)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+
+
+_PARSERS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
+    LogicalType.STRING: lambda texts: Parsed(texts, {}),
+    LogicalType.JSON: _json_texts,
+    LogicalType.INTEGER: _integers,
+    LogicalType.FLOAT: _floats,
+    LogicalType.NUMERIC: _numbers,
+    LogicalType.BOOLEAN: _booleans,
+    LogicalType.TIMESTAMP: _timestamps,
+    LogicalType.DATE: _dates,
+}
