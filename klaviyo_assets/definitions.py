@@ -16,16 +16,18 @@ for _category in (dg.BetaWarning, dg.PreviewWarning):
 from klaviyo_assets.accounts import Accounts, load_accounts  # noqa: E402  after the filter
 from klaviyo_assets.assets.archived import build_archived_assets  # noqa: E402
 from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
+from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
 from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
 from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
 from klaviyo_assets.frames import FrameStore  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.partitions import Partitions  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
+from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
 from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
-from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES  # noqa: E402
+from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
 
 
 def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -39,6 +41,7 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
     partitions = Partitions.of(accounts)
     return dg.Definitions(
         assets=[
+            build_fivetran_assets([table for table in TABLES.values() if table.raw], accounts, partitions.accounts),
             *build_extracted_assets(accounts, partitions),
             *build_mapped_assets(accounts, partitions),
             *build_archived_assets(partitions),
@@ -46,6 +49,9 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
         ],
         jobs=build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES], []),
         resources={
+            "fivetran": FivetranResource(
+                api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")
+            ),
             "frames": FrameStore(),
             "postgres": PostgresResource(url=dg.EnvVar("POSTGRES_URL")),
             "privacy": PrivacyResource(),

@@ -64,10 +64,10 @@ class _Outcome:
     value: Decimal = Decimal(0)
     dropped: int = 0
 
-    def check(self, spec: TableSpec, mapped: Mapped) -> pd.DataFrame:
+    def check(self, spec: TableSpec, mapped: Mapped, day: date | None = None) -> pd.DataFrame:
         """Keep the notes of a chunk and return its rows that break no rule."""
         self.notes += mapped.notes
-        result = validate(mapped.rows, spec)
+        result = validate(mapped.rows, spec, day)
         self.schema_errors += [fault for fault in result.schema_errors if fault not in self.schema_errors]
         if result.bad_rows.empty:
             return mapped.rows
@@ -118,7 +118,7 @@ class AccountMapping:
             for raw in self._chunks(source):
                 mapped = map_event(raw, context, receipts)
                 deleted += len(raw) - len(mapped.rows)
-                rows = outcome.check(EVENT, mapped)
+                rows = outcome.check(EVENT, mapped, day)
                 outcome.value += pc.sum(column(rows, "value")).as_py() or 0
                 seen |= set(column(rows, "metric_id").unique().to_pylist())
                 sends |= {str(sent) for sent in column(rows, "send_on").unique().to_pylist() if sent}
@@ -141,7 +141,7 @@ class AccountMapping:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
                 mapped = map_attribution(events, book, _recorded_texts(raw), context, mode)
-                rows = outcome.check(ATTRIBUTION, mapped)
+                rows = outcome.check(ATTRIBUTION, mapped, day)
                 outcome.value += pc.sum(column(rows, "value")).as_py() or 0
                 credited.append(rows)
             rows = _sorted(credited)

@@ -26,15 +26,15 @@ PERSONAL_KEYS = frozenset({
     "address", "address1", "address2", "addressline1", "addressline2", "street", "streetaddress", "zip", "zipcode",
     "postalcode", "postcode", "latitude", "longitude", "ip", "ipaddress", "clientip", "browserip", "birthday",
     "birthdate", "dateofbirth", "billingaddress", "shippingaddress", "defaultaddress", "trackingpostalcode",
-    "giftrecipientemail", "giftrecipientname", "giftgivername", "referreremail", "referrername",
+    "giftrecipientemail", "recipientname", "contactname", "billingname", "shippingname", "cardholdername",
+    "nickname", "username", "taxid", "giftrecipientname", "giftgivername", "referreremail", "referrername",
 })  # fmt: skip
 _EMAIL = r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"
 _PHONE = r"\+[0-9][0-9 ().\-]{6,17}[0-9]"
-_SUSPICIOUS = r"@|\+[0-9]|" + "|".join(
-    f"(?i:{word})"
-    for word in ("mail", "phone", "number", "name", "address", "street", "zip", "post", "itude", "ip", "birth",
-                 "mobile", "recipient")
-)  # fmt: skip
+# Parts of personal field names: a document that holds none of them, no @ and no +4... needs no closer look.
+_TOKENS = ("mail", "phone", "number", "name", "address", "street", "zip", "post", "itude", "ip", "birth", "mobile",
+           "recipient")  # fmt: skip
+_SUSPICIOUS = r"@|\+[0-9]|" + "|".join(f"(?i:{token})" for token in _TOKENS)
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,13 @@ class Privacy:
         """
         if self.mode == "keep":
             return documents
-        pattern = _SUSPICIOUS + "".join(f"|(?i:{re.escape(name[:4])})" for name in sorted(personal - PERSONAL_KEYS))
+        keys = PERSONAL_KEYS | personal
+        others = sorted(name for name in keys if not any(token in name for token in _TOKENS))
+        pattern = _SUSPICIOUS + "".join(f"|(?i:{_spelled(name)})" for name in others)
         suspicious = pc.fill_null(pc.match_substring_regex(documents, pattern), False)
         rows = pc.indices_nonzero(suspicious)
         if len(rows) == 0:
             return documents
-        keys = PERSONAL_KEYS | personal
         treated = [self._document(text, keys) for text in documents.take(rows).to_pylist()]
         return pc.replace_with_mask(documents, suspicious, pa.array(treated, pa.string()))
 
@@ -109,6 +110,11 @@ class Privacy:
         if self.mode == "keep":
             return text
         return re.sub(f"{_EMAIL}|{_PHONE}", lambda found: self.treat(found.group()) or "", text)
+
+
+def _spelled(squashed: str) -> str:
+    """A pattern of a squashed name in any spelling: whatever stands between its letters."""
+    return "[^A-Za-z0-9]*".join(squashed)
 
 
 def _walk(node: Any, personal: frozenset[str], leaf: Callable[[Any], Any], scrub: Callable[[str], str]) -> Any:

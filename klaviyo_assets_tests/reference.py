@@ -98,7 +98,8 @@ def repeated_unsubscribes(events: list[Row]) -> set[str]:
     repeated = set()
 
     def silence(event: Row) -> tuple[bool, bool, str]:
-        return (event["campaign_id"] is None and event["flow_id"] is None, event["message_id"] is None, event["event_id"])
+        owner = event["campaign_id"] or event["flow_id"]
+        return (owner is None, event["message_id"] is None, event["event_id"])
 
     for event in sorted(events, key=silence):
         if event["metric"] in UNSUBSCRIBED and event["person_id"] is not None:
@@ -122,6 +123,7 @@ def with_send(fact: Row, sent_at: dict[str, datetime | None], standing: Standing
 
 def counts(facts: list[Row]) -> Row:
     """The counts that both date bases share."""
+
     def events(metrics: set[str]) -> int:
         return sum(fact["metric"] in metrics for fact in facts)
 
@@ -130,7 +132,8 @@ def counts(facts: list[Row]) -> Row:
 
     conversions = [fact for fact in facts if fact["money"] == "own"]
     others = [fact for fact in facts if fact["money"] == "other"]
-    segments = [fact["segment_count"] for fact in facts if fact["metric"] in RECEIVED and fact["segment_count"] is not None]
+    received = [fact for fact in facts if fact["metric"] in RECEIVED]
+    segments = [fact["segment_count"] for fact in received if fact["segment_count"] is not None]
     return {
         "recipients": events(RECEIVED) + events(BOUNCED) + events(FAILED),
         "delivered": events(RECEIVED),
@@ -155,6 +158,7 @@ def counts(facts: list[Row]) -> Row:
 
 def of_sends(row: Row, facts: list[Row]) -> Row:
     """What only rows about the same sends have: counts of sends, rates, first and last event."""
+
     def sends(chosen: list[Row]) -> int:
         return len({
             (fact["person_id"], fact["message_id"], fact["variation_id"], fact["send_at"])

@@ -47,7 +47,7 @@ def build_fivetran_assets(
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def fivetran_sync(context: dg.AssetExecutionContext, fivetran: FivetranResource) -> Iterator[dg.MaterializeResult]:  # type: ignore[type-arg]
+    def fivetran_sync(context: dg.AssetExecutionContext, fivetran: FivetranResource) -> Iterator[Any]:
         syncs = AccountSyncs(context, fivetran)
         for name in context.partition_keys:
             syncs.start(accounts[name])
@@ -57,7 +57,7 @@ def build_fivetran_assets(
         ended = syncs.wait()
         keys = sorted(context.selected_asset_keys)
         if syncs.failures:
-            _record_alone(context, keys, ended)
+            yield from _recorded_alone(keys, ended)
             syncs.raise_failures()
         for key in keys:
             for name, connection in ended.items():
@@ -183,11 +183,11 @@ def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
     return any(key.path[0] != STAGE for key in context.job_def.asset_layer.selected_asset_keys)
 
 
-def _record_alone(
-    context: dg.AssetExecutionContext, keys: Sequence[dg.AssetKey], ended: Mapping[str, Connection]
-) -> None:
-    """Record the accounts whose sync succeeded where others failed: the step's own result would claim them all."""
+def _recorded_alone(keys: Sequence[dg.AssetKey], ended: Mapping[str, Connection]) -> Iterator[dg.AssetMaterialization]:
+    """The accounts whose sync succeeded where others failed: the step's own result would claim them all.
+
+    They are yielded: what is logged by the context is lost when the step then fails.
+    """
     for key in keys:
         for name, connection in ended.items():
-            metadata = sync_metadata(connection, key.path[-1])
-            context.log_event(dg.AssetMaterialization(key, partition=name, metadata=metadata))
+            yield dg.AssetMaterialization(key, partition=name, metadata=sync_metadata(connection, key.path[-1]))

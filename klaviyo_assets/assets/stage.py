@@ -6,7 +6,6 @@ A partition that fails is not handed on and gets no materialization; the stage g
 at its end: only the last stage that is in the run raises, naming every partition that failed on the way.
 """
 
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,8 @@ from klaviyo_assets.frames import FrameKey, FrameStore
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
 ATTEMPTS = 3
+# So many partitions in a row that a passing fault stopped mean that the system is down: the rest is not tried.
+GIVE_UP_AFTER = 2
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class StageRun:
     context: dg.AssetExecutionContext
     frames: FrameStore
     failures: dict[tuple[dg.AssetKey, str], str] = field(default_factory=dict)
+    _unreached: int = 0
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
 
     def selects(self, key: dg.AssetKey) -> bool:
@@ -74,8 +76,11 @@ class StageRun:
             return
         try:
             done = self._attempt(one)
+            self._unreached = 0
         except KlaviyoAssetsError as error:
-            self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")
+            self._unreached += isinstance(error, TransientError)
+            # The reason is the whole story; a traceback would bury it.
+            self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")  # noqa: TRY400
             self._fail(key, partition, frame, str(error))
             yield from self._failed_checks(key, partition, str(error))
             return
@@ -86,9 +91,15 @@ class StageRun:
     def _attempt(self, one: Callable[[], Done]) -> Done:
         from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
 
+        if self._unreached >= GIVE_UP_AFTER:
+            raise TransientError(
+                f"not tried: the {self._unreached} partitions before could not be done for a passing fault; run this "
+                "again when the system is back"
+            )
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_attempt(ATTEMPTS),
+            # What was out of reach a moment ago is asked once, not three times.
+            stop=stop_after_attempt(1 if self._unreached else ATTEMPTS),
             wait=wait_exponential_jitter(initial=1, max=10),
             before_sleep=lambda state: self.context.log.warning(
                 f"attempt {state.attempt_number} of {ATTEMPTS}: {state.outcome and state.outcome.exception()}"
@@ -156,7 +167,3 @@ class StageRun:
             allow_retries=False,
         )
 
-
-def unexpected(error: Exception) -> str:
-    """A fault nobody foresaw, as one line for a note; the traceback goes to the log."""
-    return "".join(traceback.format_exception_only(error)).strip()

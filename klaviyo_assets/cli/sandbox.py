@@ -111,7 +111,6 @@ def import_(
         typer.echo(json.dumps(asdict(result), default=str, indent=1))
     else:
         typer.echo(importer.describe(result))
-    raise typer.Exit(1 if result.rejected_rows else 0)
 
 
 def _folder() -> Any:
@@ -155,7 +154,7 @@ def _progress() -> Iterator[Any]:
             if _is_news(text):
                 live.console.print(f"{name}: {text}", highlight=False)
             lines[name] = text
-            shown = [f"{server:<10} {line}" for server, line in lines.items() if server != "sandbox"]
+            shown = [f"{server:<10} {line}" for server, line in list(lines.items()) if server != "sandbox"]
             live.update(Text("\n".join(shown)))
 
         yield report

@@ -25,6 +25,7 @@ from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets.spec import Column, LogicalType, TableSpec
 
 if TYPE_CHECKING:
+    from google.api_core.retry import Retry
     from google.cloud.bigquery import Client, LoadJob, LoadJobConfig, SchemaField, Table
 
 TYPES: Mapping[LogicalType, str] = {
@@ -69,6 +70,14 @@ class BigQueryDataset:
     client: "Client"
     dataset: str
     location: str = "US"
+    patience_seconds: float = 120.0
+
+    @property
+    def retry(self) -> "Retry":
+        """How long a call is tried again for a passing fault; the client's own ten minutes hold up everything."""
+        from google.cloud.bigquery.retry import DEFAULT_RETRY
+
+        return DEFAULT_RETRY.with_timeout(self.patience_seconds)
 
     @property
     def qualified(self) -> str:
@@ -82,7 +91,7 @@ class BigQueryDataset:
         wanted = Dataset(self.qualified)
         wanted.location, wanted.description = self.location, description
         with explained(f"creating the dataset {self.qualified}"):
-            self.client.create_dataset(wanted, exists_ok=True)
+            self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
 
     def ensure_table(
         self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
@@ -95,7 +104,7 @@ class BigQueryDataset:
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
             table = self.client.create_table(
-                self._table(name, columns, description, day_column, cluster), exists_ok=True
+                self._table(name, columns, description, day_column, cluster), exists_ok=True, retry=self.retry
             )
             return self._with_columns(table, columns)
 
@@ -127,7 +136,7 @@ class BigQueryDataset:
             return table
         # A column that joins later cannot be REQUIRED: the rows that are there do not have it.
         table.schema = [*table.schema, *(_nullable(field) for field in schema_fields(missing))]
-        return self.client.update_table(table, ["schema"])
+        return self.client.update_table(table, ["schema"], retry=self.retry)
 
     def prepare(self, spec: TableSpec) -> "Table":
         """The table of a spec, made or widened where needed."""
@@ -188,12 +197,17 @@ class BigQueryDataset:
         with path.open("rb") as content:
             try:
                 job = self.client.load_table_from_file(
-                    content, target, job_id=job_id, job_config=config, size=path.stat().st_size
+                    content,
+                    target,
+                    job_id=job_id,
+                    job_config=config,
+                    size=path.stat().st_size,
+                    num_retries=2,
                 )
             except Conflict:
                 # This very job was sent before (its answer was lost): its outcome counts.
-                job = self.client.get_job(job_id, location=self.client.location)
-            job.result(timeout=_JOB_SECONDS)
+                job = self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[assignment]
+            job.result(timeout=_JOB_SECONDS, retry=self.retry)
         return job
 
     def await_running(self, prefix: str, timeout_seconds: float = 600) -> None:
@@ -205,7 +219,7 @@ class BigQueryDataset:
         deadline = time.monotonic() + timeout_seconds
         with explained("looking for running jobs"):
             for state in ("pending", "running"):
-                for job in self.client.list_jobs(state_filter=state, max_results=1000):
+                for job in self.client.list_jobs(state_filter=state, max_results=1000, retry=self.retry):
                     if job.job_id.startswith(prefix):
                         job.result(timeout=max(1.0, deadline - time.monotonic()))
 
@@ -222,8 +236,13 @@ class BigQueryDataset:
         content = _parquet(columns, rows)
         with explained(f"appending to {self.qualified}.{name}"):
             self.client.load_table_from_file(
-                content, f"{self.qualified}.{name}", job_id=job_id, job_config=config, size=content.getbuffer().nbytes
-            ).result(timeout=_JOB_SECONDS)
+                content,
+                f"{self.qualified}.{name}",
+                job_id=job_id,
+                job_config=config,
+                size=content.getbuffer().nbytes,
+                num_retries=2,
+            ).result(timeout=_JOB_SECONDS, retry=self.retry)
 
     def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None, **job: Any) -> Any:
         """Run GoogleSQL and wait for it.
@@ -246,7 +265,8 @@ class BigQueryDataset:
             )
         config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **job)
         with explained(f"querying {self.qualified}"):
-            return self.client.query(text, job_config=config).result(timeout=_JOB_SECONDS)
+            job = self.client.query(text, job_config=config, retry=self.retry)
+            return job.result(timeout=_JOB_SECONDS, retry=self.retry)
 
 
 def _api_type(name: str) -> str:

@@ -78,6 +78,7 @@ def restate(report: ReportSpec, dataset: str) -> str:
     """
     names = [exp.to_identifier(name, quoted=True) for name in report.column_names]
     columns = exp.Tuple(expressions=[exp.column(name) for name in names])
+    fresh = exp.TableAlias(this=exp.to_identifier("fresh"))
     outdated = sqlglot.parse_one(
         f"@everything OR report.{report.day} IN UNNEST(@days) OR (@unknown_day AND report.{report.day} IS NULL)",
         dialect=_DIALECT,
@@ -86,17 +87,16 @@ def restate(report: ReportSpec, dataset: str) -> str:
         exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
         exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
         into=exp.alias_(_table(report.name, dataset), "report", table=True),
-        using=exp.Subquery(this=_located(report.rows_sql, dataset), alias=exp.TableAlias(this=exp.to_identifier("fresh"))),
+        using=exp.Subquery(this=_located(report.rows_sql, dataset), alias=fresh),
         on=exp.false(),
     )
     return _text(merge)
 
 
-def restate_parameters(report: ReportSpec, account: Account, days: Days, data_through: datetime) -> dict[str, Any]:
+def restate_parameters(account: Account, days: Days, data_through: datetime) -> dict[str, Any]:
     """Values of the parameters of `restate`, by name; `PARAMETER_TYPES` has their types.
 
     Args:
-        report: The report.
         account: Whose dataset it is.
         days: What to restate.
         data_through: Up to when the account's data are complete (UTC, aware).
@@ -184,7 +184,7 @@ def _table(name: str, dataset: str) -> exp.Table:
     return exp.table_(name, db=schema, catalog=project, quoted=True)
 
 
-def _located(sql: str, dataset: str) -> exp.Expression:
+def _located(sql: str, dataset: str) -> exp.Expr:
     """A query with the dataset put before every table it names; its common table expressions stay as they are."""
     query = sqlglot.parse_one(sql, dialect=_DIALECT)
     inner = {cte.alias for cte in query.find_all(exp.CTE)}
@@ -194,7 +194,7 @@ def _located(sql: str, dataset: str) -> exp.Expression:
     return query
 
 
-def _text(statement: exp.Expression) -> str:
+def _text(statement: exp.Expr) -> str:
     for sum_of_days in statement.find_all(exp.DateAdd):
         # sqlglot would write INTERVAL '1' DAY; BigQuery documents an INT64 there.
         if sum_of_days.expression.is_string:

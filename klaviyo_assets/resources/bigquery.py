@@ -33,7 +33,13 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
     def dataset(self, account: Account) -> BigQueryDataset:
         """The account's dataset: `<prefix>_<account>`."""
         prefix = optional(self.dataset_prefix, "BIGQUERY_DATASET_PREFIX", "klaviyo")
-        return BigQueryDataset(self.client, f"{prefix}_{account.name}", self._location)
+        # A stand-in on this machine that does not answer is down, not busy.
+        patience = 10.0 if self._emulator else 120.0
+        return BigQueryDataset(self.client, f"{prefix}_{account.name}", self._location, patience)
+
+    @property
+    def _emulator(self) -> str:
+        return optional(self.emulator_host, "BIGQUERY_EMULATOR_HOST")
 
     @property
     def _location(self) -> str:
@@ -42,8 +48,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
     @cached_property
     def client(self) -> "Client":
         """A client of the project, made when it is first needed: importing it takes a second."""
-        host = optional(self.emulator_host, "BIGQUERY_EMULATOR_HOST")
-        if not host:
+        if not self._emulator:
             from dagster_gcp import BigQueryResource
 
             with BigQueryResource(project=self.project, location=self._location).get_client() as client:
@@ -55,5 +60,5 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
             project=self.project,
             location=self._location,
             credentials=Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none")),
-            client_options={"api_endpoint": host},
+            client_options={"api_endpoint": self._emulator},
         )

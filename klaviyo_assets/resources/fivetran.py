@@ -211,7 +211,8 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _has_begun(self, before: Connection) -> bool:
         now = self.connection(before.id)
-        return now.is_syncing or now.is_historical_sync or SyncMarks.of(now) != SyncMarks.of(before)
+        became_historical = now.is_historical_sync and not before.is_historical_sync
+        return now.is_syncing or became_historical or SyncMarks.of(now) != SyncMarks.of(before)
 
     def _scope(self, connection_id: str, tables: Iterable[str]) -> dict[str, list[str]]:
         known = {name: table for table in self.schemas(connection_id) for name in (table.name, table.destination_name)}

@@ -3,6 +3,7 @@
 Here: paths and the lock. Not here: what `state.json` says (`state`).
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -69,7 +70,8 @@ class Folder:
         """Make the folder, closed to others."""
         if not self.root.is_dir():
             # Run by root, Postgres is another user, who has to pass through (but not look around).
-            self.root.mkdir(parents=True, mode=0o711 if os.geteuid() == 0 else 0o700)
+            mode = 0o711 if os.geteuid() == 0 else 0o700
+            self.root.mkdir(parents=True, exist_ok=True, mode=mode)
         (self.root / "logs").mkdir(mode=0o700, exist_ok=True)
 
     def holds_data(self) -> bool:
@@ -97,8 +99,8 @@ class Folder:
             SettingsError: the folder cannot be made or entered.
         """
         try:
-            self.create()
             handle = self._acquire(waiting)
+            self.create()
         except PermissionError as error:
             raise SettingsError(
                 f"cannot use the sandbox folder {self.root}: {error.strerror}. It may have been made by another "
@@ -112,7 +114,7 @@ class Folder:
     def _acquire(self, waiting: Callable[[], None]) -> int:
         deadline, told = time.monotonic() + LOCK_SECONDS, False
         while time.monotonic() < deadline:
-            handle = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+            handle = self._open_lock_file()
             if _try_lock(handle) and self._is_current(handle):
                 return handle
             os.close(handle)
@@ -128,18 +130,24 @@ class Folder:
     def _lock_file(self) -> Path:
         return self.root / "lock"
 
+    def _open_lock_file(self) -> int:
+        """A reset may delete the folder at any moment, so it is made as often as that takes."""
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                self.create()
+                return os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
+
     def _is_current(self, handle: int) -> bool:
         """A reset deletes the lock file; a lock on the deleted one is worth nothing."""
-        try:
+        with contextlib.suppress(FileNotFoundError):
             return os.fstat(handle).st_ino == self._lock_file.stat().st_ino
-        except FileNotFoundError:
-            self.create()
-            return False
+        return False
 
     def remove(self) -> None:
         """Delete the lock file (held by the caller) and the folder, when it is empty by now."""
         self._lock_file.unlink(missing_ok=True)
-        if not any(self.root.iterdir()):
+        # Not empty: a user's file is in it, or the next command is already waiting there.
+        with contextlib.suppress(OSError):
             self.root.rmdir()
 
 

@@ -6,6 +6,7 @@ Here: the server and its bucket. Not here: what the product keeps in it.
 import importlib.metadata
 import json
 import sys
+import time
 import urllib.error
 import urllib.request
 from abc import abstractmethod
@@ -20,6 +21,7 @@ from klaviyo_assets.sandbox.state import State, write_private
 
 BUCKET = "klaviyo"
 REGION = "us-east-1"
+_PROBE_BUCKET = "sandbox-probe"
 # SeaweedFS makes Unix sockets here, whatever TMPDIR says, and leaves them when it ends.
 _SOCKETS = Path("/tmp")  # noqa: S108
 
@@ -40,11 +42,30 @@ class ObjectStore(Server):
         """Ask with our credential."""
 
     def establish(self) -> None:
-        """The bucket."""
-        if signed_request("HEAD", f"{self.address}/{BUCKET}", self.state) == 404:
-            status = signed_request("PUT", f"{self.address}/{BUCKET}", self.state)
-            if status not in {200, 409}:
-                raise NotReadyError(f"S3 refused to create the bucket {BUCKET} (status {status})")
+        """The bucket; and wait until objects are served, which is later than buckets being listed.
+
+        An object of an earlier start is read back: a restarted server finds its old data last.
+
+        Raises:
+            NotReadyError: it does not serve objects in time.
+        """
+        for bucket in (BUCKET, _PROBE_BUCKET):
+            if self._ask("HEAD", bucket) == 404:
+                self._wait_for("PUT", bucket)
+        probe = f"{_PROBE_BUCKET}/probe"
+        if self._ask("GET", probe) == 404:
+            self._wait_for("PUT", probe)
+        self._wait_for("GET", probe)
+
+    def _ask(self, method: str, path: str) -> int:
+        return signed_request(method, f"{self.address}/{path}", self.state)
+
+    def _wait_for(self, method: str, path: str) -> None:
+        deadline = time.monotonic() + self.patience_seconds
+        while (status := self._ask(method, path)) not in {200, 409}:
+            if time.monotonic() > deadline:
+                raise NotReadyError(f"S3 does not serve objects: {method} {path} is answered with status {status}")
+            time.sleep(0.1)
 
 
 class SeaweedFS(ObjectStore):
@@ -57,6 +78,9 @@ class SeaweedFS(ObjectStore):
         PortNeed("s3_filer", with_companion=True),
         PortNeed("s3_admin", with_companion=True),
     )
+
+    # It waits for idle connections of clients; being killed costs it nothing.
+    stop_patience_seconds = 4.0
 
     def __init__(self, folder: Folder, state: State, program: Path) -> None:
         super().__init__(folder, state)
@@ -80,7 +104,7 @@ class SeaweedFS(ObjectStore):
             "s3.port.lance": 0, "s3.autoCreateBucket": "false", "webdav": "false", "admin.ui": "false",
             "master.volumeSizeLimitMB": 64, "master.port": self.port("s3_master"),
             "volume.port": self.port("s3_volume"), "filer.port": self.port("s3_filer"),
-            "admin.port": self.port("s3_admin"),
+            "admin.port": self.port("s3_admin"), "volume.preStopSeconds": 0,
         }  # fmt: skip
         flags = [f"-{name}={value}" for name, value in options.items()]
         environment = base_environment(HOME=str(self.data), TMPDIR=str(self.data))
@@ -133,10 +157,11 @@ def signed_request(method: str, url: str, state: State, secret: str = "") -> int
     from botocore.awsrequest import AWSRequest
     from botocore.credentials import Credentials
 
-    request = AWSRequest(method, url, headers={"Host": urlsplit(url).netloc})
+    body = b"probe" if method == "PUT" and urlsplit(url).path.count("/") > 1 else None
+    request = AWSRequest(method, url, headers={"Host": urlsplit(url).netloc}, data=body or b"")
     credentials = Credentials(state.s3_key, secret or state.secrets["s3_secret"])
     S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
-    prepared = urllib.request.Request(url, method=method, headers=dict(request.headers))  # noqa: S310 - http
+    prepared = urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310 - http
     try:
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(prepared, timeout=5) as answer:
             return int(answer.status)

@@ -4,6 +4,7 @@ Here: what the operating system has to be asked. Not here: which process is whic
 A process is known by its id *and* its start: ids are used again, and the wrong process must never be ended.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -50,7 +51,11 @@ def spawn(launch: Launch, log: Path, remember: Callable[[Identity], None]) -> Id
     child = _begin(["/bin/sh", "-c", _GATE, "sandbox", *launch.command], launch, log, gated=True)
     _children[child.pid] = child
     identity = Identity(child.pid, _started(child.pid) or "")
-    remember(identity)
+    try:
+        remember(identity)
+    except BaseException:
+        _close_gate(child)
+        raise
     _open_gate(child)
     return identity
 
@@ -133,13 +138,17 @@ def _begin(command: Sequence[str], launch: Launch, log: Path, gated: bool) -> "s
 
 
 def _open_gate(child: "subprocess.Popen[bytes]") -> None:
-    assert child.stdin is not None  # noqa: S101 - it was opened as a pipe above
-    try:
-        child.stdin.write(b"go\n")
+    # A child that has ended already is seen when the caller looks.
+    with contextlib.suppress(BrokenPipeError):
+        if child.stdin:
+            child.stdin.write(b"go\n")
+            child.stdin.close()
+
+
+def _close_gate(child: "subprocess.Popen[bytes]") -> None:
+    if child.stdin:
         child.stdin.close()
-    except BrokenPipeError:
-        # The child ended already; the caller sees that when it looks.
-        return
+    child.wait()
 
 
 def _send(identity: Identity, sign: signal.Signals) -> None:

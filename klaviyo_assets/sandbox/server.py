@@ -20,6 +20,9 @@ from klaviyo_assets.sandbox.ports import LOCALHOST
 from klaviyo_assets.sandbox.processes import Launch
 from klaviyo_assets.sandbox.state import State
 
+# Differs from shell to shell without meaning another server.
+_AMBIENT = ("PATH", "HOME", "TMPDIR", "USER", "PYTHONPATH")
+
 
 class NotReadyError(TransientError):
     """A server does not answer yet, or what answers is not ours."""
@@ -41,6 +44,7 @@ class Server(ABC):
     needs: tuple[str, ...] = ()
     stop_signal: signal.Signals = signal.SIGTERM
     patience_seconds: float = 30.0
+    stop_patience_seconds: float = 15.0
 
     def __init__(self, folder: Folder, state: State) -> None:
         self.folder, self.state = folder, state
@@ -89,8 +93,11 @@ class Server(ABC):
     def fingerprint(self) -> str:
         """A hash of what the process is started with: a running one with another hash is started again."""
         launch = self.launch()
-        described = [launch.command, sorted(launch.environment.items()), str(launch.folder), launch.user]
-        return hashlib.sha256(json.dumps(described).encode()).hexdigest()
+        program, *arguments = launch.command
+        chosen = {name: value for name, value in launch.environment.items() if name not in _AMBIENT}
+        # Of the program only the folder: `python` and `python3` of one environment are the same.
+        described = [str(Path(program).parent), arguments, chosen, str(launch.folder), launch.user]
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def python_module(module: str, *arguments: str) -> tuple[str, ...]:
@@ -100,7 +107,7 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
 
 def base_environment(**more: str) -> dict[str, str]:
     """What a server inherits: no setting of the user's (a real cloud account, say) reaches it."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "USER") if name in os.environ}
+    kept = {name: os.environ[name] for name in _AMBIENT if name in os.environ}
     return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", **more}
 
 

@@ -29,8 +29,9 @@ class BigQuery(Server):
         return Launch(command, base_environment(KLAVIYO_SANDBOX_BIGQUERY_TOKEN=token), self.data)
 
     def prove(self) -> None:
-        """Ask for its health with our token."""
-        ask(f"{self.address}/health", {"Authorization": f"Bearer {self.state.secrets['bigquery_token']}"})
+        """List datasets with our token: any other one is refused."""
+        datasets = f"{self.address}/bigquery/v2/projects/{BIGQUERY_PROJECT}/datasets?maxResults=1"
+        ask(datasets, {"Authorization": f"Bearer {self.state.secrets['bigquery_token']}"})
 
 
 class Fivetran(Server):

@@ -68,10 +68,12 @@ class Supervisor:
     def _bring_up(self, server: Server) -> None:
         running = self._state.processes.get(server.name)
         if running and processes.is_alive(running.identity):
-            if running.launch == server.fingerprint() and _answers(server, _BUSY_SECONDS, running):
+            same = running.launch == server.fingerprint()
+            if same and _answers(server, _BUSY_SECONDS, running):
                 self._report(server.name, f"already up at {server.address}")
                 return
-            self._report(server.name, "starting again: its settings have changed, or it does not answer")
+            why = "it does not answer" if same else "its settings have changed"
+            self._report(server.name, f"starting again: {why}")
             self._take_down(server)
         self._start_anew(server)
 
@@ -109,7 +111,7 @@ class Supervisor:
         running = self._state.processes.get(server.name)
         if running is None:
             return ""
-        ended = processes.end(running.identity, server.stop_signal)
+        ended = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
         if processes.is_alive(running.identity):
             raise TransientError(f"{server.name} (process {running.identity.pid}) does not end; end it by hand")
         server.tidy()

@@ -5,11 +5,14 @@ variable KLAVIYO_SANDBOX_BIGQUERY_TOKEN, since a command line can be read by eve
 """
 
 import argparse
+import contextlib
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -23,6 +26,7 @@ from klaviyo_assets.sandbox.bigquery.store import Store, TableLocks
 
 TOKEN_VARIABLE = "KLAVIYO_SANDBOX_BIGQUERY_TOKEN"  # noqa: S105 - the name of a variable, not its value
 
+_END = (signal.SIGTERM, signal.SIGINT)
 _LAST_REQUESTS_SECONDS = 5
 
 
@@ -69,13 +73,36 @@ def _serve(options: argparse.Namespace, token: str) -> int:
         access_log=False,
         timeout_graceful_shutdown=_LAST_REQUESTS_SECONDS,
     )
-    web = uvicorn.Server(config)
+    web = _Web(config, server.jobs)
     try:
         web.run()
     finally:
         server.jobs.close()
         server.store.close()
     return 0 if web.started else 1
+
+
+class _Web(uvicorn.Server):
+    """A server that returns after SIGTERM; uvicorn's own raises the signal again, which would skip the clean-up."""
+
+    def __init__(self, config: uvicorn.Config, running: Jobs) -> None:
+        super().__init__(config)
+        self._running = running
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End the serving; requests that wait for a job get its end at once."""
+        self._running.stop()
+        super().handle_exit(sig, frame)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End the serving on the signals that ask for it."""
+        before = {number: signal.signal(number, self.handle_exit) for number in _END}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _open(options: argparse.Namespace) -> Server:

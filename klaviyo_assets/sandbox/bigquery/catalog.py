@@ -17,7 +17,7 @@ from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found
 from klaviyo_assets.sandbox.bigquery.names import physical_name
 from klaviyo_assets.sandbox.bigquery.schema import Column, Evolution, column_definition, fields_of, find, quoted
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, TableRef
-from klaviyo_assets.sandbox.bigquery.store import Cursor
+from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of, fetch_row
 
 SET_UP = (
     "CREATE SCHEMA IF NOT EXISTS catalog",
@@ -116,7 +116,7 @@ class Catalog:
             ApiError: There is none of that name.
         """
         sql = "SELECT document FROM catalog.datasets WHERE dataset = ?"
-        row = self.cursor.execute(sql, [name]).fetchone()
+        row = fetch_row(self.cursor, sql, [name])
         if row is None:
             raise not_found(f"Dataset {self.project}:{name}")
         return Dataset(**json.loads(row[0]))
@@ -159,7 +159,7 @@ class Catalog:
         if ref[0] != self.project:
             return None
         sql = "SELECT document FROM catalog.tables WHERE dataset = ? AND name = ?"
-        row = self.cursor.execute(sql, [ref[1], ref[2]]).fetchone()
+        row = fetch_row(self.cursor, sql, [ref[1], ref[2]])
         return _table(row[0]) if row else None
 
     def get_table(self, ref: TableRef) -> Table:
@@ -258,16 +258,15 @@ def count_rows(cursor: Cursor, table: Table, day: dt.date | None = None) -> int:
     if table.is_view:
         return 0
     where, values = (f" WHERE {table.day_sql()} = ?", [day]) if day else ("", [])
-    row = cursor.execute(f"SELECT count(*) FROM {table.physical}{where}", values).fetchone()
-    return int(row[0]) if row else 0
+    return count_of(cursor, f"SELECT count(*) FROM {table.physical}{where}", values)
 
 
 def partitions(cursor: Cursor, table: Table) -> Iterator[tuple[str, int]]:
     """Give each partition's id and its number of rows, in order of the ids."""
     day = table.day_sql()
     sql = (
-        f"SELECT coalesce(strftime({day}, '%Y%m%d'), '__NULL__') AS id, count(*) "
-        f"FROM {table.physical} GROUP BY id ORDER BY id"
+        f"SELECT coalesce(strftime({day}, '%Y%m%d'), '__NULL__'), count(*) "
+        f"FROM {table.physical} GROUP BY 1 ORDER BY 1"
     )
     for identifier, rows in cursor.execute(sql).fetchall():
         yield str(identifier), int(rows)

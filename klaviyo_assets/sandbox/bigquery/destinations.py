@@ -17,6 +17,7 @@ from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found
 from klaviyo_assets.sandbox.bigquery.names import TableAddress, address_of
 from klaviyo_assets.sandbox.bigquery.parquet import value_sql
 from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column, evolve, find, quoted
+from klaviyo_assets.sandbox.bigquery.store import count_of
 
 _MAX_CLUSTER_FIELDS = 4
 _WRONG_DAY = "Some rows belong to different partitions rather than destination partition"
@@ -222,12 +223,11 @@ def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile
     names = ", ".join(quoted(column["name"]) for column in table.columns)
     sql = f"INSERT INTO {table.physical} ({names}) SELECT {', '.join(values)} FROM read_parquet(?)"
     try:
-        row = catalog.cursor.execute(sql, [str(file.path)]).fetchone()
+        return count_of(catalog.cursor, sql, [str(file.path)])
     except duckdb.ConstraintException as fault:
         raise invalid(f"Error while reading data, error message: Required field cannot be null. {fault}") from fault
     except (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException) as fault:
         raise invalid(_plain(fault)) from fault
-    return int(row[0]) if row else 0
 
 
 def _value(target: Column, held: list[Column], table: Table, address: TableAddress) -> str:

@@ -17,7 +17,7 @@ from klaviyo_assets.sandbox.bigquery.catalog import Catalog, now_ms
 from klaviyo_assets.sandbox.bigquery.errors import JOB_LOST, ApiError, duplicate, failure, invalid_query, not_found
 from klaviyo_assets.sandbox.bigquery.sql import SqlError
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
-from klaviyo_assets.sandbox.bigquery.store import Cursor, Store, TableLocks
+from klaviyo_assets.sandbox.bigquery.store import Cursor, Store, TableLocks, fetch_row
 
 SET_UP = (
     "CREATE TABLE IF NOT EXISTS catalog.jobs "
@@ -165,11 +165,15 @@ class Jobs:
             _stop(live)
         return self.get(job_id, location)
 
-    def close(self) -> None:
-        """Stop what is running and wait for the records to be written."""
+    def stop(self) -> None:
+        """Interrupt what is running, so that nobody waits for it; `close` waits for the records."""
         self._closing = True
         for live in list(self._live.values()):
             _stop(live)
+
+    def close(self) -> None:
+        """Stop what is running and wait for the records to be written."""
+        self.stop()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _hidden(self, job_id: str) -> bool:
@@ -226,7 +230,7 @@ class Jobs:
 
 
 def _find(cursor: Cursor, job_id: str) -> Job | None:
-    row = cursor.execute("SELECT document FROM catalog.jobs WHERE id = ?", [job_id]).fetchone()
+    row = fetch_row(cursor, "SELECT document FROM catalog.jobs WHERE id = ?", [job_id])
     return json.loads(row[0]) if row else None
 
 

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from klaviyo_assets.sandbox.bigquery.errors import not_found
 from klaviyo_assets.sandbox.bigquery.schema import quoted
-from klaviyo_assets.sandbox.bigquery.store import Cursor
+from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of
 
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536"
 PAGE_ROWS = 50_000
@@ -51,9 +51,9 @@ class ResultFiles:
         columns = ", ".join(quoted(name) for name in names)
         path = str(self.path(job_id)).replace("'", "''")
         sql = f"COPY (SELECT * FROM ({select}) AS result({columns})) TO '{path}' ({_FORMAT})"
-        row = cursor.execute(sql, values).fetchone()
+        rows = count_of(cursor, sql, values)
         self._forget_old()
-        return int(row[0]) if row else 0
+        return rows
 
     def page(self, job_id: str, start: int, count: int | None) -> pa.Table:
         """Read rows of a result.

@@ -27,20 +27,10 @@ _ALIASES = {
     "STRUCT": "RECORD",
     "DECIMAL": "NUMERIC",
 }
-_TYPES = [
-    "STRING",
-    "BYTES",
-    "INTEGER",
-    "FLOAT",
-    "NUMERIC",
-    "BOOLEAN",
-    "TIMESTAMP",
-    "DATETIME",
-    "DATE",
-    "TIME",
-    "RECORD",
-    "JSON",
-]
+_TYPES = (
+    *("STRING", "BYTES", "INTEGER", "FLOAT", "NUMERIC", "BOOLEAN"),
+    *("TIMESTAMP", "DATETIME", "DATE", "TIME", "RECORD", "JSON"),
+)
 _MODES = ("NULLABLE", "REQUIRED", "REPEATED")
 _COLUMN = dict.fromkeys(("name", "type", "mode", "description", "fields"))
 

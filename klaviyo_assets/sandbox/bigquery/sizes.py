@@ -7,7 +7,7 @@ tables, so its figure is an upper bound of a plausible size, not a bill.
 
 from klaviyo_assets.sandbox.bigquery.catalog import Table, count_rows
 from klaviyo_assets.sandbox.bigquery.schema import Column, quoted
-from klaviyo_assets.sandbox.bigquery.store import Cursor
+from klaviyo_assets.sandbox.bigquery.store import Cursor, fetch_row
 
 _FIXED = {
     "INTEGER": 8,
@@ -35,7 +35,7 @@ def _row_bytes(cursor: Cursor, table: Table) -> float:
     if not widths:
         return float(fixed)
     sample = f"(SELECT * FROM {table.physical} LIMIT {_SAMPLE_ROWS})"
-    row = cursor.execute(f"SELECT {' + '.join(widths)} FROM {sample}").fetchone()
+    row = fetch_row(cursor, f"SELECT {' + '.join(widths)} FROM {sample}")
     return fixed + float(row[0] if row else 0)
 
 

@@ -32,6 +32,7 @@ from klaviyo_assets.sandbox.bigquery.schema import (
 from klaviyo_assets.sandbox.bigquery.sql import Statement
 from klaviyo_assets.sandbox.bigquery.sql.information_schema import PREFIX
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
+from klaviyo_assets.sandbox.bigquery.store import count_of
 
 DDL = ("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW", "DROP_TABLE", "DROP_VIEW", "ALTER_TABLE")
 _DML = ("INSERT", "UPDATE", "DELETE", "TRUNCATE_TABLE")
@@ -169,9 +170,8 @@ class Execution:
             sql = f"{statement.duckdb_sql} RETURNING merge_action"
             counts = Counter(action for (action,) in cursor.execute(sql, statement.parameters).fetchall())
         else:
-            row = cursor.execute(statement.duckdb_sql, statement.parameters).fetchone()
             kind = "DELETE" if statement.kind == "TRUNCATE_TABLE" else statement.kind
-            counts = Counter({kind: int(row[0]) if row else 0})
+            counts = Counter({kind: count_of(cursor, statement.duckdb_sql, statement.parameters)})
         self.catalog.replace_table(table)
         self.statistics = {
             "numDmlAffectedRows": str(counts.total()),

@@ -7,9 +7,10 @@ DuckDB refuses the second of two transactions that delete from, or alter, the sa
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -33,6 +34,8 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         self._connection = _connect(file)
+        # DuckDB refuses, in place of waiting, when two threads call one connection at the same time.
+        self._guard = threading.Lock()
         self._idle: list[Cursor] = []
         self._changed = threading.Event()
         self._closing = threading.Event()
@@ -68,7 +71,7 @@ class Store:
         try:
             cursor = self._idle.pop()
         except IndexError:
-            cursor = self._connection.cursor()
+            cursor = self._new_cursor()
             for statement in session_setup():
                 cursor.execute(statement)
         yield cursor
@@ -81,7 +84,12 @@ class Store:
         self._changed.set()
         self._keeper.join()
         self._idle.clear()
-        self._connection.close()
+        with self._guard:
+            self._connection.close()
+
+    def _new_cursor(self) -> Cursor:
+        with self._guard:
+            return self._connection.cursor()
 
     def _keep_small(self) -> None:
         # Replaced days leave free blocks behind that only a checkpoint returns for use.
@@ -91,11 +99,26 @@ class Store:
             if self._closing.wait(_QUIET_SECONDS) or self._changed.is_set():
                 continue
             try:
-                with self._connection.cursor() as cursor:
+                with self._new_cursor() as cursor:
                     cursor.execute("CHECKPOINT")
             except duckdb.Error as fault:
                 # A transaction was running; the next commit asks again.
                 LOG.info("checkpoint put off: %s", fault)
+
+
+def fetch_row(cursor: Cursor, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> tuple[Any, ...] | None:
+    """Run SQL that gives one row at most, and return it.
+
+    All of the result is fetched: DuckDB refuses further work on a cursor that has more to give.
+    """
+    rows = cursor.execute(sql, values).fetchall()
+    return rows[0] if rows else None
+
+
+def count_of(cursor: Cursor, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
+    """Run SQL that gives one number (DuckDB gives that of the rows it changed), and return it."""
+    row = fetch_row(cursor, sql, values)
+    return int(row[0]) if row else 0
 
 
 class TableLocks:

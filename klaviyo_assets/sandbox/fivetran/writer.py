@@ -38,8 +38,11 @@ _TYPE_NAMES = {
     "double precision": sql.SQL("double precision"),
     "timestamptz": sql.SQL("timestamptz"),
 }
-_SHARE = 8 << 20
-"""Bytes of CSV handed to the server at a time."""
+_INDEXES = (
+    ("event_synced", sql.SQL("BRIN"), "_fivetran_synced"),  # codespell:ignore brin
+    ("event_datetime", sql.SQL("BTREE"), "datetime"),
+)
+_ROWS_AT_ONCE = 50_000
 
 
 def write_sync(
@@ -83,13 +86,10 @@ def write_sync(
 
 def create_indexes(connection: Connection, schema: str) -> None:
     """Create the indexes recommended for reading increments; Fivetran itself makes none but primary keys."""
-    for method, column in (("brin", "_fivetran_synced"), ("btree", "datetime")):
+    for name, method, column in _INDEXES:
         connection.execute(
             sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING {} ({})").format(
-                sql.Identifier(f"event_{column.strip('_')}_{method}"),
-                sql.Identifier(schema, "event"),
-                sql.SQL("brin") if method == "brin" else sql.SQL("btree"),
-                sql.Identifier(column),
+                sql.Identifier(name), sql.Identifier(schema, "event"), method, sql.Identifier(column)
             )
         )
 
@@ -173,13 +173,13 @@ def _forget_the_rest(
 
 
 def _copy(connection: Connection, full_name: sql.Identifier, rows: pa.Table) -> None:
-    buffer = io.BytesIO()
-    pyarrow.csv.write_csv(rows, buffer, pyarrow.csv.WriteOptions(include_header=False))
-    view = buffer.getbuffer()
     command = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT csv)").format(full_name, _names(rows.column_names))
+    options = pyarrow.csv.WriteOptions(include_header=False)
     with connection.cursor() as cursor, cursor.copy(command) as copy:
-        for begin in range(0, len(view), _SHARE):
-            copy.write(view[begin : begin + _SHARE])
+        for begin in range(0, rows.num_rows, _ROWS_AT_ONCE):
+            buffer = io.BytesIO()
+            pyarrow.csv.write_csv(rows.slice(begin, _ROWS_AT_ONCE), buffer, options)
+            copy.write(buffer.getbuffer())
 
 
 def _worth_a_column(rows: pa.Table, kept: Collection[str]) -> pa.Table:

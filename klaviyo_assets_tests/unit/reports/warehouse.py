@@ -5,12 +5,13 @@ load rules, which the sandbox's server has.
 """
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from klaviyo_assets.accounts import Account
+from klaviyo_assets.accounts import Account, AttributionSettings
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import (
@@ -32,3 +33,116 @@ from klaviyo_assets_tests.reference import Mapped, Row, Standing
 PROJECT, DATASET = "a-project", "klaviyo_acme"
 LOCATION = f"{PROJECT}.{DATASET}"
 SPECS: dict[str, TableSpec] = {spec.name: spec for spec in (EVENT, ATTRIBUTION, CAMPAIGN, *REPORTS.values())}
+_API_TYPES = {kind: kind.value for kind in LogicalType} | {LogicalType.JSON: "STRING"}
+
+
+class Schemas:
+    """The tables' columns, as the translator asks for them."""
+
+    def table(self, ref: tuple[str, str, str]) -> tuple[Field, ...]:
+        """Columns of a table; KeyError when there is none."""
+        columns = SPECS[ref[2]].columns
+        return tuple(Field(c.name, _API_TYPES[c.type], "REQUIRED" if c.required else "NULLABLE") for c in columns)
+
+    def view(self, ref: tuple[str, str, str]) -> str | None:
+        """There are no views here."""
+        return None
+
+
+class Warehouse:
+    """A dataset with the mapped tables and the reports, empty at first."""
+
+    def __init__(self) -> None:
+        self.connection = duckdb.connect(":memory:")
+        for setting in session_setup():
+            self.connection.execute(setting)
+        self.connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
+        self.connection.execute(f'CREATE SCHEMA "{PROJECT}"."{DATASET}"')
+        for name, spec in SPECS.items():
+            self.connection.register("empty", _table(spec, []))
+            self.connection.execute(f"CREATE TABLE {_place(name)} AS FROM empty")
+
+    def load(self, mapped: Mapped) -> None:
+        """Replace the mapped rows; the reports stay as they are."""
+        tables = {"event": mapped.events, "attribution": mapped.attribution, "campaign": mapped.campaigns}
+        for name, rows in tables.items():
+            self.connection.register("fresh", _table(SPECS[name], rows))
+            self.connection.execute(f"TRUNCATE {_place(name)}")
+            self.connection.execute(f"INSERT INTO {_place(name)} FROM fresh")
+
+    def restate(self, report: ReportSpec, standing: Standing, days: Days) -> None:
+        """Restate days of a report."""
+        self.run(_restate(report.name), restate_parameters(_account(standing), days, standing.data_through))
+
+    def affected(self, report: ReportSpec, standing: Standing, event_days: Iterable[Any], ids: Iterable[str]) -> Days:
+        """The days of a report that a change of event days and campaigns concerns."""
+        parameters = affected_parameters(_account(standing), list(event_days), list(ids))
+        return Days.of([row[0] for row in self.run(_affected(report.name), parameters)])
+
+    def rows(self, report: ReportSpec) -> list[Row]:
+        """All rows of a report."""
+        found: list[Row] = self.connection.sql(f"FROM {_place(report.name)}").to_arrow_table().to_pylist()
+        return found
+
+    def run(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
+        """Run one GoogleSQL statement."""
+        given = [Parameter(name, PARAMETER_TYPES[name], _wire(value)) for name, value in parameters.items()]
+        (statement,) = translate(
+            sql, parameters=given, schemas=Schemas(), default_project=PROJECT, default_dataset=None,
+            physical_name=lambda ref: _place(ref[2]),
+        )  # fmt: skip
+        return self.connection.execute(statement.duckdb_sql, statement.parameters).fetchall()
+
+
+def differences(report: ReportSpec, found: list[Row], wanted: list[Row]) -> list[str]:
+    """Every cell that is not as wanted, as `grain column: found, wanted`; rows that are missing or too many."""
+    columns = report.grain_columns
+    by_key = [{tuple(row[name] for name in columns): row for row in rows} for rows in (found, wanted)]
+    left, right = by_key
+    assert len(left) == len(found), "two rows of one grain"
+    faults = [f"{key} is too many" for key in left.keys() - right]
+    faults += [f"{key} is missing" for key in right.keys() - left]
+    for key in left.keys() & right:
+        assert left[key].keys() == right[key].keys() == set(report.column_names)
+        faults += [
+            f"{key} {name}: {left[key][name]!r}, {right[key][name]!r}"
+            for name in report.column_names if not _same(left[key][name], right[key][name])
+        ]  # fmt: skip
+    return sorted(faults)
+
+
+@cache
+def _restate(name: str) -> str:
+    return restate(REPORTS[name], LOCATION)
+
+
+@cache
+def _affected(name: str) -> str:
+    return affected(REPORTS[name], LOCATION)
+
+
+def _same(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, float) and isinstance(found, float):
+        return abs(found - wanted) < 1e-12
+    return bool(found == wanted)
+
+
+def _wire(value: Any) -> Any:
+    """A parameter's value as the API sends it: texts, and lists of them."""
+    if isinstance(value, list):
+        return [_wire(each) for each in value]
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _account(standing: Standing) -> Account:
+    windows = AttributionSettings(windows={"email_click": int(standing.window.total_seconds())})
+    return Account("acme", "acme", timezone=standing.timezone, currency=standing.currency, attribution=windows)
+
+
+def _place(name: str) -> str:
+    return f'"{PROJECT}"."{DATASET}"."{name}"'
+
+
+def _table(spec: TableSpec, rows: list[Row]) -> pa.Table:
+    schema = pa.schema([(column.name, arrow_type(column.type)) for column in spec.columns])
+    return pa.Table.from_pylist(rows, schema=schema)

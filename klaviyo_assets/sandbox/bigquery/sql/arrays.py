@@ -83,8 +83,16 @@ def _generate_dates(call: Call) -> Bound:
         length = interval(call.binder, call.nodes[2], call.scope, "DATE")
         step, values = length.sql, [*values, length]
     start, end = (f"CAST({value.sql} AS TIMESTAMP)" for value in values[:2])
-    kind = array_of(DATE)
-    return combine(f"CAST(generate_series({start}, {end}, {step}) AS DATE[])", kind, values)
+    sql = f"CAST(generate_series({start}, {end}, {step}) AS DATE[])"
+    if "to_months" in step:
+        sql = f"CASE WHEN day({values[0].sql}) > 28 THEN {_LATE_START} ELSE {sql} END"
+    return combine(sql, array_of(DATE), values)
+
+
+_LATE_START = (
+    "CAST(error('not supported by the local stand-in: GENERATE_DATE_ARRAY by months"
+    " from a day after the 28th') AS DATE[])"
+)
 
 
 @scalar("GENERATE_TIMESTAMP_ARRAY")
@@ -94,4 +102,3 @@ def _generate_timestamps(call: Call) -> Bound:
     length = interval(call.binder, call.nodes[2], call.scope, "TIMESTAMP")
     sql = f"generate_series({values[0].sql}, {values[1].sql}, {length.sql})"
     return combine(sql, array_of(TIMESTAMP), [*values, length])
-

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, require
+from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
 from klaviyo_assets.sandbox.bigquery.sql.model import (
     Field,
     SchemaLookup,
@@ -75,8 +76,10 @@ class Binder:
     def bind(self, node: exp.Expr, scope: Scope) -> Bound:
         """An expression of any kind."""
         handler = _EXPRESSIONS.get(type(node))
+        if not isinstance(node, exp.Expr):
+            raise invalid("Syntax error: an expression is missing")
         if handler is None:
-            raise unsupported(f"{type(node).__name__} in {node.sql('bigquery')[:120]!r}")
+            raise unsupported(f"{type(node).__name__} in {shown(node)}")
         return scope.kept(handler(self, node, scope))
 
     def condition(self, node: exp.Expr, scope: Scope, where: str) -> Bound:
@@ -90,6 +93,7 @@ class Binder:
 
     def query(self, node: exp.Expr, parent: Scope | None) -> Query:
         """A query of any kind; `parent` is the level it may be correlated with."""
+        # Queries hold expressions and expressions hold queries: the circle is closed here, at run time.
         from klaviyo_assets.sandbox.bigquery.sql.queries import bind_query
 
         return bind_query(self, node, parent)

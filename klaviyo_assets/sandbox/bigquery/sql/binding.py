@@ -68,7 +68,7 @@ def coerce(value: Bound, target: Type) -> Bound | None:
         return _coerce_literal(value, target)
     if source.is_numeric and promoted([source, target]) == target:
         return _cast(value, target)
-    if source.kind == target.kind == "STRUCT" and promoted([source, target]) == target:
+    if source.kind == target.kind == "STRUCT" and promoted([target, source]) == target:
         return _cast(value, target)
     return None
 

@@ -13,7 +13,8 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, coerce, combine, mismatch
-from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import Type
 
@@ -157,18 +158,6 @@ def call(binder: Binder, name: str, nodes: Sequence[exp.Expr], scope: Scope) -> 
 def _safe(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     inner = node.this
     if not isinstance(inner, exp.Anonymous) or inner.name.upper() not in SCALARS:
-        raise unsupported(f"the SAFE. prefix in {node.sql('bigquery')[:120]!r}")
+        raise unsupported(f"the SAFE. prefix in {shown(node)}")
     value = binder.bind(inner, scope)
     return value.typed(f"TRY({value.sql})", value.type)
-
-
-@binds(exp.Window)
-def _window(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    from klaviyo_assets.sandbox.bigquery.sql.windows import bind_window
-
-    return bind_window(binder, node, scope)
-
-
-def no_such(name: str) -> SqlError:
-    """A function or a form of it that is not offered."""
-    return unsupported(f"the function {name}")

@@ -77,4 +77,7 @@ def _struct(sql: str, source: Type, target: Type) -> str | None:
 
 
 def _members(sql: str, source: Type) -> str:
-    return ", ".join(f"struct_extract({sql}, {text(name)})" for name in member_names(source))
+    pairs = zip(member_names(source), source.fields, strict=True)
+    return ", ".join(
+        "NULL" if kind.kind == "NULL" else f"struct_extract({sql}, {text(name)})" for name, (_, kind) in pairs
+    )

@@ -12,7 +12,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import SCALARS, Call, allow, scalar, signature
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, INT64, STRING, TIME, TIMESTAMP, Type
@@ -66,7 +66,11 @@ allow(
     signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE {1})", TIMESTAMP, DATE, STRING),
     signature("({0} AT TIME ZONE {1})", TIMESTAMP, DATETIME, STRING),
 )
-allow("TIME", signature("CAST({0} AS TIME)", TIME, DATETIME), signature("CAST(({0} AT TIME ZONE 'UTC') AS TIME)", TIME, TIMESTAMP))
+allow(
+    "TIME",
+    signature("CAST({0} AS TIME)", TIME, DATETIME),
+    signature("CAST(({0} AT TIME ZONE 'UTC') AS TIME)", TIME, TIMESTAMP),
+)
 allow("CURRENT_TIMESTAMP", signature("now()", TIMESTAMP))
 allow(
     "CURRENT_DATE",
@@ -96,7 +100,7 @@ def part_of(node: exp.Expr) -> str:
             raise invalid(f"A valid date part is required, not WEEK({day})")
         return f"WEEK({day})"
     if not isinstance(node, exp.Column | exp.Var):
-        raise invalid(f"A valid date part is required, not {node.sql('bigquery')}")
+        raise invalid(f"A valid date part is required, not {shown(node)}")
     name = node.name.upper()
     return {"WEEK": "WEEK(SUNDAY)", "ISOWEEK": "WEEK(MONDAY)"}.get(name, name)
 
@@ -104,7 +108,7 @@ def part_of(node: exp.Expr) -> str:
 def interval(binder: Binder, node: exp.Expr, scope: Scope, kind: str) -> Bound:
     """INTERVAL n PART for values of `kind` (DATE, DATETIME, TIMESTAMP), as a DuckDB interval."""
     if not isinstance(node, exp.Interval) or not isinstance(node.args.get("unit"), exp.Var):
-        raise unsupported(f"the interval {node.sql('bigquery')}")
+        raise unsupported(f"the interval {shown(node)}")
     part, amount = node.args["unit"].name.upper(), node.this
     if isinstance(amount, exp.Literal) and amount.is_string:
         amount = exp.Literal.number(amount.this)
@@ -165,7 +169,8 @@ def _date_diff(call: Call) -> Bound:
     kind = DATE if call.name == "DATE_DIFF" else DATETIME
     values = [require(call.bind(place), kind, call.name) for place in (0, 1)]
     part = part_of(call.nodes[2])
-    if part not in _LONG | _SHORT.keys() and not part.startswith("WEEK(") or (kind == DATE and part in _SHORT):
+    parts = _LONG if kind == DATE else _LONG | _SHORT.keys()
+    if part not in parts and not part.startswith("WEEK("):
         raise invalid(f"{call.name} does not support the {part} date part")
     later, earlier = (value.sql for value in values)
     if part.startswith("WEEK("):

@@ -4,6 +4,7 @@ sqlglot turns known functions into classes of its own, reordering arguments and 
 Here a call stays a name and its arguments, so the allow-list (`functions`) decides on GoogleSQL's own names.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -12,11 +13,17 @@ from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.bigquery import BigQueryParser
+from sqlglot.tokenizer_core import TokenType
 
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 
+# What it cannot parse sqlglot keeps as a Command and says so in the log; a Command is refused, by name.
+logging.getLogger("sqlglot").setLevel(logging.ERROR)
+
 
 class _Parser(BigQueryParser):
+    # Otherwise a column called `list` or ARRAY(SELECT ...) with a subscript is read as a constructor.
+    ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
         name: parse
@@ -29,26 +36,57 @@ class GoogleSql(BigQuery):
     """The dialect to parse with; nothing is generated in it."""
 
     Parser = _Parser
-    parser_class = _Parser
+    parser_class = _Parser  # type: ignore[assignment]
 
 
 _DIALECT = GoogleSql()
 
 
-def parse(sql: str) -> list[exp.Expr]:
-    """The statements of a script.
+def parse(sql: str) -> list[tuple[exp.Expr, str]]:
+    """The statements of a script, each with its text.
 
     Raises:
         SqlError: The text is no GoogleSQL, or holds no statement.
     """
     try:
-        statements = [node for node in sqlglot.parse(sql, dialect=_DIALECT) if node is not None]
+        pieces = _pieces(sql)
+        parsed = [(node, piece) for piece in pieces for node in sqlglot.parse(piece, dialect=_DIALECT)]
     except (ParseError, TokenError) as error:
         raise invalid(f"Syntax error: {_plain(error)}") from error
-    statements = [node for node in statements if not isinstance(node, exp.Semicolon)]
+    except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
+        # sqlglot stumbles over some malformed texts instead of refusing them.
+        raise invalid(f"Syntax error: cannot be read ({type(error).__name__})") from error
+    statements = [(node, piece) for node, piece in parsed if node is not None]
     if not statements:
         raise invalid("Syntax error: Unexpected end of statement")
     return statements
+
+
+def _pieces(sql: str) -> list[str]:
+    """The texts between semicolons."""
+    pieces, start, has_code = [], 0, False
+    for token in _DIALECT.tokenize(sql):
+        if token.token_type == TokenType.SEMICOLON:
+            pieces += [sql[start : token.start]] if has_code else []
+            start, has_code = token.end + 1, False
+        else:
+            has_code = True
+        if token.token_type == TokenType.PIPE_GT:
+            raise unsupported("pipe syntax")
+        if token.token_type in (TokenType.DCOLON, TokenType.NULLSAFE_EQ) or token.text == "==":
+            raise invalid(f"Syntax error: Unexpected {token.text!r}")
+    return [*pieces, sql[start:]] if has_code else pieces
+
+
+def text_after_as(sql: str) -> str:
+    """The query of a CREATE VIEW statement: what follows the first AS outside of brackets."""
+    depth = 0
+    for token in _DIALECT.tokenize(sql):
+        depth += token.token_type == TokenType.L_PAREN
+        depth -= token.token_type == TokenType.R_PAREN
+        if depth == 0 and token.token_type == TokenType.ALIAS:
+            return sql[token.end + 1 :].strip()
+    raise invalid("Syntax error: CREATE VIEW without AS")
 
 
 def _plain(error: Exception) -> str:
@@ -64,4 +102,13 @@ def only(node: exp.Expr, *allowed: str) -> None:
     """Refuse a node that says more than the caller reads: what is not read would be silently dropped."""
     for name, value in node.args.items():
         if value and name not in allowed:
-            raise unsupported(f"{name.rstrip('_').upper()} in {node.sql('bigquery')[:120]!r}")
+            raise unsupported(f"{name.rstrip('_').upper()} in {shown(node)}")
+
+
+def shown(node: exp.Expr) -> str:
+    """The beginning of a node as text, for a message."""
+    try:
+        return repr(node.sql("bigquery")[:120])
+    except (AttributeError, KeyError, TypeError, ValueError):
+        # Malformed nodes have no text: the message does without.
+        return type(node).__name__

@@ -172,4 +172,3 @@ def _json_members(sql: str, kind: Type) -> str:
 
 def _unknown(kind: Type) -> str:
     raise mismatch("function TO_JSON_STRING", [Bound("", kind)])
-

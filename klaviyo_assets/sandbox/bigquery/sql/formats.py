@@ -49,7 +49,7 @@ def formatted(call: Call, form: str, value: str, is_utc: bool) -> str:
     for written, element in _elements(form):
         plain += written.replace("%", "%%")
         if element in _PIECES:
-            pieces += [_strftime(value, plain), _PIECES[element].format(value)]
+            pieces += [*_strftime(value, plain), _PIECES[element].format(value)]
             plain = ""
         elif element in _SHORTHANDS:
             plain += _SHORTHANDS[element]
@@ -57,11 +57,14 @@ def formatted(call: Call, form: str, value: str, is_utc: bool) -> str:
             plain += _UTC[element]
         elif element:
             raise unsupported(f"%{element} in {call.name}")
-    return f"({' || '.join([*pieces, _strftime(value, plain)])})"
+    pieces += _strftime(value, plain)
+    if not pieces:
+        raise unsupported(f"an empty format in {call.name}")
+    return f"({' || '.join(pieces)})"
 
 
-def _strftime(value: str, form: str) -> str:
-    return f"strftime({value}, {text(form)})"
+def _strftime(value: str, form: str) -> list[str]:
+    return [f"strftime({value}, {text(form)})"] if form else []
 
 
 def _elements(form: str) -> list[tuple[str, str]]:

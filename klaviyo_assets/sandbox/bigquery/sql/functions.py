@@ -20,9 +20,7 @@ def _same_kind(name: str, whole: str, decimal: str, floating: str) -> None:
 
 
 _same_kind("ABS", "abs({0})", "abs({0})", "abs({0})")
-_same_kind(
-    "SIGN", "CAST(sign({0}) AS BIGINT)", f"CAST(sign({{0}}) AS {_DECIMAL})", "CAST(sign({0}) AS DOUBLE)"
-)
+_same_kind("SIGN", "CAST(sign({0}) AS BIGINT)", f"CAST(sign({{0}}) AS {_DECIMAL})", "CAST(sign({0}) AS DOUBLE)")
 
 
 def _rounding(duckdb: str, *names: str) -> None:
@@ -85,9 +83,12 @@ allow("GENERATE_UUID", signature("CAST(uuid() AS VARCHAR)", STRING))
 def _safe_divide(call: Call) -> Bound:
     call.arity(2)
     left, right = call.bound()
-    quotient = combine_numbers("/", left, right)
-    zero = f"CASE WHEN {right.sql} = 0 THEN NULL ELSE {quotient.sql} END"
-    return combine(zero, quotient.type, [left, right])
+    divisor = Bound(f"nullif({right.sql}, 0)", right.type, right.literal, right.is_parameter)
+    if right.literal:
+        divisor = right if float(right.literal) else Bound("NULL", NULL)
+    quotient = combine_numbers("/", left, divisor)
+    kind = combine_numbers("/", left, right).type
+    return combine(f"CAST({quotient.sql} AS {kind.duckdb})", kind, [left, right])
 
 
 @scalar("SAFE_ADD", "SAFE_SUBTRACT", "SAFE_MULTIPLY")

@@ -14,8 +14,14 @@ TableRef = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class Field:
-    """A column as the BigQuery API describes it: type STRING BYTES INTEGER FLOAT NUMERIC BOOLEAN TIMESTAMP
-    DATETIME DATE TIME RECORD JSON, mode NULLABLE REQUIRED REPEATED."""
+    """A column as the BigQuery API describes it.
+
+    Attributes:
+        name: As written; BigQuery compares names without case.
+        type: STRING BYTES INTEGER FLOAT NUMERIC BOOLEAN TIMESTAMP DATETIME DATE TIME RECORD JSON.
+        mode: NULLABLE, REQUIRED or REPEATED.
+        fields: Those of a RECORD.
+    """
 
     name: str
     type: str
@@ -56,9 +62,9 @@ class Statement:
 
     Attributes:
         kind: SELECT, INSERT, UPDATE, DELETE, MERGE, CREATE_TABLE, CREATE_TABLE_AS_SELECT, CREATE_VIEW,
-            DROP_TABLE, DROP_VIEW, TRUNCATE_TABLE, ALTER_TABLE, BEGIN_TRANSACTION, COMMIT_TRANSACTION,
-            ROLLBACK_TRANSACTION or ASSERT (an ASSERT's SQL raises when the condition does not hold).
-        duckdb_sql: Ready to execute, `$name` placeholders for `parameters`. For CREATE_VIEW, and
+            DROP_TABLE, DROP_VIEW, TRUNCATE_TABLE, ALTER_TABLE, BEGIN_TRANSACTION, COMMIT_TRANSACTION
+            or ROLLBACK_TRANSACTION.
+        duckdb_sql: Ready to execute, `$name` placeholders for `parameters`. For CREATE_VIEW and
             CREATE_TABLE_AS_SELECT the SELECT alone; empty where the server does the whole work
             (CREATE_TABLE, DROP_*, ALTER_TABLE, transactions).
         parameters: Python values for the placeholders that `duckdb_sql` uses.
@@ -66,7 +72,11 @@ class Statement:
             added ones of ALTER_TABLE.
         target: The table a DML or DDL statement changes.
         reads: Tables and views the statement reads, those behind views included.
-        options: What DDL says besides columns, see `statements`.
+        options: What DDL says besides columns; each key only where it was said:
+            or_replace, if_not_exists, if_exists (bool), description, friendly_name (str),
+            labels (dict of str), column_descriptions (dict by column name), partition_field (str) with
+            partition_type (HOUR, DAY, MONTH, YEAR), cluster_fields (list of str), view_query (the
+            GoogleSQL text of a view), added_if_not_exists (set of column names of ALTER TABLE).
     """
 
     kind: str

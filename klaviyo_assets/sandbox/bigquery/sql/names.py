@@ -1,12 +1,14 @@
 """Leaves of an expression: literals, parameters, names, and the constructors of STRUCT and ARRAY."""
 
+# ruff: noqa: ARG001 - every handler has the signature that `binds` calls
+
 import re
 
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
-from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, coerce, require, unify
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, coerce, combine, require, unify
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope, member
 from klaviyo_assets.sandbox.bigquery.sql.types import (
@@ -39,6 +41,8 @@ def number(spelling: str) -> Bound:
         if not -(2**63) <= int(spelling) < 2**63:
             raise invalid(f"Invalid integer literal: {spelling}")
         return Bound(f"CAST({spelling} AS BIGINT)", INT64, literal=spelling)
+    if not re.fullmatch(r"-?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", spelling):
+        raise invalid(f"Invalid numeric literal: {spelling}")
     return Bound(f"CAST({text(spelling)} AS DOUBLE)", FLOAT64, literal=spelling)
 
 
@@ -97,7 +101,7 @@ def _column(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _dot(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.expression, exp.Identifier):
         return member(binder.bind(node.this, scope), node.expression.name)
-    raise unsupported(f"the function {node.sql('bigquery')[:120]}")
+    raise unsupported(f"the function {shown(node)}")
 
 
 @binds(exp.Paren)
@@ -108,9 +112,13 @@ def _paren(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 @binds(exp.Array)
 def _array(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "expressions", "value_constructor", "struct_name_inheritance", "bracket_notation")
-    if not node.expressions:
+    return _array_of(binder, node.expressions, scope)
+
+
+def _array_of(binder: Binder, nodes: list[exp.Expr], scope: Scope) -> Bound:
+    if not nodes:
         return Bound("[]", Type("ARRAY", NULL), literal=None)
-    values, kind = unify([binder.bind(each, scope) for each in node.expressions], "ARRAY")
+    values, kind = unify([binder.bind(each, scope) for each in nodes], "ARRAY")
     listed = ", ".join(value.sql for value in values)
     return combine(f"[{listed}]", array_of(kind), values)
 
@@ -133,8 +141,12 @@ def pack(members: list[tuple[str, Bound]]) -> Bound:
     """A STRUCT of named values."""
     kind = Type("STRUCT", None, tuple((name, value.type) for name, value in members))
     parts = zip(member_names(kind), members, strict=True)
-    packed = ", ".join(f"{quoted(name)} := {value.sql}" for name, (_, value) in parts)
+    packed = ", ".join(f"{quoted(name)} := {_typed_null(value)}" for name, (_, value) in parts)
     return combine(f"struct_pack({packed})", kind, [value for _, value in members])
+
+
+def _typed_null(value: Bound) -> str:
+    return "CAST(NULL AS BIGINT)" if value.type == NULL else value.sql
 
 
 def output_name(node: exp.Expr) -> str:
@@ -149,18 +161,40 @@ def output_name(node: exp.Expr) -> str:
 @binds(exp.Bracket)
 def _subscript(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expressions", "offset", "safe")
+    if isinstance(node.this, exp.Column) and _is_word(node.this, "ARRAY"):
+        return _array_of(binder, node.expressions, scope)
     values = binder.bind(node.this, scope)
     if values.type.kind != "ARRAY" or values.type.element is None or len(node.expressions) != 1:
         raise unsupported(f"a subscript on a value of type {values.type}")
-    place = require(binder.bind(node.expressions[0], scope), INT64, "array subscript")
-    first = node.args.get("offset") or 0
+    written, first, is_safe = _position(node)
+    place = require(binder.bind(written, scope), INT64, "array subscript")
     inside = f"({place.sql} >= {first} AND {place.sql} < len({values.sql}) + {first})"
     found = f"{values.sql}[{place.sql} + {1 - first}]"
     kind = values.type.element
-    otherwise = "NULL" if node.args.get("safe") else f"CAST(error('Array index out of bounds') AS {kind.duckdb})"
+    otherwise = "NULL" if is_safe else f"CAST(error('Array index out of bounds') AS {kind.duckdb})"
     guard = f"{values.sql} IS NULL OR {place.sql} IS NULL"
     sql = f"CASE WHEN {guard} THEN NULL WHEN {inside} THEN {found} ELSE {otherwise} END"
     return combine(sql, kind, [values, place])
+
+
+def _is_word(node: exp.Column, word: str) -> bool:
+    return len(node.parts) == 1 and node.name.upper() == word and not node.this.args.get("quoted")
+
+
+_POSITIONS = {
+    "OFFSET": (0, False),
+    "ORDINAL": (1, False),
+    "SAFE_OFFSET": (0, True),
+    "SAFE_ORDINAL": (1, True),
+}
+
+
+def _position(node: exp.Expr) -> tuple[exp.Expr, int, bool]:
+    """What is between the brackets, the number of the first element, whether outside is NULL."""
+    inner = node.expressions[0]
+    if isinstance(inner, exp.Anonymous) and inner.name.upper() in _POSITIONS and len(inner.expressions) == 1:
+        return inner.expressions[0], *_POSITIONS[inner.name.upper()]
+    return inner, node.args.get("offset") or 0, bool(node.args.get("safe"))
 
 
 def typed_constructor(binder: Binder, node: exp.Expr, target: Type, scope: Scope) -> Bound:

@@ -14,7 +14,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binding import (
 )
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
 from klaviyo_assets.sandbox.bigquery.sql.dates import shift
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.names import number, typed_constructor
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
@@ -89,7 +89,7 @@ def _is(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.expression, exp.Null):
         return combine(f"({value.sql} IS NULL)", BOOL, [value])
     if not isinstance(node.expression, exp.Boolean):
-        raise unsupported(f"IS {node.expression.sql('bigquery')}")
+        raise unsupported(f"IS {shown(node.expression)}")
     value = require(value, BOOL, "operator IS")
     wanted = "true" if node.expression.this else "false"
     return combine(f"({value.sql} IS NOT DISTINCT FROM {wanted})", BOOL, [value])
@@ -196,16 +196,15 @@ def _arithmetic(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     return combine_numbers(sign, sides[0], sides[1])
 
 
-_BITWISE = {
-    exp.BitwiseAnd: "&",
-    exp.BitwiseOr: "|",
-}
+_BITWISE: dict[type[exp.Expr], str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
 
 
 @binds(*_BITWISE)
 def _bitwise(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    sign = _BITWISE[type(node)]  # type: ignore[index]
+    sign = _BITWISE[type(node)]
     operands = (node.this, node.expression)
+    if any(isinstance(each, exp.Binary) and type(each) in _BITWISE.keys() - {type(node)} for each in operands):
+        raise unsupported("& and | side by side without brackets")
     values = [require(binder.bind(each, scope), INT64, f"operator {sign}") for each in operands]
     return combine(f"({values[0].sql} {sign} {values[1].sql})", INT64, values)
 

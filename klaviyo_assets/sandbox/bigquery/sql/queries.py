@@ -7,7 +7,7 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.ordering import direction, limits
 from klaviyo_assets.sandbox.bigquery.sql.relations import aside
@@ -32,7 +32,7 @@ def _body(binder: Binder, node: exp.Expr, scope: Scope) -> Query:
         return _set_operation(binder, node, scope)
     if isinstance(node, exp.Subquery):
         return _bracketed(binder, node, scope)
-    raise unsupported(f"{type(node).__name__} as a query: {node.sql('bigquery')[:120]!r}")
+    raise unsupported(f"{type(node).__name__} as a query: {shown(node)}")
 
 
 def _bracketed(binder: Binder, node: exp.Subquery, scope: Scope) -> Query:
@@ -59,6 +59,7 @@ def _cte(binder: Binder, node: exp.Expr, scope: Scope) -> str:
     if name in scope.ctes:
         raise invalid(f"Duplicate alias {node.alias} for WITH subquery")
     query = binder.query(node.this, aside(binder, scope))
+    query.as_columns()
     alias = binder.alias()
     scope.ctes = {**scope.ctes, name: Query(quoted(alias), query.outputs)}
     scope.used_outside |= query.outer
@@ -73,13 +74,24 @@ def _set_operation(binder: Binder, node: exp.Expr, scope: Scope) -> Query:
     sign = _SIGNS[type(node)]  # type: ignore[index]
     if sign != "UNION" and not node.args.get("distinct"):
         raise unsupported(f"{sign} ALL")
+    _check_mixture(node)
     sides = [bind_query(binder, node.args[name], scope) for name in ("this", "expression")]
+    for side in sides:
+        side.as_columns()
     kinds = _common_columns(sign, sides)
     left, right = (_converted(binder, side, kinds) for side in sides)
     outputs = _named(sides[0].outputs, kinds)
     all_rows = "" if node.args.get("distinct") else " ALL"
     sql = f"({left}) {sign}{all_rows} ({right}){_tail(binder, node, outputs, scope)}"
     return Query(sql, outputs, sides[0].outer | sides[1].outer)
+
+
+def _check_mixture(node: exp.Expr) -> None:
+    for side in (node.args["this"], node.args["expression"]):
+        if isinstance(side, exp.SetOperation) and (
+            type(side) is not type(node) or side.args.get("distinct") != node.args.get("distinct")
+        ):
+            raise invalid("Syntax error: Different set operations cannot be used in the same query without brackets")
 
 
 def _common_columns(sign: str, sides: Sequence[Query]) -> list[Type]:
@@ -128,7 +140,7 @@ def _output_key(ordered: exp.Expr, outputs: Sequence[Output]) -> str:
     elif isinstance(key, exp.Column) and names.count(key.name.lower()) == 1 and len(key.parts) == 1:
         place = names.index(key.name.lower()) + 1
     else:
-        raise unsupported(f"ORDER BY {key.sql('bigquery')} after a set operation or a bracket")
+        raise unsupported(f"ORDER BY {shown(key)} after a set operation or a bracket")
     if not 1 <= place <= len(outputs):
         raise invalid(f"ORDER BY is out of SELECT column number range: {place}")
     return f"{place}{direction(ordered)}"

@@ -7,7 +7,7 @@ from sqlglot import exp
 from klaviyo_assets.sandbox.bigquery.sql import information_schema
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, unify
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, parse
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, parse, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, TableRef, invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Query, Range, Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import INT64, from_field, member_names, quoted, text
@@ -42,7 +42,7 @@ def relation(binder: Binder, node: exp.Expr, scope: Scope) -> tuple[str, Range]:
         return _derived(binder, node, scope)
     if isinstance(node, exp.Table):
         return _table(binder, node, scope)
-    raise unsupported(f"{type(node).__name__} in FROM: {node.sql('bigquery')[:120]!r}")
+    raise unsupported(f"{type(node).__name__} in FROM: {shown(node)}")
 
 
 def _derived(binder: Binder, node: exp.Subquery, scope: Scope) -> tuple[str, Range]:
@@ -75,7 +75,7 @@ def _alias(node: exp.Expr) -> str:
     if alias is None:
         return ""
     if alias.args.get("columns"):
-        raise unsupported(f"column names in a table alias: {alias.sql('bigquery')}")
+        raise unsupported(f"column names in a table alias: {shown(alias)}")
     return str(alias.name)
 
 
@@ -131,9 +131,7 @@ def _stored(binder: Binder, ref: TableRef, name: str) -> tuple[str, Range]:
         view = catalog.schemas.view(ref)
         if view is not None:
             return _aliased(binder, _view_query(binder, ref, view), name)
-    columns = (
-        Column(each.name, f"{quoted(alias)}.{quoted(each.name)}", from_field(each)) for each in fields
-    )
+    columns = (Column(each.name, f"{quoted(alias)}.{quoted(each.name)}", from_field(each)) for each in fields)
     return f"{catalog.physical_name(ref)} AS {quoted(alias)}", Range(name, tuple(columns))
 
 
@@ -145,7 +143,7 @@ def _view_query(binder: Binder, ref: TableRef, view: str) -> Query:
         raise invalid(f"View {'.'.join(ref)} refers to itself")
     statements = parse(view)
     try:
-        return inner.query(statements[0], None)
+        return inner.query(statements[0][0], None)
     except SqlError as error:
         raise SqlError(error.reason, f"In view {'.'.join(ref)}: {error.message}") from error
 
@@ -157,7 +155,7 @@ def _unnest(binder: Binder, node: exp.Unnest, scope: Scope) -> tuple[str, Range]
         raise invalid(f"Values referenced in UNNEST must be arrays. UNNEST contains {values.type}")
     alias = binder.alias()
     offset, shown = _offset(node, alias)
-    sql = f"SELECT unnest({values.sql}) AS \"value\"{offset.format(values.sql)}"
+    sql = f'SELECT unnest({values.sql}) AS "value"{offset.format(values.sql)}'
     name = _unnest_name(node)
     element = Column(name, f'{quoted(alias)}."value"', values.type.element)
     return f"({sql}) AS {quoted(alias)}", Range(name, (*_fields(element), *shown), element)
@@ -203,7 +201,7 @@ def _join(binder: Binder, node: exp.Join, scope: Scope) -> str:
     _enter(scope, found)
     on = node.args.get("on")
     if on is None:
-        if side or node.kind.upper() not in ("CROSS", ""):
+        if node.kind.upper() != "CROSS":
             return _without_condition(node, lateral, sql, side)
         return f"CROSS JOIN {lateral}{sql}"
     return f"{_SIDES[side]} {lateral}{sql} ON {binder.condition(on, scope, 'JOIN ON clause').sql}"

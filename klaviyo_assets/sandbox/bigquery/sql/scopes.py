@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, ColumnUse, combine
-from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, invalid
+from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.types import Type, member_names, quoted, text
 
 
@@ -48,17 +48,22 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A translated query, and the columns of outer queries it uses."""
+    """A translated query, the columns of outer queries it uses, and whether it is SELECT AS STRUCT."""
 
     sql: str
     outputs: tuple[Output, ...]
     outer: frozenset[ColumnUse] = frozenset()
+    is_value_table: bool = False
+
+    def as_columns(self) -> None:
+        """Refuse SELECT AS STRUCT where a query stands for columns, not for a value."""
+        if self.is_value_table:
+            raise unsupported("SELECT AS STRUCT outside of ARRAY(...) and scalar subqueries")
 
     def as_range(self, name: str, alias: str) -> Range:
         """The range variable that the query is in a FROM clause."""
-        columns = (
-            Column(each.name, f"{quoted(alias)}.{quoted(each.physical)}", each.type) for each in self.outputs
-        )
+        self.as_columns()
+        columns = (Column(each.name, f"{quoted(alias)}.{quoted(each.physical)}", each.type) for each in self.outputs)
         return Range(name, tuple(columns))
 
 
@@ -66,7 +71,8 @@ class Query:
 class Scope:
     """The names of one query level.
 
-    `visible` is what * stands for, `merged` holds the columns of JOIN USING, `group_keys` the DuckDB texts of GROUP BY once they are known,
+    `visible` is what * stands for, `merged` holds the columns of JOIN USING, `group_keys` the DuckDB texts of
+    GROUP BY once they are known,
     `aliases` the SELECT aliases where they are visible, `used_outside` what reaches into the queries around.
     """
 

@@ -49,6 +49,8 @@ class _Select:
 def bind_select(binder: Binder, node: exp.Select, scope: Scope) -> Query:
     """A SELECT whose WITH queries are in `scope` already."""
     only(node, *_CLAUSES)
+    if node.args.get("distinct"):
+        only(node.args["distinct"])
     select = _Select(binder, node, scope)
     _named_windows(node, scope)
     from_sql = bind_from(binder, node, scope)
@@ -62,7 +64,8 @@ def bind_select(binder: Binder, node: exp.Select, scope: Scope) -> Query:
     outputs, columns = _outputs(select)
     distinct = "DISTINCT " if node.args.get("distinct") else ""
     tail = f"{from_sql}{where}{group}{having}{qualify}{order}{limits(binder, node, scope)}"
-    return Query(f"SELECT {distinct}{columns}{tail}", outputs, frozenset(scope.used_outside))
+    is_value = node.args.get("kind") is not None
+    return Query(f"SELECT {distinct}{columns}{tail}", outputs, frozenset(scope.used_outside), is_value)
 
 
 def _named_windows(node: exp.Select, scope: Scope) -> None:
@@ -116,11 +119,7 @@ def _star(select: _Select, node: exp.Expr, columns: list[Column], has_from: bool
     dropped = {each.name.lower() for each in node.args.get("except_") or ()}
     replaced = {each.alias.lower(): each.this for each in node.args.get("replace") or ()}
     _check_names(dropped | replaced.keys(), columns)
-    return [
-        _star_item(select, column, replaced)
-        for column in columns
-        if column.name.lower() not in dropped
-    ]
+    return [_star_item(select, column, replaced) for column in columns if column.name.lower() not in dropped]
 
 
 def _check_names(names: set[str], columns: list[Column]) -> None:
@@ -174,7 +173,7 @@ def _settle(select: _Select, keys: list[Bound]) -> None:
             item.fixed = select.scope.kept(item.fixed)
 
 
-_SETS = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
+_SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
 
 
 def _grouping(select: _Select, node: exp.Expr, keys: list[Bound]) -> str:
@@ -227,9 +226,7 @@ def _bind_items(select: _Select) -> None:
 def _orders_by_aggregate(select: _Select, order: exp.Expr) -> bool:
     names = {item.name.lower() for item in select.items}
     keys = [each.this for each in order.expressions if each.this.name.lower() not in names]
-    return any(
-        select.binder.bind(key, select.scope).has_aggregate for key in keys if isinstance(key, exp.Anonymous)
-    )
+    return any(select.binder.bind(key, select.scope).has_aggregate for key in keys if isinstance(key, exp.Anonymous))
 
 
 def _check_grouped(select: _Select, value: Bound, clause: str) -> None:
@@ -237,9 +234,7 @@ def _check_grouped(select: _Select, value: Bound, clause: str) -> None:
         return
     loose = select.scope.own(value)
     if loose:
-        raise invalid(
-            f"{clause} expression references column {loose[0]} which is neither grouped nor aggregated"
-        )
+        raise invalid(f"{clause} expression references column {loose[0]} which is neither grouped nor aggregated")
 
 
 def _filter(select: _Select, name: str) -> str:
@@ -299,10 +294,14 @@ def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:
         pairs = [("", pack(pairs))]
     if select.node.args.get("distinct"):
         _check_distinct([value for _, value in pairs])
-    outputs, texts = [], []
+    outputs: list[Output] = []
+    texts, nameless = [], 0
     for place, (name, value) in enumerate(pairs):
         taken = {output.physical.lower() for output in outputs}
-        physical = name if name and name.lower() not in taken else f"_c{place}"
+        physical = name or f"f{nameless}_"
+        nameless += not name
+        if physical.lower() in taken:
+            physical = f"_c{place}"
         outputs.append(Output(name, physical, value.type))
         shown = f"CAST({value.sql} AS BIGINT)" if value.type == NULL else value.sql
         texts.append(f"{shown} AS {quoted(physical)}")
@@ -313,4 +312,3 @@ def _check_distinct(values: list[Bound]) -> None:
     for value in values:
         if value.type.kind in ("ARRAY", "JSON"):
             raise invalid(f"Column of type {value.type} cannot be used in SELECT DISTINCT")
-

@@ -15,9 +15,7 @@ _DAY = r"\d{4}-\d{1,2}-\d{1,2}"
 _CLOCK = r"\d{1,2}:\d{1,2}:\d{1,2}(\.\d{1,6})?"
 _ZONE = r"([Zz]|\s?[+-]\d\d?(:\d\d)?| [A-Za-z_]+(/[A-Za-z_]+)*)?"
 SPACES = (
-    "\t\n\v\f\r \u0085\u00a0\u1680"
-    + "".join(chr(c) for c in range(0x2000, 0x200B))
-    + "\u2028\u2029\u202f\u205f\u3000"
+    "\t\n\v\f\r \u0085\u00a0\u1680" + "".join(chr(c) for c in range(0x2000, 0x200B)) + "\u2028\u2029\u202f\u205f\u3000"
 )
 """What TRIM removes: every character Unicode calls white space."""
 
@@ -55,8 +53,7 @@ _MACROS = {
     "bq_numeric_text(x)": "rtrim(rtrim(CAST(x AS VARCHAR), '0'), '.')",
     "bq_floor_div(n, d)": "CASE WHEN n % d < 0 THEN n // d - 1 ELSE n // d END",
     "bq_natural(n)": "CASE WHEN n < 0 THEN CAST('Negative length: ' || n AS BIGINT) ELSE n END",
-    "bq_substr_start(s, p)": "CASE WHEN p > 0 THEN p WHEN p = 0 THEN 1"
-    " ELSE greatest(length(s) + p + 1, 1) END",
+    "bq_substr_start(s, p)": "CASE WHEN p > 0 THEN p WHEN p = 0 THEN 1 ELSE greatest(length(s) + p + 1, 1) END",
     "bq_substr(s, p)": "substring(s, bq_substr_start(s, p))",
     "bq_substr_of(s, p, n)": "substring(s, bq_substr_start(s, p), bq_natural(n))",
     "bq_left(s, n)": "substring(s, 1, bq_natural(n))",
@@ -73,8 +70,7 @@ _MACROS = {
     "bq_json_value_array(s, path)": "CASE WHEN json_type(s, path) = 'ARRAY' AND len(list_filter("
     "json_extract(s, path || '[*]'), lambda each: json_type(each) IN ('OBJECT', 'ARRAY'))) = 0"
     " THEN json_extract_string(s, path || '[*]') END",
-    "bq_json_query_array(s, path)": "CASE WHEN json_type(s, path) = 'ARRAY'"
-    " THEN json_extract(s, path || '[*]') END",
+    "bq_json_query_array(s, path)": "CASE WHEN json_type(s, path) = 'ARRAY' THEN json_extract(s, path || '[*]') END",
     "bq_numeric_json(x)": "CASE WHEN bq_numeric(bq_float64_text(CAST(CAST(x AS VARCHAR) AS DOUBLE))) = x"
     " THEN bq_numeric_text(x) ELSE '\"' || bq_numeric_text(x) || '\"' END",
     "bq_datetime_text(x)": "strftime(x, '%Y-%m-%d %H:%M:%S') || CASE"

@@ -114,4 +114,3 @@ def _regexp_replace(call: Call) -> Bound:
     value, pattern, _ = _pattern(call)
     new = require(call.bind(2), STRING, call.name)
     return combine(f"regexp_replace({value.sql}, {pattern}, {new.sql}, 'g')", STRING, [value, new])
-

@@ -3,11 +3,13 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from functools import lru_cache
+from decimal import Decimal, InvalidOperation
+from threading import Lock
 from typing import Any
 
-from klaviyo_assets.sandbox.bigquery.sql import arrays, dates, documents, functions, operators, texts  # noqa: F401 - they register what they offer
+from sqlglot import exp
+
+from klaviyo_assets.sandbox.bigquery.sql import allowed
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, Catalog
 from klaviyo_assets.sandbox.bigquery.sql.dialect import parse
 from klaviyo_assets.sandbox.bigquery.sql.model import (
@@ -26,19 +28,218 @@ from klaviyo_assets.sandbox.bigquery.sql.types import parse as parse_type
 
 @dataclass
 class _Recorded:
-    """A schema lookup that remembers what it was asked: the cache replays it to see whether anything changed."""
+    """A schema lookup that remembers its answers, so that the cache can tell whether they still hold.
+
+    What earlier statements of a script create or drop is laid over it in `made`.
+    """
 
     schemas: SchemaLookup
     tables: dict[TableRef, tuple[Field, ...] | None] = field(default_factory=dict)
     views: dict[TableRef, str | None] = field(default_factory=dict)
+    made: dict[TableRef, tuple[tuple[Field, ...] | None, str | None]] = field(default_factory=dict)
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:
         """See `SchemaLookup`."""
-        self.tables[ref] = None
-        self.tables[ref] = self.schemas.table(ref)
+        if ref in self.made:
+            columns = self.made[ref][0]
+            if columns is None:
+                raise KeyError(ref)
+            return columns
+        self.tables[ref] = _columns(self.schemas, ref)
         return self.schemas.table(ref)
 
     def view(self, ref: TableRef) -> str | None:
         """See `SchemaLookup`."""
+        if ref in self.made:
+            return self.made[ref][1]
         self.views[ref] = self.schemas.view(ref)
         return self.views[ref]
+
+    def note(self, statement: Statement) -> None:
+        """Take in what a statement does to the catalog."""
+        ref, kind = statement.target, statement.kind
+        if ref is None:
+            return
+        if kind in ("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW"):
+            if not (statement.options.get("if_not_exists") and _columns(self, ref) is not None):
+                self.made[ref] = statement.schema, statement.options.get("view_query")
+        elif kind in ("DROP_TABLE", "DROP_VIEW"):
+            self.made[ref] = None, None
+        elif kind == "ALTER_TABLE":
+            self._widen(ref, statement.schema)
+
+    def _widen(self, ref: TableRef, added: tuple[Field, ...]) -> None:
+        columns = _columns(self, ref)
+        if columns is not None:
+            known = {column.name.lower() for column in columns}
+            fresh = tuple(column for column in added if column.name.lower() not in known)
+            self.made[ref] = columns + fresh, None
+
+    def holds(self, schemas: SchemaLookup) -> bool:
+        """Whether `schemas` answers as the recorded one did."""
+        return all(_columns(schemas, ref) == known for ref, known in self.tables.items()) and all(
+            schemas.view(ref) == known for ref, known in self.views.items()
+        )
+
+
+def _columns(schemas: SchemaLookup, ref: TableRef) -> tuple[Field, ...] | None:
+    try:
+        return schemas.table(ref)
+    except KeyError:
+        return None
+
+
+@dataclass(frozen=True)
+class _Translated:
+    """A script's statements without parameter values, and what they rest on."""
+
+    statements: tuple[Statement, ...]
+    uses: tuple[frozenset[str], ...]
+    recorded: _Recorded
+    names: Mapping[TableRef, str]
+
+
+_CACHE: dict[tuple[Any, ...], _Translated] = {}
+_CACHE_SIZE = 500
+_LOCK = Lock()
+
+
+def translate(
+    sql: str,
+    *,
+    parameters: Sequence[Parameter],
+    schemas: SchemaLookup,
+    default_project: str,
+    default_dataset: str | None,
+    physical_name: Callable[[TableRef], str],
+) -> list[Statement]:
+    """The statements of a GoogleSQL script for DuckDB, in order.
+
+    Later statements see the tables earlier ones create. Translations are kept by text, parameter types and the
+    schemas they used.
+
+    Args:
+        sql: The script.
+        parameters: Named query parameters; their names are case-insensitive.
+        schemas: Tables and views.
+        default_project: Project of tables named without one.
+        default_dataset: Dataset of tables named without one; None when there is none.
+        physical_name: DuckDB text, quoted where needed, that addresses a table.
+
+    Raises:
+        SqlError: BigQuery would refuse the script (invalidQuery, notFound), or the stand-in does not offer
+            something in it (notImplemented).
+    """
+    kinds = {each.name.lower(): _parameter_type(each) for each in parameters}
+    if len(kinds) < len(parameters):
+        raise invalid("Duplicate query parameter names")
+    key = (sql, tuple(sorted(kinds.items(), key=lambda item: item[0])), default_project, default_dataset)
+    with _LOCK:
+        known = _CACHE.get(key)
+    if known is None or not _is_fresh(known, schemas, physical_name):
+        known = _translated(sql, kinds, schemas, (default_project, default_dataset), physical_name)
+        _remember(key, known)
+    values = {each.name.lower(): _python_value(each, kinds[each.name.lower()]) for each in parameters}
+    pairs = zip(known.statements, known.uses, strict=True)
+    return [
+        replace(each, parameters={name: values[name] for name in uses}, options=dict(each.options))
+        for each, uses in pairs
+    ]
+
+
+def _is_fresh(known: _Translated, schemas: SchemaLookup, physical_name: Callable[[TableRef], str]) -> bool:
+    return known.recorded.holds(schemas) and all(physical_name(ref) == name for ref, name in known.names.items())
+
+
+def _remember(key: tuple[Any, ...], translated: _Translated) -> None:
+    with _LOCK:
+        while len(_CACHE) >= _CACHE_SIZE:
+            del _CACHE[next(iter(_CACHE))]
+        _CACHE[key] = translated
+
+
+def _translated(
+    sql: str,
+    kinds: Mapping[str, Type],
+    schemas: SchemaLookup,
+    defaults: tuple[str, str | None],
+    physical_name: Callable[[TableRef], str],
+) -> _Translated:
+    allowed.load()
+    recorded, names = _Recorded(schemas), {}
+
+    def named(ref: TableRef) -> str:
+        names[ref] = physical_name(ref)
+        return names[ref]
+
+    statements, uses = [], []
+    for node, written in parse(sql):
+        binder = Binder(Catalog(recorded, *defaults, named), kinds)
+        statement = replace(_bound(binder, node, written), reads=frozenset(binder.reads))
+        recorded.note(statement)
+        statements.append(statement)
+        uses.append(frozenset(binder.used_parameters))
+    recorded.schemas = _Nothing()
+    return _Translated(tuple(statements), tuple(uses), recorded, names)
+
+
+def _bound(binder: Binder, node: exp.Expr, written: str) -> Statement:
+    try:
+        return bind_statement(binder, node, written)
+    except RecursionError as error:
+        raise invalid("The query is too complex: it is nested too deeply") from error
+
+
+class _Nothing:
+    """What stands in for the schemas of a finished translation, so that it does not keep them alive."""
+
+    def table(self, ref: TableRef) -> tuple[Field, ...]:
+        """Never asked."""
+        raise KeyError(ref)
+
+    def view(self, ref: TableRef) -> str | None:
+        """Never asked."""
+        raise KeyError(ref)
+
+
+def _parameter_type(parameter: Parameter) -> Type:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", parameter.name):
+        raise unsupported(f"a query parameter named {parameter.name!r} (positional ones are not offered)")
+    kind = parse_type(parameter.type)
+    if kind.kind in ("STRUCT", "JSON") or (kind.element is not None and kind.element.kind == "STRUCT"):
+        raise unsupported(f"a query parameter of type {kind}")
+    return kind
+
+
+def _python_value(parameter: Parameter, kind: Type) -> Any:
+    """The value to bind; dates and times stay text, the statement casts them."""
+    value = parameter.value
+    if value is None:
+        return [] if kind.element is not None else None
+    if kind.element is not None:
+        return [_scalar_value(parameter.name, each, kind.element) for each in value]
+    return _scalar_value(parameter.name, value, kind)
+
+
+def _scalar_value(name: str, value: Any, kind: Type) -> Any:
+    if value is None:
+        return None
+    written = str(value)
+    try:
+        return _READERS.get(kind.kind, str)(written)
+    except (ValueError, InvalidOperation) as error:
+        raise invalid(f"Invalid value for query parameter {name} of type {kind}: {written!r}") from error
+
+
+def _boolean(written: str) -> bool:
+    if written.lower() not in ("true", "false"):
+        raise ValueError(written)
+    return written.lower() == "true"
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "INT64": int,
+    "FLOAT64": float,
+    "NUMERIC": Decimal,
+    "BOOL": _boolean,
+}

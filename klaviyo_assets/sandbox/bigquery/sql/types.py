@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, invalid, unsupported
 
 
@@ -186,14 +187,16 @@ _SQLGLOT_KINDS = {
 def from_sqlglot(node: exp.DataType) -> Type:
     """The type written in a CAST, a constructor or a column definition."""
     name = node.this.name if isinstance(node.this, exp.DType) else str(node.this)
+    if name in ("ARRAY", "STRUCT") and not node.expressions:
+        raise invalid(f"Syntax error: {name} without a type")
     if name == "ARRAY":
         return array_of(from_sqlglot(node.expressions[0]))
     if name == "STRUCT":
         return Type("STRUCT", None, tuple(_struct_member(part) for part in node.expressions))
     if name not in _SQLGLOT_KINDS:
-        raise unsupported(f"the type {node.sql('bigquery')}")
+        raise unsupported(f"the type {shown(node)}")
     if node.expressions:
-        raise unsupported(f"a parameterized type: {node.sql('bigquery')}")
+        raise unsupported(f"a parameterized type: {shown(node)}")
     return Type(_SQLGLOT_KINDS[name])
 
 

@@ -3,10 +3,10 @@
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.aggregates import result
-from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
+from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
 from klaviyo_assets.sandbox.bigquery.sql.calls import AGGREGATES, ANALYTICS, Call, analytic
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only
+from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.ordering import direction
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
@@ -16,16 +16,19 @@ _NUMBERING = {"ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "
 _ORDERED = _NUMBERING - {"ROW_NUMBER"}
 
 
-def bind_window(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+@binds(exp.Window)
+def _window(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     """An analytic call."""
     inner = node.this
     if isinstance(inner, exp.IgnoreNulls | exp.RespectNulls):
         raise unsupported("IGNORE NULLS outside of the brackets of an analytic function")
     if not isinstance(inner, exp.Anonymous):
-        raise unsupported(f"OVER after {inner.sql('bigquery')[:120]!r}")
+        raise unsupported(f"OVER after {shown(inner)}")
     name = inner.name.upper()
     over, parts, has_order, has_frame = _over(binder, node, scope)
     _check(name, has_order, has_frame)
+    if has_order and any(isinstance(each, exp.Distinct) for each in inner.expressions):
+        raise invalid("Window ORDER BY is not allowed if DISTINCT is specified")
     call = Call(name, inner.expressions, binder, scope, over)
     handler = ANALYTICS.get(name) or AGGREGATES.get(name)
     if handler is None:
@@ -81,7 +84,7 @@ def _merged(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[exp.Expr
     if base is None:
         raise invalid(f"Unrecognized window alias {alias.name}")
     of_base = _merged(base, scope)
-    if partition or (order and of_base[1]) or of_base[2] is not None and (order or spec):
+    if partition or (order and of_base[1]) or (of_base[2] is not None and (order or spec)):
         raise invalid(f"A window on top of {alias.name} cannot redefine what it says")
     return of_base[0], order or of_base[1], spec or of_base[2]
 
@@ -180,4 +183,3 @@ def _percentile(call: Call) -> tuple[Bound, str]:
     if not 0 <= float(spelling) <= 1:
         raise invalid(f"The second argument to {call.name} must be between 0 and 1, not {spelling}")
     return call.bind(0), repr(float(spelling))
-

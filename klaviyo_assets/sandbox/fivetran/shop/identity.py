@@ -22,7 +22,7 @@ _FIRST = [
     "Femi",
     "Grace",
     "Hugo",
-    "Ines",
+    "Iris",
     "Jonas",
     "Kaya",
     "Liam",

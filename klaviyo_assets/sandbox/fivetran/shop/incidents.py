@@ -69,9 +69,13 @@ class Overlay:
     def merges_of(self, persons: Ints) -> tuple[Ints, Ints]:
         """Into whom and when each person is merged (NEVER for most)."""
         become, merged_at = self._people.merges(persons)
-        for person, (survivor, at) in self.merges.items():
-            chosen = (persons == person) & (merged_at == NEVER)
-            become, merged_at = np.where(chosen, survivor, become), np.where(chosen, at, merged_at)
+        if self.merges:
+            gone = np.array(sorted(self.merges), dtype=np.int64)
+            decided = np.array([self.merges[int(person)] for person in gone], dtype=np.int64)
+            place = np.minimum(np.searchsorted(gone, persons), len(gone) - 1)
+            chosen = (gone[place] == persons) & (merged_at == NEVER)
+            become = np.where(chosen, decided[place, 0], become)
+            merged_at = np.where(chosen, decided[place, 1], merged_at)
         return become, merged_at
 
     def edits_of(self, count: int, until: int) -> tuple[Ints, Ints]:

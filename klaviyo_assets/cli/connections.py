@@ -1,0 +1,61 @@
+"""`klaviyo-assets connections`: what the Fivetran key can see.
+
+Here: the table and the JSON. Not here: the API (`resources/fivetran.py`).
+"""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from klaviyo_assets.cli.console import AsJson, Verbose, console, errors
+
+if TYPE_CHECKING:
+    from klaviyo_assets.resources.fivetran_models import Connection, Group
+
+
+def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """List Fivetran's groups and connections, with their state and last sync.
+
+    Example: klaviyo-assets connections --json | jq '.[] | select(.service == "klaviyo") | .id'
+    """
+    with errors(verbose=verbose):
+        from klaviyo_assets.resources.fivetran import fivetran_from_environment
+
+        fivetran = fivetran_from_environment()
+        groups = fivetran.groups()
+        found = [(group, connection) for group in groups for connection in fivetran.connections(group.id)]
+        if as_json:
+            console().print_json(json.dumps([_row(*pair) for pair in found], default=_iso))
+        elif found:
+            console().print(connections_table(found))
+        else:
+            names = ", ".join(group.name or group.id for group in groups) or "no group"
+            console().print(f"This key sees no connection (groups: {names}).")
+
+
+def connections_table(found: "list[tuple[Group, Connection]]") -> Table:
+    """A row per connection: what to write into accounts.toml, and how it is doing."""
+    table = Table("group", "connection", "service", "schema", "state", "last success (UTC)", box=None, pad_edge=False)
+    for group, connection in found:
+        table.add_row(
+            group.name or group.id, connection.id, connection.service, connection.schema, _state(connection),
+            f"{connection.succeeded_at:%Y-%m-%d %H:%M}" if connection.succeeded_at else "never",
+        )  # fmt: skip
+    return table
+
+
+def _state(connection: "Connection") -> str:
+    ill = connection.setup_state != "connected" or connection.last_sync_failed
+    style = "red" if ill else "yellow" if connection.is_paused else "green"
+    return f"[{style}]{connection.state}[/{style}]"
+
+
+def _row(group: "Group", connection: "Connection") -> dict[str, object]:
+    return {"group_name": group.name, "state": connection.state, **asdict(connection), "url": connection.url}
+
+
+def _iso(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

@@ -1,0 +1,267 @@
+"""`klaviyo-assets init`: write `.env` and `accounts.toml` from what Fivetran and Postgres hold.
+
+Here: the questions, and the two files. Not here: what is found there (`discovery.py`).
+
+A file that exists is only changed after asking, or with --force; lines of `.env` that are not concerned stay.
+"""
+
+import json
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, date
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo, available_timezones
+
+import typer
+from rich.table import Table
+
+from klaviyo_assets.accounts import DEFAULT_FILE, Account, read_accounts_file
+from klaviyo_assets.cli.console import Verbose, console, errors, notes
+from klaviyo_assets.errors import PermanentError, SettingsError
+
+if TYPE_CHECKING:
+    from klaviyo_assets.cli.discovery import Candidate, Draft
+
+# What is asked for, with the question; none is shown while it is typed.
+_ASKED = {
+    "POSTGRES_URL": "Postgres that Fivetran writes to (postgresql://user:password@host:5432/database)",
+    "FIVETRAN_API_KEY": "Fivetran API key",
+    "FIVETRAN_API_SECRET": "Fivetran API secret",
+}
+STATEMENT_SECONDS = 60
+_UNKNOWN_START = date(2020, 1, 1)
+
+
+def init(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the best guess for everything.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist, without asking.")] = False,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of the accounts, as in Klaviyo's settings: Europe/Berlin.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False, exists=True)] = Path(),
+    verbose: Verbose = False,
+) -> None:
+    """Write .env and accounts.toml from what Fivetran and Postgres hold.
+
+    Example: klaviyo-assets init --yes --timezone Europe/Berlin
+    """
+    with errors(verbose=verbose):
+        if timezone is not None:
+            _known_timezone(timezone)
+        files = (directory / ".env", directory / DEFAULT_FILE)
+        _refuse_silent_overwrite(files[1], yes=yes, force=force)
+        given = _settings(yes=yes)
+        drafts = _discovered(given)
+        blocks = [_decided(draft, timezone, ask=not yes) for draft in drafts]
+        _write_dotenv(files[0], given, yes=yes, force=force)
+        _write_accounts(files[1], blocks, yes=yes, force=force)
+        _tell(drafts, files, timezone)
+
+
+def _settings(*, yes: bool) -> dict[str, str]:
+    """The connection settings, from the environment or from the person at the keyboard."""
+    missing = [name for name in _ASKED if not os.environ.get(name)]
+    if missing and yes:
+        raise SettingsError(f"{', '.join(missing)} must be set when nothing may be asked. Set it, or leave out --yes.")
+    asked = {name: typer.prompt(_ASKED[name], hide_input=True).strip() for name in missing}
+    optional = {name: os.environ[name] for name in ("FIVETRAN_API_URL",) if os.environ.get(name)}
+    return {**{name: os.environ.get(name) or asked[name] for name in _ASKED}, **optional}
+
+
+def _discovered(given: Mapping[str, str]) -> "list[Draft]":
+    from klaviyo_assets.cli.discovery import discover
+    from klaviyo_assets.resources.fivetran import fivetran_from_environment
+    from klaviyo_assets.resources.postgres import PostgresResource
+
+    with notes().status("asking Fivetran and Postgres"):
+        connections = fivetran_from_environment(given).connections()
+        postgres = PostgresResource(url=given["POSTGRES_URL"], statement_timeout_seconds=STATEMENT_SECONDS)
+        drafts = discover(connections, postgres)
+    if not drafts:
+        services = ", ".join(sorted({connection.service for connection in connections})) or "none"
+        raise PermanentError(
+            f"no Klaviyo connection in Fivetran (services there: {services}) and no Klaviyo schema in Postgres. "
+            "Set up the connection in Fivetran first, or use a key that may see it."
+        )
+    return drafts
+
+
+def _decided(draft: "Draft", timezone: str | None, *, ask: bool) -> str:
+    """The block of an account in accounts.toml, with what the person at the keyboard says where they are asked."""
+    conversion = draft.candidates[0] if draft.candidates else None
+    name, zone, currency = draft.name, timezone or "UTC", draft.currency or "USD"
+    if ask:
+        console().print(f"\n[bold]{draft.schema}[/bold] (connection {draft.connection_id or 'none'})")
+        name = _asked("Name of the account", name, _known_name)
+        zone = timezone or _asked("Time zone, as in Klaviyo's settings", zone, _known_timezone)
+        currency = _asked("Currency", currency, _known_currency)
+        conversion = _chosen(draft.candidates) if len(draft.candidates) > 1 else conversion
+    first = draft.first_event_at
+    start = first.replace(tzinfo=first.tzinfo or UTC).astimezone(ZoneInfo(zone)).date() if first else _UNKNOWN_START
+    settings = {
+        "name": name, "fivetran_connection_id": draft.connection_id, "postgres_schema": draft.schema,
+        "timezone": zone, "currency": currency, **_conversion(conversion, draft.candidates), "start_date": start,
+        "pii": "hash",
+    }  # fmt: skip
+    return _block(settings, draft.notes)
+
+
+def _conversion(chosen: "Candidate | None", candidates: "tuple[Candidate, ...]") -> dict[str, str]:
+    """The metric by name where that is enough, else with its integration, else by id."""
+    if chosen is None:
+        return {"conversion_metric": "Placed Order"}
+    metric = chosen.metric
+    if len(candidates) == 1:
+        return {"conversion_metric": metric.name}
+    same = [one for one in candidates if one.metric.integration == metric.integration]
+    if metric.integration and len(same) == 1:
+        return {"conversion_metric": metric.name, "conversion_integration": metric.integration}
+    return {"conversion_metric": metric.metric_id}
+
+
+def _chosen(candidates: "tuple[Candidate, ...]") -> "Candidate":
+    for number, candidate in enumerate(candidates, start=1):
+        console().print(f"  {number}. {candidate}")
+    allowed = {str(number): candidate for number, candidate in enumerate(candidates, start=1)}
+    return allowed[_asked("Which of these is the conversion metric", "1", _one_of(allowed))]
+
+
+def _asked(question: str, default: str, check: Callable[[str], str]) -> str:
+    def checked(value: str) -> str:
+        try:
+            return check(value.strip())
+        except SettingsError as error:
+            raise typer.BadParameter(str(error)) from error
+
+    answer: str = typer.prompt(question, default=default, value_proc=checked)
+    return answer
+
+
+def _known_name(value: str) -> str:
+    return _matching(value, r"[a-z0-9_]+", "letters a-z, digits and _")
+
+
+def _known_currency(value: str) -> str:
+    return _matching(value.upper(), r"[A-Z]{3}", "three letters such as EUR")
+
+
+def _known_timezone(value: str) -> str:
+    if value not in available_timezones():
+        raise SettingsError(f"{value!r} is no time zone. Give an IANA name such as Europe/Berlin.")
+    return value
+
+
+def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:
+    def check(value: str) -> str:
+        if value not in allowed:
+            raise SettingsError(f"{value!r} is none of {', '.join(allowed)}.")
+        return value
+
+    return check
+
+
+def _matching(value: str, pattern: str, allowed: str) -> str:
+    if not re.fullmatch(pattern, value):
+        raise SettingsError(f"{value!r} does not fit. Allowed: {allowed}.")
+    return value
+
+
+def _block(settings: Mapping[str, object], remarks: tuple[str, ...]) -> str:
+    lines = [*(f"# {remark}" for remark in remarks), "[[account]]"]
+    for name, value in settings.items():
+        # A basic string of TOML is written as one of JSON.
+        lines.append(f"{name} = {value if isinstance(value, date) else json.dumps(value, ensure_ascii=False)}")
+    return "\n".join([*lines, "", "[account.attribution]", 'source = "auto"', ""])
+
+
+def _write_accounts(path: Path, blocks: list[str], *, yes: bool, force: bool) -> None:
+    text = "\n".join(
+        ["# The Klaviyo accounts of this deployment; accounts.example.toml explains every setting.", *blocks]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        (trial := Path(folder) / path.name).write_text(text, encoding="utf-8")
+        read_accounts_file(trial)
+    _write(path, text, 0o644, yes=yes, force=force)
+
+
+def _write_dotenv(path: Path, given: Mapping[str, str], *, yes: bool, force: bool) -> None:
+    """Add or replace the settings; what else the file holds stays, above all a key that hashes depend on."""
+    from dotenv import dotenv_values
+
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    there = dotenv_values(stream=StringIO(text), interpolate=False)
+    wanted = {
+        "PII_HASH_KEY": os.environ.get("PII_HASH_KEY") or there.get("PII_HASH_KEY") or secrets.token_hex(32),
+        **given,
+    }
+    changed = {name: value for name, value in wanted.items() if there.get(name) != value}
+    if not changed:
+        return
+    assigns = re.compile(rf"\s*(export\s+)?({'|'.join(changed)})\s*=")
+    kept = [line for line in text.splitlines() if not assigns.match(line)]
+    added = [f"{name}={_quoted(value)}" for name, value in changed.items()]
+    # Nothing is overwritten where settings are only added.
+    force = force or not any(there.get(name) for name in changed)
+    _write(
+        path,
+        "\n".join([*(kept or ["# .env.example explains every setting."]), *added, ""]),
+        0o600,
+        yes=yes,
+        force=force,
+    )
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def _refuse_silent_overwrite(path: Path, *, yes: bool, force: bool) -> None:
+    if path.exists() and yes and not force:
+        raise SettingsError(f"{path} exists and is left as it is. Overwrite it with --force, or leave out --yes.")
+
+
+def _write(path: Path, text: str, mode: int, *, yes: bool, force: bool) -> None:
+    """Replace a file as a whole, never readable by more people than `mode` lets."""
+    _refuse_silent_overwrite(path, yes=yes, force=force)
+    if path.exists() and not force and not typer.confirm(f"{path} exists. Change it?"):
+        console().print(f"{path} is left as it is.")
+        return
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _tell(drafts: "list[Draft]", files: tuple[Path, Path], timezone: str | None) -> None:
+    accounts = read_accounts_file(files[1])
+    table = Table("account", "schema", "connection", "currency", "conversion", "since", box=None, pad_edge=False)
+    for account in accounts.by_name.values():
+        table.add_row(*_row(account))
+    console().print(table)
+    for draft in drafts:
+        for note in draft.notes:
+            notes().print(f"{draft.schema}: {note}", markup=False)
+    if timezone is None and any(account.timezone == "UTC" for account in accounts.by_name.values()):
+        notes().print("Accounts with time zone UTC: check them against Klaviyo's settings; days depend on it.")
+    console().print(f"Settings are in {files[0]} and {files[1]}. Next: klaviyo-assets run")
+
+
+def _row(account: Account) -> list[str]:
+    conversion = account.conversion_metric
+    if account.conversion_integration:
+        conversion += f" ({account.conversion_integration})"
+    return [
+        account.name, account.postgres_schema, account.fivetran_connection_id or "none", account.currency, conversion,
+        account.start_date.isoformat(),
+    ]  # fmt: skip

@@ -1,0 +1,27 @@
+"""The allow-list put together: importing its rooms registers every function and expression on offer."""
+
+from klaviyo_assets.sandbox.bigquery.sql import (
+    aggregates,
+    arrays,
+    calls,
+    dates,
+    documents,
+    formats,
+    functions,
+    names,
+    operators,
+    texts,
+    windows,
+)
+
+_ROOMS = (names, operators, calls, functions, texts, dates, formats, documents, arrays, aggregates, windows)
+
+
+def load() -> int:
+    """Make sure that everything is registered; gives the number of functions."""
+    return len({**calls.SCALARS, **calls.AGGREGATES, **calls.ANALYTICS}) if _ROOMS else 0
+
+
+def function_names() -> list[str]:
+    """Names of all functions on offer, in alphabetical order."""
+    return sorted({*calls.SCALARS, *calls.AGGREGATES, *calls.ANALYTICS})

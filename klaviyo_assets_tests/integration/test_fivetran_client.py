@@ -1,0 +1,266 @@
+"""Our Fivetran client against the stand-in's whole API: real HTTP, real syncs into a real Postgres."""
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+import typer
+from dotenv import dotenv_values
+from typer.testing import CliRunner
+
+from klaviyo_assets.accounts import read_accounts_file
+from klaviyo_assets.cli.init import init
+from klaviyo_assets.cli.sync import sync
+from klaviyo_assets.errors import PermanentError, SettingsError, TransientError, UnknownNameError
+from klaviyo_assets.resources.fivetran import FivetranResource
+from klaviyo_assets.resources.fivetran_errors import (
+    BrokenSetupError,
+    ConnectionPausedError,
+    RateLimitedError,
+    SyncFailedError,
+    SyncRescheduledError,
+    SyncUnfinishedError,
+    UnansweredError,
+)
+from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
+from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, start_stand_in
+
+ACME, BLOOM = "speak_menial", "warm_harbor"
+PATH = f"/v1/connections/{ACME}"
+
+
+@pytest.fixture(scope="module")
+def postgres_url():
+    with throwaway_postgres() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def running(postgres_url, tmp_path_factory):
+    stand_in = start_stand_in(postgres_url, tmp_path_factory.mktemp("state"))
+    stand_in.sync(ACME)
+    stand_in.sync(BLOOM)
+    yield stand_in
+    stand_in.stop()
+
+
+@pytest.fixture
+def stand_in(running):
+    """The running stand-in, healthy, with no requests counted."""
+    running.ended(ACME)
+    running.http.delete("/sandbox/faults")
+    running.http.delete("/sandbox/requests")
+    yield running
+    running.http.delete("/sandbox/faults")
+    running.patch(f"/sandbox/connections/{ACME}", paused=False, setup_state="connected")
+
+
+@pytest.fixture
+def fivetran(stand_in):
+    """Our client, impatient."""
+    return client(stand_in)
+
+
+def client(stand_in, **settings):
+    impatient = {
+        "api_key": KEY, "api_secret": SECRET, "api_url": stand_in.url, "max_attempts": 3, "read_timeout_seconds": 1,
+        "first_backoff_seconds": 0.01, "poll_interval_seconds": 0.05, "sync_timeout_seconds": 20,
+    }  # fmt: skip
+    return FivetranResource(**{**impatient, **settings})
+
+
+def asked(stand_in, method=""):
+    """The requests that arrived, with the status each was answered with."""
+    items = stand_in.get("/sandbox/requests")["items"]
+    return [(one["method"], one["path"], one["status"]) for one in items if method in ("", one["method"])]
+
+
+def synced(fivetran, connection_id=ACME, **settings):
+    started = fivetran.sync(connection_id)
+    return fivetran.wait(connection_id, started.since, **settings)
+
+
+def test_what_is_there_is_listed(fivetran):
+    (group,) = fivetran.groups()
+
+    assert [one.id for one in fivetran.connections(group.id)] == [ACME, BLOOM]
+    assert [one.schema for one in fivetran.connections()] == ["klaviyo_acme", "klaviyo_bloom"]
+    assert {one.service for one in fivetran.connections()} == {"klaviyo"}
+    assert {"event", "person", "metric"} <= {table.destination_name for table in fivetran.schemas(ACME)}
+
+
+def test_a_sync_is_started_with_one_post_and_waited_for(stand_in, fivetran):
+    before = fivetran.connection(ACME).succeeded_at
+
+    ended = synced(fivetran)
+
+    assert ended.succeeded_at > before
+    assert asked(stand_in, "POST") == [("POST", f"{PATH}/sync", 200)]
+
+
+def test_a_sync_that_runs_already_is_waited_for(stand_in, fivetran):
+    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", seconds=0.5)
+    first = fivetran.sync(ACME)
+    second = fivetran.sync(ACME)
+
+    assert (first.was_running, second.was_running) == (False, True)
+    assert fivetran.wait(ACME, second.since).succeeded_at > second.before.succeeded_at
+
+
+def test_a_resync_reads_everything_again(fivetran):
+    everything = fivetran.resync(ACME)
+    after_everything = fivetran.wait(ACME, everything.since)
+    one_table = fivetran.resync(ACME, ["metric"])
+
+    assert fivetran.wait(ACME, one_table.since).succeeded_at > after_everything.succeeded_at
+
+
+def test_no_request_changes_a_connection(stand_in, fivetran):
+    before = fivetran.connection(ACME).schedule_type
+
+    synced(fivetran)
+
+    assert fivetran.connection(ACME).schedule_type == before
+    assert {method for method, _, _ in asked(stand_in)} == {"GET", "POST"}
+
+
+def test_a_wrong_key_is_told_at_once(stand_in):
+    with pytest.raises(SettingsError, match="FIVETRAN_API_KEY"):
+        client(stand_in, api_secret="wrong").groups()
+
+    assert asked(stand_in) == [("GET", "/v1/groups", 401)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "requests", "message"),
+    [
+        ({"kind": "error", "status": 403}, PermanentError, 1, "does not let this API key"),
+        ({"kind": "error", "status": 409}, TransientError, 1, "409"),
+        ({"kind": "error", "status": 500}, UnansweredError, 3, "InternalError"),
+        ({"kind": "error", "status": 503}, UnansweredError, 3, "503"),
+        ({"kind": "rate_limit", "retry_after": "none"}, RateLimitedError, 3, "a time it does not tell"),
+        ({"kind": "rate_limit", "seconds": 3600}, RateLimitedError, 1, "3600 s"),
+        ({"kind": "rate_limit", "retry_after": "date", "seconds": 3600}, RateLimitedError, 1, "no more requests for 3"),
+        ({"kind": "slow", "seconds": 0.6}, UnansweredError, 3, "nothing came within 0.2 s"),
+        ({"kind": "cut"}, UnansweredError, 3, "no answer from Fivetran"),
+        ({"kind": "malformed"}, UnansweredError, 3, "not the JSON"),
+    ],
+)
+def test_each_fault_costs_as_many_requests_as_make_sense(stand_in, fault, error, requests, message):
+    stand_in.post("/sandbox/faults", path="/v1/groups", times=9, **fault)
+
+    with pytest.raises(error, match=message):
+        client(stand_in, read_timeout_seconds=0.2).groups()
+
+    assert arrived(stand_in, requests) == requests
+
+
+def arrived(stand_in, expected):
+    """How many requests arrived; one whose client went away is counted when its answer is ready."""
+    deadline = time.monotonic() + 3
+    while len(asked(stand_in)) < expected and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return len(asked(stand_in))
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"kind": "rate_limit", "seconds": 0.2},
+        {"kind": "rate_limit", "retry_after": "date", "seconds": 1},
+        {"kind": "error", "status": 500},
+        {"kind": "cut"},
+        {"kind": "malformed"},
+    ],
+)
+def test_a_fault_that_passes_is_not_noticed(stand_in, fivetran, fault):
+    stand_in.post("/sandbox/faults", path=PATH, times=2, **fault)
+
+    assert fivetran.connection(ACME).id == ACME
+    assert len(asked(stand_in)) == 3
+
+
+@pytest.mark.parametrize("fault", [{"kind": "error", "status": 500}, {"kind": "cut"}, {"kind": "malformed"}])
+def test_a_sync_whose_post_was_not_carried_out_is_posted_again(stand_in, fivetran, fault):
+    """The fault stands before the API, so nothing has begun; the client looks, and posts once more."""
+    stand_in.post("/sandbox/faults", method="POST", times=1, **fault)
+
+    assert synced(fivetran).succeeded_at is not None
+    assert len(asked(stand_in, "POST")) == 2
+
+
+def test_an_unknown_connection_is_answered_with_those_there_are(fivetran):
+    with pytest.raises(UnknownNameError, match=r"speak_menial \(klaviyo_acme\), warm_harbor \(klaviyo_bloom\)"):
+        fivetran.sync("nobody")
+
+
+@pytest.mark.parametrize(("state", "error"), [({"paused": True}, ConnectionPausedError),
+                                              ({"setup_state": "broken"}, BrokenSetupError)])  # fmt: skip
+def test_a_connection_that_cannot_sync_is_not_posted_to(stand_in, fivetran, state, error):
+    stand_in.patch(f"/sandbox/connections/{ACME}", **state)
+
+    with pytest.raises(error, match=ACME):
+        fivetran.sync(ACME)
+
+    assert asked(stand_in, "POST") == []
+
+
+def test_a_failing_sync_gives_its_reason(stand_in, fivetran):
+    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", outcome="fail", reason="Klaviyo refused the key")
+
+    with pytest.raises(SyncFailedError, match="Klaviyo refused the key"):
+        synced(fivetran)
+    assert not synced(fivetran).last_sync_failed
+
+
+def test_a_rescheduled_sync_gives_its_time(stand_in, fivetran):
+    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", outcome="reschedule", until="2030-01-01T06:00:00Z")
+
+    with pytest.raises(SyncRescheduledError, match="until 2030-01-01 06:00 UTC") as caught:
+        synced(fivetran)
+
+    assert caught.value.until == datetime(2030, 1, 1, 6, tzinfo=UTC)
+    assert synced(fivetran).sync_state == "scheduled"
+
+
+def test_a_sync_that_takes_too_long_is_left_to_fivetran(stand_in, fivetran):
+    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", seconds=1)
+
+    with pytest.raises(SyncUnfinishedError, match="It goes on at Fivetran"):
+        synced(fivetran, timeout_seconds=0.3)
+
+
+@pytest.fixture
+def command(stand_in, monkeypatch, postgres_url, tmp_path):
+    """Call a command in an empty folder, with the stand-in's credentials in the environment."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("KLAVIYO_ACCOUNTS_FILE", "PII_HASH_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = {"FIVETRAN_API_KEY": KEY, "FIVETRAN_API_SECRET": SECRET, "FIVETRAN_API_URL": stand_in.url}
+    for name, value in {**settings, "POSTGRES_URL": postgres_url}.items():
+        monkeypatch.setenv(name, value)
+
+    def run(function, *arguments):
+        app = typer.Typer()
+        app.command()(function)
+        return CliRunner().invoke(app, list(arguments))
+
+    return run
+
+
+def test_init_describes_the_simulated_shops(command, tmp_path):
+    result = command(init, "--yes", "--timezone", "Europe/Berlin")
+
+    assert result.exit_code == 0, result.output
+    accounts = read_accounts_file(tmp_path / "accounts.toml")
+    assert {name: accounts[name].fivetran_connection_id for name in accounts.names} == {"acme": ACME, "bloom": BLOOM}
+    assert all(accounts[name].conversion_metric for name in accounts.names)
+    assert dotenv_values(tmp_path / ".env")["FIVETRAN_API_SECRET"] == SECRET
+
+
+def test_the_sync_command_syncs_by_group_and_connector(stand_in, command):
+    result = command(sync, "--group", "Sandbox", "--connector", "klaviyo_acme")
+
+    assert result.exit_code == 0, result.output
+    assert "klaviyo_acme: sync succeeded" in result.stdout
+    assert asked(stand_in, "POST") == [("POST", f"{PATH}/sync", 200)]

@@ -1,0 +1,47 @@
+"""How the command line speaks of errors."""
+
+import pytest
+
+from klaviyo_assets.cli.console import console, errors
+from klaviyo_assets.errors import PermanentError, SettingsError, TransientError, UnknownNameError
+
+
+def failing(error):
+    def command(verbose: bool = False) -> None:
+        with errors(verbose=verbose):
+            raise error
+
+    return command
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "lines"),
+    [
+        (PermanentError("It broke. Mend it so."), 1, ["error: It broke", "  Mend it so."]),
+        (TransientError("It went away"), 1, ["error: It went away", "  It may pass: run it again."]),
+        (SettingsError("X is wrong. Set it."), 2, ["error: X is wrong", "  Set it."]),
+        (UnknownNameError("account", "x", ["a"], "See there."), 2, ["error: no account 'x'; known: a", "  See there."]),
+        (PermanentError("several\nlines of it"), 1, ["error: several lines of it", "  Run it with -v for details."]),
+        (PermanentError("with [red]markup[/nothing]. ok"), 1, ["error: with [red]markup[/nothing]", "  ok"]),
+        (ValueError("oh"), 1, ["error: ValueError: oh", "  That was not foreseen; run it with -v for details."]),
+    ],
+)
+def test_an_error_is_two_lines_and_an_exit_code(call, error, code, lines):
+    result = call(failing(error))
+
+    assert result.exit_code == code
+    assert result.stderr.splitlines() == lines
+    assert result.stdout == ""
+
+
+def test_the_whole_error_is_shown_when_asked_for(call):
+    result = call(failing(PermanentError("It broke. Mend it.")), "--verbose")
+
+    assert "Traceback" in result.stderr
+    assert result.stderr.splitlines()[-2:] == ["error: It broke", "  Mend it."]
+
+
+def test_output_is_plain_when_piped(capsys):
+    console().print("[red]" + "x" * 200 + "[/red]")
+
+    assert capsys.readouterr().out == "x" * 200 + "\n"

@@ -1,0 +1,12 @@
+"""Fixtures for tests of resources."""
+
+import pytest
+
+from klaviyo_assets_tests.unit.resources.scripted_fivetran import scripted_fivetran
+
+
+@pytest.fixture
+def server():
+    """A scripted Fivetran on loopback."""
+    with scripted_fivetran() as running:
+        yield running
