@@ -19,9 +19,11 @@ from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
 from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
 from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
 from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
+from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
 from klaviyo_assets.frames import FrameStore  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.partitions import Partitions  # noqa: E402
+from klaviyo_assets.reports import REPORTS  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
 from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
 from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
@@ -46,8 +48,9 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             *build_mapped_assets(accounts, partitions),
             *build_archived_assets(partitions),
             *build_loaded_assets(accounts, partitions),
+            build_reported_assets(accounts, partitions),
         ],
-        jobs=build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES], []),
+        jobs=build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES], list(REPORTS)),
         resources={
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")

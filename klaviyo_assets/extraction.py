@@ -306,7 +306,7 @@ def _empty(spec: TableSpec, *, properties: bool = True) -> pa.Table:
     return pa.table({name: pa.nulls(0, pa.string()) for name in names})
 
 
-def _hash(table: RawTable, columns: Iterable[str]) -> sql.Composed:
+def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
     """A digest of a set of rows that does not depend on their order: count and sum of 64-bit hashes."""
     present = [name for name in columns if name in table.columns]
     texts = sql.SQL(", ").join(sql.SQL("coalesce(t.{}::text, '')").format(sql.Identifier(name)) for name in present)
@@ -324,7 +324,7 @@ def day_digests(source: AccountSource, days: Sequence[date]) -> dict[date, str]:
     digests = {}
     for day in days:
         query = sql.SQL("SELECT {} AS digest FROM {} AS t WHERE {}").format(
-            _hash(table, EVENT_DIGEST_COLUMNS), table.identifier, during(table, *source.account.day_bounds(day))
+            digest_expression(table, EVENT_DIGEST_COLUMNS), table.identifier, during(table, *source.account.day_bounds(day))
         )
         digests[day] = source.snapshot.read(query).to_pylist()[0]["digest"]
     return digests
@@ -335,6 +335,6 @@ def _digest(source: AccountSource, spec: TableSpec, table: RawTable) -> str:
         return "0"
     keys = [spec.column(name).raw or "" for name in spec.key]
     query = sql.SQL("SELECT {} AS digest FROM {} AS t").format(
-        _hash(table, [*keys, "_fivetran_deleted", "_fivetran_synced"]), table.identifier
+        digest_expression(table, [*keys, "_fivetran_deleted", "_fivetran_synced"]), table.identifier
     )
     return str(source.snapshot.read(query).to_pylist()[0]["digest"])

@@ -10,9 +10,7 @@ import dagster as dg
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 
 
-def build_jobs(
-    daily_tables: list[str], account_tables: list[str], reports: list[str]
-) -> list[Any]:
+def build_jobs(daily_tables: list[str], account_tables: list[str], reports: list[str]) -> list[Any]:
     """`dimensions` (account tables), `events` (daily tables) and `reports`, each through all its stages."""
     events = dg.AssetSelection.assets(*(
         [stage, table] for stage in _STAGES for table in daily_tables if (stage, table) != ("extracted", "attribution")

@@ -3,6 +3,13 @@
 Here: its columns, the quarantine's columns, and reading the current state. Not here: writing (`assets/loaded.py`).
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.spec import Column, LogicalType
 
 _S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
@@ -24,7 +31,7 @@ LEDGER = (
     Column(name="source_digest", type=_S, description="Digest of the source rows the load was made from."),
     Column(name="settings_fingerprint", type=_S, description="Fingerprint of the settings it was made with."),
     Column(name="data_through", type=_T, description="Start of the newest Fivetran sync it was made from (UTC)."),
-    Column(name="send_days", type=LogicalType.JSON, description="Send days its rows speak of: a JSON list."),
+    Column(name="details", type=LogicalType.JSON, description="What the next load of a report needs to know."),
 )
 QUARANTINE = (
     Column(name="table_name", type=_S, required=True, description="Mapped table."),
@@ -37,3 +44,40 @@ QUARANTINE = (
     Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
            description="Whether the whole row is missing from the mapped table; else only the field is null."),
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The newest ledger row of one partition."""
+
+    table: str
+    partition: str
+    recorded_at: datetime
+    source_digest: str | None
+    settings_fingerprint: str | None
+    data_through: datetime | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
+    """The newest entry of every partition of an account, by table and partition; empty before the first load."""
+    dataset.ensure()
+    dataset.ensure_table("ledger", LEDGER, description="What was loaded, when, from which source, by which run.")
+    rows = dataset.query(
+        "SELECT table_name, partition, recorded_at, source_digest, settings_fingerprint, data_through, details "
+        "FROM ledger QUALIFY ROW_NUMBER() OVER "
+        "(PARTITION BY table_name, partition ORDER BY recorded_at DESC, job_id DESC) = 1"
+    )
+    entries = (
+        Entry(
+            row.table_name,
+            row.partition,
+            row.recorded_at,
+            row.source_digest,
+            row.settings_fingerprint,
+            row.data_through,
+            json.loads(row.details or "{}"),
+        )
+        for row in rows
+    )
+    return {(entry.table, entry.partition): entry for entry in entries}

@@ -6,7 +6,7 @@ Here: the frames of the mapped stage and their records. Not here: what a table's
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -31,7 +31,7 @@ from klaviyo_assets.mapping import (
     map_copied,
     notes_frame,
 )  # fmt: skip
-from klaviyo_assets.metrics import Role, metric_kind
+from klaviyo_assets.metrics import AccountMetrics, Role, metric_kind
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.schemas.arrow import frame_to_table, mapped_schema
 from klaviyo_assets.schemas.pandera import validate
@@ -112,7 +112,6 @@ class AccountMapping:
         receipts = self._receipts(source, record, context)
         outcome = _Outcome()
         seen: set[str] = set()
-        sends: set[str] = set()
         deleted = 0
         with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, day.isoformat())) as writer:
             for raw in self._chunks(source):
@@ -121,12 +120,9 @@ class AccountMapping:
                 rows = outcome.check(EVENT, mapped, day)
                 outcome.value += pc.sum(column(rows, "value")).as_py() or 0
                 seen |= set(column(rows, "metric_id").unique().to_pylist())
-                sends |= {str(sent) for sent in column(rows, "send_on").unique().to_pylist() if sent}
                 _append(writer, EVENT, rows)
-            fingerprint = self._event_fingerprint(context, seen)
-            return self._finish(
-                writer, EVENT, record, outcome, day.isoformat(), fingerprint, deleted=deleted, send_days=sorted(sends)
-            )
+            fingerprint = event_fingerprint(self.account, context.metrics, seen)
+            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, deleted=deleted)
 
     def map_attribution(self, day: date) -> FrameRecord:
         """Credit one day of events to the touches that were extracted with it."""
@@ -146,10 +142,9 @@ class AccountMapping:
                 credited.append(rows)
             rows = _sorted(credited)
             _append(writer, ATTRIBUTION, rows)
-            sends = sorted({str(sent) for sent in column(rows, "send_on").unique().to_pylist() if sent})
             return self._finish(
                 writer, ATTRIBUTION, record, outcome, day.isoformat(), f"{self.account.fingerprint}:{mode}",
-                rows_raw=len(rows), send_days=sends,
+                rows_raw=len(rows),
             )  # fmt: skip
 
     def map_undated(self) -> FrameRecord:
@@ -196,16 +191,9 @@ class AccountMapping:
         ]
         return TouchBook.of(touches)
 
-    def _event_fingerprint(self, context: MappingContext, seen: set[str | None]) -> str:
-        """Settings and the part of the metric table that decided this day's rows."""
-        known = {metric: context.metrics.names.get(metric) for metric in seen if metric}
-        decisive = [MAPPING_VERSION, sorted(known.items()), sorted(context.metrics.conversion_ids & set(known))]
-        digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-        return f"{self.account.fingerprint}:{digest}"
-
     def _finish(
         self, writer: FrameWriter, spec: TableSpec, source: FrameRecord, outcome: _Outcome, partition: str,
-        fingerprint: str, *, deleted: int = 0, rows_raw: int | None = None, send_days: list[str] | None = None,
+        fingerprint: str, *, deleted: int = 0, rows_raw: int | None = None,
     ) -> FrameRecord:  # fmt: skip
         if not writer.files:
             _append(writer, spec, None)
@@ -216,7 +204,7 @@ class AccountMapping:
             rows_raw=source.rows if rows_raw is None else rows_raw, rows_deleted=deleted,
             rows_quarantined=outcome.dropped, warnings=source.warnings,
             details={
-                "value": str(outcome.value), "send_days": send_days or [], "notes": len(outcome.notes),
+                "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
             },
         )  # fmt: skip
@@ -231,6 +219,17 @@ class AccountMapping:
             # Without a record the frame is not there: nothing downstream can take it.
             writer.record = None
             raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {fault}")
+
+
+def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
+    """Fingerprint of what decides a day's mapped events: the settings, and the names of the day's own metrics.
+
+    A metric that is renamed, or becomes the conversion metric, concerns only the days that have events of it.
+    """
+    known = {metric: metrics.names.get(metric) for metric in seen if metric}
+    decisive = [MAPPING_VERSION, sorted(known.items()), sorted(metrics.conversion_ids & set(known))]
+    digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
+    return f"{account.fingerprint}:{digest}"
 
 
 def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:

@@ -4,7 +4,6 @@ Here: the assets, and the order data, quarantine, ledger: a partition counts as 
 Not here: load jobs and table schemas (`destinations/bigquery.py`), columns of the ledger (`ledger.py`).
 """
 
-import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,6 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import partial
 from importlib.metadata import version
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +106,6 @@ class AccountLoad:
     _notes: list[dict[str, Any]] = field(default_factory=list)
     _noted: set[tuple[str, str]] = field(default_factory=set)
     _done: list[FrameKey] = field(default_factory=list)
-    _attempt: Iterator[int] = field(default_factory=count)
 
     @property
     def dataset(self) -> BigQueryDataset:
@@ -122,9 +119,7 @@ class AccountLoad:
 
     def job_id(self, name: str) -> str:
         """A job id that says whose job it is; every attempt has its own."""
-        return (
-            f"klaviyo_assets-{self.account}-{name}-{self.run.context.run_id[:8]}-{next(self._attempt)}-{_now_digits()}"
-        )
+        return job_id(self.account, name, self.run.context.run_id)
 
     def load(self, table: TableSpec, mapped: FrameKey) -> Done:
         """Load one partition and note it for the books."""
@@ -178,8 +173,7 @@ class AccountLoad:
             "bytes": record.bytes, "source_digest": record.source_digest,
             "settings_fingerprint": record.settings_fingerprint,
             "data_through": datetime.fromisoformat(record.data_through) if record.data_through else None,
-            "send_days": json.dumps(record.details.get("send_days", [])),
-        })  # fmt: skip
+                    })  # fmt: skip
         self._take_notes(table.name, partition, mapped)
         if table is UNDATED_WITH:
             self._take_notes(EVENT.name, UNDATED, FrameKey("mapped", self.account, EVENT.name, UNDATED))
@@ -244,5 +238,9 @@ def replace_quarantine(
         dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True)
 
 
-def _now_digits() -> str:
-    return f"{datetime.now(UTC):%Y%m%d%H%M%S%f}"
+def job_id(account: str, name: str, run_id: str) -> str:
+    """A BigQuery job id that says whose job it is: account, table and partition, run, and the attempt's moment.
+
+    A job that failed keeps its id for ever, so every attempt has its own.
+    """
+    return f"klaviyo_assets-{account}-{name}-{run_id[:8]}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"

@@ -166,4 +166,3 @@ class StageRun:
             description=f"{len(self.failures)} partition(s) failed, the others are done:\n" + "\n".join(lines),
             allow_retries=False,
         )
-

@@ -37,7 +37,8 @@ instants = st.builds(
 )  # fmt: skip
 amounts = st.one_of(st.none(), st.decimals("-999.99", "9999.99", places=2), st.just(Decimal("0.000000001")))
 sends = st.tuples(
-    st.sampled_from(("known", "known", "unknown", "day only", "instant only")), st.integers(-24, 20).map(lambda n: 3 * n)
+    st.sampled_from(("known", "known", "unknown", "day only", "instant only")),
+    st.integers(-24, 20).map(lambda thirds: 3 * thirds),
 )  # fmt: skip
 
 

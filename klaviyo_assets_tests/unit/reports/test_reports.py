@@ -143,11 +143,11 @@ def test_amounts_of_another_currency_are_counted_apart_and_never_added(warehouse
 def test_shares_of_a_conversion_add_up_to_the_conversion(warehouse):
     ordered = order("1", "30.00")
     shares = ("0.333333333", "0.333333333", "0.333333334")
-    credits = [
+    shared = [
         credit(ordered, share, rank, variation_id=variation)
         for rank, (share, variation) in enumerate(zip(shares, "aab", strict=True), start=1)
     ]
-    found = rows(warehouse, BY_SEND, Mapped([ordered], credits))
+    found = rows(warehouse, BY_SEND, Mapped([ordered], shared))
     assert sorted(row["conversions"] for row in found) == [Decimal("0.333333334"), Decimal("0.666666666")]
     assert sum(row["conversions"] for row in found) == 1
     assert sum(row["conversion_value"] for row in found) == 30

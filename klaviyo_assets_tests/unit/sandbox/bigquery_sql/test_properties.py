@@ -1,5 +1,6 @@
-"""Arithmetic, rounding and dates against Python's own, over drawn values."""
+"""Arithmetic, rounding and dates against Python's own, over drawn values; damaged texts."""
 
+import re
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal
 from zoneinfo import ZoneInfo
@@ -9,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from klaviyo_assets.sandbox.bigquery.sql import Parameter
-from klaviyo_assets_tests.unit.sandbox.bigquery_sql.engine import Engine
+from klaviyo_assets.sandbox.bigquery.sql import Parameter, SqlError
+from klaviyo_assets_tests.unit.sandbox.bigquery_sql.engine import Engine, shop
+from klaviyo_assets_tests.unit.sandbox.bigquery_sql.test_queries import CASES
 
-ENGINE = Engine()
+ENGINE, SHOP = Engine(), shop()
 NINE = Decimal("1e-9")
 EXACT = Context(prec=80)
 decimals = st.decimals(min_value=-(10**9), max_value=10**9, places=9, allow_nan=False)
@@ -130,3 +132,17 @@ def test_substr_counts_characters_from_either_end(text: str, start: int, count: 
     assert ENGINE.rows("SELECT SUBSTR(@s, @p, @n), LENGTH(@s)", *given_values) == [
         (text[begin : begin + count], len(text))
     ]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from([case[0] for case in CASES]), st.data())
+def test_a_text_without_one_of_its_words_is_translated_or_refused(sql: str, data: st.DataObject) -> None:
+    """Never another exception: the server turns an SqlError, and nothing else, into an answer."""
+    words = re.findall(r"'[^']*'|\w+|[^\w\s]", sql)
+    place = data.draw(st.integers(min_value=0, max_value=len(words) - 1))
+    outcome = ""
+    try:
+        outcome = SHOP.translate(" ".join(words[:place] + words[place + 1 :]))[0].kind
+    except SqlError as error:
+        outcome = error.message
+    assert outcome

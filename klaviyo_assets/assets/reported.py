@@ -1,0 +1,104 @@
+"""The report stage: statistics computed in BigQuery, restated for exactly the days that changed.
+
+Here: the assets. Not here: what changed (`reporting.py`), and the SQL (`reports/`).
+"""
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.loaded import job_id
+from klaviyo_assets.assets.mapped import column_schema
+from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.ledger import LEDGER
+from klaviyo_assets.partitions import Partitions
+from klaviyo_assets.reporting import AccountReports, Restated
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+
+STAGE = "report"
+
+
+class ReportConfig(dg.Config):
+    """Launchpad settings of the report stage."""
+
+    everything: bool = False
+
+
+def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
+    """One step for all reports of an account."""
+
+    @dg.multi_asset(
+        name="restate_reports",
+        specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def restate_reports(
+        context: dg.AssetExecutionContext, config: ReportConfig, frames: FrameStore, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in context.partition_keys:
+            yield from _restate_account(run, accounts[name], bigquery, everything=config.everything)
+        yield from run.outputs()
+
+    return restate_reports
+
+
+def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+    return dg.AssetSpec(
+        [STAGE, report.name],
+        deps=[["bigquery", table] for table in report.reads],
+        group_name=STAGE,
+        kinds={"bigquery", "sql"},
+        description=f"{report.grain} {report.description}",
+        partitions_def=partitions_def,
+        metadata={"dagster/column_schema": column_schema(report), "dagster/table_name": report.name},
+        skippable=True,
+    )
+
+
+def _restate_account(
+    run: StageRun, account: Account, bigquery: BigQueryProjectResource, *, everything: bool
+) -> Iterator[Any]:
+    opened: list[AccountReports] = []
+
+    def one(report: ReportSpec) -> Done:
+        if not opened:
+            opened.append(AccountReports.open(account, bigquery.dataset(account)))
+        restated = opened[0].restate(report, run.context.run_id, everything=everything)
+        entry = {**restated.entry, "details": json.dumps(restated.entry["details"])}
+        name = job_id(account.name, "ledger", run.context.run_id)
+        opened[0].dataset.append("ledger", LEDGER, [{**entry, "job_id": name}], name)
+        return Done(_metadata(report, restated))
+
+    for report in REPORTS.values():
+        key = dg.AssetKey([STAGE, report.name])
+        if run.selects(key):
+            frame = FrameKey(STAGE, account.name, report.name)
+            yield from run.work(key, account.name, frame, partial(one, report))
+
+
+def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:
+    return {
+        "dagster/partition_row_count": restated.rows,
+        "restated": _described(restated),
+        "data_through": restated.data_through.isoformat(),
+        "sql": dg.MetadataValue.md(f"```sql\n{report.rows_sql.strip()}\n```"),
+    }
+
+
+def _described(restated: Restated) -> str:
+    days = restated.days
+    if days.everything:
+        return "every row"
+    if not days:
+        return "nothing: no loaded day has changed since"
+    listed = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
+    return ", ".join(part for part in (listed, "rows of unknown day" if days.unknown else "") if part)

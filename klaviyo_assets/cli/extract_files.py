@@ -1,0 +1,103 @@
+"""Raw rows of one table, or one day of it, as a file: CSV or Parquet, whole or not at all, mode 0600.
+
+Here: the query and the writers. Not here: options and progress (`cli/extract.py`).
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from klaviyo_assets.errors import PermanentError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from psycopg import sql
+
+    from klaviyo_assets.extraction import AccountSource
+    from klaviyo_assets.spec import TableSpec
+
+
+class FileFormat(StrEnum):
+    """Kinds of files, named as files are."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file; `day` is None for a table that has no days."""
+
+    account: str
+    table: str
+    day: date | None
+    path: Path
+    rows: int
+    bytes: int
+
+
+def write(source: "AccountSource", spec: "TableSpec", day: date | None, path: Path, file_format: FileFormat) -> Written:
+    """Write a table that is there in Postgres, or one account day of it, in its total order.
+
+    In CSV a null is nothing and the empty text is "". An existing file is replaced when the new one is whole.
+
+    Raises:
+        PermanentError: the file cannot be written; the message names it.
+    """
+    rows = 0
+    with _whole_file(path) as sink, source.snapshot.stream(_query(source, spec, day)) as batches:
+        with _writer(sink, batches.schema, file_format) as writer:
+            for batch in batches:
+                writer.write_batch(batch)
+                rows += batch.num_rows
+    return Written(source.account.name, spec.name, day, path, rows, path.stat().st_size)
+
+
+def _query(source: "AccountSource", spec: "TableSpec", day: date | None) -> "sql.Composable":
+    from psycopg import sql
+
+    from klaviyo_assets.extraction import during
+    from klaviyo_assets.schemas.sql import order_by, select
+
+    table = source.table(spec)
+    of_day = sql.SQL("WHERE {}").format(during(table, *source.account.day_bounds(day))) if day else sql.SQL("")
+    return sql.SQL("{} {} {}").format(select(spec, table), of_day, order_by(spec, table))
+
+
+def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any:
+    if file_format is FileFormat.CSV:
+        from pyarrow.csv import CSVWriter
+
+        return CSVWriter(sink, schema)
+    from pyarrow.parquet import ParquetWriter
+
+    from klaviyo_assets.frames import COMPRESSION
+
+    return ParquetWriter(sink, schema, **COMPRESSION)
+
+
+@contextmanager
+def _whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file that only its owner can read, from its first byte on; it appears under its name when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as sink:
+            yield sink
+        partial.replace(path)
+    except OSError as error:
+        if error.errno is None:
+            # Arrow's, for a stream from Postgres that broke: not about this file.
+            raise
+        raise PermanentError(
+            f"cannot write {path}: {error.strerror or error}. Give a folder with --out that can be written to."
+        ) from error
+    finally:
+        # It is mostly not there any more, and may never have been.
+        with suppress(OSError):
+            partial.unlink()

@@ -1,0 +1,143 @@
+"""`klaviyo-assets query`: GoogleSQL against one account's dataset.
+
+Here: options, what BigQuery said in two lines, and which format is printed. Not here: how rows look
+(`cli/query_output.py`), and running a query (`destinations/bigquery.py`).
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from klaviyo_assets.cli.console import Verbose, console, errors
+from klaviyo_assets.errors import PermanentError, SettingsError
+
+if TYPE_CHECKING:
+    from klaviyo_assets.accounts import Account
+    from klaviyo_assets.destinations.bigquery import BigQueryDataset
+
+
+class Format(StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def query(
+    sql: Annotated[str, typer.Argument(metavar="SQL", help="GoogleSQL; tables need no dataset before their name.")],
+    account: Annotated[
+        str | None, typer.Option("--account", "-a", help="Account of accounts.toml. Default: the only one.")
+    ] = None,
+    shown_as: Annotated[
+        Format | None, typer.Option("--format", help="Default: table on a terminal, csv into a file or pipe.")
+    ] = None,
+    verbose: Verbose = False,
+) -> None:
+    """Run GoogleSQL against an account's BigQuery dataset. Money (NUMERIC) is printed exactly, in JSON as text.
+
+    Example: klaviyo-assets query --account acme "SELECT metric, COUNT(*) AS events FROM event GROUP BY metric"
+    """
+    with errors(verbose=verbose):
+        chosen = _account(account)
+        rows = _answer(_dataset(chosen), sql, chosen)
+        with _reader_may_leave():
+            _print(rows, shown_as or (Format.TABLE if console().is_terminal else Format.CSV))
+
+
+def _account(name: str | None) -> "Account":
+    from klaviyo_assets.accounts import load_accounts
+
+    accounts = load_accounts()
+    if name is None and len(accounts.names) > 1:
+        raise SettingsError(
+            f"there are {len(accounts.names)} accounts: {', '.join(accounts.names)}. Say which one with --account."
+        )
+    return accounts[name or accounts.names[0]]
+
+
+def _dataset(account: "Account") -> "BigQueryDataset":
+    from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+
+    project = os.environ.get("BIGQUERY_PROJECT")
+    if not project:
+        raise SettingsError(
+            "BIGQUERY_PROJECT must be set (in the environment or in .env). `klaviyo-assets init` asks for it; "
+            "`klaviyo-assets sandbox env` prints the local stand-in's."
+        )
+    return BigQueryProjectResource(project=project).dataset(account)
+
+
+def _answer(dataset: "BigQueryDataset", sql: str, account: "Account") -> Any:
+    """The client's row iterator.
+
+    Raises:
+        PermanentError: BigQuery refused the query; its words, and what may help.
+    """
+    try:
+        return dataset.query(sql)
+    except PermanentError as error:
+        said = _said(error)
+        if said is None:
+            raise
+        raise PermanentError(f"BigQuery refused the query: {said}. {_mend(said, dataset, account)}") from error
+
+
+def _said(error: PermanentError) -> str | None:
+    """BigQuery's own sentence: the client wraps it in the request, the job id and the location."""
+    from google.api_core.exceptions import BadRequest, NotFound
+
+    refusal = error.__cause__
+    if not isinstance(refusal, BadRequest | NotFound):
+        return None
+    said = next((str(found["message"]) for found in refusal.errors if found.get("message")), str(refusal.message))
+    # A full stop ends the first line of an error, so within it a sentence ends otherwise.
+    return " ".join(said.split()).rstrip(".").replace(". ", "; ")
+
+
+def _mend(said: str, dataset: "BigQueryDataset", account: "Account") -> str:
+    if "Not found: " not in said:
+        return "Mend the SQL; places are [line:column]."
+    tables = _tables(dataset)
+    if not tables:
+        return (
+            f"{dataset.qualified} holds no table yet: load the account with `klaviyo-assets run --account "
+            f"{account.name}`, or mend BIGQUERY_PROJECT and BIGQUERY_DATASET_PREFIX."
+        )
+    return f"{dataset.qualified} has: {', '.join(tables)}."
+
+
+def _tables(dataset: "BigQueryDataset") -> list[str]:
+    from google.api_core.exceptions import GoogleAPICallError
+
+    try:
+        return sorted(table.table_id for table in dataset.client.list_tables(dataset.qualified, retry=dataset.retry))
+    except GoogleAPICallError:
+        return []
+
+
+def _print(rows: Any, shown_as: Format) -> None:
+    from klaviyo_assets.cli import query_output
+
+    if shown_as is Format.TABLE:
+        query_output.print_table(rows, console())
+    elif shown_as is Format.CSV:
+        query_output.write_csv(rows, sys.stdout)
+    else:
+        query_output.write_json(rows, sys.stdout)
+
+
+@contextmanager
+def _reader_may_leave() -> Iterator[None]:
+    """`| head` closes the pipe before all rows are written: that is no failure."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes once more at exit, and would complain then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,141 @@
+"""Keeping one account's reports current: what changed since a report was restated, and restating exactly that.
+
+Here: reading the ledger for a report, and running its statements. Not here: the statements (`reports/`), Dagster
+(`assets/reported.py`).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.metadata import version
+from typing import Any
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.ledger import Entry, current
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.statement import (
+    PARAMETER_TYPES,
+    Days,
+    affected,
+    affected_parameters,
+    create,
+    restate,
+    restate_parameters,
+)  # fmt: skip
+from klaviyo_assets.tables import CAMPAIGN, DAILY_TABLES, TABLES
+
+
+@dataclass(frozen=True)
+class Restated:
+    """The outcome of keeping one report current: what was restated, and the ledger row that says so."""
+
+    days: Days
+    rows: int
+    data_through: datetime
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AccountReports:
+    """The reports of one account, as the ledger shows them at one moment."""
+
+    account: Account
+    dataset: BigQueryDataset
+    entries: Mapping[tuple[str, str], Entry]
+    campaign_sends: Mapping[str, str | None]
+
+    @classmethod
+    def open(cls, account: Account, dataset: BigQueryDataset) -> "AccountReports":
+        """Read the ledger, and make sure that what reports read is there.
+
+        Raises:
+            PermanentError: no event of the account was ever loaded.
+        """
+        entries = current(dataset)
+        if not any(table in {daily.name for daily in DAILY_TABLES} for table, _ in entries):
+            raise PermanentError(
+                f"account {account.name!r} has no loaded events to report on. Materialize the stages up to bigquery "
+                "first: `klaviyo-assets run`, or the job `events`."
+            )
+        for table in (*DAILY_TABLES, CAMPAIGN):
+            dataset.prepare(table)
+        rows = dataset.query("SELECT campaign_id, send_at FROM campaign")
+        sends = {row.campaign_id: row.send_at.isoformat() if row.send_at else None for row in rows}
+        return cls(account, dataset, entries, sends)
+
+    @property
+    def data_through(self) -> datetime:
+        """Up to when the account's data are complete: the newest sync that any loaded table was made from."""
+        known = [
+            entry.data_through for (table, _), entry in self.entries.items() if table in TABLES and entry.data_through
+        ]
+        return max(known, default=datetime(1970, 1, 1, tzinfo=UTC))
+
+    def restate(self, report: ReportSpec, run_id: str, *, everything: bool = False) -> Restated:
+        """Bring one report up to date.
+
+        Args:
+            report: The report.
+            run_id: For the ledger.
+            everything: Rebuild all rows, whatever changed.
+        """
+        self.dataset.query(create(report, self.dataset.qualified))
+        days = Days.all() if everything else self._days(report)
+        if days:
+            parameters = restate_parameters(self.account, days, self.data_through)
+            self.dataset.query(restate(report, self.dataset.qualified), _typed(parameters))
+        rows = next(iter(self.dataset.query(f"SELECT COUNT(*) AS n FROM `{report.name}`"))).n
+        return Restated(days, rows, self.data_through, self._entry(report, rows, run_id))
+
+    def _days(self, report: ReportSpec) -> Days:
+        """The days of a report that anything loaded since its last ledger row concerns."""
+        last = self.entries.get((report.name, self.account.name))
+        if last is None or last.settings_fingerprint != self._fingerprint(report):
+            return Days.all()
+        event_days = self._loaded_since(str(last.details.get("loaded_through", "")))
+        campaigns = self._moved_campaigns(last.details.get("campaign_sends", {}))
+        if not event_days and not campaigns and last.data_through == self.data_through:
+            return Days()
+        parameters = affected_parameters(self.account, event_days, campaigns)
+        found = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
+        return Days.of([row[0] for row in found])
+
+    def _loaded_since(self, moment: str) -> set[date]:
+        daily = {table.name for table in DAILY_TABLES}
+        return {
+            date.fromisoformat(partition)
+            for (table, partition), entry in self.entries.items()
+            if table in daily and entry.recorded_at.isoformat() > moment
+        }
+
+    def _moved_campaigns(self, before: Mapping[str, str | None]) -> set[str]:
+        """Campaigns whose send time is another one than the report was made with, or that came or went."""
+        missing = object()
+        every = {*before, *self.campaign_sends}
+        return {name for name in every if before.get(name, missing) != self.campaign_sends.get(name, missing)}
+
+    def _fingerprint(self, report: ReportSpec) -> str:
+        text = f"{restate(report, 'project.dataset')}{self.account.fingerprint}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def _entry(self, report: ReportSpec, rows: int, run_id: str) -> dict[str, Any]:
+        daily = {table.name for table in DAILY_TABLES}
+        loaded = [entry.recorded_at for (table, _), entry in self.entries.items() if table in daily]
+        return {
+            "recorded_at": datetime.now(UTC),
+            "table_name": report.name,
+            "partition": self.account.name,
+            "run_id": run_id,
+            "code_version": version("klaviyo-assets"),
+            "rows_loaded": rows,
+            "settings_fingerprint": self._fingerprint(report),
+            "data_through": self.data_through,
+            "details": {"loaded_through": max(loaded).isoformat(), "campaign_sends": dict(self.campaign_sends)},
+        }
+
+
+def _typed(parameters: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:
+    return {name: (PARAMETER_TYPES[name], value) for name, value in parameters.items()}
