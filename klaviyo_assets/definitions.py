@@ -23,12 +23,13 @@ from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
 from klaviyo_assets.frames import FrameStore  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.partitions import Partitions  # noqa: E402
-from klaviyo_assets.reports import REPORTS  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
 from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
 from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
+from klaviyo_assets.schedules import build_schedules  # noqa: E402
+from klaviyo_assets.sensors import build_sensors  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
 
 
@@ -41,6 +42,7 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
     """
     accounts = accounts or load_accounts()
     partitions = Partitions.of(accounts)
+    jobs = {job.name: job for job in build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES])}
     return dg.Definitions(
         assets=[
             build_fivetran_assets([table for table in TABLES.values() if table.raw], accounts, partitions.accounts),
@@ -50,7 +52,9 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             *build_loaded_assets(accounts, partitions),
             build_reported_assets(accounts, partitions),
         ],
-        jobs=build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES], list(REPORTS)),
+        jobs=list(jobs.values()),
+        schedules=build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
+        sensors=build_sensors(accounts.names, jobs["events"], jobs["dimensions"], jobs["reports"]),
         resources={
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")

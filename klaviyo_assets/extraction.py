@@ -324,7 +324,9 @@ def day_digests(source: AccountSource, days: Sequence[date]) -> dict[date, str]:
     digests = {}
     for day in days:
         query = sql.SQL("SELECT {} AS digest FROM {} AS t WHERE {}").format(
-            digest_expression(table, EVENT_DIGEST_COLUMNS), table.identifier, during(table, *source.account.day_bounds(day))
+            digest_expression(table, EVENT_DIGEST_COLUMNS),
+            table.identifier,
+            during(table, *source.account.day_bounds(day)),
         )
         digests[day] = source.snapshot.read(query).to_pylist()[0]["digest"]
     return digests

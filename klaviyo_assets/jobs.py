@@ -7,25 +7,23 @@ from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.reports import REPORTS
+
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 
 
-def build_jobs(daily_tables: list[str], account_tables: list[str], reports: list[str]) -> list[Any]:
+def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
     """`dimensions` (account tables), `events` (daily tables) and `reports`, each through all its stages."""
-    events = dg.AssetSelection.assets(*(
+    daily = [
         [stage, table] for stage in _STAGES for table in daily_tables if (stage, table) != ("extracted", "attribution")
-    ))  # fmt: skip
-    dimensions = dg.AssetSelection.assets(*([stage, table] for stage in _STAGES for table in account_tables))
-    jobs = [
-        dg.define_asset_job("dimensions", dimensions, description="Every account table of an account, to BigQuery."),
-        dg.define_asset_job("events", events, description="Days of events and their attribution, to BigQuery."),
     ]
-    if reports:
-        jobs.append(
-            dg.define_asset_job(
-                "reports",
-                dg.AssetSelection.assets(*(["report", report] for report in reports)),
-                description="Restate the report rows that newly loaded days changed.",
-            )
-        )
-    return jobs
+    whole = [[stage, table] for stage in _STAGES for table in account_tables]
+    return [
+        _job("dimensions", whole, "Every account table of an account, to BigQuery."),
+        _job("events", daily, "Days of events and their attribution, to BigQuery."),
+        _job("reports", [["report", name] for name in REPORTS], "Restate the report rows that loads changed."),
+    ]
+
+
+def _job(name: str, keys: list[list[str]], description: str) -> Any:
+    return dg.define_asset_job(name, dg.AssetSelection.assets(*keys), description=description)
