@@ -54,7 +54,7 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
         ],
         jobs=list(jobs.values()),
         schedules=build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
-        sensors=build_sensors(accounts.names, jobs["events"], jobs["dimensions"], jobs["reports"]),
+        sensors=build_sensors(accounts.names, jobs["reports"]),
         resources={
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")
