@@ -6,6 +6,7 @@ fingerprint of what a setting decides. Not here: credentials (each resource read
 
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -145,11 +146,11 @@ def read_accounts_file(path: Path) -> Accounts:
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"cannot read the accounts file {path}: {error}") from error
     blocks = content.get("account", [])
-    if not blocks:
-        raise SettingsError(f"{path} holds no [[account]] block; see accounts.example.toml")
+    if not blocks or not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
+        raise SettingsError(f"{path} holds no [[account]] block (in double brackets); see accounts.example.toml")
     by_name: dict[str, Account] = {}
     for block in blocks:
         account = _account(block, str(path))
@@ -176,6 +177,9 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
     for needed in ("name", "postgres_schema"):
         if not values.get(needed):
             raise SettingsError(f"{where}: {needed} is missing")
+    for setting, value in values.items():
+        if setting not in {"start_date", "attribution"} and not isinstance(value, str):
+            raise SettingsError(f'{where}: {setting} = {value!r}; allowed: a text, in quotes ("...")')
     values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
     values["attribution"] = _attribution(values.get("attribution", {}), where)
     account = Account(**values)
@@ -196,14 +200,18 @@ def _check(account: Account, where: str) -> None:
 
 
 def _date(value: Any, where: str) -> date:
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
     try:
-        return value if isinstance(value, date) else date.fromisoformat(str(value))
+        return date.fromisoformat(str(value))
     except ValueError as error:
         raise SettingsError(f"{where}: start_date = {value!r}; allowed: a day such as 2024-01-31") from error
 
 
-def _attribution(block: Mapping[str, Any], where: str) -> AttributionSettings:
+def _attribution(block: Any, where: str) -> AttributionSettings:
     where = f"{where}, attribution"
+    if not isinstance(block, Mapping):
+        raise SettingsError(f"{where} = {block!r}; allowed: a block [account.attribution] with source and windows")
     values = dict(block)
     source = values.pop("source", "auto")
     if source not in SOURCES:
@@ -215,7 +223,7 @@ def _attribution(block: Mapping[str, Any], where: str) -> AttributionSettings:
 
 def _window(value: Any, where: str) -> int:
     """Seconds from hours (a number) or an ISO 8601 duration of days, hours, minutes, seconds."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return round(value * 3600)
     pattern = r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
     found = re.fullmatch(pattern, value) if isinstance(value, str) and value not in {"P", "PT"} else None

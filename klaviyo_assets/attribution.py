@@ -12,13 +12,15 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
 from klaviyo_assets.metrics import Role, metric_kind
 
 MAX_HOPS = 5
 _SCALE = Decimal("1e-9")
+# NUMERIC has 38 digits; Python's own context would round to 28 of them.
+_EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
 _KINDS = {Role.CLICKED: "click", Role.OPENED: "open", Role.RECEIVED: "delivery"}
 # Touches of one second: a click says more than an open, an open more than a delivery.
 _PRIORITY = {"click": 3, "open": 2, "delivery": 1}
@@ -44,13 +46,13 @@ def recorded(text: str | None) -> tuple[Recorded, ...]:
     """Read an attribution property in any of its shapes; nothing recognizable is no touches.
 
     Shapes: `{"$attributed_event_id": id}` (the `$` may be missing), JSON:API `relationships` since API revision
-    2025-04-15, and under linear attribution a list of either, bare or below `data`.
+    2025-04-15, and under linear attribution a list of either; each bare or below `data`.
     """
     try:
         document = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
-    if isinstance(document, dict) and isinstance(document.get("data"), list):
+    if isinstance(document, dict) and isinstance(document.get("data"), list | dict):
         document = document["data"]
     entries = document if isinstance(document, list) else [document]
     found = [_one_recorded(entry) for entry in entries if isinstance(entry, dict)]
@@ -228,5 +230,6 @@ def split(whole: Decimal, parts: int) -> list[Decimal]:
     """Equal shares of at most 9 decimals that sum to exactly the whole; the last one takes the remainder."""
     if parts == 0:
         return []
-    share = (whole / parts).quantize(_SCALE, ROUND_HALF_UP)
-    return [share] * (parts - 1) + [whole - share * (parts - 1)]
+    with localcontext(_EXACT):
+        share = (whole / parts).quantize(_SCALE)
+        return [share] * (parts - 1) + [whole - share * (parts - 1)]

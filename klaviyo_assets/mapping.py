@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.metrics import AccountMetrics
 from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import PACKED, UNLISTED, Column, TableSpec, plain_spelling, squash
+from klaviyo_assets.schemas.arrow import arrow_type, table_to_frame
+from klaviyo_assets.spec import PACKED, UNLISTED, Column, TableSpec, free_key, plain_spelling, squash
 from klaviyo_assets.values import parse
 
 
@@ -127,9 +127,7 @@ def _one_document(unlisted: str | None, packed: str | None) -> str | None:
         fields = {"custom_fields": fields}
     document: dict[str, Any] = json.loads(unlisted) if unlisted else {}
     for name, value in fields.items():
-        spelled = _plain_spelling(name)
-        # Two spellings of one name in one row: the second keeps its own, nothing is lost.
-        document[name if spelled in document else spelled] = value
+        document[free_key(document, _plain_spelling(name), name)] = value
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if document else None
 
 
@@ -139,8 +137,7 @@ _plain_spelling = lru_cache(maxsize=65_536)(plain_spelling)
 def build_frame(spec: TableSpec, columns: dict[str, pa.Array]) -> pd.DataFrame:
     """A mapped frame of exactly the spec's columns, Arrow-backed, in the spec's order."""
     types = {wanted.name: arrow_type(wanted.type) for wanted in spec.columns}
-    table = pa.table({name: columns[name].cast(types[name]) for name in spec.column_names})
-    return table.to_pandas(types_mapper=pd.ArrowDtype)
+    return table_to_frame(pa.table({name: columns[name].cast(types[name]) for name in spec.column_names}))
 
 
 def map_copied(spec: TableSpec, raw: pd.DataFrame, context: MappingContext) -> Mapped:
@@ -175,8 +172,8 @@ def notes_frame(notes: Iterable[Note], partition: str) -> pd.DataFrame:
 
 def bad_row_notes(spec: TableSpec, rows: pd.DataFrame, bad: pd.DataFrame, keys: Sequence[str]) -> list[Note]:
     """Notes for rows that broke a rule of the spec: those rows do not reach the mapped table."""
-    notes = []
-    for found in bad.itertuples(index=False):
-        row_id = "|".join(str(rows[key].iloc[found.row_number]) for key in keys)
-        notes.append(Note(spec.name, row_id, found.field, found.rule, found.reason, dropped=True))
-    return notes
+    found = zip(*(bad[name].tolist() for name in ("row_number", "field", "rule", "reason")), strict=True)
+    return [
+        Note(spec.name, "|".join(str(rows[key].iloc[number]) for key in keys), name, rule, reason, dropped=True)
+        for number, name, rule, reason in found
+    ]

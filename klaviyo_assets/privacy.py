@@ -29,12 +29,14 @@ PERSONAL_KEYS = frozenset({
     "giftrecipientemail", "recipientname", "contactname", "billingname", "shippingname", "cardholdername",
     "nickname", "username", "taxid", "giftrecipientname", "giftgivername", "referreremail", "referrername",
 })  # fmt: skip
-_EMAIL = r"[A-Za-z0-9._%+\-]+@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)+"
+# In links the @ is written %40.
+_EMAIL = r"[\w.%+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"
 _PHONE = r"\+[0-9][0-9 ().\-]{6,17}[0-9]"
-# Parts of personal field names: a document that holds none of them, no @ and no +4... needs no closer look.
+# Parts of personal field names: a document that holds none of them, no @, no +4... and no escaped letter needs no
+# closer look.
 _TOKENS = ("mail", "phone", "number", "name", "address", "street", "zip", "post", "itude", "ip", "birth", "mobile",
            "recipient")  # fmt: skip
-_SUSPICIOUS = r"@|\+[0-9]|" + "|".join(f"(?i:{token})" for token in _TOKENS)
+_SUSPICIOUS = r"@|%40|\+[0-9]|\\u00|" + "|".join(f"(?i:{token})" for token in _TOKENS)
 
 
 @dataclass(frozen=True)
@@ -97,9 +99,12 @@ class Privacy:
     def _document(self, text: str, personal: frozenset[str]) -> str:
         try:
             document = json.loads(text)
+            walked = _walk(document, personal, self._leaf, self.scrub)
         except ValueError:
             return json.dumps(self.scrub(text), ensure_ascii=False)
-        walked = _walk(document, personal, self._leaf, self.scrub)
+        except RecursionError:
+            # Nested deeper than anything meant; what cannot be looked through is personal as a whole.
+            return json.dumps(self.treat(text))
         return text if walked == document else json.dumps(walked, ensure_ascii=False, separators=(",", ":"))
 
     def _leaf(self, value: Any) -> Any:
@@ -109,7 +114,7 @@ class Privacy:
         """Free text with e-mail addresses and phone numbers treated."""
         if self.mode == "keep":
             return text
-        return re.sub(f"{_EMAIL}|{_PHONE}", lambda found: self.treat(found.group()) or "", text)
+        return re.sub(f"{_EMAIL}|{_PHONE}", lambda found: self.treat(found.group().replace("%40", "@")) or "", text)
 
 
 def _spelled(squashed: str) -> str:

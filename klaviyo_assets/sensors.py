@@ -11,7 +11,8 @@ import dagster as dg
 def build_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
     """`reports_after_loads`: when a run that loaded into BigQuery ends, the account's reports are restated.
 
-    Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also after a run that failed: it loaded its good days. Reports look for what changed themselves, so one run after
+    Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also
+    after a run that failed: it loaded its good days. Reports look for what changed themselves, so one run after
     several loads is as good as one after each.
     """
 

@@ -6,9 +6,10 @@ Dagster; `schemas/` and `destinations/` translate a spec into those, one library
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -248,3 +249,9 @@ def plain_spelling(name: str) -> str:
     """A custom field's name in snake_case: `Email Domain`, `emailDomain` and `$email_domain` are `email_domain`."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_") or name
+
+
+def free_key(taken: Container[str], *wanted: str) -> str:
+    """The first of the wanted keys of a document that is not taken, else the first with a number: nothing is lost."""
+    numbered = (f"{wanted[0]}_{number}" for number in count(2))
+    return next(key for keys in (wanted, numbered) for key in keys if key not in taken)

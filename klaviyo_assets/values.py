@@ -5,11 +5,12 @@ reason is kept. Not here: which column has which type (specs), and what happens 
 """
 
 import json
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ _PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}
 _SCALE = Decimal("1e-9")
 _NUMERIC_LIMIT = Decimal(10) ** 29
+# NUMERIC has 38 digits; Python's own context would round to 28 of them.
+_EXACT = Context(prec=40, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,16 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
     target = arrow_type(wanted)
-    if cells.type == target:
+    if cells.type == target and not pa.types.is_string(target):
         return _finite(cells) if wanted is LogicalType.FLOAT else Parsed(cells, {})
     if pa.types.is_null(cells.type):
         return Parsed(pa.nulls(len(cells), target), {})
     if wanted is LogicalType.TIMESTAMP and pa.types.is_timestamp(cells.type):
         return Parsed(cells.cast(TIMESTAMP), {})
     texts = cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
+    if wanted is LogicalType.STRING:
+        # A text keeps its outer blanks: they may be meant.
+        return Parsed(_blank_to_null(texts, texts), {})
     return _PARSERS[wanted](_blank_to_null(texts))
 
 
@@ -70,11 +76,15 @@ def parse_number(text: str) -> Decimal:
     Raises:
         NotANumberError: no number, not finite, out of NUMERIC's range, or ambiguous (`1,234` may be 1234 or 1.234).
     """
-    number = Decimal(_unseparated(text.strip()))
-    rounded = number.quantize(_SCALE, ROUND_HALF_UP) if abs(number) < _NUMERIC_LIMIT else None
-    if rounded is None or abs(rounded) >= _NUMERIC_LIMIT:
+    number = _exact_number(text)
+    rounded = number.quantize(_SCALE, context=_EXACT) if number.copy_abs() < _NUMERIC_LIMIT else None
+    if rounded is None or rounded.copy_abs() >= _NUMERIC_LIMIT:
         raise NotANumberError("out of range: more than 29 digits before the point")
     return rounded
+
+
+def _exact_number(text: str) -> Decimal:
+    return Decimal(_unseparated(text.strip()))
 
 
 def _unseparated(text: str) -> str:
@@ -83,10 +93,9 @@ def _unseparated(text: str) -> str:
     if re.fullmatch(r"[+-]?(inf(inity)?|nan)", text, re.IGNORECASE):
         raise NotANumberError("not finite")
     for thousands, decimal in ((",", "."), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("\u00a0", ",")):
-        grouped = rf"[+-]?\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+"
-        if re.fullmatch(rf"{grouped}{re.escape(decimal)}\d+", text) or re.fullmatch(
-            rf"[+-]?\d{{1,3}}(?:{re.escape(thousands)}\d{{3}}){{2,}}", text
-        ):
+        group = rf"(?:{re.escape(thousands)}\d{{3}})"
+        # Nobody groups a number that begins with 0: `0.123,45` is a slip, not 123.45.
+        if re.fullmatch(rf"[+-]?[1-9]\d{{,2}}(?:{group}+{re.escape(decimal)}\d+|{group}{{2,}})", text):
             return text.replace(thousands, "").replace(decimal, ".")
     if re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", text):
         return text.replace(",", ".")
@@ -114,10 +123,12 @@ def _integers(texts: pa.Array) -> Parsed:
     values = pc.if_else(plain, texts, pa.scalar(None, pa.string())).cast(pa.int64())
 
     def by_hand(text: str) -> int | str:
-        number = _number_or_reason(text)
-        if isinstance(number, str):
-            return number
-        if number != number.to_integral_value() or abs(number) >= 2**63:
+        try:
+            number = _exact_number(text)
+        except NotANumberError as error:
+            return str(error)
+        # Sizes are compared first: 1e999 is a number of a thousand digits.
+        if not -(2**63) <= number < 2**63 or number != int(number):
             return "not a whole number of 64 bits"
         return int(number)
 
@@ -125,12 +136,15 @@ def _integers(texts: pa.Array) -> Parsed:
 
 
 def _floats(texts: pa.Array) -> Parsed:
-    plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"), True)
+    plain = pc.fill_null(pc.match_substring_regex(texts, r"^-?[0-9]{1,100}(\.[0-9]+)?([eE][+-]?[0-9]{1,2})?$"), True)
     values = pc.if_else(plain, texts, pa.scalar(None, pa.string())).cast(pa.float64())
 
     def by_hand(text: str) -> float | str:
-        number = _number_or_reason(text)
-        return number if isinstance(number, str) else float(number)
+        try:
+            number = float(_exact_number(text))
+        except NotANumberError as error:
+            return str(error)
+        return number if math.isfinite(number) else "out of range"
 
     return _rest_by_hand(texts, plain, values, by_hand)
 
@@ -176,13 +190,18 @@ def _dates(texts: pa.Array) -> Parsed:
 def _json_texts(texts: pa.Array) -> Parsed:
     def by_hand(text: str) -> str:
         try:
-            json.loads(text)
-        except ValueError:
+            json.loads(text, parse_constant=_refuse_constant)
+        except (ValueError, RecursionError):
             return json.dumps(text, ensure_ascii=False)
         return text
 
     values = [None if text is None else by_hand(text) for text in texts.to_pylist()]
     return Parsed(pa.array(values, pa.string()), {})
+
+
+def _refuse_constant(name: str) -> None:
+    """Python reads NaN and Infinity; JSON has neither, and BigQuery would refuse the document."""
+    raise ValueError(name)
 
 
 def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callable[[str], object]) -> Parsed:
@@ -201,13 +220,13 @@ def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callab
     return Parsed(replaced, reasons)
 
 
-def _blank_to_null(texts: pa.Array) -> pa.Array:
+def _blank_to_null(texts: pa.Array, kept: pa.Array | None = None) -> pa.Array:
+    """Null where a text is blank, else `kept`: by default the text without outer blanks."""
     trimmed = pc.utf8_trim_whitespace(texts)
-    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
+    return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed if kept is None else kept)
 
 
 _PARSERS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
-    LogicalType.STRING: lambda texts: Parsed(texts, {}),
     LogicalType.JSON: _json_texts,
     LogicalType.INTEGER: _integers,
     LogicalType.FLOAT: _floats,

@@ -5,7 +5,6 @@ Here: options, which table is meant, progress and the summary. Not here: which c
 """
 
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
 from klaviyo_assets.cli.extract_files import FileFormat, Written, write
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownNameError
@@ -106,7 +106,7 @@ def _extract_all(
     """Write all accounts' files; which were written, and how many accounts failed. One does not stop the others."""
     from klaviyo_assets.accounts import load_accounts
 
-    accounts, postgres = load_accounts(), _postgres()
+    accounts, postgres = load_accounts(), systems.postgres()
     chosen = [accounts[name] for name in dict.fromkeys(names or accounts.names)]
     written: list[Written] = []
     failed = 0
@@ -147,18 +147,6 @@ def _source(account: "Account", snapshot: Any) -> "AccountSource":
     tables = snapshot.tables(account.postgres_schema)
     # An empty schema is refused where every other reader refuses it.
     return AccountSource(account, snapshot, tables) if tables else AccountSource.open(account, snapshot)
-
-
-def _postgres() -> "PostgresResource":
-    from klaviyo_assets.resources.postgres import PostgresResource
-
-    url = os.environ.get("POSTGRES_URL")
-    if not url:
-        raise SettingsError(
-            "POSTGRES_URL must be set (in the environment or in .env). `klaviyo-assets init` asks for it; "
-            "`klaviyo-assets sandbox env` prints the local one."
-        )
-    return PostgresResource(url=url)
 
 
 def _working(doing: str) -> AbstractContextManager[Any]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import Verbose, console, errors
 from klaviyo_assets.errors import PermanentError, SettingsError
 
@@ -45,7 +46,7 @@ def query(
     """
     with errors(verbose=verbose):
         chosen = _account(account)
-        rows = _answer(_dataset(chosen), sql, chosen)
+        rows = _answer(systems.bigquery().dataset(chosen), sql, chosen)
         with _reader_may_leave():
             _print(rows, shown_as or (Format.TABLE if console().is_terminal else Format.CSV))
 
@@ -59,18 +60,6 @@ def _account(name: str | None) -> "Account":
             f"there are {len(accounts.names)} accounts: {', '.join(accounts.names)}. Say which one with --account."
         )
     return accounts[name or accounts.names[0]]
-
-
-def _dataset(account: "Account") -> "BigQueryDataset":
-    from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-
-    project = os.environ.get("BIGQUERY_PROJECT")
-    if not project:
-        raise SettingsError(
-            "BIGQUERY_PROJECT must be set (in the environment or in .env). `klaviyo-assets init` asks for it; "
-            "`klaviyo-assets sandbox env` prints the local stand-in's."
-        )
-    return BigQueryProjectResource(project=project).dataset(account)
 
 
 def _answer(dataset: "BigQueryDataset", sql: str, account: "Account") -> Any:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
+from klaviyo_assets.cli import closing
 from klaviyo_assets.cli.console import FAILED, Verbose, console, errors, notes
+from klaviyo_assets.cli.systems import bigquery, postgres
 from klaviyo_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ def run(
             raise SettingsError(f"--source {source!r}; allowed: fivetran")
         _use_archive(upload_s3)
         wanted = _days(start, end)
-        totals = _run_accounts(account, wanted, sync=sync)
-        _conclude(totals)
+        from klaviyo_assets.accounts import load_accounts
+
+        accounts = load_accounts()
+        chosen = [accounts[name] for name in account or accounts.names]
+        totals = _run_accounts(chosen, wanted, sync=sync)
+        _conclude(totals, chosen)
         if totals.failures:
             raise typer.Exit(FAILED)
 
@@ -96,12 +101,9 @@ def _days(start: str | None, end: str | None) -> tuple[date | None, date | None]
     return first, last
 
 
-def _run_accounts(names: list[str] | None, wanted: tuple[date | None, date | None], *, sync: bool) -> Totals:
-    from klaviyo_assets.accounts import load_accounts
+def _run_accounts(chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool) -> Totals:
     from klaviyo_assets.cli.project import instance
 
-    accounts = load_accounts()
-    chosen = [accounts[name] for name in names or accounts.names]
     totals = Totals()
     with _quiet_dagster(), instance() as made, _Progress(notes()) as progress:
         pipeline = Pipeline(made, totals, progress)
@@ -167,7 +169,6 @@ class Pipeline:
         last = last or account.today()
         if first is not None:
             return [(first, last)]
-        from klaviyo_assets.cli.systems import bigquery, postgres
         from klaviyo_assets.extraction import AccountSource
         from klaviyo_assets.ledger import current
         from klaviyo_assets.planning import dirty_days, ranges
@@ -250,21 +251,20 @@ def _reason(event: Any) -> str:
     return f"{event.step_key}: {cause.message.strip()}"
 
 
-def _conclude(totals: Totals) -> None:
+def _conclude(totals: Totals, accounts: "list[Account]") -> None:
     shown = console()
-    table = Table(title="Done" if not totals.failures else "Done, with failures", title_justify="left")
-    for name, justify in (("stage", "left"), ("partitions", "right"), ("rows", "right"), ("bytes", "right"),
-                          ("seconds", "right")):  # fmt: skip
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
-    for stage, summed in totals.stages.items():
-        rows = f"{summed.rows:,}" if summed.rows or stage != "fivetran" else ""
-        sized = f"{summed.bytes:,}" if summed.bytes else ""
-        table.add_row(stage, f"{summed.partitions:,}", rows, sized, f"{summed.seconds:.1f}")
-    shown.print(table)
+    shown.print(closing.stage_table(totals.stages, failed=bool(totals.failures)))
     for failure in totals.failures[:_SHOWN_ERRORS]:
         notes().print(f"failed: {failure}", style="red", markup=False)
     if len(totals.failures) > _SHOWN_ERRORS:
         notes().print(f"and {len(totals.failures) - _SHOWN_ERRORS} more")
+    if not totals.failures:
+        lines = max(3, closing.LINES // len(accounts))
+        for account in accounts[: closing.LINES // 3]:
+            sends = closing.latest_campaigns(bigquery().dataset(account), lines)
+            if sends:
+                shown.print(closing.statistics_table(account, sends))
+        closing.show_where_next(shown)
 
 
 @contextmanager

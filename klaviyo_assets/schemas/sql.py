@@ -13,7 +13,17 @@ from dataclasses import dataclass
 
 from psycopg import sql
 
-from klaviyo_assets.spec import PACKED, UNLISTED, LogicalType, Property, RawColumn, TableSpec, plain_spelling, squash
+from klaviyo_assets.spec import (
+    PACKED,
+    UNLISTED,
+    LogicalType,
+    Property,
+    RawColumn,
+    TableSpec,
+    free_key,
+    plain_spelling,
+    squash,
+)
 
 # Postgres passes at most 100 arguments to a function.
 _ARGUMENTS = 90
@@ -72,8 +82,7 @@ def _keys(spec: TableSpec, names: list[str]) -> dict[str, str]:
     """Unlisted columns and their keys in `properties`: the plain spelling without the prefix, unless that is taken."""
     keys: dict[str, str] = {}
     for name in sorted(names):
-        key = plain_spelling(_without_prefix(spec, name))
-        keys[name] = key if key not in keys.values() else name
+        keys[name] = free_key(set(keys.values()), plain_spelling(_without_prefix(spec, name)), name)
     return keys
 
 
@@ -106,7 +115,7 @@ def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.
     columns = [_as(_listed(raw, chosen, table), raw.name) for raw in spec.raw]
     columns += [_as(_property(field, chosen, table), f"property_{field.name}") for field in spec.properties]
     if properties:
-        columns.append(_as(_unlisted(chosen, table), UNLISTED))
+        columns.append(_as(_unlisted(chosen), UNLISTED))
         columns.append(_as(_packed(spec, chosen), PACKED))
     return sql.SQL("SELECT {} FROM {} AS t").format(sql.SQL(", ").join(columns), table.identifier)
 
@@ -212,7 +221,7 @@ def packed_spellings(field: Property) -> list[str]:
     return list(keys)
 
 
-def _unlisted(chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+def _unlisted(chosen: ColumnPlan) -> sql.Composable:
     """JSON text of the non-null unlisted columns; null when there are none. Cells keep their own JSON untouched."""
     pairs = [
         sql.SQL("{} || to_json({})::text").format(sql.Literal(f"{json.dumps(key, ensure_ascii=False)}:"), _column(name))

@@ -6,7 +6,6 @@ top of the package). Changing an account's windows rebuilds this table and nothi
 
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -67,8 +66,9 @@ def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterato
     """
     names = ("event_id", "person_id", "occurred_at", "metric", "channel", "campaign_id", "flow_id", "message_id",
              "variation_id", "send_at", "send_on")  # fmt: skip
-    rows = zip(*(column(events, name).to_pylist() for name in names), strict=True)
-    return (Touch(*row, attribution=attributions.get(row[0])) for row in rows)
+    columns = [column(events, name).to_pylist() for name in names]
+    recorded = [attributions.get(event_id) for event_id in columns[0]]
+    return (Touch(*row) for row in zip(*columns, recorded, strict=True))
 
 
 def is_message_event(events: pd.DataFrame) -> pa.Array:
@@ -126,8 +126,8 @@ def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str,
         "event_id": pa.array([event_id for event_id, _, _ in rows], text),
         "occurred_on": pa.array([day] * len(rows), pa.date32()),
         "touch_rank": pa.array([rank for _, rank, _ in rows], pa.int64()),
-        "weight": pa.array([_scaled(credit.weight) for credit in earned], amount),
-        "value": pa.array([None if c.value is None else _scaled(c.value) for c in earned], amount),
+        "weight": pa.array([credit.weight for credit in earned], amount),
+        "value": pa.array([credit.value for credit in earned], amount),
         "attribution_source": pa.array([credit.source for credit in earned], text),
         "touch_event_id": of_touch("event_id", text),
         "touch_metric": of_touch("metric", text),
@@ -140,7 +140,3 @@ def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str,
         "send_at": of_touch("send_at", instant),
         "send_on": of_touch("send_on", pa.date32()),
     }
-
-
-def _scaled(amount: Decimal) -> Decimal:
-    return amount.quantize(Decimal("1e-9"))

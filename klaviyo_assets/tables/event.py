@@ -4,6 +4,7 @@ Here: the raw and mapped columns of `event`, and how one becomes the other. Not 
 of its own, and the statistics, which are SQL in `reports/`.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -57,8 +58,10 @@ SPEC = TableSpec(
         Property(name="value"),
         Property(name="currency_code", older_names=("currency",)),
         Property(name="attribution", stays_in_properties=True),
-        Property(name="cohort_message_send_cohort", older_names=("message_send_cohort",)),
-        Property(name="cohort_variation_send_cohort", older_names=("variation_send_cohort",)),
+        Property(name="cohort_message_send_cohort",
+                 older_names=("message_send_cohort", "$_cohort$message_send_cohort")),
+        Property(name="cohort_variation_send_cohort",
+                 older_names=("variation_send_cohort", "$_cohort$variation_send_cohort")),
         Property(name="message", older_names=("message_id",), stays_in_properties=True),
         Property(name="apple_privacy_open", older_names=("machine_open",)),
         Property(name="bot_click"),
@@ -195,7 +198,7 @@ def _metric_columns(raw: pd.DataFrame, metric_ids: pa.Array, context: MappingCon
         channels.append(kind.channel if kind else None)
         conversions.append(metric_id in context.metrics.conversion_ids)
 
-    def spread(values: list[object], kind: pa.DataType) -> pa.Array:
+    def spread(values: Sequence[object], kind: pa.DataType) -> pa.Array:
         return pa.array(values, kind).take(encoded.indices)
 
     return {
@@ -206,7 +209,7 @@ def _metric_columns(raw: pd.DataFrame, metric_ids: pa.Array, context: MappingCon
 
 
 def _currency(raw: pd.DataFrame, ids: pa.Array) -> tuple[pa.Array, list[Note]]:
-    codes = pc.utf8_upper(_text(raw, "property_currency_code"))
+    codes = pc.utf8_upper(pc.utf8_trim_whitespace(_text(raw, "property_currency_code")))
     sound = pc.match_substring_regex(codes, "^[A-Z]{3}$")
     wrong = pc.indices_nonzero(pc.fill_null(pc.invert(sound), False)).to_pylist()
     notes = [

@@ -214,7 +214,7 @@ def test_restating_the_affected_days_equals_a_full_rebuild(warehouse: Warehouse,
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", sorted(REPORTS))
-@settings(max_examples=2500, deadline=None)
+@settings(max_examples=1500, deadline=None)
 @given(account=standing_accounts())
 def test_a_report_equals_the_reference_on_many_accounts(
     warehouse: Warehouse, name: str, account: tuple[Mapped, Standing]
@@ -225,7 +225,7 @@ def test_a_report_equals_the_reference_on_many_accounts(
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("name", sorted(REPORTS))
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(history=histories())
 def test_restating_the_affected_days_equals_a_full_rebuild_on_many_accounts(
     warehouse: Warehouse, name: str, history: History

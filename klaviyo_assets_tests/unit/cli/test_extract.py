@@ -213,7 +213,7 @@ def test_a_missing_address_is_named(call, monkeypatch):
     result = call(extract, "--table", "campaign", "--out", "raw", "-a", "acme")
 
     assert result.exit_code == 2
-    assert "POSTGRES_URL must be set" in result.stderr
+    assert "the setting POSTGRES_URL is missing" in result.stderr
 
 
 def test_a_folder_that_cannot_be_made_is_named(call, here):
@@ -229,7 +229,7 @@ def test_a_folder_that_cannot_be_made_is_named(call, here):
 def test_a_read_that_breaks_midway_leaves_no_half_file_and_the_older_one_as_it_was(call, here, database, monkeypatch):
     (here / "raw/acme").mkdir(parents=True)
     (here / "raw/acme/campaign.csv").write_text("older")
-    monkeypatch.setattr(module, "_postgres", lambda: PostgresResource(url=database, statement_timeout_seconds=1))
+    monkeypatch.setattr(module.systems, "postgres", lambda: PostgresResource(url=database, statement_timeout_seconds=1))
     with psycopg.connect(database) as connection:
         connection.execute("ALTER TABLE klaviyo_acme.campaign RENAME TO campaign_now")
         connection.execute(

@@ -194,7 +194,7 @@ def test_a_missing_project_is_named(call, monkeypatch):
     result = call(query, "SELECT 1 AS n")
 
     assert result.exit_code == 2
-    assert "BIGQUERY_PROJECT must be set" in result.stderr
+    assert "the setting BIGQUERY_PROJECT is missing" in result.stderr
 
 
 def test_a_wrong_format_is_wrong_usage(call):
