@@ -33,7 +33,7 @@ from klaviyo_assets.mapping import (
 )  # fmt: skip
 from klaviyo_assets.metrics import AccountMetrics, Role, metric_kind
 from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.schemas.arrow import frame_to_table, mapped_schema
+from klaviyo_assets.schemas.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.schemas.pandera import validate
 from klaviyo_assets.spec import PACKED, UNLISTED, TableSpec
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
@@ -278,7 +278,7 @@ def _append(writer: FrameWriter, spec: TableSpec, rows: pd.DataFrame | None) -> 
 
 def _sorted(frames: list[pd.DataFrame]) -> pd.DataFrame:
     if not frames:
-        return mapped_schema(ATTRIBUTION).empty_table().to_pandas(types_mapper=pd.ArrowDtype)
+        return empty_frame(ATTRIBUTION)
     rows = pd.concat(frames, ignore_index=True)
     return rows.sort_values(["event_id", "touch_rank"], kind="stable", ignore_index=True)
 

@@ -3,6 +3,7 @@
 Here: the sensors. Not here: what jobs do, and which days are dirty (`planning.py`).
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
@@ -52,7 +53,7 @@ def _loads(run: dg.DagsterRun) -> bool:
     return run.job_name in {"events", "dimensions"} or any(key.path[0] == "bigquery" for key in chosen)
 
 
-def _account_of(tags: dict[str, str]) -> str:
+def _account_of(tags: Mapping[str, str]) -> str:
     """The account a run is of, from the tags of its partition or range."""
     key = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition", "")
     return key.partition("|")[0]

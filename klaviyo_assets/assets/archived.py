@@ -30,7 +30,7 @@ def build_archived_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
 def _assets(
     name: str,
     tables: Sequence[TableSpec],
-    partitions_def: dg.PartitionsDefinition,  # type: ignore[type-arg]
+    partitions_def: dg.PartitionsDefinition,
 ) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=name,
@@ -60,7 +60,7 @@ def stage_partitions(
                 yield table, str(partition), FrameKey("mapped", account, table.name, day or None)
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, table.name],
         deps=[["mapped", table.name]],

@@ -57,7 +57,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
     return [extract_tables, extract_events]
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, table.name],
         deps=[["fivetran", table.name]],

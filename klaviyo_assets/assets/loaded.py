@@ -49,7 +49,7 @@ def _assets(
     name: str,
     tables: Sequence[TableSpec],
     accounts: Accounts,
-    partitions_def: dg.PartitionsDefinition,  # type: ignore[type-arg]
+    partitions_def: dg.PartitionsDefinition,
 ) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name=name,
@@ -78,7 +78,7 @@ def _assets(
     return load
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, table.name],
         deps=[["mapped", table.name]],

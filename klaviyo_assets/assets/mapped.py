@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 import pyarrow.parquet as pq
 
-from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.stage import Check, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import UNDATED_WITH, AccountMapping
@@ -46,8 +46,7 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
         for name in context.partition_keys:
-            mapping = partial(AccountMapping, frames, accounts[name], quarantine_share=config.quarantine_share)
-            yield from _map_account(run, name, lambda mapping=mapping, name=name: mapping(privacy.of(accounts[name])))
+            yield from _map_account(run, name, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 
     @dg.multi_asset(
@@ -62,16 +61,17 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
         for name, days in account_days(context.partition_keys).items():
-            mapping = partial(AccountMapping, frames, accounts[name], quarantine_share=config.quarantine_share)
-            yield from _map_days(
-                run, name, days, lambda mapping=mapping, name=name: mapping(privacy.of(accounts[name]))
-            )
+            yield from _map_days(run, name, days, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 
     return [map_tables, map_events]
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+def _mapping(account: Account, frames: FrameStore, privacy: PrivacyResource, config: MappingConfig) -> AccountMapping:
+    return AccountMapping(frames, account, privacy.of(account), config.quarantine_share)
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, table.name],
         # Attribution is made of a day's events and the touches that were read with them.
@@ -101,7 +101,7 @@ def column_schema(table: TableSpec) -> dg.TableSchema:
     )  # fmt: skip
 
 
-def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:  # type: ignore[type-arg]
+def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
     """The check of every mapped partition. One, not several: each costs three events per partition in the log."""
     return [
         dg.AssetCheckSpec(

@@ -51,7 +51,7 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
     return restate_reports
 
 
-def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:  # type: ignore[type-arg]
+def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, report.name],
         deps=[["bigquery", table] for table in report.reads],

@@ -8,6 +8,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -33,7 +34,7 @@ LIMIT @lines
 
 def stage_table(sums: Mapping[str, Any], *, failed: bool) -> Table:
     """Partitions, rows, bytes and seconds per stage."""
-    table = Table(title="Done, with failures" if failed else "Done", title_justify="left")
+    table = Table(title="Done, with failures" if failed else "Done", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("stage")
     for name in ("partitions", "rows", "bytes", "seconds"):
         table.add_column(name, justify="right")
@@ -51,9 +52,9 @@ def latest_campaigns(dataset: "BigQueryDataset", lines: int) -> list[Mapping[str
 
 def statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]]) -> Table:
     """An account's newest campaign sends, at most 80 columns wide."""
-    table = Table(title=f"{account.name}: newest campaigns by send date", title_justify="left")
+    table = Table(title=f"{account.name}: newest campaigns by send date", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("sent")
-    table.add_column("campaign", max_width=22, no_wrap=True, overflow="ellipsis")
+    table.add_column("campaign", max_width=24, no_wrap=True, overflow="ellipsis")
     for name in ("delivered", "opened", "clicked", "orders", "revenue"):
         table.add_column(name, justify="right")
     for sent in sends:

@@ -244,13 +244,13 @@ class BigQueryDataset:
                 num_retries=2,
             ).result(timeout=_JOB_SECONDS, retry=self.retry)
 
-    def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None, **job: Any) -> Any:
+    def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None, **options: Any) -> Any:
         """Run GoogleSQL and wait for it.
 
         Args:
             text: One statement or a script.
             parameters: Name -> (BigQuery type such as DATE or ARRAY<DATE>, value).
-            job: Further fields of QueryJobConfig, such as `destination`.
+            options: Further fields of QueryJobConfig, such as `destination`.
 
         Returns:
             The client's row iterator.
@@ -263,7 +263,7 @@ class BigQueryDataset:
             given.append(
                 ArrayQueryParameter(name, inner[1], value) if inner else ScalarQueryParameter(name, kind, value)
             )
-        config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **job)
+        config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **options)
         with explained(f"querying {self.qualified}"):
             job = self.client.query(text, job_config=config, retry=self.retry)
             return job.result(timeout=_JOB_SECONDS, retry=self.retry)

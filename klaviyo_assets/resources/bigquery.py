@@ -52,13 +52,13 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
             from dagster_gcp import BigQueryResource
 
             with BigQueryResource(project=self.project, location=self._location).get_client() as client:
-                return client  # type: ignore[no-any-return]
+                return client
         from google.cloud import bigquery
         from google.oauth2.credentials import Credentials
 
         return bigquery.Client(
             project=self.project,
             location=self._location,
-            credentials=Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none")),
+            credentials=Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none")),  # type: ignore[no-untyped-call]
             client_options={"api_endpoint": self._emulator},
         )

@@ -33,6 +33,9 @@ from klaviyo_assets.tables.segment_tag import SPEC as SEGMENT_TAG
 from klaviyo_assets.tables.tag_group import SPEC as TAG_GROUP
 from klaviyo_assets.tables.tags import SPEC as TAGS
 
+# Those that other modules speak of by name.
+__all__ = ["ACCOUNT_TABLES", "ATTRIBUTION", "CAMPAIGN", "DAILY_TABLES", "EVENT", "METRIC", "TABLES"]
+
 # Cut by account: each is replaced as a whole.
 ACCOUNT_TABLES: tuple[TableSpec, ...] = (
     PERSON,

@@ -1,0 +1,192 @@
+"""How a stage works off its partitions: a bad one fails by name, the good ones are done and handed on."""
+
+from collections import Counter
+from datetime import date
+from functools import partial
+from types import SimpleNamespace
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.stage import ATTEMPTS, GIVE_UP_AFTER, Check, Done, StageRun
+from klaviyo_assets.errors import PermanentError, TransientError
+from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.partitions import Partitions, account_days, range_tags
+
+FIRST = date(2026, 1, 1)
+EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
+DAYS = Partitions.of(
+    Accounts({"acme": Account(name="acme", postgres_schema="klaviyo_acme", start_date=FIRST)}, "a test")
+).account_days
+CHECK = dg.AssetCheckKey(MAPPED, "schema")
+
+
+def stage(key, work, before=None):
+    """A stage of one asset whose work on a day is `work(day)`."""
+    check = [dg.AssetCheckSpec("schema", asset=key, partitions_def=DAYS)] if before else []
+
+    @dg.multi_asset(
+        name="_".join(key.path), can_subset=True, check_specs=check, backfill_policy=dg.BackfillPolicy.single_run(),
+        specs=[dg.AssetSpec(key, deps=[before] if before else [], partitions_def=DAYS, skippable=True)],
+    )  # fmt: skip
+    def step(context: dg.AssetExecutionContext, frames: FrameStore):
+        run = StageRun(context, frames)
+        for day in account_days(context.partition_keys)["acme"]:
+            frame = FrameKey(key.path[0], "acme", "event", day.isoformat())
+            earlier = FrameKey(before.path[0], "acme", "event", day.isoformat()) if before else None
+            yield from run.work(key, f"acme|{day}", frame, partial(work, day.day), earlier)
+        yield from run.outputs()
+
+    return step
+
+
+@pytest.fixture
+def pauses(monkeypatch):
+    """The pauses between attempts, noted and not made."""
+    made = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=made.append))
+    return made
+
+
+@pytest.fixture
+def run_days(tmp_path, pauses):
+    """Run days 1 to `last` of both stages as one range run; gives the result and who worked on which day."""
+
+    def run(last, faults, mapping_faults=None):
+        worked = {"extracted": [], "mapped": []}
+
+        def work(name, planned, day):
+            worked[name].append(day)
+            fault = planned.get(day)
+            if isinstance(fault, list):
+                fault = fault.pop(0) if fault else None
+            if fault is not None:
+                raise fault
+            return Done({"day": day}, (Check("schema", passed=True, metadata={"day": day}),))
+
+        result = dg.materialize(
+            [
+                stage(EXTRACTED, partial(work, "extracted", faults)),
+                stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
+            ],
+            resources={"frames": FrameStore(url=str(tmp_path))},
+            instance=dg.DagsterInstance.ephemeral(),
+            tags=range_tags("acme", FIRST, date(2026, 1, last)),
+            raise_on_error=False,
+        )
+        return result, worked
+
+    return run
+
+
+def materialized(result, key):
+    events = [event for event in result.get_asset_materialization_events() if event.asset_key == key]
+    return [str(event.partition) for event in events]
+
+
+def failure_of(result):
+    (failed,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    return failed.step_key, failed.step_failure_data.user_failure_data.description
+
+
+def verdicts(result):
+    return {
+        event.event_specific_data.partition: event.event_specific_data.passed
+        for event in result.all_events
+        if event.event_type_value == "ASSET_CHECK_EVALUATION" and event.event_specific_data.partition
+    }
+
+
+def test_good_days_are_all_materialized_each_with_its_own_metadata(run_days):
+    result, worked = run_days(3, {})
+
+    assert result.success
+    assert worked == {"extracted": [1, 2, 3], "mapped": [1, 2, 3]}
+    assert materialized(result, EXTRACTED) == [f"acme|2026-01-0{day}" for day in (1, 2, 3)]
+    assert [event.materialization.metadata["day"].value for event in result.get_asset_materialization_events()] == [
+        1, 2, 3, 1, 2, 3,
+    ]  # fmt: skip
+    assert verdicts(result) == {f"acme|2026-01-0{day}": True for day in (1, 2, 3)}
+
+
+def test_a_bad_day_fails_by_name_and_the_good_ones_are_done_and_handed_on(run_days):
+    result, worked = run_days(3, {2: PermanentError("day two is broken")})
+
+    good = ["acme|2026-01-01", "acme|2026-01-03"]
+    assert not result.success
+    assert worked == {"extracted": [1, 2, 3], "mapped": [1, 3]}
+    assert materialized(result, EXTRACTED) == materialized(result, MAPPED) == good
+    step, reason = failure_of(result)
+    assert step == "mapped_event"
+    assert reason == "1 partition(s) failed, the others are done:\nevent [acme|2026-01-02]: day two is broken"
+
+
+def test_the_last_stage_of_the_run_is_the_one_that_fails(run_days):
+    """Were the first to fail, Dagster would skip the second, and with it the good days."""
+    result, _ = run_days(2, {1: PermanentError("one")}, {2: PermanentError("two")})
+
+    _, reason = failure_of(result)
+    assert "event [acme|2026-01-01]: one" in reason
+    assert "event [acme|2026-01-02]: two" in reason
+    assert materialized(result, MAPPED) == []
+
+
+def test_a_failed_check_is_evaluated_for_its_day(run_days):
+    result, _ = run_days(2, {}, {2: PermanentError("broken columns")})
+
+    assert verdicts(result) == {"acme|2026-01-01": True, "acme|2026-01-02": False}
+
+
+def test_a_permanent_fault_is_tried_once(run_days, pauses):
+    _, worked = run_days(1, {1: PermanentError("no")})
+
+    assert worked["extracted"] == [1]
+    assert pauses == []
+
+
+def test_a_passing_fault_is_tried_again_after_a_growing_pause(run_days, pauses):
+    result, worked = run_days(2, {1: [TransientError("away"), TransientError("away")]})
+
+    assert result.success
+    assert Counter(worked["extracted"]) == {1: ATTEMPTS, 2: 1}
+    assert len(pauses) == ATTEMPTS - 1
+    assert 0 < pauses[0] < pauses[1] + 1
+
+
+def test_when_the_system_is_down_the_other_days_are_not_tried(run_days):
+    down = {day: TransientError("server is away") for day in range(1, 10)}
+
+    result, worked = run_days(9, down)
+
+    assert Counter(worked["extracted"]) == {1: ATTEMPTS, 2: 1}
+    assert GIVE_UP_AFTER == 2
+    assert worked["mapped"] == []
+    _, reason = failure_of(result)
+    assert reason.startswith("9 partition(s) failed")
+    assert "event [acme|2026-01-01], event [acme|2026-01-02]: server is away" in reason
+    assert "not tried: the 2 partitions before" in reason
+
+
+def test_a_day_that_succeeds_in_between_closes_the_circuit_again(run_days):
+    away = TransientError("away")
+
+    _, worked = run_days(5, {1: away, 3: away, 5: away})
+
+    assert Counter(worked["extracted"]) == {1: ATTEMPTS, 2: 1, 3: ATTEMPTS, 4: 1, 5: ATTEMPTS}
+
+
+def test_an_error_nobody_foresaw_fails_the_step_at_once(run_days):
+    result, worked = run_days(2, {1: ZeroDivisionError("a bug")})
+
+    assert not result.success
+    assert worked == {"extracted": [1], "mapped": []}
+
+
+def test_a_failure_of_an_earlier_run_does_not_stop_this_one(run_days):
+    run_days(1, {1: PermanentError("yesterday")})
+
+    result, worked = run_days(1, {})
+
+    assert result.success
+    assert worked["mapped"] == [1]
