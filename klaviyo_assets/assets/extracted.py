@@ -4,6 +4,7 @@ Here: the assets. Not here: which rows are read (`extraction.py`) and how column
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from functools import partial
 from typing import Any
@@ -12,6 +13,7 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.extraction import AccountSource, extract_day, extract_table, extract_undated
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
@@ -84,6 +86,15 @@ class LazySource:
             self._source = AccountSource.open(self._account, self._context.__enter__())
         return self._source
 
+    @contextmanager
+    def renewed_on_failure(self) -> Iterator[AccountSource]:
+        """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
+        try:
+            yield self()
+        except KlaviyoAssetsError:
+            self.close()
+            raise
+
     def close(self) -> None:
         """End the snapshot."""
         if self._context is not None:
@@ -95,11 +106,12 @@ def _extract_account(run: StageRun, postgres: PostgresResource, account: Account
     source = LazySource(postgres, account)
 
     def one(table: TableSpec, frame: FrameKey) -> Done:
-        with run.frames.write(frame) as writer:
-            record = extract_table(source(), table, writer)
-        if table is UNDATED_WITH:
-            with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
-                extract_undated(source(), writer)
+        with source.renewed_on_failure() as opened:
+            with run.frames.write(frame) as writer:
+                record = extract_table(opened, table, writer)
+            if table is UNDATED_WITH:
+                with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
+                    extract_undated(opened, writer)
         return Done(metadata_of(record, run))
 
     try:
@@ -115,8 +127,8 @@ def _extract_days(run: StageRun, postgres: PostgresResource, account: Account, d
     source = LazySource(postgres, account)
 
     def one(day: date, frame: FrameKey) -> Done:
-        with run.frames.write(frame) as writer:
-            record = extract_day(source(), day, writer)
+        with source.renewed_on_failure() as opened, run.frames.write(frame) as writer:
+            record = extract_day(opened, day, writer)
         return Done(metadata_of(record, run))
 
     try:

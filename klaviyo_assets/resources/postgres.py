@@ -21,6 +21,9 @@ APPLICATION_NAME = "klaviyo_assets"
 # SQLSTATE classes of faults that pass: connections, resources, operator intervention (a standby that cancels).
 _PASSING = re.compile(r"SQLSTATE:? ?(08|53|57|58|40)|could not connect|connection|timeout|recovery", re.IGNORECASE)
 
+# libpq gives no SQLSTATE for a refused login.
+_REFUSED = re.compile(r"authentication failed|(role|database|user) .* does not exist|pg_hba|no password", re.IGNORECASE)
+
 
 class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Fivetran's Postgres destination. Needs SELECT on the account schemas, nothing else."""
@@ -41,10 +44,6 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         connection = self._connect()
         try:
             yield Snapshot(connection)
-        except KlaviyoAssetsError:
-            raise
-        except Exception as error:
-            raise translated(error, "reading from Postgres") from error
         finally:
             connection.close()
 
@@ -55,10 +54,8 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             raise SettingsError(
                 "POSTGRES_URL is no Postgres address; write it as postgresql://user:password@host:5432/database"
             )
-        try:
+        with explained("connecting to Postgres (POSTGRES_URL)"):
             return adbc.connect(self._address())
-        except Exception as error:
-            raise translated(error, "connecting to Postgres (POSTGRES_URL)") from error
 
     def _address(self) -> str:
         options = " ".join(
@@ -85,14 +82,14 @@ class Snapshot:
 
     def read(self, query: sql.Composable) -> pa.Table:
         """All rows of a query that gives few."""
-        with self._connection.cursor() as cursor:
+        with explained("reading from Postgres"), self._connection.cursor() as cursor:
             cursor.execute(query.as_string(None))
             return cursor.fetch_arrow_table()
 
     @contextmanager
     def stream(self, query: sql.Composable) -> Iterator[pa.RecordBatchReader]:
         """Rows of a query in batches of about 16 MB, in bounded memory."""
-        with self._connection.cursor() as cursor:
+        with explained("reading from Postgres"), self._connection.cursor() as cursor:
             cursor.execute(query.as_string(None))
             yield cursor.fetch_record_batch()
 
@@ -110,11 +107,24 @@ class Snapshot:
         return {table: RawTable(schema, table, known) for table, known in columns.items()}
 
 
+@contextmanager
+def explained(action: str) -> Iterator[None]:
+    """The driver's errors as ours; other errors pass."""
+    import adbc_driver_manager as driver
+
+    try:
+        yield
+    except (driver.Error, OSError) as error:
+        raise translated(error, action) from error
+
+
 def translated(error: Exception, action: str) -> KlaviyoAssetsError:
     """A driver's error as one of ours, without the address (it may hold the password)."""
     text = re.sub(r"postgres(ql)?://\S+", "(address hidden)", str(error)).strip()
     state = getattr(error, "sqlstate", None)
     described = f"{action}: {text}" + (f" [SQLSTATE {state}]" if state and state not in text else "")
+    if _REFUSED.search(text):
+        return PermanentError(f"{described}. Check user, password and database in POSTGRES_URL.")
     passing = (state or "")[:2] in {"08", "53", "57", "58", "40"} or (not state and _PASSING.search(text))
     if "statement timeout" in text:
         return PermanentError(f"{described}. Raise statement_timeout_seconds, or create the recommended indexes.")

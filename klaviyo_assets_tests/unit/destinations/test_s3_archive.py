@@ -1,5 +1,6 @@
 """The archive's keys, parts and manifests, against moto's S3."""
 
+import base64
 import hashlib
 import json
 from dataclasses import replace
@@ -128,16 +129,17 @@ def test_a_damaged_part_is_refused(archive, client, frame, tmp_path):
         archive.fetch(manifest, tmp_path / "back")
 
 
-def test_a_file_that_changed_since_its_record_is_not_archived(archive, client, frame):
-    """S3 compares the checksum it is given: a part never holds other bytes than its name says."""
-    path, record = frame(b"rows")
-    path.write_bytes(b"changed")
-    from moto.core.exceptions import RESTError  # noqa: F401  moto does not compare checksums: the name is what counts
+def test_a_part_is_sent_with_its_checksum_and_only_where_it_is_not(archive, client, frame):
+    """S3 itself then refuses bytes that are not those of the name, and never overwrites a part."""
+    sent = []
+    client.meta.events.register("before-call.s3.PutObject", lambda params, **_: sent.append(params["headers"]))
+    path, record = frame()
 
-    done = archive.archive(path, record, "acme", "event", "2026-01-31")
+    archive.archive(path, record, "acme", "event", "2026-01-31")
 
-    with pytest.raises(PermanentError, match="is damaged"):
-        archive.fetch(done.manifest, path)
+    part = sent[0]
+    assert base64.b64decode(part["x-amz-checksum-sha256"]).hex() == record.sha256
+    assert part["If-None-Match"] == "*"
 
 
 def test_a_manifest_that_somebody_replaced_meanwhile_is_left_as_it_is(archive, client, frame, monkeypatch):
