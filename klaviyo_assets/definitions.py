@@ -29,7 +29,7 @@ from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
 from klaviyo_assets.schedules import build_schedules  # noqa: E402
-from klaviyo_assets.sensors import build_sensors  # noqa: E402
+from klaviyo_assets.sensors import build_report_sensors, build_sync_sensor  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
 
 
@@ -54,7 +54,10 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
         ],
         jobs=list(jobs.values()),
         schedules=build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
-        sensors=build_sensors(accounts.names, jobs["reports"]),
+        sensors=[
+            build_sync_sensor(accounts, jobs["events"], jobs["dimensions"]),
+            *build_report_sensors(accounts.names, jobs["reports"]),
+        ],
         resources={
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")

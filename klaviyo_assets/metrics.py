@@ -1,7 +1,7 @@
 """Klaviyo's vocabulary: which metrics (kinds of event) there are, and which statistic each one feeds.
 
-Here: canonical metric names, their older names, channel and role; the catalogue of statistics with their formulas.
-Not here: SQL (in `reports/`), and which metric ids one account has (resolved from its `metric` table by
+Here: canonical metric names, their older names, channel and role.
+Not here: statistics (`statistics.py`), SQL (`reports/`), and which metric ids one account has (resolved from its `metric` table by
 `resolve_metrics`).
 """
 

@@ -1,15 +1,38 @@
-"""What starts runs when something happened: reports after loads.
+"""What starts runs when something happened: loads after Fivetran syncs, reports after loads.
 
 Here: the sensors. Not here: what jobs do, and which days are dirty (`planning.py`).
 """
 
-from collections.abc import Mapping
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
+from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.extraction import AccountSource
+from klaviyo_assets.ledger import current
+from klaviyo_assets.partitions import range_tags
+from klaviyo_assets.planning import dirty_days, ranges
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.fivetran import FivetranResource
+from klaviyo_assets.resources.fivetran_errors import RateLimitedError
+from klaviyo_assets.resources.fivetran_models import Connection
+from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.tables import TABLES
 
-def build_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
+INTERVAL_SECONDS = 60
+# A tick has to end before Dagster gives it up; accounts it did not reach are first in the next one.
+TICK_SECONDS = 40
+# More separate ranges than this are one run from the first day to the last: a start of a run costs more than a day.
+MOST_RANGES = 10
+
+
+def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
     """`reports_after_loads`: when a run that loaded into BigQuery ends, the account's reports are restated.
 
     Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also
@@ -57,3 +80,108 @@ def _account_of(tags: Mapping[str, str]) -> str:
     """The account a run is of, from the tags of its partition or range."""
     key = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition", "")
     return key.partition("|")[0]
+
+
+def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.SensorDefinition:
+    """`fivetran_syncs`: sees syncs of any origin end, and requests runs for what they changed.
+
+    The cursor holds Fivetran's own time of each connection's last seen sync, and until when its rate limit asks to
+    wait. A connection that cannot be asked, or an account whose changes cannot be looked up, keeps its old time and is
+    tried again at the next tick; the others go on.
+    """
+
+    @dg.sensor(
+        name="fivetran_syncs",
+        jobs=[dimensions, events],
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.STOPPED,
+        description="When a Fivetran sync ends: account tables, and the days whose events it changed, to BigQuery.",
+    )
+    def fivetran_syncs(
+        context: dg.SensorEvaluationContext,
+        fivetran: FivetranResource,
+        postgres: PostgresResource,
+        bigquery: BigQueryProjectResource,
+    ) -> dg.SensorResult:
+        tick = _Tick.read(context.cursor)
+        if tick.blocked_until > time.time():
+            return dg.SensorResult(skip_reason="Fivetran asked us to wait", cursor=context.cursor)
+        deadline = time.monotonic() + TICK_SECONDS
+        for account in tick.in_turn(accounts):
+            if time.monotonic() > deadline:
+                break
+            tick.last = account.name
+            try:
+                connection = fivetran.connection(connection_id_of(account))
+                if tick.is_new(connection):
+                    tick.requests += _requests(account, connection, postgres, bigquery)
+                    tick.take(account, connection)
+            except RateLimitedError as error:
+                tick.blocked_until = time.time() + (error.retry_after or INTERVAL_SECONDS)
+                break
+            except KlaviyoAssetsError as error:
+                context.log.error(f"{account.name}: {error}")  # noqa: TRY400  the reason is the whole story
+        return dg.SensorResult(run_requests=tick.requests, asset_events=tick.events, cursor=tick.written)
+
+    return fivetran_syncs
+
+
+@dataclass
+class _Tick:
+    """What the sensor remembers between ticks, and what this one found."""
+
+    seen: dict[str, str] = field(default_factory=dict)
+    blocked_until: float = 0.0
+    last: str = ""
+    requests: list[dg.RunRequest] = field(default_factory=list)
+    events: list[dg.AssetMaterialization] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, cursor: str | None) -> "_Tick":
+        known = json.loads(cursor or "{}")
+        return cls(known.get("seen", {}), known.get("blocked_until", 0.0), known.get("last", ""))
+
+    @property
+    def written(self) -> str:
+        return json.dumps({"seen": self.seen, "blocked_until": self.blocked_until, "last": self.last}, sort_keys=True)
+
+    def in_turn(self, accounts: Accounts) -> list[Account]:
+        """All accounts, beginning with the one after the last that was looked at."""
+        names = accounts.names
+        start = names.index(self.last) + 1 if self.last in names else 0
+        return [accounts[name] for name in (*names[start:], *names[:start])]
+
+    def is_new(self, connection: Connection) -> bool:
+        ended = connection.succeeded_at
+        return ended is not None and ended.isoformat() > self.seen.get(connection.id, "")
+
+    def take(self, account: Account, connection: Connection) -> None:
+        """Note that this sync is seen: its raw tables are as new as it."""
+        assert connection.succeeded_at is not None  # noqa: S101  `is_new` said so
+        self.seen[connection.id] = connection.succeeded_at.isoformat()
+        self.events += [
+            dg.AssetMaterialization(
+                fivetran_key(table.name), partition=account.name, metadata=sync_metadata(connection, table.name)
+            )
+            for table in TABLES.values()
+            if table.raw
+        ]
+
+
+def _requests(
+    account: Account, connection: Connection, postgres: PostgresResource, bigquery: BigQueryProjectResource
+) -> Iterator[dg.RunRequest]:
+    """The account tables, and each range of dirty days."""
+    entries = current(bigquery.dataset(account))
+    with postgres.snapshot() as snapshot:
+        days = dirty_days(AccountSource.open(account, snapshot), entries, account.start_date, account.today())
+    found = ranges(days)
+    if len(found) > MOST_RANGES:
+        found = [(found[0][0], found[-1][1])]
+    key = f"{connection.id}:{connection.succeeded_at}"
+    tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
+    yield dg.RunRequest(run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags)
+    for first, last in found:
+        yield dg.RunRequest(
+            run_key=f"{key}:{first}:{last}", job_name="events", tags=tags | range_tags(account.name, first, last)
+        )

@@ -180,6 +180,9 @@ def _connect(file: Path) -> Cursor:
             "stop it, or start this one with another --data."
         ) from fault
     connection.execute(f"SET memory_limit = '{_MEMORY}'")
+    # DuckDB 2.0.0 damages a table, or crashes, when a transaction that deleted and inserted rows reads them with a
+    # LIMIT: late materialization fetches by row numbers that the transaction has changed.
+    connection.execute("SET GLOBAL disabled_optimizers = 'late_materialization'")
     return connection
 
 
