@@ -1,8 +1,7 @@
-"""Klaviyo's vocabulary: which metrics (kinds of event) there are, and which statistic each one feeds.
+"""Klaviyo's vocabulary: which metrics (kinds of event) there are, and what each means for a message.
 
-Here: canonical metric names, their older names, channel and role.
-Not here: statistics (`statistics.py`), SQL (`reports/`), and which metric ids one account has (resolved from its `metric` table by
-`resolve_metrics`).
+Here: canonical metric names, their older names, channel and role, and finding an account's conversion metric. Not
+here: statistics (`statistics.py`), SQL (`reports/`).
 """
 
 from collections.abc import Iterable

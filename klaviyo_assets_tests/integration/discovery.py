@@ -155,7 +155,7 @@ def _problems_of_answer(response: requests.Response, method: dict[str, Any], whe
 def _json_body(request: requests.PreparedRequest) -> Any:
     body, kind = request.body, request.headers.get("Content-Type", "")
     kind = kind.decode() if isinstance(kind, bytes) else kind
-    if not body or request.method == "PUT" and "/upload/" in request.url:
+    if not body or (request.method == "PUT" and "/upload/" in request.url):
         return None
     if kind.startswith("application/json"):
         return json.loads(body)

@@ -69,13 +69,13 @@ def test_shares_sum_to_exactly_the_whole_and_hardly_differ(whole, parts):
 def test_credit_is_conserved_and_never_crosses_people_or_time(known, order, value, source):
     book = TouchBook.of(known)
 
-    credits = attribute(order, value, book, source, WINDOWS).credits
+    earned = attribute(order, value, book, source, WINDOWS).credits
 
-    if credits:
-        assert exact_sum(credit.weight for credit in credits) == 1
-        assert (value is None) == all(credit.value is None for credit in credits)
-        assert value is None or exact_sum(credit.value for credit in credits) == value
-    for credit in credits:
+    if earned:
+        assert exact_sum(credit.weight for credit in earned) == 1
+        assert (value is None) == all(credit.value is None for credit in earned)
+        assert value is None or exact_sum(credit.value for credit in earned) == value
+    for credit in earned:
         assert credit.source == ("recorded" if source == "native" else "last_touch")
         assert credit.touch.at <= order.at
         assert credit.touch.event_id != order.event_id
@@ -111,15 +111,16 @@ def test_the_last_touch_is_the_one_a_plain_reading_of_the_rules_gives(known, ord
     assert [credit.touch for credit in found] == ([wanted] if wanted else [])
 
 
-@given(st.sampled_from(sorted(DEFAULT_WINDOWS)), st.integers(-1, 1))
+TOUCHING = {
+    "email_click": "Clicked Email", "email_open": "Opened Email", "sms_click": "Clicked SMS",
+    "sms_delivery": "Received SMS", "mobile_push_open": "Opened Push", "whatsapp_click": "Clicked WhatsApp",
+    "whatsapp_open": "Opened WhatsApp",
+}  # fmt: skip
+
+
+@given(st.sampled_from(sorted(TOUCHING)), st.integers(-1, 1))
 def test_a_window_ends_on_its_last_second(name, beyond):
-    metric = {"email_click": "Clicked Email", "email_open": "Opened Email", "sms_click": "Clicked SMS",
-              "sms_delivery": "Received SMS", "mobile_push_open": "Opened Push", "whatsapp_click": "Clicked WhatsApp",
-              "whatsapp_open": "Opened WhatsApp"}.get(name)  # fmt: skip
-    if metric is None:
-        return
-    channel = name.removesuffix("_click").removesuffix("_open").removesuffix("_delivery")
-    touch = Touch("touch", "ann", START, metric, channel, campaign_id="c1")
+    touch = Touch("touch", "ann", START, TOUCHING[name], name.rpartition("_")[0], campaign_id="c1")
     order = Touch("order", "ann", START + timedelta(seconds=DEFAULT_WINDOWS[name] + beyond), "Placed Order")
 
     found = attribute(order, None, TouchBook.of([touch]), "touch", DEFAULT_WINDOWS).credits
@@ -138,7 +139,8 @@ def test_every_recorded_id_earns_credit_or_is_reported(known, order):
 @given(st.integers(1, 9))
 def test_a_trail_is_followed_so_many_hops_and_no_further(hops):
     trail = [
-        Touch(f"hop{number}", "ann", START, "Viewed Product", attribution=f'{{"$attributed_event_id": "hop{number + 1}"}}')
+        Touch(f"hop{number}", "ann", START, "Viewed Product",
+              attribution=f'{{"$attributed_event_id": "hop{number + 1}"}}')
         for number in range(1, hops)
     ]  # fmt: skip
     trail.append(Touch(f"hop{hops}", "ann", START, "Clicked Email", "email", campaign_id="c1"))

@@ -265,8 +265,7 @@ def partitions(cursor: Cursor, table: Table) -> Iterator[tuple[str, int]]:
     """Give each partition's id and its number of rows, in order of the ids."""
     day = table.day_sql()
     sql = (
-        f"SELECT coalesce(strftime({day}, '%Y%m%d'), '__NULL__'), count(*) "
-        f"FROM {table.physical} GROUP BY 1 ORDER BY 1"
+        f"SELECT coalesce(strftime({day}, '%Y%m%d'), '__NULL__'), count(*) FROM {table.physical} GROUP BY 1 ORDER BY 1"
     )
     for identifier, rows in cursor.execute(sql).fetchall():
         yield str(identifier), int(rows)

@@ -20,6 +20,7 @@ from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column,
 from klaviyo_assets.sandbox.bigquery.store import count_of
 
 _MAX_CLUSTER_FIELDS = 4
+_MAX_PARTITIONS = 4000
 _WRONG_DAY = "Some rows belong to different partitions rather than destination partition"
 
 
@@ -147,6 +148,8 @@ def write_file(catalog: Catalog, destination: Destination, file: RowFile) -> tup
         table = _create(catalog, destination, file.columns)
     else:
         table = _make_room(catalog, destination, table, file.columns)
+    if destination.address.day is None:
+        _check_partition_count(catalog, table, file)
     rows = _insert(catalog, destination.address, table, file)
     return catalog.replace_table(table), rows
 
@@ -216,6 +219,19 @@ def _empty(catalog: Catalog, table: Table, address: TableAddress) -> None:
         catalog.cursor.execute(f"DELETE FROM {table.physical}")
     else:
         catalog.cursor.execute(f"DELETE FROM {table.physical} WHERE {table.day_sql()} = ?", [address.day])
+
+
+def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> None:
+    column = find(file.held, table.partition_field or "")
+    if column is None:
+        return
+    sql = f"SELECT count(DISTINCT CAST({quoted(column['name'])} AS DATE)) FROM read_parquet(?)"
+    days = count_of(catalog.cursor, sql, [str(file.path)])
+    if days > _MAX_PARTITIONS:
+        raise invalid(
+            f"Too many partitions produced by query, allowed {_MAX_PARTITIONS}, "
+            f"query modifies at least {days} partitions"
+        )
 
 
 def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile) -> int:

@@ -7,7 +7,7 @@ job does is in `loads` and `queries`.
 import json
 import logging
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -124,7 +124,7 @@ class Jobs:
             self._live[reference["jobId"]] = live
             if self._poll:
                 self._unseen.add(reference["jobId"])
-        self._pool.submit(self._run, job, work, live)
+        self._pool.submit(self._run, job, work, live).add_done_callback(_log_fault)
         return dict(json.loads(row[3]))
 
     def get(self, job_id: str, location: str | None = None, *, wait: float = 0.0) -> Job:
@@ -227,6 +227,13 @@ class Jobs:
             sql = "SELECT document FROM catalog.jobs WHERE state <> 'DONE'"
             for (document,) in cursor.execute(sql).fetchall():
                 _finish(cursor, json.loads(document), lost)
+
+
+def _log_fault(run: Future[None]) -> None:
+    """Tell of a job whose end could not be recorded, as when the disk is full."""
+    fault = None if run.cancelled() else run.exception()
+    if fault is not None:
+        LOG.error("a job's end could not be recorded", exc_info=fault)
 
 
 def _find(cursor: Cursor, job_id: str) -> Job | None:

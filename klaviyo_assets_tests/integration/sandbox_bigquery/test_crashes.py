@@ -21,7 +21,7 @@ from klaviyo_assets_tests.integration.sandbox_bigquery.server import (
     parquet,
 )
 
-ROWS = 300_000
+ROWS = 200_000
 
 
 def kill_while_a_day_is_replaced(server, table, generation, delay):
@@ -94,7 +94,7 @@ def held_generation(server, table, before, attempted):
 
 
 def test_a_day_is_old_or_new_after_kill_9_and_the_job_tells_which(tmp_path):
-    assert len(survive(tmp_path, kills=3, seed=1)) == 3
+    assert len(survive(tmp_path, kills=2, seed=1)) == 2
 
 
 @pytest.mark.slow
@@ -179,6 +179,24 @@ def test_writers_of_one_table_wait_for_each_other_and_readers_for_nobody(stand_i
         assert count(client, table) == 40_000
 
 
+def test_a_table_that_is_changed_and_read_in_one_transaction_stays_whole(stand_in, dataset):
+    """DuckDB 2.0.0 damages such a table within some 20 rounds unless late materialization is switched off."""
+    table = event_table_of(stand_in, dataset)
+    config = load_config(write_disposition="WRITE_TRUNCATE")
+    with stand_in.client() as client:
+        for place in range(40):
+            # A load reads a sample of what it has written, to tell its bytes.
+            load(client, event_rows(MAY_1, 2_000), f"{table}$20240501", config)
+            client.query(
+                f"INSERT INTO `{table}` (event_id, occurred_on) VALUES ('x{place}', DATE '2024-05-02')"
+            ).result()
+        sql = f"SELECT COUNT(*), COUNT(DISTINCT event_id), SUM(ARRAY_LENGTH(tags)) FROM `{table}`"
+        rows = [tuple(row) for row in client.query(sql).result()]
+
+    assert rows == [(2_040, 2_040, 4_000)]
+
+
+@pytest.mark.slow
 def test_the_file_does_not_grow_with_every_replaced_day(tmp_path):
     server = StandIn(tmp_path)
     server.start()

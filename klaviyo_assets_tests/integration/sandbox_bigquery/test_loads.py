@@ -349,6 +349,20 @@ def test_members_of_a_record_are_matched_by_name(client, dataset):
     assert [row["r"] for row in client.list_rows(client.get_table(f"{dataset}.t"))] == [{"a": 1, "b": "x"}]
 
 
+def test_a_job_writes_at_most_4000_partitions(client, dataset):
+    schema = [SchemaField("day", "DATE")]
+    table = bigquery.Table(f"{PROJECT}.{dataset}.t", schema=schema)
+    table.time_partitioning = bigquery.TimePartitioning(field="day")
+    client.create_table(table)
+    days = pa.table({"day": pa.array(range(4_001), pa.int32()).cast(pa.date32())})
+
+    with pytest.raises(BadRequest, match="Too many partitions"):
+        load(client, days, f"{PROJECT}.{dataset}.t", load_config(schema))
+    load(client, days.slice(1), f"{PROJECT}.{dataset}.t", load_config(schema))
+
+    assert count(client, f"{dataset}.t") == 4_000
+
+
 def test_what_is_no_parquet_is_refused(client, dataset):
     with pytest.raises(BadRequest, match="not in Parquet format"):
         client.load_table_from_file(

@@ -127,7 +127,7 @@ def test_parameters_are_bound_by_name(client, events):
 
 
 def test_positional_parameters_are_refused(client):
-    with pytest.raises(BadRequest, match="POSITIONAL|positional"):
+    with pytest.raises(BadRequest, match=r"POSITIONAL|positional"):
         rows_of(client, "SELECT ?", query_parameters=[bigquery.ScalarQueryParameter(None, "INT64", 1)])
 
 
@@ -169,7 +169,7 @@ def test_a_missing_table_is_named(client, dataset):
 
 
 def test_functions_outside_the_subset_are_refused_by_name(client):
-    with pytest.raises(BadRequest, match="(?i)list_sort"):
+    with pytest.raises(BadRequest, match=r"(?i)list_sort"):
         rows_of(client, "SELECT list_sort([2, 1])")
 
 

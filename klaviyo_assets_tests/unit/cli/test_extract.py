@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 from datetime import date
 
 import psycopg
@@ -116,7 +115,7 @@ def test_files_can_be_read_by_their_owner_alone_also_where_they_replace_others(c
 
     assert (here / "raw/acme/campaign.csv").stat().st_mode & 0o777 == 0o600
     assert len(rows_of(here / "raw/acme/campaign.csv")) == 2
-    assert os.listdir(here / "raw/acme") == ["campaign.csv"]
+    assert [path.name for path in (here / "raw/acme").iterdir()] == ["campaign.csv"]
 
 
 def test_parquet_files_hold_the_types_that_were_read(call, here):

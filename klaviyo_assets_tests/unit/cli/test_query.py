@@ -17,8 +17,8 @@ BLOOM = '[[account]]\nname = "bloom"\npostgres_schema = "klaviyo_bloom"\n'
 EXACT = "12345678901234567890.123456789"
 TYPES = f"""
 SELECT NUMERIC '{EXACT}' AS amount, NUMERIC '0.000000001' AS least, 9007199254740993 AS whole,
-  TIMESTAMP '2026-01-31 12:00:00.5+00' AS at, DATE '2026-01-31' AS on_day, TRUE AS flag, CAST(NULL AS STRING) AS nothing,
-  'a "b", c' AS words, [1, 2] AS list
+  TIMESTAMP '2026-01-31 12:00:00.5+00' AS at, DATE '2026-01-31' AS on_day, TRUE AS flag,
+  CAST(NULL AS STRING) AS nothing, 'a "b", c' AS words, [1, 2] AS list
 """
 
 
@@ -41,7 +41,8 @@ def environment(stand_in, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("KLAVIYO_ACCOUNTS_FILE", raising=False)
     for name, value in {
-        "PROJECT": PROJECT, "DATASET_PREFIX": "klaviyo", "EMULATOR_HOST": stand_in.url, "EMULATOR_TOKEN": stand_in.token,
+        "PROJECT": PROJECT, "DATASET_PREFIX": "klaviyo", "EMULATOR_HOST": stand_in.url,
+        "EMULATOR_TOKEN": stand_in.token,
     }.items():  # fmt: skip
         monkeypatch.setenv(f"BIGQUERY_{name}", value)
     return tmp_path

@@ -1,0 +1,238 @@
+"""`dagster dev` as `make ui` starts it: webserver and daemon, and questions to them in GraphQL.
+
+Here: the processes, starting work, waiting for it. Not here: clicking (`pages.py`), and the project it serves
+(`project.py`).
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+import dagster as dg
+import httpx
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+)  # fmt: skip
+
+from klaviyo_assets.cli.project import instance
+from klaviyo_assets.partitions import day_key
+from klaviyo_assets_tests.e2e.project import BIN, Project, bare_environment
+
+LOCATION = "klaviyo_assets"
+REPOSITORY = "__repository__"
+ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
+EVENT_CHAIN = (
+    ("extracted", "event"), ("mapped", "event"), ("mapped", "attribution"), ("s3_archive", "event"),
+    ("s3_archive", "attribution"), ("bigquery", "event"), ("bigquery", "attribution"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run as the UI lists it."""
+
+    id: str
+    job: str
+    status: str
+    tags: dict[str, str]
+    seconds: float
+
+    @property
+    def account_and_days(self) -> str:
+        """What it was started for, as its tags say."""
+        first = self.tags.get("dagster/asset_partition_range_start")
+        return f"{first}..{self.tags['dagster/asset_partition_range_end']}" if first else self.tags["dagster/partition"]
+
+
+@dataclass
+class DagsterDev:
+    """The running processes, and what can be asked of them."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    began: float = field(default_factory=time.monotonic)
+
+    @classmethod
+    def begin(cls, project: Project) -> "DagsterDev":
+        """Start in the project's folder; returns when the code location is served."""
+        port = _free_port()
+        log = (project.folder / "dagster_dev.log").open("wb")
+        process = subprocess.Popen(
+            [BIN / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=project.folder, env=bare_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+        started = cls(f"http://127.0.0.1:{port}", process)
+        wait(started._serves_the_location, 120, "the webserver to serve the code location")
+        return started
+
+    def end(self) -> None:
+        """End all its processes; what does not go by itself is killed."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(timeout=20)
+
+    def ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The `data` of a GraphQL answer."""
+        answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60)
+        assert answer.status_code == 200, answer.text
+        found: dict[str, Any] = answer.json()["data"]
+        return found
+
+    def _serves_the_location(self) -> bool:
+        assert self.process.poll() is None, "dagster dev ended while it started; see dagster_dev.log"
+        try:
+            found = self.ask("{repositoriesOrError{... on RepositoryConnection{nodes{name location{name}}}}}")
+        except httpx.TransportError:
+            return False
+        return any(node["location"]["name"] == LOCATION for node in found["repositoriesOrError"].get("nodes", []))
+
+    def runs(self) -> list[Run]:
+        """All runs, the newest first."""
+        nodes = self.ask(
+            "{runsOrError(limit:200){... on Runs{results{runId jobName status startTime endTime tags{key value}}}}}"
+        )["runsOrError"]["results"]
+        return [
+            Run(
+                node["runId"], node["jobName"], node["status"], {tag["key"]: tag["value"] for tag in node["tags"]},
+                (node["endTime"] or 0) - (node["startTime"] or 0),
+            )
+            for node in nodes
+        ]  # fmt: skip
+
+    def ended_runs(self, which: Callable[[Run], bool], at_least: int, seconds: float = 120) -> list[Run]:
+        """Wait until so many runs of a kind are there and all of them have ended.
+
+        Args:
+            which: The kind.
+            at_least: How many.
+            seconds: How long to wait at most.
+        """
+        found: list[Run] = []
+
+        def all_ended() -> bool:
+            found[:] = [one for one in self.runs() if which(one)]
+            return len(found) >= at_least and all(one.status in ENDED for one in found)
+
+        wait(all_ended, seconds, f"{at_least} run(s) to end, of {[(one.job, one.status) for one in found]}")
+        return found
+
+    def launch(self, job: str, tags: dict[str, str]) -> str:
+        """Launch a job for the partition or range that tags name, as the launchpad does; the run's id."""
+        mutation = (
+            "mutation($p:ExecutionParams!){launchPipelineExecution(executionParams:$p)"
+            "{__typename ... on LaunchRunSuccess{run{runId}} ... on PythonError{message}}}"
+        )
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "jobName": job}
+        metadata = {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
+        params = {"selector": selector, "runConfigData": {}, "mode": "default", "executionMetadata": metadata}
+        answer = self.ask(mutation, p=params)["launchPipelineExecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
+    def backfill(self, keys: Iterable[Sequence[str]], account: str, first: date, last: date) -> str:
+        """Launch a backfill of some assets for a range of an account's days; its id."""
+        mutation = (
+            "mutation($p:LaunchBackfillParams!){launchPartitionBackfill(backfillParams:$p)"
+            "{__typename ... on LaunchBackfillSuccess{backfillId} ... on PythonError{message}}}"
+        )
+        days = {"range": {"start": day_key(account, first), "end": day_key(account, last)}}
+        chosen = [{"assetKey": {"path": list(key)}, "partitions": days} for key in keys]
+        answer = self.ask(mutation, p={"partitionsByAssets": chosen})["launchPartitionBackfill"]
+        assert answer["__typename"] == "LaunchBackfillSuccess", answer
+        return str(answer["backfillId"])
+
+    def backfill_status(self, backfill_id: str) -> str:
+        """As the UI shows it: REQUESTED, COMPLETED_SUCCESS, ..."""
+        query = "query($id:String!){partitionBackfillOrError(backfillId:$id){... on PartitionBackfill{status}}}"
+        return str(self.ask(query, id=backfill_id)["partitionBackfillOrError"]["status"])
+
+    def materialized_days(self, key: Sequence[str]) -> set[date]:
+        """The days of a daily asset that are materialized, of its one account."""
+        query = (
+            "query($k:AssetKeyInput!){assetNodeOrError(assetKey:$k){... on AssetNode{assetPartitionStatuses{"
+            "... on MultiPartitionStatuses{ranges{primaryDimStartKey primaryDimEndKey "
+            "secondaryDim{... on DefaultPartitionStatuses{materializedPartitions} "
+            "... on TimePartitionStatuses{ranges{startKey endKey status}}}}}}}}}"
+        )
+        node = self.ask(query, k={"path": list(key)})["assetNodeOrError"]
+        starts: set[date] = set()
+        for span in node["assetPartitionStatuses"]["ranges"]:
+            starts |= _days_of(span)
+        return starts
+
+    def check_verdicts(self, key: Sequence[str], check: str) -> dict[str, str]:
+        """The newest verdict of a check by partition."""
+        query = (
+            "query($k:AssetKeyInput!,$c:String!){assetCheckExecutions(assetKey:$k,checkName:$c,limit:500)"
+            "{status evaluation{partition}}}"
+        )
+        found = self.ask(query, k={"path": list(key)}, c=check)["assetCheckExecutions"]
+        return {one["evaluation"]["partition"]: one["status"] for one in reversed(found) if one["evaluation"]}
+
+    def start_sensor(self, name: str) -> None:
+        """Turn a sensor on, as its switch in the UI does."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "sensorName": name}
+        mutation = "mutation($s:SensorSelector!){startSensor(sensorSelector:$s){__typename}}"
+        assert self.ask(mutation, s=selector)["startSensor"]["__typename"] == "Sensor"
+
+    def ticks(self, schedule: str) -> list[dict[str, Any]]:
+        """A schedule's ticks, the newest first: status, and the runs it started."""
+        query = (
+            "query($s:ScheduleSelector!){scheduleOrError(scheduleSelector:$s){... on Schedule{"
+            "scheduleState{status ticks{status runIds timestamp error{message}}}}}}"
+        )
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": schedule}
+        found: list[dict[str, Any]] = self.ask(query, s=selector)["scheduleOrError"]["scheduleState"]["ticks"]
+        return found
+
+
+def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinition], since: datetime) -> None:
+    """Leave a project's Dagster instance as if these schedules were turned on at a past moment and the daemon was down.
+
+    The daemon then finds their missed tick when it starts, so that no test waits for five in the morning.
+    """
+    origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY)
+    before = os.getcwd()  # noqa: PTH109  the instance belongs to the folder a command is run in
+    os.chdir(project.folder)
+    try:
+        with instance() as made:
+            for schedule in schedules:
+                data = ScheduleInstigatorData(schedule.cron_schedule, since.timestamp())
+                one = origin.get_instigator_origin(schedule.name)
+                made.add_instigator_state(
+                    InstigatorState(one, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
+                )
+    finally:
+        os.chdir(before)
+
+
+def wait(done: Callable[[], bool], seconds: float, what: str) -> None:
+    """Ask every half second until it is done; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"waited {seconds} s for {what}"
+        time.sleep(0.5)
+
+
+def _days_of(span: dict[str, Any]) -> set[date]:
+    """Days of one span of partition statuses, whichever dimension Dagster made the primary one."""
+    raise NotImplementedError
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,111 @@
+"""A project folder of its own with a small sandbox, as a newcomer would have it, for the tests of this folder.
+
+Here: making it, commands in it, and reading what the pipeline left in S3 and BigQuery. Not here: the Dagster
+processes (`dagster_dev.py`).
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+from dotenv import dotenv_values
+from google.cloud import bigquery
+from google.oauth2.credentials import Credentials
+
+from klaviyo_assets.accounts import Account, load_accounts
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+SHOP = ("--accounts", "1", "--events-per-day", "60", "--days", "35")
+# What the run did, not what the data are: these grow with every run, by design.
+HISTORY = {"ledger"}
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder that commands are run in, and the settings of its sandbox."""
+
+    folder: Path
+    settings: Mapping[str, str]
+
+    @classmethod
+    def begin(cls, folder: Path) -> "Project":
+        """Start the sandbox of a new folder and let its shop's data sync to Postgres."""
+        for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
+            shutil.copy(ROOT / name, folder)
+        run(folder, "sandbox", "start", *SHOP)
+        run(folder, "sync")
+        settings = dotenv_values(folder / ".env")
+        return cls(folder, {name: value or "" for name, value in settings.items()})
+
+    def end(self) -> None:
+        """Stop the sandbox's servers and remove its data."""
+        run(self.folder, "sandbox", "reset", "--yes")
+
+    @property
+    def account(self) -> Account:
+        """The one account there is."""
+        return next(iter(load_accounts(Path(self.settings["KLAVIYO_ACCOUNTS_FILE"])).by_name.values()))
+
+    def day(self, ago: int) -> date:
+        """The account's calendar day so many days ago."""
+        return self.account.today() - timedelta(days=ago)
+
+    def archive_state(self) -> dict[str, str]:
+        """Every object of the archive with its ETag and when it was written: nothing may be written again."""
+        s3: S3Client = boto3.client(
+            "s3", endpoint_url=self.settings["S3_ENDPOINT_URL"], region_name=self.settings["AWS_REGION"],
+            aws_access_key_id=self.settings["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.settings["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self.settings["S3_BUCKET"])
+        objects = [one for page in pages for one in page.get("Contents", [])]
+        return {one["Key"]: f"{one['ETag']} {one['Size']} {one['LastModified']}" for one in objects}
+
+    def table_hashes(self) -> dict[str, str]:
+        """SHA-256 of the rows of every BigQuery table, whatever their order; history left out."""
+        client = bigquery.Client(
+            project=self.settings["BIGQUERY_PROJECT"],
+            credentials=Credentials(self.settings["BIGQUERY_EMULATOR_TOKEN"]),  # type: ignore[no-untyped-call]
+            client_options={"api_endpoint": self.settings["BIGQUERY_EMULATOR_HOST"]},
+        )
+        dataset = f"{self.settings['BIGQUERY_DATASET_PREFIX']}_{self.account.name}"
+        names = sorted(table.table_id for table in client.list_tables(dataset))
+        return {name: _hash_of_rows(client, f"{dataset}.{name}") for name in names if name not in HISTORY}
+
+
+def run(folder: Path, *arguments: str) -> str:
+    """Run `klaviyo-assets` in a folder, without the settings of whoever runs the tests."""
+    done = subprocess.run(
+        [BIN / "klaviyo-assets", *arguments], cwd=folder, env=bare_environment(), capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, f"klaviyo-assets {' '.join(arguments)}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def bare_environment() -> dict[str, str]:
+    """What a fresh shell has, and no setting: `.env` in the folder names the sandbox."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    return kept | {"DAGSTER_DISABLE_TELEMETRY": "yes"}
+
+
+def yesterday_at_this_time() -> datetime:
+    """24 hours ago (UTC): whatever happens once a day happened once since."""
+    return datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=24)
+
+
+def _hash_of_rows(client: bigquery.Client, table: str) -> str:
+    rows = sorted(repr(row.values()) for row in client.list_rows(table))
+    return f"{len(rows)} rows {hashlib.sha256('\n'.join(rows).encode()).hexdigest()}"

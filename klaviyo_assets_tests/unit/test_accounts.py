@@ -1,0 +1,158 @@
+"""Reading accounts.toml: a wrong value is named with its place and what is allowed."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from klaviyo_assets.accounts import (
+    DEFAULT_WINDOWS,
+    Account,
+    Accounts,
+    AttributionSettings,
+    load_accounts,
+    read_accounts_file,
+)
+from klaviyo_assets.errors import SettingsError, UnknownNameError
+
+BLOCK = '[[account]]\nname = "acme"\npostgres_schema = "klaviyo_acme"\n'
+ACME = Account(name="acme", postgres_schema="klaviyo_acme")
+
+
+@pytest.fixture
+def read(tmp_path):
+    """Read a text as accounts.toml."""
+
+    def do(text):
+        path = tmp_path / "accounts.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return read_accounts_file(path)
+
+    return do
+
+
+def test_a_block_with_name_and_schema_is_an_account_with_defaults(read):
+    assert read(BLOCK)["acme"] == ACME
+
+
+def test_every_setting_is_read(read):
+    account = read(
+        BLOCK + 'timezone = "Europe/Berlin"\ncurrency = "EUR"\nconversion_metric = "Placed Order"\n'
+        'conversion_integration = "Shopify"\nstart_date = 2024-01-31\npii = "drop"\nfivetran_connection_id = "speak"\n'
+        '[account.attribution]\nsource = "touch"\nemail_click = "PT24H"\nsms_open = 0.5\n'
+    )["acme"]
+
+    assert (account.timezone, account.currency, account.pii) == ("Europe/Berlin", "EUR", "drop")
+    assert (account.conversion_metric, account.conversion_integration) == ("Placed Order", "Shopify")
+    assert (account.start_date, account.fivetran_connection_id) == (date(2024, 1, 31), "speak")
+    assert account.attribution.source == "touch"
+    assert dict(account.attribution.windows) == dict(DEFAULT_WINDOWS) | {"email_click": 86_400, "sms_open": 1_800}
+
+
+def test_accounts_keep_the_order_of_the_file(read):
+    accounts = read(BLOCK.replace("acme", "zoo") + BLOCK + "start_date = 2019-05-01\n")
+
+    assert accounts.names == ["zoo", "acme"]
+    assert accounts.first_day == date(2019, 5, 1)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("", r"holds no \[\[account\]\] block"),
+    ('[account]\nname = "acme"', r"holds no \[\[account\]\] block \(in double brackets\)"),
+    ("account = [1]", "holds no"),
+    ("[[account", "cannot read the accounts file"),
+    (b"\xff\xfe", "cannot read the accounts file"),
+    ('[[account]]\npostgres_schema = "s"', r"account '\(without a name\)': name is missing"),
+    ('[[account]]\nname = "acme"', "account 'acme': postgres_schema is missing"),
+    (BLOCK + BLOCK, "two accounts are named 'acme'"),
+    (BLOCK + 'time_zone = "UTC"', "unknown setting 'time_zone'; known: .*timezone"),
+    (BLOCK.replace("acme", "Acme"), "name = 'Acme'; allowed: letters a-z"),
+    (BLOCK + 'timezone = "Berlin"', "timezone = 'Berlin'; allowed: an IANA name such as Europe/Berlin"),
+    (BLOCK + 'currency = "euro"', "currency = 'euro'; allowed: three capital letters"),
+    (BLOCK + 'pii = "hashed"', r"pii = 'hashed'; allowed: hash \| keep \| drop"),
+    (BLOCK + "currency = 5", 'currency = 5; allowed: a text, in quotes'),
+    (BLOCK + 'start_date = "yesterday"', "start_date = 'yesterday'; allowed: a day such as 2024-01-31"),
+    (BLOCK + "start_date = 2024-01-31T00:00:00", "start_date = .*; allowed: a day"),
+    (BLOCK + 'attribution = "native"', r"attribution = 'native'; allowed: a block \[account.attribution\]"),
+    (BLOCK + '[account.attribution]\nsource = "linear"', r"source = 'linear'; allowed: auto \| native \| touch"),
+    (BLOCK + "[account.attribution]\nemail_clik = 5", "unknown setting 'email_clik'; known: email_click"),
+    *((BLOCK + f"[account.attribution]\nemail_click = {value}", r"email_click = .*; allowed: hours \(12\) or an ISO")
+      for value in ("-1", "true", '"5 days"', '"P"', '"PT"', '"P5DT"', "inf", "nan", '"P1M"')),
+])  # fmt: skip
+def test_a_wrong_file_is_refused_with_what_is_allowed(read, text, said):
+    with pytest.raises(SettingsError, match=said):
+        read(text)
+
+
+@pytest.mark.parametrize(("window", "seconds"), [('"P5D"', 432_000), ('"PT12H"', 43_200), ('"P1W"', 604_800), ("12", 43_200),
+                                                 ('"P1DT1H1M1S"', 90_061), ("0", 0)])  # fmt: skip
+def test_windows_are_hours_or_durations(read, window, seconds):
+    account = read(f"{BLOCK}[account.attribution]\nemail_click = {window}")["acme"]
+
+    assert account.attribution.windows["email_click"] == seconds
+
+
+def test_the_longest_window_says_how_far_back_touches_lie():
+    assert AttributionSettings().longest_window == timedelta(days=5)
+    assert AttributionSettings("touch", {}).longest_window == timedelta(0)
+
+
+def test_an_unknown_account_lists_those_there_are_and_where():
+    with pytest.raises(UnknownNameError, match=r"no account 'acne'; known: acme\. Accounts are kept in there"):
+        Accounts({"acme": ACME}, "there")["acne"]
+
+
+def test_without_a_file_the_environment_is_one_account(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    accounts = load_accounts({"KLAVIYO_TIMEZONE": "Asia/Tokyo", "POSTGRES_SCHEMA": "k", "KLAVIYO_START_DATE": ""})
+
+    assert accounts["default"].timezone == "Asia/Tokyo"
+    assert accounts["default"].postgres_schema == "k"
+
+
+def test_an_empty_environment_is_an_account_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert load_accounts({}).names == ["default"]
+
+
+def test_a_named_file_that_is_not_there_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(SettingsError, match="KLAVIYO_ACCOUNTS_FILE names 'elsewhere.toml'"):
+        load_accounts({"KLAVIYO_ACCOUNTS_FILE": "elsewhere.toml"})
+
+
+def test_a_named_file_is_read(tmp_path):
+    (tmp_path / "mine.toml").write_text(BLOCK)
+
+    assert load_accounts({"KLAVIYO_ACCOUNTS_FILE": str(tmp_path / "mine.toml")}).names == ["acme"]
+
+
+@pytest.mark.parametrize(("timezone", "day", "start", "hours"), [
+    ("UTC", date(2026, 1, 1), datetime(2026, 1, 1), 24),
+    ("America/New_York", date(2026, 3, 8), datetime(2026, 3, 8, 5), 23),
+    ("America/New_York", date(2026, 11, 1), datetime(2026, 11, 1, 4), 25),
+    ("Asia/Kathmandu", date(2026, 1, 1), datetime(2025, 12, 31, 18, 15), 24),
+    # Clocks went from midnight to one: the day began at what would have been midnight.
+    ("America/Sao_Paulo", date(2018, 11, 4), datetime(2018, 11, 4, 3), 23),
+])  # fmt: skip
+def test_a_day_is_a_calendar_day_of_the_accounts_time_zone(timezone, day, start, hours):
+    account = Account(name="a", postgres_schema="s", timezone=timezone)
+
+    begins, ends = account.day_bounds(day)
+
+    assert begins == start.replace(tzinfo=UTC)
+    assert ends - begins == timedelta(hours=hours)
+    assert account.day_bounds(day + timedelta(days=1))[0] == ends
+
+
+@pytest.mark.parametrize(("change", "differs"), [
+    ({"timezone": "Asia/Tokyo"}, True), ({"pii": "keep"}, True), ({"currency": "EUR"}, True),
+    ({"conversion_metric": "x"}, True), ({"attribution": AttributionSettings("touch")}, True), ({"name": "b"}, True),
+    ({"fivetran_connection_id": "x"}, False), ({"postgres_schema": "x"}, False), ({"start_date": date(2000, 1, 1)}, False),
+])  # fmt: skip
+def test_the_fingerprint_changes_with_what_decides_numbers_and_with_nothing_else(change, differs):
+    changed = Account(**({"name": "acme", "postgres_schema": "klaviyo_acme"} | change))
+
+    assert (changed.fingerprint != ACME.fingerprint) == differs

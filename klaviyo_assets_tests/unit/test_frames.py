@@ -1,0 +1,123 @@
+"""Frames between stages: whole or not there, byte for byte the same, and failures in their place."""
+
+import hashlib
+
+import pyarrow as pa
+import pytest
+
+from klaviyo_assets import frames as module
+from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.frames import FrameKey, FrameStore
+
+KEY = FrameKey("mapped", "acme", "event", "2026-01-31")
+ROWS = pa.table({"event_id": ["a", "b", "c"]})
+
+
+@pytest.fixture
+def store(tmp_path):
+    return FrameStore(url=str(tmp_path / "frames"))
+
+
+def write(store, rows=ROWS, key=KEY, **known):
+    with store.write(key) as writer:
+        writer.append(rows)
+        return writer.finish(**known)
+
+
+def test_a_frame_is_its_rows_and_what_is_known_of_them(store):
+    record = write(store, source_digest="3:1", warnings=["w"], details={"a": [1]})
+
+    assert store.record(KEY) == record
+    assert (record.rows, record.source_digest, record.details) == (3, "3:1", {"a": [1]})
+    assert store.open(KEY).read().equals(ROWS)
+    with store.local_file(KEY) as path:
+        content = path.read_bytes()
+    assert (record.bytes, record.sha256) == (len(content), hashlib.sha256(content).hexdigest())
+
+
+def test_a_frame_may_have_several_files(store):
+    with store.write(KEY) as writer:
+        writer.append(ROWS)
+        writer.append(ROWS.slice(1), "touches")
+        record = writer.finish()
+
+    assert record.rows == 3
+    assert store.open(KEY, "touches").read().num_rows == 2
+
+
+@pytest.mark.parametrize("pieces", [(3,), (1, 1, 1), (0, 3), (2, 1)])
+def test_the_same_rows_are_the_same_bytes_however_they_arrive(store, monkeypatch, pieces):
+    monkeypatch.setattr(module, "ROW_GROUP_ROWS", 2)
+    whole = write(store).sha256
+    with store.write(KEY) as writer:
+        start = 0
+        for size in pieces:
+            writer.append(ROWS.slice(start, size))
+            start += size
+        record = writer.finish()
+
+    assert record.sha256 == whole
+    assert store.open(KEY).metadata.num_row_groups == 2
+
+
+def test_a_frame_that_was_not_finished_is_not_there_and_the_older_one_stays(store):
+    older = write(store)
+    with store.write(KEY) as writer:
+        writer.append(ROWS.slice(1))
+
+    assert store.record(KEY) == older
+
+
+def test_a_frame_whose_writing_failed_is_not_there(store):
+    with pytest.raises(ZeroDivisionError), store.write(KEY) as writer:
+        writer.append(ROWS)
+        writer.finish()
+        raise ZeroDivisionError
+
+    assert store.record(KEY) is None
+
+
+def test_a_missing_frame_is_named_with_the_asset_that_makes_it(store):
+    with pytest.raises(PermanentError, match=r"no frame mapped/event of acme for 2026-01-31.*Materialize mapped/event"):
+        store.require(KEY)
+
+
+def test_a_failure_is_of_its_run_and_takes_the_frame_away(store):
+    write(store)
+    store.note_failure(KEY, "run1", "because")
+
+    assert store.failure(KEY, "run1") == "because"
+    assert store.failure(KEY, "run2") is None
+    assert store.record(KEY) is None
+
+
+def test_a_new_frame_takes_the_note_of_a_failure_away(store):
+    store.note_failure(KEY, "run1", "because")
+    write(store)
+
+    assert store.failure(KEY, "run1") is None
+
+
+def test_a_frame_is_done_with_when_archive_and_bigquery_have_it(store):
+    write(store)
+
+    assert [store.mark(KEY, stage) for stage in ("bigquery", "bigquery", "s3_archive")] == [False, False, True]
+
+
+def test_removing_what_is_not_there_is_no_fault(store):
+    store.remove(KEY)
+    write(store)
+    store.remove(KEY)
+
+    assert store.record(KEY) is None
+
+
+def test_keys_of_tables_without_days_have_no_day():
+    key = FrameKey("mapped", "acme", "campaign")
+
+    assert (key.folder, str(key)) == ("mapped/acme/campaign", "mapped/campaign of acme")
+
+
+def test_other_addresses_are_refused():
+    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL = 'gs://x'; allowed: a local folder, or s3://"):
+        FrameStore(url="gs://x").record(KEY)

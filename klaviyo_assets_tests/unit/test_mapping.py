@@ -1,0 +1,123 @@
+"""What every table's mapping shares: parsing with notes, personal values, and `properties` that lose nothing."""
+
+import json
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.mapping import (
+    MappingContext,
+    Note,
+    bad_row_notes,
+    column,
+    gather_properties,
+    map_copied,
+    notes_frame,
+)
+from klaviyo_assets.metrics import AccountMetrics
+from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.tables import TABLES
+from klaviyo_assets_tests.factories import raw_frame
+
+PRIVACY = Privacy("hash", b"0123456789abcdef")
+CONTEXT = MappingContext(Account(name="acme", postgres_schema="k"), AccountMetrics(), PRIVACY)
+PERSON, CAMPAIGN, LIST_PERSON = TABLES["person"], TABLES["campaign"], TABLES["list_person"]
+
+
+def properties_of(spec, row):
+    text = gather_properties(spec, raw_frame(spec, row), PRIVACY).to_pylist()[0]
+    return text and json.loads(text)
+
+
+def test_a_cell_that_does_not_parse_is_null_and_noted_with_its_row_and_reason():
+    mapped = map_copied(PERSON, raw_frame(PERSON, {"id": "p1", "created": "someday"}), CONTEXT)
+
+    assert mapped.rows["created_at"].isna().all()
+    assert mapped.notes == [
+        Note("person", "p1", "created_at", "parse_timestamp", "not a time such as 2024-01-31 12:00:00+00", "someday")
+    ]
+
+
+def test_a_note_names_a_row_by_its_whole_key():
+    raw = raw_frame(LIST_PERSON, {"list_id": "l", "person_id": "p", "joined_group_at": "someday"})
+
+    assert map_copied(LIST_PERSON, raw, CONTEXT).notes[0].row_id == "l|p"
+
+
+def test_personal_values_in_notes_are_treated():
+    mapped = map_copied(CAMPAIGN, raw_frame(CAMPAIGN, {"created": "nobody@example.com"}), CONTEXT)
+
+    assert mapped.notes[0].value == PRIVACY.treat("nobody@example.com")
+
+
+def test_long_values_are_cut_in_notes():
+    mapped = map_copied(CAMPAIGN, raw_frame(CAMPAIGN, {"created": "x" * 5000}), CONTEXT)
+
+    assert mapped.notes[0].value == "x" * 200
+
+
+def test_a_row_is_not_deleted_where_fivetran_states_nothing():
+    raw = raw_frame(CAMPAIGN, {"_fivetran_deleted": None}, {"_fivetran_deleted": True})
+
+    assert map_copied(CAMPAIGN, raw, CONTEXT).rows["is_deleted"].tolist() == [False, True]
+
+
+def test_a_column_the_frame_lacks_is_null():
+    assert column(pd.DataFrame({"a": [1, 2]}), "b").to_pylist() == [None, None]
+
+
+def test_unlisted_columns_and_packed_fields_are_one_document():
+    found = properties_of(PERSON, {"custom_color": "green", "custom_fields": {"Favorite Tea": [1, None, "x"], "$n": 1}})
+
+    assert found == {"color": "green", "favorite_tea": [1, None, "x"], "n": 1}
+
+
+def test_two_spellings_of_one_name_are_both_kept():
+    found = properties_of(PERSON, {"custom_tea": 1, "custom_fields": {"Tea": 2, "tea": 3, "$tea": 4, "TEA": 5}})
+
+    assert sorted(found.values()) == [1, 2, 3, 4, 5]
+    assert found["tea"] == 1
+
+
+@pytest.mark.parametrize("packed", [["a", 1], "text", 5])
+def test_a_packed_column_that_is_no_object_is_kept_whole(packed):
+    assert properties_of(PERSON, {"custom_fields": json.dumps(packed)}) == {"custom_fields": packed}
+
+
+@pytest.mark.parametrize("row", [{}, {"custom_fields": {}}, {"custom_fields": None}])
+def test_nothing_is_no_document(row):
+    assert properties_of(PERSON, row) is None
+
+
+def test_notes_become_rows_in_a_total_order():
+    notes = [
+        Note("event", "b", "value", "r", "reason"),
+        Note("event", "a", "value", "r", "reason", "x", dropped=True),
+    ]
+
+    frame = notes_frame(notes, "2026-01-31")
+
+    assert frame.to_dict("records") == notes_frame(reversed(notes), "2026-01-31").to_dict("records")
+    assert frame["row_id"].tolist() == ["a", "b"]
+    assert frame["is_dropped"].tolist() == [True, False]
+    assert set(frame["partition"]) == {"2026-01-31"}
+
+
+def test_rows_that_broke_a_rule_are_noted_as_dropped():
+    rows = pd.DataFrame({"list_id": ["l1", "l2"], "person_id": ["p1", "p2"]})
+    bad = pd.DataFrame([(1, "list_id", "not_empty", "not the empty text")], columns=["row_number", "field", "rule",
+                                                                                    "reason"])  # fmt: skip
+
+    (note,) = bad_row_notes(LIST_PERSON, rows, bad, ("list_id", "person_id"))
+
+    assert note == Note("list_person", "l2|p2", "list_id", "not_empty", "not the empty text", dropped=True)
+
+
+def test_money_of_a_person_is_exact():
+    raw = raw_frame(PERSON, {"predictive_analytics_historic_clv": "12345678901234567890.123456789"})
+
+    row = map_copied(PERSON, raw, CONTEXT).rows.iloc[0]
+
+    assert row["historic_clv"] == Decimal("12345678901234567890.123456789")

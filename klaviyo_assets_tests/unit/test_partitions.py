@@ -1,0 +1,57 @@
+"""Partition keys are accounts and days, and back."""
+
+from datetime import UTC, date, datetime
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.partitions import Partitions, account_days, day_key, range_tags
+
+ACCOUNTS = Accounts(
+    {name: Account(name=name, postgres_schema=name, start_date=start)
+     for name, start in (("zoo", date(2026, 1, 2)), ("acme", date(2026, 1, 1)))}, "a test",
+)  # fmt: skip
+PARTITIONS = Partitions.of(ACCOUNTS)
+NOW = datetime(2026, 1, 3, 15, tzinfo=UTC)
+
+
+def test_accounts_are_partitions():
+    assert PARTITIONS.accounts.get_partition_keys() == ["zoo", "acme"]
+
+
+def test_days_begin_with_the_earliest_account_and_end_with_today():
+    """Today is there although it is not over: its events are wanted."""
+    with dg.temporal.partition_loading_context(effective_dt=NOW) if hasattr(dg, "temporal") else _at(NOW):
+        keys = PARTITIONS.account_days.get_partition_keys()
+
+    assert {str(key) for key in keys} == {
+        f"{account}|2026-01-0{day}" for account in ("zoo", "acme") for day in (1, 2, 3)
+    }
+
+
+def _at(moment):
+    from dagster._core.definitions.partitions.context import partition_loading_context
+
+    return partition_loading_context(effective_dt=moment)
+
+
+def test_a_key_is_what_dagster_makes_of_account_and_day():
+    key = day_key("acme", date(2026, 1, 1))
+
+    assert key == "acme|2026-01-01"
+    assert PARTITIONS.account_days.has_partition_key(key)
+
+
+def test_keys_become_days_per_account_in_order():
+    keys = ["zoo|2026-01-02", "acme|2026-01-03", "acme|2026-01-01"]
+
+    assert account_days(keys) == {"zoo": [date(2026, 1, 2)], "acme": [date(2026, 1, 1), date(2026, 1, 3)]}
+
+
+def test_a_range_of_one_account_covers_its_days_and_no_other_account():
+    tags = range_tags("acme", date(2026, 1, 1), date(2026, 1, 3))
+    found = PARTITIONS.account_days.get_partition_keys_in_range(
+        dg.PartitionKeyRange(tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"])
+    )
+
+    assert [str(key) for key in found] == ["acme|2026-01-01", "acme|2026-01-02", "acme|2026-01-03"]

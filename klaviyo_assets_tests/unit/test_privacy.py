@@ -1,0 +1,112 @@
+"""No plain personal value leaves the mapping, unless the account says so."""
+
+import json
+
+import pyarrow as pa
+import pytest
+
+from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.privacy import PERSONAL_KEYS, Privacy
+from klaviyo_assets.spec import squash
+
+KEY = b"0123456789abcdef"
+HASH, KEEP, DROP = Privacy("hash", KEY), Privacy("keep"), Privacy("drop")
+EMAIL, PHONE = "nobody@example.com", "+1 (516) 555-5555"
+
+
+def treated(document, privacy=HASH, personal=frozenset()):
+    """A JSON document after treatment."""
+    text = document if isinstance(document, str) else json.dumps(document, ensure_ascii=False)
+    return json.loads(privacy.json_column(pa.array([text]), personal).to_pylist()[0])
+
+
+@pytest.mark.parametrize("key", [b"", b"too short"])
+def test_hashing_without_a_long_key_is_refused_with_a_way_to_make_one(key):
+    with pytest.raises(SettingsError, match=r"PII_HASH_KEY is missing or shorter .*secrets\.token_hex"):
+        Privacy("hash", key)
+
+
+def test_keeping_and_dropping_need_no_key():
+    assert (KEEP.treat("x"), DROP.treat("x")) == ("x", None)
+
+
+def test_the_same_value_has_the_same_hash_and_another_key_another():
+    assert HASH.treat(EMAIL) == HASH.treat("  Nobody@Example.COM ")
+    assert len(HASH.treat(EMAIL)) == 64
+    assert HASH.treat(EMAIL) != HASH.treat("somebody@example.com")
+    assert HASH.treat(EMAIL) != Privacy("hash", KEY[::-1]).treat(EMAIL)
+
+
+def test_a_column_is_hashed_dropped_or_kept():
+    values = pa.array([EMAIL, None, EMAIL])
+
+    assert HASH.column(values).to_pylist() == [HASH.treat(EMAIL), None, HASH.treat(EMAIL)]
+    assert DROP.column(values).to_pylist() == [None, None, None]
+    assert KEEP.column(values) is values
+
+
+@pytest.mark.parametrize("spelling", ["email", "Email", "$email", "E-Mail", "customer_email", "emailAddress", "IP Address",
+                                      "First Name", "firstName", "last_name", "ZIP", "Client IP"])  # fmt: skip
+def test_a_personal_key_is_known_in_any_spelling(spelling):
+    assert treated({spelling: "secret", "plain": "as is"}) == {spelling: HASH.treat("secret"), "plain": "as is"}
+
+
+@pytest.mark.parametrize("key", sorted(PERSONAL_KEYS))
+def test_every_personal_key_is_looked_at(key):
+    assert treated({key: "secret"}) == {key: HASH.treat("secret")}
+
+
+def test_a_tables_own_personal_keys_are_looked_at_too():
+    assert treated({"Kit Sender": "secret"}, personal=frozenset({squash("kit_sender")})) != {"Kit Sender": "secret"}
+
+
+def test_everything_below_a_personal_key_is_personal():
+    address = {"street": "1 Main St", "geo": [12.5, None], "is_home": True}
+
+    assert treated({"billing_address": address}) == {
+        "billing_address": {
+            "street": HASH.treat("1 Main St"), "geo": [HASH.treat("12.5"), None], "is_home": True,
+        },
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "left"), [
+    (f"write to {EMAIL}!", "write to {hash}!"), (f"{EMAIL},{EMAIL}", "{hash},{hash}"),
+    ("https://shop.example/?e=nobody%40example.com&x=1", "https://shop.example/?e={hash}&x=1"),
+    ("jürgen@müller.de", None), ("call +15165555555", None), (f"call {PHONE}", None),
+])  # fmt: skip
+def test_addresses_and_numbers_in_free_text_are_treated(text, left):
+    found = treated({"note": [text]})["note"][0]
+
+    assert not any(part in found for part in ("nobody", "jürgen", "müller", "rgen", "5555"))
+    assert left is None or found == left.format(hash=HASH.treat(EMAIL))
+
+
+def test_letters_written_as_escapes_are_letters():
+    """The type json, unlike jsonb, keeps a document as it was written."""
+    assert treated(r'{"note": "nobody\u0040example.com", "\u0065mail": "x"}') == {
+        "note": HASH.treat(EMAIL), "email": HASH.treat("x"),
+    }  # fmt: skip
+
+
+def test_a_document_without_anything_personal_stays_byte_for_byte():
+    documents = pa.array(['{"b":1.10,  "a":[null]}', None, "[]", '{"email_count":  2}'])
+
+    assert HASH.json_column(documents).to_pylist() == documents.to_pylist()
+
+
+def test_what_is_no_json_is_scrubbed_and_becomes_json():
+    assert treated(f"{{broken {EMAIL}") == f"{{broken {HASH.treat(EMAIL)}"
+
+
+def test_a_document_nested_too_deep_to_look_through_is_personal_as_a_whole():
+    text = "[" * 50_000 + f'"{EMAIL}"' + "]" * 50_000
+
+    assert treated(text) == HASH.treat(text)
+
+
+def test_drop_leaves_nulls_and_keep_leaves_all():
+    document = {"email": EMAIL, "note": f"to {EMAIL}"}
+
+    assert treated(document, DROP) == {"email": None, "note": "to "}
+    assert treated(document, KEEP) == document

@@ -1,0 +1,194 @@
+"""The repository as a house: its files agree with each other, and the code location loads anywhere, quickly."""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "klaviyo_assets"
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+TARGETS = ("setup", "run", "test", "test-slow", "test-live", "lint", "ui", "bench", "clean")
+# Bare folders of people's machines, with something in them: no file of a repository has a reason to name one.
+_MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|Users|work|root)/[\w.-]+")
+# The only production package that needs what the extra `sandbox` brings.
+_SANDBOX = PACKAGE / "sandbox"
+
+_LOAD = """
+import json, os, socket, sys
+
+def refuse(*_):
+    raise AssertionError("loading the code location used the network")
+
+socket.socket.connect = refuse
+from klaviyo_assets.definitions import defs
+
+repository = defs.get_repository_def()
+print(json.dumps({
+    "jobs": sorted(job.name for job in repository.get_all_jobs()),
+    "stages": sorted({key.path[0] for key in repository.asset_graph.get_all_asset_keys()}),
+    "heavy": sorted(name for name in ("google.cloud.bigquery", "boto3", "sqlglot.optimizer", "pandera.pandas")
+                    if name in sys.modules),
+}))
+"""
+
+
+def tracked_files() -> list[Path]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    return [path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file()]
+
+
+def text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return ""
+
+
+def imported_packages(folder: Path, without: Path | None = None) -> set[str]:
+    """Top-level names that a folder's modules import, not those of the standard library and our own."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        if without and path.is_relative_to(without):
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                found.add(node.module.split(".")[0])
+    return found - set(sys.stdlib_module_names) - {"klaviyo_assets", "klaviyo_assets_tests"}
+
+
+def plain_name(requirement: str) -> str:
+    return re.match(r"[\w.-]+", requirement)[0].lower().replace("_", "-").replace(".", "-")
+
+
+def declared(*extras: str) -> set[str]:
+    project = PYPROJECT["project"]
+    listed = [*project["dependencies"], *(one for extra in extras for one in project["optional-dependencies"][extra])]
+    return {plain_name(one) for one in listed}
+
+
+def undeclared(imported: set[str], known: set[str]) -> set[str]:
+    """Imported packages of which no distribution is among the declared ones."""
+    providers = packages_distributions()
+    return {name for name in imported if not {plain_name(provider) for provider in providers.get(name, [name])} & known}
+
+
+def clean_environment(folder: Path) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "yes"}
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory) -> dict:
+    """What the code location holds when it is loaded from an empty folder with an empty environment."""
+    folder = tmp_path_factory.mktemp("empty")
+    done = subprocess.run(
+        [sys.executable, "-c", _LOAD], cwd=folder, env=clean_environment(folder), capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_code_location_loads_without_environment_and_network_and_its_jobs_resolve(loaded):
+    assert {"dimensions", "events", "reports"} <= set(loaded["jobs"])
+    assert {"fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report"} <= set(loaded["stages"])
+
+
+def test_loading_leaves_the_clients_of_external_systems_alone(loaded):
+    """Each of them takes up to a second to import; they are imported where they are used."""
+    assert loaded["heavy"] == []
+
+
+def test_importing_the_code_location_takes_under_three_seconds(tmp_path):
+    timed = "import time; t = time.perf_counter(); import klaviyo_assets.definitions; print(time.perf_counter() - t)"
+
+    seconds = [
+        float(
+            subprocess.run(
+                [sys.executable, "-c", timed], cwd=tmp_path, env=clean_environment(tmp_path), check=True,
+                capture_output=True, text=True,
+            ).stdout
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+
+    assert min(seconds) < 3
+
+
+def test_every_make_target_of_the_contract_exists_and_is_explained():
+    explained = set(re.findall(r"^([a-z-]+):.*## \S", text_of(ROOT / "Makefile"), re.MULTILINE))
+
+    assert set(TARGETS) <= explained
+
+
+@pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml", "pyproject.toml"])
+def test_every_entrance_calls_the_code_location_by_the_same_name(name):
+    """The name is part of every schedule's and sensor's identity: another one would forget their state."""
+    text = text_of(ROOT / name)
+
+    named = re.findall(r'^\s*(?:code_location_name|location_name)\s*[=:]\s*"?(\w+)"?', text, re.MULTILINE)
+
+    assert set(named) == ({"klaviyo_assets"} if name != "dagster.yaml" else set())
+
+
+def test_constraints_pin_versions_and_nothing_else():
+    lines = [line for line in text_of(ROOT / "constraints.txt").splitlines() if not line.startswith("#")]
+
+    assert [line for line in lines if not re.fullmatch(r"[\w.-]+==[\w.!+-]+", line)] == []
+
+
+def test_constraints_pin_every_declared_dependency():
+    pinned = {plain_name(line) for line in text_of(ROOT / "constraints.txt").splitlines() if "==" in line}
+
+    assert declared("sandbox", "dev") - pinned == set()
+
+
+def test_no_file_names_a_path_of_somebodys_machine():
+    found = {str(path.relative_to(ROOT)): _MACHINE_PATH.findall(text_of(path)) for path in tracked_files()}
+
+    assert {name: paths for name, paths in found.items() if paths} == {}
+
+
+def test_everything_the_product_imports_is_a_declared_dependency():
+    assert undeclared(imported_packages(PACKAGE, without=_SANDBOX), declared()) == set()
+
+
+def test_everything_the_sandbox_imports_is_a_declared_dependency():
+    assert undeclared(imported_packages(_SANDBOX), declared("sandbox")) == set()
+
+
+def test_every_module_has_its_place_among_the_layers():
+    """A new module is put into the contract, or nobody checks what it imports."""
+    (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "layers")
+    placed = {name.split(".")[1] for layer in contract["layers"] for name in re.split(r"\s*[|:]\s*", layer)}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
+        path.parent.name for path in PACKAGE.glob("*/__init__.py")
+    }
+
+    assert modules - {"__init__", "sandbox"} - placed == set()
+
+
+def test_every_resource_and_schema_module_has_its_place_among_the_layers():
+    """These two packages are layered module by module."""
+    (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "layers")
+    layered = " ".join(contract["layers"])
+    modules = {
+        f"klaviyo_assets.{package}.{path.stem}"
+        for package in ("resources", "schemas")
+        for path in (PACKAGE / package).glob("*.py")
+        # The parts of one resource's room stand behind its front module.
+        if path.stem != "__init__" and not path.stem.startswith("fivetran_")
+    }
+
+    assert {name for name in modules if name not in layered} == set()
