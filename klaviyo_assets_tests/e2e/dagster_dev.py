@@ -4,14 +4,15 @@ Here: the processes, starting work, waiting for it. Not here: clicking (`pages.p
 (`project.py`).
 """
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import dagster as dg
@@ -160,18 +161,14 @@ class DagsterDev:
         return str(self.ask(query, id=backfill_id)["partitionBackfillOrError"]["status"])
 
     def materialized_days(self, key: Sequence[str]) -> set[date]:
-        """The days of a daily asset that are materialized, of its one account."""
+        """The days of a daily asset that are materialized, of the one account there is."""
         query = (
             "query($k:AssetKeyInput!){assetNodeOrError(assetKey:$k){... on AssetNode{assetPartitionStatuses{"
             "... on MultiPartitionStatuses{ranges{primaryDimStartKey primaryDimEndKey "
-            "secondaryDim{... on DefaultPartitionStatuses{materializedPartitions} "
-            "... on TimePartitionStatuses{ranges{startKey endKey status}}}}}}}}}"
+            "secondaryDim{... on DefaultPartitionStatuses{materializedPartitions}}}}}}}}"
         )
-        node = self.ask(query, k={"path": list(key)})["assetNodeOrError"]
-        starts: set[date] = set()
-        for span in node["assetPartitionStatuses"]["ranges"]:
-            starts |= _days_of(span)
-        return starts
+        spans = self.ask(query, k={"path": list(key)})["assetNodeOrError"]["assetPartitionStatuses"]["ranges"]
+        return {day for span in spans if span["secondaryDim"]["materializedPartitions"] for day in _days_of(span)}
 
     def check_verdicts(self, key: Sequence[str], check: str) -> dict[str, str]:
         """The newest verdict of a check by partition."""
@@ -205,18 +202,17 @@ def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinitio
     The daemon then finds their missed tick when it starts, so that no test waits for five in the morning.
     """
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY)
-    before = os.getcwd()  # noqa: PTH109  the instance belongs to the folder a command is run in
-    os.chdir(project.folder)
-    try:
-        with instance() as made:
-            for schedule in schedules:
-                data = ScheduleInstigatorData(schedule.cron_schedule, since.timestamp())
-                one = origin.get_instigator_origin(schedule.name)
-                made.add_instigator_state(
-                    InstigatorState(one, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
-                )
-    finally:
-        os.chdir(before)
+    # The instance belongs to the folder that a command is run in.
+    with contextlib.chdir(project.folder), instance() as made:
+        for schedule in schedules:
+            data = ScheduleInstigatorData(schedule.cron_schedule, since.timestamp())
+            one = origin.get_instigator_origin(schedule.name)
+            made.add_instigator_state(InstigatorState(one, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data))
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Every day from the first to the last, inclusive."""
+    return [first + timedelta(days=ahead) for ahead in range((last - first).days + 1)]
 
 
 def wait(done: Callable[[], bool], seconds: float, what: str) -> None:
@@ -227,9 +223,9 @@ def wait(done: Callable[[], bool], seconds: float, what: str) -> None:
         time.sleep(0.5)
 
 
-def _days_of(span: dict[str, Any]) -> set[date]:
-    """Days of one span of partition statuses, whichever dimension Dagster made the primary one."""
-    raise NotImplementedError
+def _days_of(span: Mapping[str, Any]) -> set[date]:
+    """The days from its first to its last; time is the first dimension of Dagster's statuses."""
+    return set(days_between(*(date.fromisoformat(span[f"primaryDim{end}Key"]) for end in ("Start", "End"))))
 
 
 def _free_port() -> int:

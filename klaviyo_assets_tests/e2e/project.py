@@ -9,10 +9,9 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from dotenv import dotenv_values
 from google.cloud import bigquery
 from google.oauth2.credentials import Credentials
 
-from klaviyo_assets.accounts import Account, load_accounts
+from klaviyo_assets.accounts import Account, Accounts, load_accounts
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,9 +54,14 @@ class Project:
         run(self.folder, "sandbox", "reset", "--yes")
 
     @property
+    def accounts(self) -> Accounts:
+        """The accounts as the code location reads them."""
+        return load_accounts(self.settings)
+
+    @property
     def account(self) -> Account:
         """The one account there is."""
-        return next(iter(load_accounts(Path(self.settings["KLAVIYO_ACCOUNTS_FILE"])).by_name.values()))
+        return next(iter(self.accounts.by_name.values()))
 
     def day(self, ago: int) -> date:
         """The account's calendar day so many days ago."""
@@ -89,7 +93,12 @@ class Project:
 def run(folder: Path, *arguments: str) -> str:
     """Run `klaviyo-assets` in a folder, without the settings of whoever runs the tests."""
     done = subprocess.run(
-        [BIN / "klaviyo-assets", *arguments], cwd=folder, env=bare_environment(), capture_output=True, text=True, timeout=180
+        [BIN / "klaviyo-assets", *arguments],
+        cwd=folder,
+        env=bare_environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
     )
     assert done.returncode == 0, f"klaviyo-assets {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -101,11 +110,7 @@ def bare_environment() -> dict[str, str]:
     return kept | {"DAGSTER_DISABLE_TELEMETRY": "yes"}
 
 
-def yesterday_at_this_time() -> datetime:
-    """24 hours ago (UTC): whatever happens once a day happened once since."""
-    return datetime.fromtimestamp(time.time(), UTC) - timedelta(hours=24)
-
-
 def _hash_of_rows(client: bigquery.Client, table: str) -> str:
     rows = sorted(repr(row.values()) for row in client.list_rows(table))
-    return f"{len(rows)} rows {hashlib.sha256('\n'.join(rows).encode()).hexdigest()}"
+    digest = hashlib.sha256("\n".join(rows).encode()).hexdigest()
+    return f"{len(rows)} rows {digest}"

@@ -120,4 +120,4 @@ def test_money_of_a_person_is_exact():
 
     row = map_copied(PERSON, raw, CONTEXT).rows.iloc[0]
 
-    assert row["historic_clv"] == Decimal("12345678901234567890.123456789")
+    assert row["predictive_analytics_historic_clv"] == Decimal("12345678901234567890.123456789")

@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import dagster as dg
+from dagster._core.definitions.partitions.context import partition_loading_context
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.partitions import Partitions, account_days, day_key, range_tags
@@ -21,18 +22,12 @@ def test_accounts_are_partitions():
 
 def test_days_begin_with_the_earliest_account_and_end_with_today():
     """Today is there although it is not over: its events are wanted."""
-    with dg.temporal.partition_loading_context(effective_dt=NOW) if hasattr(dg, "temporal") else _at(NOW):
+    with partition_loading_context(effective_dt=NOW):
         keys = PARTITIONS.account_days.get_partition_keys()
 
     assert {str(key) for key in keys} == {
         f"{account}|2026-01-0{day}" for account in ("zoo", "acme") for day in (1, 2, 3)
     }
-
-
-def _at(moment):
-    from dagster._core.definitions.partitions.context import partition_loading_context
-
-    return partition_loading_context(effective_dt=moment)
 
 
 def test_a_key_is_what_dagster_makes_of_account_and_day():

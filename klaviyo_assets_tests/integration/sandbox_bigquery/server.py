@@ -121,6 +121,13 @@ EVENT = (
 )
 """The columns of the table most tests load."""
 
+REPORT = [
+    bigquery.SchemaField("day", "DATE"),
+    bigquery.SchemaField("events", "INTEGER"),
+    bigquery.SchemaField("value", "NUMERIC"),
+]
+"""The columns of the table that queries fill."""
+
 MAY_1, MAY_2 = dt.date(2024, 5, 1), dt.date(2024, 5, 2)
 
 
@@ -183,3 +190,8 @@ def event_table(client: bigquery.Client, dataset: str, name: str = "event") -> s
 def count(client: bigquery.Client, table: str) -> int:
     """Return a table's number of rows."""
     return client.get_table(table).num_rows
+
+
+def rows_of(client, sql, **settings):
+    """Run a query and return its rows as tuples."""
+    return [tuple(row) for row in client.query(sql, job_config=bigquery.QueryJobConfig(**settings)).result()]

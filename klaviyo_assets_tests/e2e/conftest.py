@@ -1,0 +1,55 @@
+"""One project with a sandbox, and one `dagster dev` in it, for all tests of this folder.
+
+The daily schedules are on, as if since a day ago: their ticks come when the daemon starts.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser
+
+from klaviyo_assets.definitions import build_definitions
+from klaviyo_assets_tests.e2e.dagster_dev import DagsterDev, turn_on_schedules
+from klaviyo_assets_tests.e2e.pages import Ui, browser
+from klaviyo_assets_tests.e2e.project import ROOT, Project
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A synced sandbox with one account."""
+    made = Project.begin(tmp_path_factory.mktemp("project"))
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="session")
+def dagster_dev(project: Project) -> Iterator[DagsterDev]:
+    """Webserver and daemon, with the schedules on."""
+    schedules = build_definitions(accounts=project.accounts).schedules or []
+    turn_on_schedules(project, schedules, since=datetime.now(UTC) - timedelta(hours=24))
+    began = time.monotonic()
+    started = DagsterDev.begin(project)
+    print(f"dagster dev serves the code location after {time.monotonic() - began:.1f} s")
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """A headless browser."""
+    with browser() as launched:
+        yield launched
+
+
+@pytest.fixture
+def ui(dagster_dev: DagsterDev, chromium: Browser, tmp_path: Path) -> Iterator[Ui]:
+    """A tab; a complaint in its console fails the test. Pictures are kept where KLAVIYO_PICTURES says."""
+    kept = os.environ.get("KLAVIYO_PICTURES")
+    opened = Ui.open(dagster_dev.url, chromium, ROOT / kept if kept else tmp_path)
+    yield opened
+    opened.page.close()
+    assert opened.complaints == []

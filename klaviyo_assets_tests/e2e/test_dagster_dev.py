@@ -1,0 +1,107 @@
+"""The Dagster side end to end: real webserver, daemon and browser on real servers.
+
+One file, so that its tests share one project wherever they are distributed. They go from the quiet start on: the
+schedules catch up, a person clicks, a backfill fills the history, and doing it again changes nothing.
+"""
+
+from datetime import timedelta
+
+from klaviyo_assets.partitions import day_key, range_tags
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.tables import ACCOUNT_TABLES
+from klaviyo_assets_tests.e2e.dagster_dev import EVENT_CHAIN, DagsterDev, Run, days_between
+from klaviyo_assets_tests.e2e.pages import Ui
+from klaviyo_assets_tests.e2e.project import Project
+
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+MAPPED_EVENT = ("mapped", "event")
+FIRST, LAST = 31, 2  # days ago; 30 days
+CLICKED = 12  # days ago: before the days that the schedules restate
+
+
+def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagster_dev: DagsterDev) -> None:
+    """Each schedule's missed tick starts one run; after both, the sensor has restated the reports."""
+    account = project.account
+    loads = dagster_dev.ended_runs(_of_schedules, at_least=2)
+    reports = dagster_dev.ended_runs(lambda run: run.job == "reports", at_least=2)
+
+    ticks = [dagster_dev.ticks(f"daily_{job}_{account.name}") for job in ("dimensions", "events")]
+    assert [[tick["status"] for tick in of_one] for of_one in ticks] == [["SUCCESS"], ["SUCCESS"]]
+    assert {(run.job, run.status) for run in loads} == {("dimensions", "SUCCESS"), ("events", "SUCCESS")}
+    assert {run.status for run in reports} == {"SUCCESS"}
+    assert {run.tags["klaviyo/started_by"] for run in reports} == {"sensor"}
+    hashes = project.table_hashes()
+    assert {*REPORTS, *(table.name for table in ACCOUNT_TABLES), "event", "attribution"} <= hashes.keys()
+
+
+def test_the_graph_shows_every_stage(ui: Ui) -> None:
+    ui.go("/asset-groups", until="report")
+
+    ui.picture("asset_groups")
+    for stage in STAGES:
+        assert ui.text(stage).is_visible(), stage
+
+
+def test_a_day_materialized_by_clicking_turns_green_with_its_check_and_metadata(
+    ui: Ui, project: Project, dagster_dev: DagsterDev
+) -> None:
+    account, day = project.account.name, project.day(CLICKED)
+    assert day not in dagster_dev.materialized_days(MAPPED_EVENT)
+
+    ui.materialize_job("events", account, day, day)
+    dagster_dev.ended_runs(lambda run: run.tags.get("dagster/partition") == day_key(account, day), at_least=1)
+
+    ui.go(f"/assets/mapped/event?view=partitions&partition={account}%7C{day}", until="Materialized")
+    for entry in ("dagster/partition_row_count", "sha256", "rows_quarantined", "preview"):
+        assert ui.text(entry).is_visible(), entry
+    assert ui.page.get_by_role("columnheader", name="occurred_at").is_visible()
+    ui.picture("partition")
+
+    ui.go("/assets/mapped/event?view=checks&checkDetail=schema", until="Latest execution")
+    assert ui.text("Passed").or_(ui.text("Warning")).first.is_visible()
+    assert ui.text(f"{account}|{day}").is_visible()
+    ui.picture("check")
+    for key in EVENT_CHAIN:
+        assert day in dagster_dev.materialized_days(key), key
+
+
+def test_a_backfill_of_thirty_days_is_one_run_and_fills_every_stage(project: Project, dagster_dev: DagsterDev) -> None:
+    account, first, last = project.account.name, project.day(FIRST), project.day(LAST)
+
+    backfill = dagster_dev.backfill(EVENT_CHAIN, account, first, last)
+    runs = dagster_dev.ended_runs(lambda run: run.tags.get("dagster/backfill") == backfill, at_least=1, seconds=240)
+
+    assert [(run.status, run.account_and_days) for run in runs] == [
+        ("SUCCESS", f"{day_key(account, first)}..{day_key(account, last)}")
+    ]
+    days = set(days_between(first, last))
+    assert len(days) == 30
+    for key in EVENT_CHAIN:
+        assert days <= dagster_dev.materialized_days(key), key
+    verdicts = dagster_dev.check_verdicts(MAPPED_EVENT, "schema")
+    assert {verdicts[day_key(account, day)] for day in days} == {"SUCCEEDED"}
+
+
+def test_running_partitions_again_leaves_s3_and_bigquery_as_they_are(project: Project, dagster_dev: DagsterDev) -> None:
+    """Nothing is written to S3, and every table has the rows it had; of a range, a single day and account tables."""
+    account, first, last = project.account.name, project.day(FIRST), project.day(LAST)
+    dagster_dev.ended_runs(lambda _: True, at_least=1)
+    archive, tables = project.archive_state(), project.table_hashes()
+    assert len(archive) > 2 * 2 * 30
+    assert {name for name, told in tables.items() if told.startswith("0 rows")} <= {"quarantine"}
+
+    before = {run.id for run in dagster_dev.runs()}
+    dagster_dev.launch("events", range_tags(account, first, last))
+    dagster_dev.launch("dimensions", {"dagster/partition": account})
+    dagster_dev.ended_runs(lambda run: run.id not in before, at_least=4, seconds=240)
+    day = {"dagster/partition": day_key(account, last - timedelta(days=3))}
+    dagster_dev.launch("events", day)
+    again = dagster_dev.ended_runs(lambda run: run.id not in before, at_least=6, seconds=240)
+
+    assert {run.status for run in again} == {"SUCCESS"}
+    assert project.archive_state() == archive
+    assert project.table_hashes() == tables
+
+
+def _of_schedules(run: Run) -> bool:
+    return run.tags.get("klaviyo/started_by") == "schedule"
