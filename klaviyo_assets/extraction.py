@@ -66,7 +66,14 @@ class AccountSource:
             return resolve_metrics([], self.account.conversion_metric, self.account.conversion_integration)
         rows = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False)).to_pylist()
         found = [
-            Metric(row["id"], row["name"] or "", row.get("integration_name"), row.get("integration_id")) for row in rows
+            Metric(
+                row["id"],
+                row["name"] or "",
+                row["integration_name"],
+                row["integration_id"],
+                row["_fivetran_deleted"] in {True, "true"},
+            )
+            for row in rows
         ]
         return resolve_metrics(found, self.account.conversion_metric, self.account.conversion_integration)
 
@@ -110,7 +117,7 @@ class AccountSource:
 
     def details(self) -> dict[str, Any]:
         """What the mapping of a day needs to know of the account, as JSON."""
-        metrics = [[m.metric_id, m.name, m.integration, m.integration_id] for m in self.metrics.metrics]
+        metrics = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics.metrics]
         return {"metrics": metrics, "attribution_source": self.attribution_source}
 
 
@@ -139,16 +146,12 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
 
     Files: `rows` (every event of the account's calendar day, deleted ones included, in order of time and id) and
     `touches` (events of other days: those that recorded attribution leads to, in touch mode the message events of
-    the window before, and receipts for message events without a send cohort).
+    the window before, and receipts for message events without a send cohort). A day before the account's
+    `start_date` is empty.
     """
     table = source.table(EVENT)
-    if not table.columns:
-        writer.append(_empty(EVENT))
-        writer.append(_empty(EVENT, properties=False), "touches")
-        return writer.finish(
-            source_digest="0", data_through=source.data_through, warnings=source.warnings(EVENT),
-            details=source.details(),
-        )  # fmt: skip
+    if not table.columns or day < source.account.start_date:
+        return _empty_day(source, day, writer)
     bounds = source.account.day_bounds(day)
     of_day = sql.SQL("WHERE {}").format(during(table, *bounds))
     needed = _Needed()
@@ -160,6 +163,17 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
         source_digest=day_digests(source, [day])[day], data_through=source.data_through,
         warnings=source.warnings(EVENT), details=source.details() | {"needs_receipts": needed.without_send},
     )  # fmt: skip
+
+
+def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRecord:
+    writer.append(_empty(EVENT))
+    writer.append(_empty(EVENT, properties=False), "touches")
+    start, warnings = source.account.start_date, source.warnings(EVENT)
+    if day < start:
+        warnings.append(f"{day} lies before the start_date of {source.account.name}, {start}: nothing of it is taken.")
+    return writer.finish(
+        source_digest=NO_ROWS, data_through=source.data_through, warnings=warnings, details=source.details()
+    )
 
 
 def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
@@ -176,14 +190,17 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
 
 
 def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
-    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is null."""
+    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is null or infinite."""
     bounds = [sql.Literal(start), sql.Literal(end)]
-    if "datetime" not in table.columns:
+    # Plain columns can use an index; any other type has to be made a time first.
+    plain = all(table.columns.get(name, "timestamptz") == "timestamptz" for name in ("datetime", "timestamp"))
+    if "datetime" not in table.columns or not plain:
         return sql.SQL("({0} >= {1} AND {0} < {2})").format(event_time(table), *bounds)
     direct = sql.SQL("(t.datetime >= {} AND t.datetime < {})").format(*bounds)
     if "timestamp" not in table.columns:
         return sql.SQL("({})").format(direct)
-    return sql.SQL("({0} OR (t.datetime IS NULL AND t.timestamp >= {1} AND t.timestamp < {2}))").format(direct, *bounds)
+    unusable = sql.SQL("(t.datetime IS NULL OR NOT isfinite(t.datetime))")
+    return sql.SQL("({0} OR ({1} AND t.timestamp >= {2} AND t.timestamp < {3}))").format(direct, unusable, *bounds)
 
 
 @dataclass
@@ -316,6 +333,9 @@ def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
 
 EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
                         "_fivetran_synced")  # fmt: skip
+
+
+NO_ROWS = "0:0"
 
 
 def day_digests(source: AccountSource, days: Sequence[date]) -> dict[date, str]:

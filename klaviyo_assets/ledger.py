@@ -6,7 +6,7 @@ Here: its columns, the quarantine's columns, and reading the current state. Not 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
@@ -17,7 +17,12 @@ _S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
 LEDGER = (
     Column(name="recorded_at", type=_T, required=True, description="When the load was recorded (UTC)."),
     Column(name="table_name", type=_S, required=True, description="Mapped table or report."),
-    Column(name="partition", type=_S, required=True, description="Day (YYYY-MM-DD), or the account's name."),
+    Column(
+        name="partition",
+        type=_S,
+        required=True,
+        description="Day (YYYY-MM-DD), the account's name, or `undated` for events without a time.",
+    ),
     Column(name="run_id", type=_S, required=True, description="Dagster run."),
     Column(name="job_id", type=_S, description="BigQuery job."),
     Column(name="code_version", type=_S, description="Version of klaviyo_assets."),
@@ -57,6 +62,14 @@ class Entry:
     settings_fingerprint: str | None
     data_through: datetime | None
     details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date | None:
+        """The day of a daily table's partition; None for whole tables, and for events without a time."""
+        try:
+            return date.fromisoformat(self.partition)
+        except ValueError:
+            return None
 
 
 def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import pandas as pd
 import pyarrow as pa
@@ -46,7 +46,12 @@ MAPPING_VERSION = 1
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )
+_EXACT = Context(prec=60)
+# A chunk of values below this adds up within Arrow's 38 digits.
+_PLAIN_SUM = Decimal(10) ** 20
 UNDATED = "undated"
+# More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
+_EXACT = Context(prec=60)
 # Events without a time belong to no day: they are looked for together with this table, which every account has.
 UNDATED_WITH = METRIC
 
@@ -64,6 +69,19 @@ class _Outcome:
     value: Decimal = Decimal(0)
     dropped: int = 0
 
+    def add_value(self, rows: pd.DataFrame) -> None:
+        """Add up `value` exactly; neither Arrow's nor Python's own sum has room for 38 digits and more."""
+        values = column(rows, "value").drop_null()
+        if values and pc.max(pc.abs(values)).as_py() < _PLAIN_SUM:
+            self.value = _EXACT.add(self.value, pc.sum(values).as_py())
+            return
+        for value in values.to_pylist():
+            self.value = _EXACT.add(self.value, value)
+
+    def add(self, rows: pd.DataFrame) -> None:
+        """Add a chunk's money, exactly."""
+        self.value = _EXACT.add(self.value, pc.sum(column(rows, "value")).as_py() or Decimal(0))
+
     def check(self, spec: TableSpec, mapped: Mapped, day: date | None = None) -> pd.DataFrame:
         """Keep the notes of a chunk and return its rows that break no rule."""
         self.notes += mapped.notes
@@ -72,9 +90,8 @@ class _Outcome:
         if result.bad_rows.empty:
             return mapped.rows
         self.notes += bad_row_notes(spec, mapped.rows, result.bad_rows, spec.key)
-        bad = set(result.bad_rows["row_number"])
-        self.dropped += len(bad)
-        return mapped.rows[[position not in bad for position in range(len(mapped.rows))]]
+        self.dropped += result.bad_rows["row_number"].nunique()
+        return _without(mapped.rows, result.bad_rows)
 
 
 @dataclass(frozen=True)
@@ -118,7 +135,7 @@ class AccountMapping:
                 mapped = map_event(raw, context, receipts)
                 deleted += len(raw) - len(mapped.rows)
                 rows = outcome.check(EVENT, mapped, day)
-                outcome.value += pc.sum(column(rows, "value")).as_py() or 0
+                outcome.add_value(rows)
                 seen |= set(column(rows, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
@@ -136,15 +153,17 @@ class AccountMapping:
         with self.frames.write(FrameKey("mapped", self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
+                # Only what is in the event table can be credited: a key that repeats is there once.
+                events = _without(events, validate(events, EVENT, day).bad_rows)
                 mapped = map_attribution(events, book, _recorded_texts(raw), context, mode)
                 rows = outcome.check(ATTRIBUTION, mapped, day)
-                outcome.value += pc.sum(column(rows, "value")).as_py() or 0
+                outcome.add_value(rows)
                 credited.append(rows)
             rows = _sorted(credited)
             _append(writer, ATTRIBUTION, rows)
             return self._finish(
                 writer, ATTRIBUTION, record, outcome, day.isoformat(), f"{self.account.fingerprint}:{mode}",
-                rows_raw=len(rows),
+                rows_raw=len(rows) + outcome.dropped,
             )  # fmt: skip
 
     def map_undated(self) -> FrameRecord:
@@ -267,6 +286,13 @@ def _rules(notes: list[Note]) -> dict[str, int]:
         named = f"{note.field}: {note.rule}"
         counted[named] = counted.get(named, 0) + 1
     return dict(sorted(counted.items()))
+
+
+def _without(rows: pd.DataFrame, bad_rows: pd.DataFrame) -> pd.DataFrame:
+    if bad_rows.empty:
+        return rows
+    bad = set(bad_rows["row_number"])
+    return rows[[position not in bad for position in range(len(rows))]]
 
 
 def _append(writer: FrameWriter, spec: TableSpec, rows: pd.DataFrame | None) -> None:

@@ -106,6 +106,7 @@ class Metric:
     name: str
     integration: str | None = None
     integration_id: str | None = None
+    is_deleted: bool = False
 
     @property
     def canonical(self) -> str:
@@ -139,7 +140,8 @@ def resolve_metrics(
     found = by_id or [
         metric
         for metric in listed
-        if metric.canonical.casefold() == canonical_metric(conversion_metric).casefold()
+        if not metric.is_deleted
+        and metric.canonical.casefold() == canonical_metric(conversion_metric).casefold()
         and _integration_fits(metric, conversion_integration)
     ]
     if len(found) > 1:

@@ -11,7 +11,7 @@ from datetime import date, timedelta
 
 from psycopg import sql
 
-from klaviyo_assets.extraction import EVENT_DIGEST_COLUMNS, AccountSource, digest_expression
+from klaviyo_assets.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
 from klaviyo_assets.ledger import Entry
 from klaviyo_assets.mapped_frames import event_fingerprint
 from klaviyo_assets.schemas.sql import event_time
@@ -58,7 +58,7 @@ def dirty_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], 
     A changed day dirties the days after it that its touches may be credited in: those of the longest window.
     """
     states = source_days(source, first, last)
-    loaded = {date.fromisoformat(partition) for table, partition in entries if table == EVENT.name}
+    loaded = {entry.day for entry in entries.values() if entry.table == EVENT.name and entry.day}
     days = {day for day in states.keys() | loaded if first <= day <= last}
     changed = {day for day in days if not _is_current(source, entries, day, states.get(day))}
     reach = -(-source.account.attribution.longest_window // timedelta(days=1))
@@ -69,7 +69,7 @@ def dirty_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], 
 def _is_current(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], day: date, state: DayState | None
 ) -> bool:
-    state = state or DayState("0:0", frozenset())
+    state = state or DayState(NO_ROWS, frozenset())
     event = entries.get((EVENT.name, day.isoformat()))
     credited = entries.get((ATTRIBUTION.name, day.isoformat()))
     if event is None or credited is None:

@@ -5,7 +5,7 @@ Here: reading the ledger for a report, and running its statements. Not here: the
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -55,7 +55,7 @@ class AccountReports:
             PermanentError: no event of the account was ever loaded.
         """
         entries = current(dataset)
-        if not any(table in {daily.name for daily in DAILY_TABLES} for table, _ in entries):
+        if not list(_days_loaded(entries)):
             raise PermanentError(
                 f"account {account.name!r} has no loaded events to report on. Materialize the stages up to bigquery "
                 "first: `klaviyo-assets run`, or the job `events`."
@@ -104,12 +104,7 @@ class AccountReports:
         return Days.of([row[0] for row in found])
 
     def _loaded_since(self, moment: str) -> set[date]:
-        daily = {table.name for table in DAILY_TABLES}
-        return {
-            date.fromisoformat(partition)
-            for (table, partition), entry in self.entries.items()
-            if table in daily and entry.recorded_at.isoformat() > moment
-        }
+        return {day for day, entry in _days_loaded(self.entries) if entry.recorded_at.isoformat() > moment}
 
     def _moved_campaigns(self, before: Mapping[str, str | None]) -> set[str]:
         """Campaigns whose send time is another one than the report was made with, or that came or went."""
@@ -122,8 +117,7 @@ class AccountReports:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _entry(self, report: ReportSpec, rows: int, run_id: str) -> dict[str, Any]:
-        daily = {table.name for table in DAILY_TABLES}
-        loaded = [entry.recorded_at for (table, _), entry in self.entries.items() if table in daily]
+        loaded = [entry.recorded_at for _, entry in _days_loaded(self.entries)]
         return {
             "recorded_at": datetime.now(UTC),
             "table_name": report.name,
@@ -135,6 +129,12 @@ class AccountReports:
             "data_through": self.data_through,
             "details": {"loaded_through": max(loaded).isoformat(), "campaign_sends": dict(self.campaign_sends)},
         }
+
+
+def _days_loaded(entries: Mapping[tuple[str, str], Entry]) -> Iterator[tuple[date, Entry]]:
+    """The current entry of every day of a daily table."""
+    daily = {table.name for table in DAILY_TABLES}
+    return ((entry.day, entry) for entry in entries.values() if entry.table in daily and entry.day)
 
 
 def _typed(parameters: Mapping[str, Any]) -> dict[str, tuple[str, Any]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -35,6 +35,7 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVE
 STAGE = "bigquery"
 # A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
 FLUSH_EVERY = 50
+_NUMERIC_LIMIT = Decimal(10) ** 29
 
 
 def build_loaded_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -119,10 +120,15 @@ class AccountLoad:
 
     def job_id(self, name: str) -> str:
         """A job id that says whose job it is; every attempt has its own."""
-        return job_id(self.account, name, self.run.context.run_id)
+        return job_id(self.account, name, self.run.run_id)
 
     def load(self, table: TableSpec, mapped: FrameKey) -> Done:
-        """Load one partition and note it for the books."""
+        """Load one partition and note it for the books.
+
+        A full batch is written before the load, not after: a load that is tried again is noted once.
+        """
+        if len(self._ledger) >= FLUSH_EVERY:
+            self.flush()
         if table.name not in self._tables:
             self._tables[table.name] = self.dataset.prepare(table)
         day = date.fromisoformat(mapped.day) if mapped.day else None
@@ -132,8 +138,6 @@ class AccountLoad:
                 table, self._tables[table.name], path, record.rows, day, self.job_id(f"{table.name}-{partition}")
             )
         self._note(table, partition, mapped, record, loaded.job_id)
-        if len(self._ledger) >= FLUSH_EVERY:
-            self.flush()
         return Done({
             "dagster/partition_row_count": record.rows,
             "table": loaded.table,
@@ -165,19 +169,34 @@ class AccountLoad:
 
     def _note(self, table: TableSpec, partition: str, mapped: FrameKey, record: FrameRecord, job_id: str) -> None:
         self._ledger.append({
-            "recorded_at": datetime.now(UTC), "table_name": table.name, "partition": partition,
-            "run_id": self.run.context.run_id, "job_id": job_id, "code_version": version("klaviyo-assets"),
-            "rows_raw": record.rows_raw, "rows_deleted": record.rows_deleted,
+            **self._entry(table.name, partition, record),
+            "job_id": job_id, "rows_raw": record.rows_raw, "rows_deleted": record.rows_deleted,
             "rows_quarantined": record.rows_quarantined, "rows_loaded": record.rows,
-            "value": Decimal(record.details.get("value", 0)).quantize(Decimal("1e-9")), "sha256": record.sha256,
-            "bytes": record.bytes, "source_digest": record.source_digest,
-            "settings_fingerprint": record.settings_fingerprint,
-            "data_through": datetime.fromisoformat(record.data_through) if record.data_through else None,
-                    })  # fmt: skip
+            "value": ledger_value(record.details.get("value", "0")), "sha256": record.sha256, "bytes": record.bytes,
+            "source_digest": record.source_digest, "settings_fingerprint": record.settings_fingerprint,
+        })  # fmt: skip
         self._take_notes(table.name, partition, mapped)
         if table is UNDATED_WITH:
-            self._take_notes(EVENT.name, UNDATED, FrameKey("mapped", self.account, EVENT.name, UNDATED))
+            self._note_undated()
         self._done.append(mapped)
+
+    def _note_undated(self) -> None:
+        """Events that belong to no day: all of them are in quarantine, and the ledger counts them."""
+        mapped = FrameKey("mapped", self.account, EVENT.name, UNDATED)
+        record = self.run.frames.record(mapped)
+        if record is None:
+            return
+        count = int(record.details["notes"])
+        counted = {"rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0}
+        self._ledger.append({**self._entry(EVENT.name, UNDATED, record), **counted})
+        self._take_notes(EVENT.name, UNDATED, mapped)
+
+    def _entry(self, table: str, partition: str, record: FrameRecord) -> dict[str, Any]:
+        return {
+            "recorded_at": datetime.now(UTC), "table_name": table, "partition": partition,
+            "run_id": self.run.run_id, "code_version": version("klaviyo-assets"),
+            "data_through": datetime.fromisoformat(record.data_through) if record.data_through else None,
+        }  # fmt: skip
 
     def _take_notes(self, table: str, partition: str, mapped: FrameKey) -> None:
         if self.run.frames.record(mapped) is not None:
@@ -205,6 +224,9 @@ class AccountLoad:
         last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in selected else source
         if mapped.table == last:
             frames.remove(FrameKey("extracted", self.account, source, mapped.day))
+        if mapped.table == UNDATED_WITH.name:
+            for stage in ("extracted", "mapped"):
+                frames.remove(FrameKey(stage, self.account, EVENT.name, UNDATED))
 
 
 def replace_quarantine(
@@ -236,6 +258,12 @@ def replace_quarantine(
         )
     finally:
         dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True)
+
+
+def ledger_value(total: str) -> Decimal | None:
+    """A partition's sum as the ledger's NUMERIC; null where it has more digits than that holds."""
+    exact = Decimal(total)
+    return exact.quantize(Decimal("1e-9"), context=Context(prec=60)) if abs(exact) < _NUMERIC_LIMIT else None
 
 
 def job_id(account: str, name: str, run_id: str) -> str:

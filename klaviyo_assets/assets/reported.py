@@ -72,9 +72,9 @@ def _restate_account(
     def one(report: ReportSpec) -> Done:
         if not opened:
             opened.append(AccountReports.open(account, bigquery.dataset(account)))
-        restated = opened[0].restate(report, run.context.run_id, everything=everything)
+        restated = opened[0].restate(report, run.run_id, everything=everything)
         entry = {**restated.entry, "details": json.dumps(restated.entry["details"])}
-        name = job_id(account.name, "ledger", run.context.run_id)
+        name = job_id(account.name, "ledger", run.run_id)
         opened[0].dataset.append("ledger", LEDGER, [{**entry, "job_id": name}], name)
         return Done(_metadata(report, restated))
 

@@ -54,6 +54,11 @@ class StageRun:
     _unreached: int = 0
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
 
+    @property
+    def run_id(self) -> str:
+        """The Dagster run."""
+        return self.context.run.run_id
+
     def selects(self, key: dg.AssetKey) -> bool:
         """Whether the run wants this asset from this step."""
         return key in self.context.selected_asset_keys
@@ -70,7 +75,7 @@ class StageRun:
             one: The work.
             before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
         """
-        inherited = self.frames.failure(before, self.context.run_id) if before else None
+        inherited = self.frames.failure(before, self.run_id) if before else None
         if inherited:
             self._fail(key, partition, frame, inherited)
             return
@@ -110,7 +115,7 @@ class StageRun:
 
     def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey, reason: str) -> None:
         self.failures[key, partition] = reason
-        self.frames.note_failure(frame, self.context.run_id, reason)
+        self.frames.note_failure(frame, self.run_id, reason)
 
     def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
         for check in self._checks(key):

@@ -33,9 +33,12 @@ def extract(
     table: Annotated[str, typer.Option("--table", "-t", help="Raw table, such as campaign or event.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; it is made.", file_okay=False)],
     start: Annotated[
-        datetime | None, typer.Option(formats=_DAY, help="First day, in the account's time zone; for event.")
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone; for event."),
     ] = None,
-    end: Annotated[datetime | None, typer.Option(formats=_DAY, help="Last day, inclusive; for event.")] = None,
+    end: Annotated[
+        datetime | None, typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last day, inclusive; for event.")
+    ] = None,
     account: Annotated[
         list[str] | None, typer.Option("--account", "-a", help="Account of accounts.toml; may repeat. Default: all.")
     ] = None,

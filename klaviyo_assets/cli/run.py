@@ -16,7 +16,7 @@ from rich.console import Console
 
 from klaviyo_assets.cli import closing
 from klaviyo_assets.cli.console import FAILED, Verbose, console, errors, notes
-from klaviyo_assets.cli.systems import bigquery, postgres
+from klaviyo_assets.cli.systems import bigquery, postgres, required
 from klaviyo_assets.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -70,10 +70,25 @@ def run(
 
         accounts = load_accounts()
         chosen = [accounts[name] for name in account or accounts.names]
+        _check_settings(chosen)
         totals = _run_accounts(chosen, wanted, sync=sync)
         _conclude(totals, chosen)
         if totals.failures:
             raise typer.Exit(FAILED)
+
+
+def _check_settings(accounts: "list[Account]") -> None:
+    """Refuse at once what would fail in every partition.
+
+    Raises:
+        SettingsError: naming the setting that is missing.
+    """
+    from klaviyo_assets.resources.privacy import PrivacyResource
+
+    for name in ("POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"):
+        required(name)
+    for account in accounts:
+        PrivacyResource().of(account)
 
 
 def _use_archive(address: str | None) -> None:
@@ -166,9 +181,13 @@ class Pipeline:
             self._take(account.name, self._execute(keys, partition_key=account.name))
 
     def _ranges(self, account: "Account", first: date | None, last: date | None) -> list[tuple[date, date]]:
-        last = last or account.today()
+        today = account.today()
+        last = min(last or today, today)
         if first is not None:
-            return [(first, last)]
+            begin = max(first, account.start_date)
+            if begin > first:
+                self.progress.note(f"{account.name}: days before its start_date, {account.start_date}, are left out")
+            return [(begin, last)] if begin <= last else []
         from klaviyo_assets.extraction import AccountSource
         from klaviyo_assets.ledger import current
         from klaviyo_assets.planning import dirty_days, ranges
@@ -289,6 +308,10 @@ class _Progress:
 
     def __exit__(self, *_: object) -> None:
         return None
+
+    def note(self, text: str) -> None:
+        """Say something in passing."""
+        self._shown.print(text, style="yellow", markup=False)
 
     @contextmanager
     def task(self, name: str) -> Iterator[None]:

@@ -31,7 +31,10 @@ def start(
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed makes other shops.")] = None,
     dotenv: Annotated[bool, typer.Option("--dotenv/--no-dotenv", help="Write .env in this folder.")] = True,
 ) -> None:
-    """Bring all servers up; those that are up stay. Their data survives a stop."""
+    """Bring all servers up; those that are up stay. Their data survives a stop.
+
+    Example: klaviyo-assets sandbox start --accounts 4 --events-per-day 1000
+    """
     from klaviyo_assets.sandbox import lifecycle
 
     shop = {"accounts": accounts, "events_per_day": events_per_day, "days": days, "seed": seed}
@@ -44,7 +47,10 @@ def start(
 
 @app.command()
 def stop() -> None:
-    """End all servers. Their data stays."""
+    """End all servers. Their data stays.
+
+    Example: klaviyo-assets sandbox stop
+    """
     from klaviyo_assets.sandbox import lifecycle
 
     with _faults():
@@ -54,7 +60,10 @@ def stop() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, _JSON] = False) -> None:
-    """Say how every server is. Exit code 1 unless all run."""
+    """Say how every server is. Exit code 1 unless all run.
+
+    Example: klaviyo-assets sandbox status --json
+    """
     from klaviyo_assets.sandbox import lifecycle
 
     with _faults():
@@ -70,7 +79,10 @@ def status(as_json: Annotated[bool, _JSON] = False) -> None:
 
 @app.command()
 def env(as_json: Annotated[bool, _JSON] = False) -> None:
-    """Print KEY=VALUE lines, for `set -a; eval "$(klaviyo-assets sandbox env)"`. They hold the local passwords."""
+    """Print KEY=VALUE lines, for `set -a; eval "$(klaviyo-assets sandbox env)"`. They hold the local passwords.
+
+    Example: klaviyo-assets sandbox env --json
+    """
     from klaviyo_assets.sandbox import lifecycle
     from klaviyo_assets.sandbox.environment import shell_text
 
@@ -81,7 +93,10 @@ def env(as_json: Annotated[bool, _JSON] = False) -> None:
 
 @app.command()
 def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
-    """Stop all servers and delete their data."""
+    """Stop all servers and delete their data.
+
+    Example: klaviyo-assets sandbox reset --yes
+    """
     from klaviyo_assets.sandbox import lifecycle
 
     with _faults():
@@ -101,7 +116,10 @@ def import_(
     account: Annotated[str, typer.Option(help="The account; one that is not known yet is made.")],
     as_json: Annotated[bool, _JSON] = False,
 ) -> None:
-    """Load Fivetran-shaped CSV files into an account's Postgres schema, replacing the rows of those tables."""
+    """Load Fivetran-shaped CSV files into an account's Postgres schema, replacing the rows of those tables.
+
+    Example: klaviyo-assets sandbox import --account acme exported_tables
+    """
     from klaviyo_assets.sandbox import importer, lifecycle
 
     with _faults():

@@ -160,7 +160,8 @@ class S3Archive:
             if status >= 500 or status == 429:
                 return TransientError(described)
             return PermanentError(
-                f"{described}. Needed: an existing bucket (S3_BUCKET) and s3:GetObject, s3:PutObject below the prefix."
+                f"{described}. Needed: an existing bucket (S3_BUCKET) with s3:ListBucket on it, and s3:GetObject "
+                "and s3:PutObject below the prefix."
             )
         if isinstance(error, BotoConnectionError | HTTPClientError):
             return TransientError(f"{where}: S3 cannot be reached (S3_ENDPOINT_URL): {error}")

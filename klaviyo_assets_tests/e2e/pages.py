@@ -97,10 +97,11 @@ class Ui:
         self.go(f"/locations/klaviyo_assets/jobs/{job}", until="View as Asset Graph")
         self.button("Materialize").click()
         # Dagster asks first where an upstream asset was never materialized.
-        self.button("Confirm").or_(self.text("Select a partition")).first.wait_for()
+        choice = self.page.get_by_text("Select a partition").first
+        self.button("Confirm").or_(choice).first.wait_for()
         if self.button("Confirm").is_visible():
             self.button("Confirm").click()
-        self.text("Select a partition").click()
+        choice.click()
         self.page.locator("[role=menuitem]", has_text=account).first.click()
         days = self.page.locator('[role=dialog] input[placeholder^="ex: "]')
         days.fill(f"[{first}...{last}]" if first != last else str(first))

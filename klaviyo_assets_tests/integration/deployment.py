@@ -138,6 +138,9 @@ class Outcome:
 class _Silent:
     """The progress display of a run nobody watches."""
 
+    def note(self, text: str) -> None:
+        pass
+
     @contextmanager
     def task(self, name: str) -> Iterator[None]:
         yield
@@ -152,6 +155,8 @@ class Deployment:
     instance: dg.DagsterInstance
     changes: dict[str, str | None] = field(default_factory=dict)
     prefix: str = "klaviyo"
+    # Where daily partitions begin; another account may have started earlier than this one.
+    first_day: date | None = None
 
     @property
     def variables(self) -> dict[str, str | None]:
@@ -165,7 +170,10 @@ class Deployment:
 
     @property
     def definitions(self) -> dg.Definitions:
-        return definitions.build_definitions(accounts=Accounts({self.account.name: self.account}, "a test"))
+        listed = {self.account.name: self.account}
+        if self.first_day:
+            listed["earlier"] = replace(self.account, name="earlier", start_date=self.first_day)
+        return definitions.build_definitions(accounts=Accounts(listed, "a test"))
 
     @contextmanager
     def _ready(self) -> Iterator[None]:
@@ -268,7 +276,7 @@ class Deployment:
             self.query("SELECT table_name, partition, row_id, field, rule, value, is_dropped FROM quarantine")
         )
 
-    @property
+    @cached_property
     def archive(self) -> S3Archive:
         with environment(self.variables):
             return S3ArchiveResource(bucket=self.sandbox.variables["S3_BUCKET"]).archive

@@ -83,8 +83,9 @@ def test_a_wrong_file_is_refused_with_what_is_allowed(read, text, said):
         read(text)
 
 
-@pytest.mark.parametrize(("window", "seconds"), [('"P5D"', 432_000), ('"PT12H"', 43_200), ('"P1W"', 604_800), ("12", 43_200),
-                                                 ('"P1DT1H1M1S"', 90_061), ("0", 0)])  # fmt: skip
+@pytest.mark.parametrize(("window", "seconds"), [
+    ('"P5D"', 432_000), ('"PT12H"', 43_200), ('"P1W"', 604_800), ('"P1DT1H1M1S"', 90_061), ("12", 43_200), ("0", 0),
+])  # fmt: skip
 def test_windows_are_hours_or_durations(read, window, seconds):
     account = read(f"{BLOCK}[account.attribution]\nemail_click = {window}")["acme"]
 
@@ -119,7 +120,7 @@ def test_an_empty_environment_is_an_account_too(tmp_path, monkeypatch):
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(SettingsError, match="KLAVIYO_ACCOUNTS_FILE names 'elsewhere.toml'"):
+    with pytest.raises(SettingsError, match=r"KLAVIYO_ACCOUNTS_FILE names 'elsewhere\.toml'"):
         load_accounts({"KLAVIYO_ACCOUNTS_FILE": "elsewhere.toml"})
 
 
@@ -150,7 +151,8 @@ def test_a_day_is_a_calendar_day_of_the_accounts_time_zone(timezone, day, start,
 @pytest.mark.parametrize(("change", "differs"), [
     ({"timezone": "Asia/Tokyo"}, True), ({"pii": "keep"}, True), ({"currency": "EUR"}, True),
     ({"conversion_metric": "x"}, True), ({"attribution": AttributionSettings("touch")}, True), ({"name": "b"}, True),
-    ({"fivetran_connection_id": "x"}, False), ({"postgres_schema": "x"}, False), ({"start_date": date(2000, 1, 1)}, False),
+    ({"fivetran_connection_id": "x"}, False), ({"postgres_schema": "x"}, False),
+    ({"start_date": date(2000, 1, 1)}, False),
 ])  # fmt: skip
 def test_the_fingerprint_changes_with_what_decides_numbers_and_with_nothing_else(change, differs):
     changed = Account(**({"name": "acme", "postgres_schema": "klaviyo_acme"} | change))

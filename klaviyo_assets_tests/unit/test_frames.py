@@ -69,10 +69,14 @@ def test_a_frame_that_was_not_finished_is_not_there_and_the_older_one_stays(stor
 
 
 def test_a_frame_whose_writing_failed_is_not_there(store):
-    with pytest.raises(ZeroDivisionError), store.write(KEY) as writer:
-        writer.append(ROWS)
-        writer.finish()
-        raise ZeroDivisionError
+    def failing():
+        with store.write(KEY) as writer:
+            writer.append(ROWS)
+            writer.finish()
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        failing()
 
     assert store.record(KEY) is None
 

@@ -45,8 +45,10 @@ def test_a_column_is_hashed_dropped_or_kept():
     assert KEEP.column(values) is values
 
 
-@pytest.mark.parametrize("spelling", ["email", "Email", "$email", "E-Mail", "customer_email", "emailAddress", "IP Address",
-                                      "First Name", "firstName", "last_name", "ZIP", "Client IP"])  # fmt: skip
+@pytest.mark.parametrize("spelling", [
+    "email", "Email", "$email", "E-Mail", "customer_email", "emailAddress", "IP Address", "First Name", "firstName",
+    "last_name", "ZIP", "Client IP",
+])  # fmt: skip
 def test_a_personal_key_is_known_in_any_spelling(spelling):
     assert treated({spelling: "secret", "plain": "as is"}) == {spelling: HASH.treat("secret"), "plain": "as is"}
 

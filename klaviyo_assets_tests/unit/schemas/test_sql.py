@@ -150,7 +150,8 @@ def test_a_property_that_stays_is_read_and_stays(read):
 
 def test_unlisted_columns_are_one_document_without_nulls(read):
     table = read(
-        'id text, property_note text, "propertyBrandNew" numeric, property_list jsonb, uuid uuid, flag bool, odd float8',
+        'id text, property_note text, "propertyBrandNew" numeric, property_list jsonb, uuid uuid, flag bool, '
+        "odd float8",
         ["a", 'say "hi"\n', "1.50", '{"b": [1, null]}', "00000000-0000-0000-0000-000000000001", True, "NaN"],
         ["b", *[None] * 6],
     )
@@ -181,7 +182,9 @@ def test_more_columns_than_a_function_takes_arguments(read):
     assert found == {name.removeprefix("property_"): name for name in names}
 
 
-@pytest.mark.parametrize("name", ['property_"; DROP TABLE k.thing; --', "property_%s {} 'x'", "property_名前", "property_"])
+@pytest.mark.parametrize(
+    "name", ['property_"; DROP TABLE k.thing; --', "property_%s {} 'x'", "property_名前", "property_"]
+)
 def test_names_are_quoted_whatever_they_hold(read, name):
     quoted = name.replace('"', '""')
 
@@ -218,7 +221,8 @@ def test_the_time_of_an_event_is_whichever_is_there(url, columns, kind):
 def test_a_day_of_events_ends_before_the_next_begins(url):
     table = RawTable("k", "event", {"datetime": "timestamptz", "timestamp": "timestamptz"})
     bounds = (datetime(2026, 1, 31, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
-    rows = """(VALUES ('first', '2026-01-31 00:00Z'::timestamptz, NULL::timestamptz), ('next', '2026-02-01 00:00Z', NULL),
+    rows = """(VALUES ('first', '2026-01-31 00:00Z'::timestamptz, NULL::timestamptz),
+        ('next', '2026-02-01 00:00Z', NULL),
         ('fallback', NULL, '2026-01-31 23:59:59Z'), ('datetime wins', '2026-03-01 00:00Z', '2026-01-31 01:00Z'),
         ('undated', NULL, NULL)) AS t(id, datetime, timestamp)"""
     with psycopg.connect(url) as connection:

@@ -1,0 +1,137 @@
+"""What changed in Postgres makes exactly its days dirty, and doing those days gives what a full rebuild would."""
+
+from datetime import date, datetime, timedelta
+
+import pytest
+
+from klaviyo_assets.planning import ranges
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets_tests.integration.deployment import Deployment
+
+WINDOW_DAYS = 5
+SYNCED = "now() + interval '1 hour'"
+
+
+def bring_up_to_date(deployment: Deployment) -> list[date]:
+    """What a `run` does, with the one account table that reports read; the days it found dirty."""
+    dirty = deployment.dirty()
+    outcomes = [deployment.tables("campaign"), *(deployment.days(first, last) for first, last in ranges(dirty))]
+    outcomes.append(deployment.reports())
+    assert [outcome.failures for outcome in outcomes if outcome.failures] == []
+    return dirty
+
+
+@pytest.fixture(scope="module", params=("acme", "bloom"))
+def account(request, deploy) -> Deployment:
+    """An account with eleven days of events, all loaded."""
+    made = deploy(f"planned_{request.param}", request.param, last_days=10)
+    assert len(bring_up_to_date(made)) == 11
+    return made
+
+
+@pytest.fixture
+def days(account) -> list[date]:
+    return [day for (day,) in account.query("SELECT DISTINCT occurred_on FROM event ORDER BY 1")]
+
+
+def an_event(account: Deployment, day: date, role: str) -> str:
+    """An event of a day that opens or orders something."""
+    metric = {"touch": "metric IN ('Opened Email', 'Clicked Email')", "order": "value IS NOT NULL"}[role]
+    found = account.query(f"SELECT event_id FROM event WHERE occurred_on = '{day}' AND {metric} ORDER BY 1 LIMIT 1")
+    return found[0][0]
+
+
+def copy_event(account: Deployment, event_id: str, new_id: str, at: datetime) -> None:
+    """An event as Fivetran would write it now: the same as another, with an id and a time of its own."""
+    columns = [
+        name
+        for (name,) in account.raw(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = 'event' AND table_schema = %s",
+            [account.account.postgres_schema],
+        )
+    ]
+    changed = {"id": "%(id)s", "datetime": "%(at)s", "timestamp": "%(at)s", "_fivetran_synced": SYNCED}
+    values = ", ".join(changed.get(name, f'"{name}"') for name in columns)
+    listed = ", ".join(f'"{name}"' for name in columns)
+    account.raw(
+        f"INSERT INTO {{}}.event ({listed}) SELECT {values} FROM {{}}.event WHERE id = %(old)s".replace(
+            "{}", f'"{account.account.postgres_schema}"'
+        ),
+        {"id": new_id, "at": at, "old": event_id},
+    )
+
+
+def reach(changed: list[date], days: list[date]) -> list[date]:
+    """Changed days, and those with events that their touches may be credited in."""
+    return [day for day in days if any(0 <= (day - start).days <= WINDOW_DAYS for start in changed)]
+
+
+def everything(account: Deployment) -> dict[str, list[tuple]]:
+    reports = {name: sorted(account.query(f"SELECT * FROM `{name}`"), key=repr) for name in REPORTS}
+    return account.bigquery("event", "attribution", "campaign") | reports
+
+
+def test_late_edited_and_deleted_events_dirty_their_days_and_end_as_a_rebuild_would(account, days):
+    assert account.dirty() == []
+    late, edited, deleted = days[1], days[2], days[-2]
+    start, _ = account.account.day_bounds(late)
+    copy_event(account, an_event(account, days[4], "touch"), "lateEvent1", start + timedelta(hours=3))
+    account.raw(
+        f"UPDATE {{}}.event SET person_id = 'somebodyelse', _fivetran_synced = {SYNCED} WHERE id = %s",
+        [an_event(account, edited, "order")],
+    )
+    account.raw("DELETE FROM {}.event WHERE id = %s", [an_event(account, deleted, "order")])
+    expected = reach([late, edited, deleted], days)
+    assert len(expected) < len(days)
+    before = account.objects()
+
+    assert bring_up_to_date(account) == expected
+    assert account.query("SELECT occurred_on FROM event WHERE event_id = 'lateEvent1'") == [(late,)]
+    assert account.dirty() == []
+    written = {key.split("date=")[1][:10] for key in account.objects().keys() - before.keys() if "/event/" in key}
+    assert written == {day.isoformat() for day in (late, edited, deleted)}, (
+        "an unchanged day's part is not written again"
+    )
+
+    fresh = account.elsewhere(f"fresh_{account.account.name}")
+    assert bring_up_to_date(fresh) == days
+    assert everything(account) == everything(fresh)
+
+
+def test_an_event_that_moves_dirties_the_day_it_left_and_the_one_it_came_to(account, days):
+    account.raw(
+        f"UPDATE {{}}.event SET datetime = datetime - interval '3 days', timestamp = timestamp - interval '3 days', "
+        f"_fivetran_synced = {SYNCED} WHERE id = %s",
+        [an_event(account, days[-1], "touch")],
+    )
+    assert account.dirty() == reach([days[-1] - timedelta(days=3), days[-1]], days)
+
+
+def test_a_row_that_is_only_synced_again_is_looked_at_again(account, days):
+    bring_up_to_date(account)
+    objects = account.objects()
+    account.raw(
+        f"UPDATE {{}}.event SET _fivetran_synced = {SYNCED} WHERE id = %s", [an_event(account, days[-1], "touch")]
+    )
+    assert bring_up_to_date(account) == days[-1:]
+    assert len(account.objects()) <= len(objects) + 1
+
+
+def test_a_changed_setting_makes_every_day_dirty(account, days):
+    from dataclasses import replace
+
+    changed = replace(account, account=replace(account.account, currency="CHF"))
+    assert changed.dirty() == days
+
+
+def test_a_renamed_metric_concerns_the_days_that_have_it(account, days):
+    bring_up_to_date(account)
+    (metric,) = account.query("SELECT metric_id FROM event GROUP BY 1 ORDER BY COUNT(DISTINCT occurred_on), 1 LIMIT 1")[
+        0
+    ]
+    having = [
+        day
+        for (day,) in account.query(f"SELECT DISTINCT occurred_on FROM event WHERE metric_id = '{metric}' ORDER BY 1")
+    ]
+    account.raw("UPDATE {}.metric SET name = 'Renamed Metric' WHERE id = %s", [metric])
+    assert account.dirty() == reach(having, days)
