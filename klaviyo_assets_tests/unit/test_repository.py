@@ -119,7 +119,8 @@ def test_loading_leaves_the_clients_of_external_systems_alone(loaded):
 
 
 def test_importing_the_code_location_takes_under_three_seconds(tmp_path):
-    timed = "import time; t = time.perf_counter(); import klaviyo_assets.definitions; print(time.perf_counter() - t)"
+    """In seconds of the processor, so that a busy machine does not decide."""
+    timed = "import time; import klaviyo_assets.definitions; print(time.process_time())"
 
     seconds = [
         float(
