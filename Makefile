@@ -58,12 +58,12 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## write docs/tables.md again from the specs
-	$(BIN)/python -m klaviyo_assets.schemas.markdown > docs/tables.md
+	@$(BIN)/python -m klaviyo_assets.schemas.markdown > docs/tables.md.new && mv docs/tables.md.new docs/tables.md
 
 bench: $(STAMP) ## measure import time and the pipeline's throughput
 	@$(BIN)/python -m klaviyo_assets_tests.benchmarks
 
-pins: ## write constraints.txt again: the newest versions that pyproject.toml allows
+pins: ## write constraints.txt again, with the newest versions that pyproject.toml allows
 	@rm -rf .venv-pins && $(FIND_PYTHON) && "$$python" -m venv .venv-pins && \
 	.venv-pins/bin/python -m pip install --quiet --editable '.[sandbox,dev]' && \
 	{ sed -n '/^#/p' constraints.txt; .venv-pins/bin/python -m pip freeze --exclude-editable; } > .venv-pins/pins && \

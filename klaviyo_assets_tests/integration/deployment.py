@@ -4,8 +4,12 @@ Here: starting and syncing the sandbox, copying an account, running stages of it
 Not here: any expectation.
 """
 
+import json
 import logging
+import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,10 +22,13 @@ from typing import Any
 import dagster as dg
 import psycopg
 import pytest
+from click.testing import Result
 from psycopg import sql
+from typer.testing import CliRunner
 
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Account, Accounts, read_accounts_file
+from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.run import Pipeline, Totals
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.destinations.s3_archive import S3Archive
@@ -192,6 +199,33 @@ class Deployment:
         with self._ready():
             Pipeline(self.instance, totals, _Silent()).account(self.account, (first, last), sync=False)
         return totals
+
+    def accounts_file(self, folder: Path) -> Path:
+        """An accounts file of this one account."""
+        given = {name: value for name, value in vars(self.account).items() if name != "attribution" and value}
+        path = folder / "accounts.toml"
+        lines = [f"{name} = {value if name == 'start_date' else json.dumps(value)}" for name, value in given.items()]
+        path.write_text("\n".join(["[[account]]", *lines, ""]))
+        return path
+
+    def command(self, folder: Path, *arguments: str) -> Result:
+        """A `klaviyo-assets` command in a folder of its own; exit code and what a person sees."""
+        self.changes["KLAVIYO_ACCOUNTS_FILE"] = str(self.accounts_file(folder))
+        with self._ready(), pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("COLUMNS", "240")
+            return CliRunner().invoke(app, list(arguments))
+
+    def process(self, folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+        """The same command as a process; its messages come through standard error."""
+        self.changes["KLAVIYO_ACCOUNTS_FILE"] = str(self.accounts_file(folder))
+        told = {name: value for name, value in self.variables.items() if value is not None}
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+        code = "from klaviyo_assets.cli.main import main; main()"
+        return subprocess.Popen(
+            [sys.executable, "-P", "-c", code, *arguments],
+            cwd=folder, env={**kept, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
 
     def days(self, first: date, last: date | None = None, *, stages: Sequence[str] = STAGES, **config: Any) -> Outcome:
         """The daily tables of some days through some stages; `config` is the mapped stage's."""

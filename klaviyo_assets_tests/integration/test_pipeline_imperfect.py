@@ -10,7 +10,6 @@ import pytest
 
 from klaviyo_assets_tests.integration.deployment import Deployment
 
-
 NUMBERS = count(1)
 
 
