@@ -36,6 +36,8 @@ def _assets(
         name=name,
         specs=[_spec(table, partitions_def) for table in tables],
         can_subset=True,
+        # Before the load where steps take turns: what could not be archived is not loaded, and stays dirty.
+        op_tags={"dagster/priority": "1"},
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def archive(context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource) -> Iterator[Any]:

@@ -7,7 +7,7 @@ Not here: load jobs and table schemas (`destinations/bigquery.py`), columns of t
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
 from functools import partial
@@ -69,9 +69,11 @@ def _assets(
                 loads[account.name] = AccountLoad(
                     run, s3, bigquery, account.name, lambda a=account: bigquery.dataset(a)
                 )
-            frame = FrameKey(STAGE, before.account, before.table, before.day)
+            frame, archived = (replace(before, stage=stage) for stage in (STAGE, "s3_archive"))
+            # A day that counts as loaded is not looked at again, so one that is not archived must not count.
+            needed = archived if frames.failure(archived, run.run_id) else before
             one = partial(loads[account.name].load, table, before)
-            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, before)
+            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, needed)
         for account_load in loads.values():
             account_load.flush()
         yield from run.outputs()

@@ -145,6 +145,7 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
     notes = int(record.details["notes"])
     metadata = {
         "dagster/partition_row_count": record.rows,
+        "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
         "bytes": record.bytes,
         "sha256": record.sha256,
         "rows_raw": record.rows_raw,
@@ -154,7 +155,6 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
         "source_digest": record.source_digest,
         "settings_fingerprint": record.settings_fingerprint,
         "data_through": record.data_through or "never synced",
-        "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
     }
     schema = Check(
         "schema", passed=notes == 0, severity=dg.AssetCheckSeverity.WARN,
@@ -184,4 +184,5 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    return "" if value is None else str(value).replace("|", "\\|").replace("\n", " ")[:60]
+    text = "" if value is None else str(value).removesuffix("+00:00")
+    return text.replace("|", "\\|").replace("\n", " ")[:60]

@@ -21,6 +21,8 @@ from klaviyo_assets.frames import FrameKey, FrameStore
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
 ATTEMPTS = 3
+# Clients wait for a passing fault themselves; what they waited long for is not tried over and over.
+ATTEMPT_SECONDS = 15
 # So many partitions in a row that a passing fault stopped mean that the system is down: the rest is not tried.
 GIVE_UP_AFTER = 2
 
@@ -51,6 +53,7 @@ class StageRun:
     context: dg.AssetExecutionContext
     frames: FrameStore
     failures: dict[tuple[dg.AssetKey, str], str] = field(default_factory=dict)
+    _inherited: set[tuple[dg.AssetKey, str]] = field(default_factory=set)
     _unreached: int = 0
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
 
@@ -77,6 +80,7 @@ class StageRun:
         """
         inherited = self.frames.failure(before, self.run_id) if before else None
         if inherited:
+            self._inherited.add((key, partition))
             self._fail(key, partition, frame, inherited)
             return
         try:
@@ -94,7 +98,13 @@ class StageRun:
             yield from self._evaluate(key, partition, check)
 
     def _attempt(self, one: Callable[[], Done]) -> Done:
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+        from tenacity import (
+            Retrying,
+            retry_if_exception_type,
+            stop_after_attempt,
+            stop_after_delay,
+            wait_exponential_jitter,
+        )
 
         if self._unreached >= GIVE_UP_AFTER:
             raise TransientError(
@@ -104,7 +114,7 @@ class StageRun:
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
             # What was out of reach a moment ago is asked once, not three times.
-            stop=stop_after_attempt(1 if self._unreached else ATTEMPTS),
+            stop=stop_after_attempt(1 if self._unreached else ATTEMPTS) | stop_after_delay(ATTEMPT_SECONDS),
             wait=wait_exponential_jitter(initial=1, max=10),
             before_sleep=lambda state: self.context.log.warning(
                 f"attempt {state.attempt_number} of {ATTEMPTS}: {state.outcome and state.outcome.exception()}"
@@ -149,8 +159,17 @@ class StageRun:
         for check_key in self.context.selected_asset_check_keys:
             spec = self.context.assets_def.get_spec_for_check_key(check_key)
             yield dg.Output(None, output_name=spec.get_python_identifier())
-        if self.failures and self._is_last():
-            raise self._failure()
+        unsaid = self._unsaid()
+        if unsaid:
+            raise self._failure(unsaid)
+
+    def _unsaid(self) -> dict[tuple[dg.AssetKey, str], str]:
+        """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
+        if self._is_last():
+            return self.failures
+        if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
+            return {failed: reason for failed, reason in self.failures.items() if failed not in self._inherited}
+        return {}
 
     def _is_last(self) -> bool:
         """Whether no asset of this run follows this step's."""
@@ -162,12 +181,12 @@ class StageRun:
         in_run = self.context.job_def.asset_layer.selected_asset_keys
         return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)
 
-    def _failure(self) -> dg.Failure:
+    def _failure(self, failures: Mapping[tuple[dg.AssetKey, str], str]) -> dg.Failure:
         reasons: dict[str, list[str]] = {}
-        for (key, partition), reason in self.failures.items():
+        for (key, partition), reason in failures.items():
             reasons.setdefault(reason, []).append(f"{key.path[-1]} [{partition}]")
         lines = [f"{', '.join(sorted(set(named)))}: {reason}" for reason, named in reasons.items()]
         return dg.Failure(
-            description=f"{len(self.failures)} partition(s) failed, the others are done:\n" + "\n".join(lines),
+            description=f"{len(failures)} partition(s) failed, the others are done:\n" + "\n".join(lines),
             allow_retries=False,
         )

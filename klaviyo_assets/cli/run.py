@@ -142,10 +142,10 @@ class Pipeline:
         try:
             if sync:
                 self._sync(account)
+            self._look(account)
             self._dimensions(account)
-            for first, last in self._ranges(account, *wanted):
-                self._events(account, first, last)
-            self._reports(account)
+            if self._days(account, self._ranges(account, *wanted)):
+                self._reports(account)
         except KlaviyoAssetsError as error:
             self.totals.failures.append(f"{account.name}: {error}")
 
@@ -172,6 +172,16 @@ class Pipeline:
             summed = self.totals.stages["fivetran"]
             summed.partitions += len(raw)
             summed.seconds += time.monotonic() - began
+
+    def _look(self, account: "Account") -> None:
+        """Reach every system once: what is wrong with a setting is said here, not by every partition."""
+        from klaviyo_assets.extraction import AccountSource
+        from klaviyo_assets.resources.s3 import S3ArchiveResource
+
+        with postgres().snapshot() as snapshot:
+            AccountSource.open(account, snapshot)
+        S3ArchiveResource(bucket=required("S3_BUCKET")).archive.manifest(account.name, "metric", None)
+        bigquery().dataset(account).ensure()
 
     def _dimensions(self, account: "Account") -> None:
         from klaviyo_assets.tables import ACCOUNT_TABLES
@@ -206,6 +216,13 @@ class Pipeline:
             keys = _keys([table.name for table in DAILY_TABLES])
             self._take(account.name, self._execute(keys, tags=range_tags(account.name, first, last)))
 
+    def _days(self, account: "Account", days: list[tuple[date, date]]) -> bool:
+        """Every range; False when days failed and none was loaded, so that there is nothing to report."""
+        failed, loaded = len(self.totals.failures), self.totals.stages["bigquery"].partitions
+        for first, last in days:
+            self._events(account, first, last)
+        return len(self.totals.failures) == failed or self.totals.stages["bigquery"].partitions > loaded
+
     def _reports(self, account: "Account") -> None:
         import dagster as dg
 
@@ -230,8 +247,8 @@ class Pipeline:
                 self._count(event)
             elif event.is_step_success or event.is_step_failure:
                 self._time(event)
-            if event.is_step_failure:
-                self.totals.failures.append(f"{account}: {_reason(event)}")
+            if event.is_step_failure and (failure := f"{account}: {_reason(event)}") not in self.totals.failures:
+                self.totals.failures.append(failure)
 
     def _count(self, event: Any) -> None:
         materialization = event.step_materialization_data.materialization

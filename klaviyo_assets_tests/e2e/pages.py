@@ -7,22 +7,24 @@ The page has no test ids and hashed class names: things are found by the text a 
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, FloatRect, Locator, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, FloatRect, Locator, Page, ViewportSize, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-SIZE = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1440, "height": 900}
+LARGE: ViewportSize = {"width": 1900, "height": 1500}
 # The first page of a freshly started webserver on a busy machine.
 PATIENCE_MS = 60_000
 
@@ -107,6 +109,14 @@ class Ui:
         days.fill(f"[{first}...{last}]" if first != last else str(first))
         days.press("Enter")
         self.button("Launch").click()
+
+    def expanded_graph(self, selection: str, groups: Sequence[str]) -> None:
+        """Open the graph of some assets in a large window, its groups unfolded, and wait for their states."""
+        self.page.set_viewport_size(LARGE)
+        unfolded = ",".join(f"global@global:{group}" for group in groups)
+        self.go(f"/asset-groups~{quote(selection, safe='')}/?expanded={quote(unfolded)}", until="attribution")
+        self.text("Hide navigation").click()
+        self.page.wait_for_timeout(6000)  # states are fetched after the drawing, and nothing tells when
 
     def picture(self, name: str, clip: FloatRect | None = None) -> Path:
         """Save what the page shows, or a part of it."""

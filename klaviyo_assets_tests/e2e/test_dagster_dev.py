@@ -1,10 +1,12 @@
 """The Dagster side end to end: real webserver, daemon and browser on real servers.
 
-One file, so that its tests share one project wherever they are distributed. They go from the quiet start on: the
-schedules catch up, a person clicks, a backfill fills the history, and doing it again changes nothing.
+One file, so that its tests share one project wherever they are distributed. While the schedules catch up, a person
+looks and clicks; then a backfill fills the history, doing it again changes nothing, and the sensor loads the rest.
 """
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from klaviyo_assets.partitions import day_key, range_tags
 from klaviyo_assets.reports import REPORTS
@@ -16,22 +18,9 @@ from klaviyo_assets_tests.e2e.project import Project
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
 MAPPED_EVENT = ("mapped", "event")
 FIRST, LAST = 31, 2  # days ago; 30 days
+# Where the graph is drawn in a window of `LARGE`.
+GRAPH = {"x": 400.0, "y": 110.0, "width": 1300.0, "height": 1370.0}
 CLICKED = 12  # days ago: before the days that the schedules restate
-
-
-def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagster_dev: DagsterDev) -> None:
-    """Each schedule's missed tick starts one run; after both, the sensor has restated the reports."""
-    account = project.account
-    loads = dagster_dev.ended_runs(_of_schedules, at_least=2)
-    reports = dagster_dev.ended_runs(lambda run: run.job == "reports", at_least=2)
-
-    ticks = [dagster_dev.ticks(f"daily_{job}_{account.name}") for job in ("dimensions", "events")]
-    assert [[tick["status"] for tick in of_one] for of_one in ticks] == [["SUCCESS"], ["SUCCESS"]]
-    assert {(run.job, run.status) for run in loads} == {("dimensions", "SUCCESS"), ("events", "SUCCESS")}
-    assert {run.status for run in reports} == {"SUCCESS"}
-    assert {run.tags["klaviyo/started_by"] for run in reports} == {"sensor"}
-    hashes = project.table_hashes()
-    assert {*REPORTS, *(table.name for table in ACCOUNT_TABLES), "event", "attribution"} <= hashes.keys()
 
 
 def test_the_graph_shows_every_stage(ui: Ui) -> None:
@@ -65,6 +54,22 @@ def test_a_day_materialized_by_clicking_turns_green_with_its_check_and_metadata(
         assert day in dagster_dev.materialized_days(key), key
 
 
+def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagster_dev: DagsterDev) -> None:
+    """Each schedule's missed tick starts one run; after both, the sensor has restated the reports."""
+    account = project.account
+    loads = dagster_dev.ended_runs(_of_schedules, at_least=2)
+    reports = dagster_dev.ended_runs(lambda run: run.job == "reports", at_least=2)
+
+    ticks = [dagster_dev.ticks(f"daily_{job}_{account.name}") for job in ("dimensions", "events")]
+    assert [[tick["status"] for tick in of_one] for of_one in ticks] == [["SUCCESS"], ["SUCCESS"]]
+    assert {(run.job, run.status) for run in loads} == {("dimensions", "SUCCESS"), ("events", "SUCCESS")}
+    assert {run.status for run in reports} == {"SUCCESS"}
+    assert {run.tags["klaviyo/started_by"] for run in reports} == {"sensor"}
+    hashes = project.table_hashes()
+    assert {*REPORTS, *(table.name for table in ACCOUNT_TABLES), "event", "attribution"} <= hashes.keys()
+
+
+@pytest.mark.slow
 def test_a_backfill_of_thirty_days_is_one_run_and_fills_every_stage(project: Project, dagster_dev: DagsterDev) -> None:
     account, first, last = project.account.name, project.day(FIRST), project.day(LAST)
 
@@ -82,6 +87,7 @@ def test_a_backfill_of_thirty_days_is_one_run_and_fills_every_stage(project: Pro
     assert {verdicts[day_key(account, day)] for day in days} == {"SUCCEEDED"}
 
 
+@pytest.mark.slow
 def test_running_partitions_again_leaves_s3_and_bigquery_as_they_are(project: Project, dagster_dev: DagsterDev) -> None:
     """Nothing is written to S3, and every table has the rows it had; of a range, a single day and account tables."""
     account, first, last = project.account.name, project.day(FIRST), project.day(LAST)
@@ -101,6 +107,29 @@ def test_running_partitions_again_leaves_s3_and_bigquery_as_they_are(project: Pr
     assert {run.status for run in again} == {"SUCCESS"}
     assert project.archive_state() == archive
     assert project.table_hashes() == tables
+
+
+@pytest.mark.slow
+def test_the_sensor_of_syncs_loads_what_is_left_and_the_graph_is_green(
+    ui: Ui, project: Project, dagster_dev: DagsterDev
+) -> None:
+    """Turned on, it records the raw tables of the sync that was before, and loads the days that never were."""
+    account = project.account
+    never = set(days_between(account.start_date, account.today())) - dagster_dev.materialized_days(MAPPED_EVENT)
+    assert never
+
+    dagster_dev.start_sensor("fivetran_syncs")
+    runs = dagster_dev.ended_runs(lambda run: run.tags.get("klaviyo/started_by") == "fivetran_syncs", at_least=2)
+    # Where UTC's day has begun and the account's has not, the graph has a day that no event can be of yet.
+    dagster_dev.launch("events", {"dagster/partition": day_key(account.name, datetime.now(UTC).date())})
+    dagster_dev.ended_runs(lambda _: True, at_least=len(runs) + 1)
+
+    assert {run.status for run in runs} == {"SUCCESS"}
+    assert {run.job for run in runs} == {"dimensions", "events"}
+    for key in EVENT_CHAIN:
+        assert never <= dagster_dev.materialized_days(key), key
+    ui.expanded_graph('key:"*/event" or key:"*/attribution" or key:"*/campaign" or group:report', STAGES)
+    ui.picture("asset_graph", clip=GRAPH)
 
 
 def _of_schedules(run: Run) -> bool:

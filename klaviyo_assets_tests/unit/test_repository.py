@@ -141,6 +141,13 @@ def test_every_make_target_of_the_contract_exists_and_is_explained():
     assert set(TARGETS) <= explained
 
 
+def test_a_clean_machine_runs_the_tests_as_make_does():
+    """`.ci/run` calls pytest itself, so that the tests' closing line is the last one."""
+    (in_make,) = re.findall(r"^test: .*\n\t@\$\(BIN\)(.*)$", text_of(ROOT / "Makefile"), re.MULTILINE)
+
+    assert f"exec .venv/bin{in_make}".replace("$(WORKERS)", "2") in text_of(ROOT / ".ci" / "run")
+
+
 @pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml", "pyproject.toml"])
 def test_every_entrance_calls_the_code_location_by_the_same_name(name):
     """The name is part of every schedule's and sensor's identity: another one would forget their state."""
