@@ -145,7 +145,6 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
     notes = int(record.details["notes"])
     metadata = {
         "dagster/partition_row_count": record.rows,
-        "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
         "bytes": record.bytes,
         "sha256": record.sha256,
         "rows_raw": record.rows_raw,
@@ -155,6 +154,7 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
         "source_digest": record.source_digest,
         "settings_fingerprint": record.settings_fingerprint,
         "data_through": record.data_through or "never synced",
+        "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
     }
     schema = Check(
         "schema", passed=notes == 0, severity=dg.AssetCheckSeverity.WARN,

@@ -130,6 +130,17 @@ class DagsterDev:
         wait(all_ended, seconds, f"{at_least} run(s) to end, of {[(one.job, one.status) for one in found]}")
         return found
 
+    def settle(self, seconds: float = 240) -> None:
+        """Wait until all runs have ended, and each that loaded has its run of reports, which the sensor starts."""
+
+        def is_settled() -> bool:
+            runs = self.runs()
+            reported = {run.tags.get("dagster/run_key") for run in runs if run.job == "reports"}
+            loads = {f"after-{run.id}" for run in runs if run.job != "reports"}
+            return loads <= reported and all(run.status in ENDED for run in runs)
+
+        wait(is_settled, seconds, "all runs and their reports to end")
+
     def launch(self, job: str, tags: dict[str, str]) -> str:
         """Launch a job for the partition or range that tags name, as the launchpad does; the run's id."""
         mutation = (

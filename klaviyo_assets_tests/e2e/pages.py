@@ -23,7 +23,7 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
-SIZE: ViewportSize = {"width": 1440, "height": 900}
+SIZE: ViewportSize = {"width": 1600, "height": 1100}
 LARGE: ViewportSize = {"width": 1900, "height": 1500}
 # The first page of a freshly started webserver on a busy machine.
 PATIENCE_MS = 60_000

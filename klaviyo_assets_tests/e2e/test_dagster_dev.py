@@ -58,7 +58,8 @@ def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagst
     """Each schedule's missed tick starts one run; after both, the sensor has restated the reports."""
     account = project.account
     loads = dagster_dev.ended_runs(_of_schedules, at_least=2)
-    reports = dagster_dev.ended_runs(lambda run: run.job == "reports", at_least=2)
+    dagster_dev.settle()
+    reports = [run for run in dagster_dev.runs() if run.job == "reports"]
 
     ticks = [dagster_dev.ticks(f"daily_{job}_{account.name}") for job in ("dimensions", "events")]
     assert [[tick["status"] for tick in of_one] for of_one in ticks] == [["SUCCESS"], ["SUCCESS"]]
@@ -91,20 +92,19 @@ def test_a_backfill_of_thirty_days_is_one_run_and_fills_every_stage(project: Pro
 def test_running_partitions_again_leaves_s3_and_bigquery_as_they_are(project: Project, dagster_dev: DagsterDev) -> None:
     """Nothing is written to S3, and every table has the rows it had; of a range, a single day and account tables."""
     account, first, last = project.account.name, project.day(FIRST), project.day(LAST)
-    dagster_dev.ended_runs(lambda _: True, at_least=1)
+    dagster_dev.settle()
     archive, tables = project.archive_state(), project.table_hashes()
     assert len(archive) > 2 * 2 * 30
     assert {name for name, told in tables.items() if told.startswith("0 rows")} <= {"quarantine"}
 
-    before = {run.id for run in dagster_dev.runs()}
-    dagster_dev.launch("events", range_tags(account, first, last))
-    dagster_dev.launch("dimensions", {"dagster/partition": account})
-    dagster_dev.ended_runs(lambda run: run.id not in before, at_least=4, seconds=240)
-    day = {"dagster/partition": day_key(account, last - timedelta(days=3))}
-    dagster_dev.launch("events", day)
-    again = dagster_dev.ended_runs(lambda run: run.id not in before, at_least=6, seconds=240)
+    single = {"dagster/partition": day_key(account, last - timedelta(days=3))}
+    range_of_days = range_tags(account, first, last)
+    launches = [("events", range_of_days), ("dimensions", {"dagster/partition": account}), ("events", single)]
+    again = {dagster_dev.launch(job, tags) for job, tags in launches}
+    dagster_dev.settle()
 
-    assert {run.status for run in again} == {"SUCCESS"}
+    assert {run.status for run in dagster_dev.runs()} == {"SUCCESS"}
+    assert again <= {run.id for run in dagster_dev.runs()}
     assert project.archive_state() == archive
     assert project.table_hashes() == tables
 
@@ -122,7 +122,7 @@ def test_the_sensor_of_syncs_loads_what_is_left_and_the_graph_is_green(
     runs = dagster_dev.ended_runs(lambda run: run.tags.get("klaviyo/started_by") == "fivetran_syncs", at_least=2)
     # Where UTC's day has begun and the account's has not, the graph has a day that no event can be of yet.
     dagster_dev.launch("events", {"dagster/partition": day_key(account.name, datetime.now(UTC).date())})
-    dagster_dev.ended_runs(lambda _: True, at_least=len(runs) + 1)
+    dagster_dev.settle()
 
     assert {run.status for run in runs} == {"SUCCESS"}
     assert {run.job for run in runs} == {"dimensions", "events"}
