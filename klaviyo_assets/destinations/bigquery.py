@@ -128,8 +128,8 @@ class BigQueryDataset:
             if found is not None and _api_type(found.field_type) != TYPES[column.type]:
                 raise PermanentError(
                     f"{self.qualified}.{table.table_id}: column {column.name!r} is {found.field_type}, this version "
-                    f"writes {TYPES[column.type]}. Rename the table and load it again: "
-                    "`klaviyo-assets replay` rebuilds it from the archive."
+                    f"writes {TYPES[column.type]}. Rename the table, then materialize "
+                    "its bigquery asset for every partition: the archive has them all."
                 )
         missing = [column for column in columns if column.name not in present]
         if not missing:

@@ -88,7 +88,7 @@ def test_a_file_that_is_not_what_its_record_says_is_refused_and_changes_nothing(
     before = destination.state()
     with mapped_day(DAY, ["b"], tmp_path) as (file, record):
         file.write_bytes(b"not parquet at all")
-        with pytest.raises((PermanentError, TransientError)):
+        with pytest.raises(PermanentError):
             destination.write(file, replace(record, rows=1), DAY)
     assert ids(destination) == ["a"]
     assert destination.state() == before

@@ -14,7 +14,7 @@ Deploy = Callable[..., Deployment]
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """Two accounts with two weeks of events each."""
-    made = Sandbox.begin()
+    made = Sandbox.of_session()
     try:
         yield made
     finally:

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +85,12 @@ class Sandbox:
                 begun = client.sync(account.fivetran_connection_id)
                 client.wait(account.fivetran_connection_id, begun.since, timeout_seconds=120, interval_seconds=0.2)
         return made
+
+    @classmethod
+    @cache
+    def of_session(cls) -> "Sandbox":
+        """The one sandbox of a test process, whichever package asks for it first."""
+        return cls.begin()
 
     def start(self) -> None:
         self.variables = dict(lifecycle.start(self.folder, SHOP, lambda *_: None, None).variables)

@@ -198,3 +198,19 @@ def test_too_many_bad_rows_fail_their_day_by_name_and_no_other(account, day):
     assert account.dirty() == [day, last], "the day itself, and the one its touches may be credited in"
     assert account.days(day, last, quarantine_share=0.6).success
     assert account.dirty() == []
+
+
+def test_a_day_that_could_not_be_archived_is_not_loaded_either_and_stays_dirty(account, day):
+    """Else the day would count as done, and the archive would lack it for ever."""
+    account.changes["S3_BUCKET"] = "no-such-bucket"
+    outcome = account.days(day)
+    assert not outcome.success
+    (message,) = set(outcome.failures)
+    assert f"event [{account.account.name}|{day}]" in message
+    assert "NoSuchBucket" in message
+    assert "Needed: an existing bucket (S3_BUCKET)" in message
+    assert day in account.dirty()
+    account.changes.clear()
+    assert account.days(account.account.start_date, account.account.today()).success
+    assert account.dirty() == []
+    assert account.archive.manifest(account.account.name, "event", day.isoformat()) is not None

@@ -270,8 +270,9 @@ def test_the_wait_is_bounded_and_says_where_things_stand(server):
     ):
         wait(server, sync_timeout_seconds=0.2, poll_interval_seconds=0.05)
 
-    assert time.monotonic() - begun < 1
-    assert 4 <= len(server.requests) <= 6
+    # Fewer polls than 0.2 s / 0.05 s on a busy machine, never more.
+    assert time.monotonic() - begun < 5
+    assert 2 <= len(server.requests) <= 6
 
 
 def test_a_fault_while_waiting_is_bridged(server):
