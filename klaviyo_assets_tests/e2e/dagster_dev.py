@@ -11,7 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -61,7 +61,6 @@ class DagsterDev:
 
     url: str
     process: subprocess.Popen[bytes]
-    began: float = field(default_factory=time.monotonic)
 
     @classmethod
     def begin(cls, project: Project) -> "DagsterDev":
@@ -127,7 +126,7 @@ class DagsterDev:
             found[:] = [one for one in self.runs() if which(one)]
             return len(found) >= at_least and all(one.status in ENDED for one in found)
 
-        wait(all_ended, seconds, f"{at_least} run(s) to end, of {[(one.job, one.status) for one in found]}")
+        wait(all_ended, seconds, f"{at_least} run(s) to end")
         return found
 
     def settle(self, seconds: float = 240) -> None:

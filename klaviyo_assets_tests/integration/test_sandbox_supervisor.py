@@ -291,6 +291,7 @@ def test_before_the_first_start_env_and_import_say_what_to_do(fresh, tmp_path):
     assert not fresh.root.exists()
 
 
+@pytest.mark.slow
 def test_racing_starts_give_one_set_of_servers_and_stop_leaves_nothing(fresh):
     racers = [fresh.begin("start", *SMALL_SHOP) for _ in range(3)]
     for racer in racers:
@@ -307,6 +308,7 @@ def test_racing_starts_give_one_set_of_servers_and_stop_leaves_nothing(fresh):
     assert "Nothing was running." in fresh.run("stop")
 
 
+@pytest.mark.slow
 def test_a_start_killed_at_any_moment_leaves_nothing_unknown(fresh):
     """Whatever the killed command had begun, the next one finds it; there is one set of servers in the end."""
     for seconds in (0.45, 0.7, 1.0, 1.5):
