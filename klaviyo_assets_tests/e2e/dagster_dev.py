@@ -66,11 +66,12 @@ class DagsterDev:
     def begin(cls, project: Project) -> "DagsterDev":
         """Start in the project's folder; returns when the code location is served."""
         port = _free_port()
-        log = (project.folder / "dagster_dev.log").open("wb")
-        process = subprocess.Popen(
-            [BIN / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)],
-            cwd=project.folder, env=bare_environment(), stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+        with (project.folder / "dagster_dev.log").open("wb") as log:
+            process = subprocess.Popen(
+                [BIN / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)],
+                cwd=project.folder, env=bare_environment(), stdout=log, stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )  # fmt: skip
         started = cls(f"http://127.0.0.1:{port}", process)
         wait(started._serves_the_location, 120, "the webserver to serve the code location")
         return started

@@ -16,7 +16,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Error, FloatRect, Locator, Page, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Error,
+    FloatRect,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
@@ -72,6 +82,7 @@ class Ui:
         """A new tab; pictures are written to a folder."""
         page = browser.new_page(viewport=SIZE)
         page.set_default_timeout(PATIENCE_MS)
+        expect.set_options(timeout=PATIENCE_MS)
         ui = cls(url, page, pictures)
         page.on("pageerror", lambda error: ui.complaints.append(str(error)))
         page.on("console", ui._note)
