@@ -5,8 +5,8 @@
 BIN := .venv/bin
 STAMP := .venv/installed
 PORT ?= 3000
-# Test processes. Two are right for two cores.
-WORKERS ?= 2
+# Test processes. Three keep two cores busy: one of them is always waiting for a server.
+WORKERS ?= 3
 
 # Compiled files are kept: without them every command starts several seconds later.
 unexport PYTHONDONTWRITEBYTECODE
