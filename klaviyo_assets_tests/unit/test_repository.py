@@ -145,7 +145,7 @@ def test_a_clean_machine_runs_the_tests_as_make_does():
     """`.ci/run` calls pytest itself, so that the tests' closing line is the last one."""
     (in_make,) = re.findall(r"^test: .*\n\t@\$\(BIN\)(.*)$", text_of(ROOT / "Makefile"), re.MULTILINE)
 
-    assert f"exec .venv/bin{in_make}".replace("$(WORKERS)", "2") in text_of(ROOT / ".ci" / "run")
+    assert f"exec .venv/bin{in_make}".replace("$(WORKERS)", "3") in text_of(ROOT / ".ci" / "run")
 
 
 @pytest.mark.parametrize("name", ["dagster.yaml", "workspace.yaml", "pyproject.toml"])
