@@ -87,7 +87,7 @@ class StageRun:
             done = self._attempt(one)
             self._unreached = 0
         except KlaviyoAssetsError as error:
-            self._unreached += isinstance(error, TransientError)
+            self._unreached = min(self._unreached + isinstance(error, TransientError), GIVE_UP_AFTER)
             # The reason is the whole story; a traceback would bury it.
             self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")  # noqa: TRY400
             self._fail(key, partition, frame, str(error))

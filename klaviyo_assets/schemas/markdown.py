@@ -107,9 +107,10 @@ def _cell(text: str) -> str:
 def main() -> None:
     """Write the page of the whole catalogue to standard output."""
     # Tables import schemas (a mapping needs Arrow types): only this program looks the other way.
+    from klaviyo_assets.reports import REPORTS
     from klaviyo_assets.tables import TABLES
 
-    sys.stdout.write(tables_document(tuple(TABLES.values())))
+    sys.stdout.write(tables_document(tuple(TABLES.values()), tuple(REPORTS.values())))
 
 
 if __name__ == "__main__":
