@@ -57,9 +57,12 @@ def _section(spec: TableSpec) -> str:
 
 def _facts(spec: TableSpec) -> Iterator[str]:
     yield f"Grain: {spec.grain}"
-    yield f"Key: {_names(spec.key)}"
+    if spec.key:
+        yield f"Key: {_names(spec.key)}"
     if spec.is_daily:
         yield f"Partitioned by account and day (`{spec.day_column}`)"
+    elif spec.day_column:
+        yield f"Partitioned by account; in BigQuery by `{spec.day_column}`"
     else:
         yield "Partitioned by account"
     if spec.cluster:
