@@ -54,7 +54,7 @@ def statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]]) -> 
     """An account's newest campaign sends, at most 80 columns wide."""
     table = Table(title=f"{account.name}: newest campaigns by send date", title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("sent")
-    table.add_column("campaign", max_width=24, no_wrap=True, overflow="ellipsis")
+    table.add_column("campaign", max_width=16, no_wrap=True, overflow="ellipsis")
     for name in ("delivered", "opened", "clicked", "orders", "revenue"):
         table.add_column(name, justify="right")
     for sent in sends:

@@ -94,7 +94,6 @@ def kill_server(account: Deployment, server: str, moment: float, folder: Path) -
 
 def check(account: Deployment, expected: dict, server: str, moment: float, folder: Path) -> None:
     code, text = kill_server(account, server, moment, folder)
-    print(text)
     assert code in {0, 1}
     if code == 1:
         named = {"postgres": "Postgres", "s3": "S3 cannot be reached", "bigquery": account.dataset.dataset}[server]
