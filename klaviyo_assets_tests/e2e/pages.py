@@ -27,6 +27,7 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+from playwright.sync_api import TimeoutError as NotInTimeError
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 PLACES = (
@@ -114,12 +115,23 @@ class Ui:
         self.button("Confirm").or_(choice).first.wait_for()
         if self.button("Confirm").is_visible():
             self.button("Confirm").click()
-        choice.click()
-        self.page.locator("[role=menuitem]", has_text=account).first.click()
+        self._choose(choice, account)
         days = self.page.locator('[role=dialog] input[placeholder^="ex: "]')
         days.fill(f"[{first}...{last}]" if first != last else str(first))
         days.press("Enter")
         self.button("Launch").click()
+
+    def _choose(self, opener: Locator, entry: str) -> None:
+        """Open a menu and click an entry; the page closes the menu whenever it hears of a run, so several times."""
+        item = self.page.locator("[role=menuitem]", has_text=entry).first
+        for _ in range(15):
+            opener.click()
+            try:
+                item.click(timeout=3000)
+            except NotInTimeError:
+                continue
+            return
+        raise AssertionError(f"the menu entry {entry!r} could not be clicked")
 
     def expanded_graph(self, selection: str, groups: Sequence[str]) -> None:
         """Open the graph of some assets in a large window, its groups unfolded, and wait for their states."""
