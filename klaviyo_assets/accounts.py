@@ -1,7 +1,7 @@
 """The Klaviyo accounts of this deployment and the settings that decide their numbers.
 
 Here: `Account`, its attribution windows, reading `accounts.toml` (or one account from the environment), and the
-fingerprint of what a setting decides. Not here: credentials (each resource reads its own).
+fingerprints of what settings decide. Not here: credentials (each resource reads its own).
 """
 
 import hashlib
@@ -10,8 +10,8 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ DEFAULT_WINDOWS: Mapping[str, int] = {
     "whatsapp_click": 432_000,
     "whatsapp_open": 43_200,
 }
+_CHANNELS, _KINDS = ("email", "sms", "mobile_push", "whatsapp"), ("click", "open", "delivery")
+_EARNS = ("machine_opens_earn", "bot_clicks_earn")
+WINDOW_NAMES = frozenset(f"{channel}_{kind}" for channel in _CHANNELS for kind in _KINDS)
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,15 @@ class AttributionSettings:
     """How conversions are credited to messages.
 
     `windows` maps `<channel>_<kind>` (kind: click, open, delivery) to seconds. A channel and kind that is not
-    listed earns no credit.
+    listed earns no credit. `machine_opens_earn` and `bot_clicks_earn` say whether an open or click that a program
+    may have made is a last touch like any other. Windows and these two decide only where the last touch is computed
+    here: what Klaviyo recorded is taken as it is.
     """
 
     source: str = "auto"
     windows: Mapping[str, int] = field(default_factory=lambda: dict(DEFAULT_WINDOWS))
+    machine_opens_earn: bool = True
+    bot_clicks_earn: bool = True
 
     @property
     def longest_window(self) -> timedelta:
@@ -84,11 +91,42 @@ class Account:
         return datetime.now(self.zone).date()
 
     @property
+    def event_settings(self) -> dict[str, Any]:
+        """The settings that decide mapped rows, besides the conversion metric: that one counts where it occurs."""
+        return {"timezone": self.timezone, "pii": self.pii}
+
+    def attribution_settings(self, source: str) -> dict[str, Any]:
+        """The settings that decide who earns credit, where it is computed from `source` (`native` or `touch`)."""
+        settings = {"timezone": self.timezone, "attribution source": source}
+        if source == "native":
+            return settings
+        attribution = self.attribution
+        return settings | {
+            "attribution windows": dict(sorted(attribution.windows.items())),
+            "machine_opens_earn": attribution.machine_opens_earn,
+            "bot_clicks_earn": attribution.bot_clicks_earn,
+        }
+
+    @property
+    def table_fingerprint(self) -> str:
+        """Hash of the settings that decide mapped rows: a table made under another one has to be made again."""
+        return fingerprint_of(self.event_settings)
+
+    @property
+    def report_fingerprint(self) -> str:
+        """Hash of the settings that decide reports beyond the rows they are made of."""
+        longest = int(self.attribution.longest_window.total_seconds())
+        return fingerprint_of({"timezone": self.timezone, "currency": self.currency, "longest window": longest})
+
+    @property
     def fingerprint(self) -> str:
-        """Hash of the settings that decide numbers: a partition made under another one has to be made again."""
-        decisive = asdict(replace(self, fivetran_connection_id="", postgres_schema=""))
-        decisive.pop("start_date")
-        return hashlib.sha256(json.dumps(decisive, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        """The same, under the name that reports know."""
+        return self.report_fingerprint
+
+
+def fingerprint_of(decisive: Any) -> str:
+    """Hash of what decides numbers, 16 hex digits."""
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
@@ -216,9 +254,16 @@ def _attribution(block: Any, where: str) -> AttributionSettings:
     source = values.pop("source", "auto")
     if source not in SOURCES:
         raise SettingsError(f"{where}: source = {source!r}; allowed: {' | '.join(SOURCES)}")
-    _known_keys(values, set(DEFAULT_WINDOWS) | {"mobile_push_click", "email_delivery"}, where)
+    earns = {name: _choice(values.pop(name, True), f"{where}: {name}") for name in _EARNS}
+    _known_keys(values, WINDOW_NAMES | {"source", *_EARNS}, where)
     given = {name: _window(value, f"{where}: {name}") for name, value in values.items()}
-    return AttributionSettings(source, {**DEFAULT_WINDOWS, **given})
+    return AttributionSettings(source, {**DEFAULT_WINDOWS, **given}, **earns)
+
+
+def _choice(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise SettingsError(f"{where} = {value!r}; allowed: true | false")
+    return value
 
 
 def _window(value: Any, where: str) -> int:
@@ -233,7 +278,7 @@ def _window(value: Any, where: str) -> int:
     return (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def _known_keys(values: Mapping[str, Any], known: set[str], where: str) -> None:
+def _known_keys(values: Mapping[str, Any], known: Set[str], where: str) -> None:
     for key in values:
         if key not in known:
             raise SettingsError(f"{where}: unknown setting {key!r}; known: {', '.join(sorted(known))}")

@@ -5,12 +5,15 @@ Here: reading what Klaviyo recorded, and choosing the touches of an event. Not h
 
 Order of preference for one event: its own campaign or flow; what Klaviyo recorded; and, only in accounts where
 Klaviyo recorded nothing, the person's last eligible touch. The sources are never mixed within an account.
+
+Credit stands on the row of its message, channel, variation and send: what the touch does not say, because there is
+none to be found, is read off the person's latest receipt of the campaign or flow.
 """
 
 import json
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
@@ -21,7 +24,7 @@ MAX_HOPS = 5
 _SCALE = Decimal("1e-9")
 # NUMERIC has 38 digits; Python's own context would round to 28 of them.
 _EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
-_KINDS = {Role.CLICKED: "click", Role.OPENED: "open", Role.RECEIVED: "delivery"}
+TOUCH_KINDS = {Role.CLICKED: "click", Role.OPENED: "open", Role.RECEIVED: "delivery"}
 # Touches of one second: a click says more than an open, an open more than a delivery.
 _PRIORITY = {"click": 3, "open": 2, "delivery": 1}
 
@@ -84,9 +87,12 @@ def _related(related: Mapping[str, Any], kind: str) -> str | None:
     return str(named) if named else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Touch:
-    """An event that may earn or pass on credit, not deleted. Times are UTC."""
+    """An event that may earn or pass on credit, not deleted. Times are UTC.
+
+    `is_machine`: an open or click that a program may have made, not a person.
+    """
 
     event_id: str
     person_id: str | None
@@ -100,6 +106,7 @@ class Touch:
     send_at: datetime | None = None
     send_on: date | None = None
     attribution: str | None = None
+    is_machine: bool = False
 
     @property
     def has_message(self) -> bool:
@@ -110,12 +117,26 @@ class Touch:
     def kind(self) -> str | None:
         """click, open or delivery; None for events that are no touch of a message."""
         known = metric_kind(self.metric)
-        return _KINDS.get(known.role) if known else None
+        return TOUCH_KINDS.get(known.role) if known else None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Earner:
+    """The message that earns credit, the send it went out with, and the touch, where it is known."""
+
+    campaign_id: str | None = None
+    flow_id: str | None = None
+    message_id: str | None = None
+    variation_id: str | None = None
+    channel: str | None = None
+    send_at: datetime | None = None
+    send_on: date | None = None
+    touch: Touch | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Credit:
-    """One touch's share of an event: one row of `attribution`."""
+    """One earner's share of an event: one row of `attribution`. Channel and send are the credited message's."""
 
     source: str  # own, recorded or last_touch
     weight: Decimal
@@ -124,27 +145,47 @@ class Credit:
     flow_id: str | None
     message_id: str | None
     variation_id: str | None
+    channel: str | None
+    send_at: datetime | None
+    send_on: date | None
     touch: Touch | None
 
 
 @dataclass
 class TouchBook:
-    """The touches that a day's events may need: by id, and by person in order of time."""
+    """What a day's events may need: touches by id, a person's touches that may earn, and a person's receipts.
+
+    The lists are in order of time; those of the same second in order of their claim, strongest last.
+    """
 
     by_id: Mapping[str, Touch]
     by_person: dict[str, list[Touch]] = field(default_factory=dict)
+    receipts: dict[str, list[Touch]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, touches: Iterable[Touch]) -> "TouchBook":
-        """Index touches; those of the same second are in order of their claim, strongest last."""
-        by_id = {touch.event_id: touch for touch in touches}
-        by_person: dict[str, list[Touch]] = {}
-        for touch in by_id.values():
-            if touch.person_id and touch.has_message and touch.kind:
-                by_person.setdefault(touch.person_id, []).append(touch)
-        for known in by_person.values():
+    def of(
+        cls, touches: Iterable[Touch], *, machine_opens_earn: bool = True, bot_clicks_earn: bool = True
+    ) -> "TouchBook":
+        """Index touches.
+
+        Args:
+            touches: In any order; of an id that repeats, the last one counts.
+            machine_opens_earn: Whether an open that a machine may have made is a last touch like any other.
+            bot_clicks_earn: The same for clicks. What Klaviyo recorded is followed whoever opened or clicked.
+        """
+        book = cls({touch.event_id: touch for touch in touches})
+        refused = {"open": not machine_opens_earn, "click": not bot_clicks_earn}
+        for touch in book.by_id.values():
+            kind = touch.kind
+            if not (kind and touch.person_id and touch.has_message):
+                continue
+            if kind == "delivery":
+                book.receipts.setdefault(touch.person_id, []).append(touch)
+            if not (touch.is_machine and refused.get(kind)):
+                book.by_person.setdefault(touch.person_id, []).append(touch)
+        for known in (*book.by_person.values(), *book.receipts.values()):
             known.sort(key=lambda touch: (touch.at, _PRIORITY[touch.kind or "delivery"], touch.event_id))
-        return cls(by_id, by_person)
+        return book
 
     def last_eligible(self, event: Touch, windows: Mapping[str, int]) -> Touch | None:
         """The person's last touch at or before the event and within its window, measured in exact seconds."""
@@ -163,17 +204,32 @@ class TouchBook:
     def follow(self, event: Touch, event_id: str | None) -> Touch | None:
         """The event with a campaign or flow that a recorded id leads to, over at most `MAX_HOPS` hops.
 
-        None where the trail ends in an id that is missing or deleted, in another known person, or in the future.
+        None where the trail ends in an id that is missing or deleted, in the future, or leads from one known person
+        to another; an anonymous event on the way contradicts nobody.
         """
+        person = event.person_id
         for _hop in range(MAX_HOPS):
             touch = self.by_id.get(event_id or "")
             if touch is None or touch.at > event.at or touch.event_id == event.event_id:
                 return None
-            if event.person_id and touch.person_id and event.person_id != touch.person_id:
+            if person and touch.person_id and person != touch.person_id:
                 return None
             if touch.has_message:
                 return touch
+            person = person or touch.person_id
             event_id = first_recorded_event(touch.attribution)
+        return None
+
+    def latest_receipt(self, event: Touch, earner: Earner) -> Touch | None:
+        """The person's latest receipt, at or before the event, of the earner's campaign and flow (and message).
+
+        Of receipts in the same second the one with the later event id.
+        """
+        known = self.receipts.get(event.person_id or "", [])
+        for position in range(bisect_right(known, event.at, key=lambda touch: touch.at) - 1, -1, -1):
+            receipt = known[position]
+            if _states(earner, receipt, "campaign_id", "flow_id", "message_id"):
+                return receipt
         return None
 
 
@@ -191,39 +247,82 @@ def attribute(event: Touch, value: Decimal | None, book: TouchBook, source: str,
     Args:
         event: The event, with its own ids and its recorded attribution.
         value: Its value; the shares sum to exactly this.
-        book: Touches read in the same snapshot.
+        book: Touches and receipts read in the same snapshot.
         source: `native` (what Klaviyo recorded) or `touch` (the last eligible touch); never both.
         windows: Seconds per `<channel>_<kind>`.
     """
     if event.has_message:
-        return Verdict(_shares("own", value, [(_ids(event), None)]))
+        own = Earner(event.campaign_id, event.flow_id, event.message_id, event.variation_id, None, event.send_at,
+                     event.send_on)  # fmt: skip
+        return Verdict(_shares("own", value, [_completed(event, own, book)]))
     if source == "touch":
         touch = book.last_eligible(event, windows)
-        return Verdict(_shares("last_touch", value, [(_ids(touch), touch)])) if touch else Verdict()
-    found, dangling = [], []
+        return Verdict(_shares("last_touch", value, [_touched(touch)])) if touch else Verdict()
+    found: list[Earner] = []
+    dangling: list[str] = []
     for entry in recorded(event.attribution):
         touch = book.follow(event, entry.event_id)
         if touch is None and entry.event_id:
             dangling.append(entry.event_id)
         if entry.is_direct:
-            ids = Recorded(None, entry.campaign_id, entry.flow_id, entry.message_id, entry.variation_id)
-            found.append((ids, touch))
+            found.append(_direct(event, entry, touch, book))
         elif touch is not None:
-            found.append((_ids(touch), touch))
+            found.append(_touched(touch))
     return Verdict(_shares("recorded", value, found), tuple(dangling))
 
 
-def _ids(touch: Touch) -> Recorded:
-    return Recorded(None, touch.campaign_id, touch.flow_id, touch.message_id, touch.variation_id)
+def _states(earner: Earner, touch: Touch, *names: str) -> bool:
+    """Whether what the earner states of these ids is what the touch has."""
+    return all(getattr(earner, name) in {None, getattr(touch, name)} for name in names)
 
 
-def _shares(source: str, value: Decimal | None, found: Sequence[tuple[Recorded, Touch | None]]) -> tuple[Credit, ...]:
-    weights = split(Decimal(1), len(found))
-    values: Sequence[Decimal | None] = [None] * len(found) if value is None else split(value, len(found))
-    return tuple(
-        Credit(source, weight, share, ids.campaign_id, ids.flow_id, ids.message_id, ids.variation_id, touch)
-        for (ids, touch), weight, share in zip(found, weights, values, strict=True)
+def _touched(touch: Touch) -> Earner:
+    return Earner(
+        touch.campaign_id, touch.flow_id, touch.message_id, touch.variation_id, touch.channel, touch.send_at,
+        touch.send_on, touch,
+    )  # fmt: skip
+
+
+def _direct(event: Touch, entry: Recorded, touch: Touch | None, book: TouchBook) -> Earner:
+    """A message that Klaviyo named; what it did not say of it comes from the touch, else from a receipt."""
+    stated = Earner(entry.campaign_id, entry.flow_id, entry.message_id, entry.variation_id)
+    if touch is None:
+        return _completed(event, stated, book)
+    earner = replace(stated, channel=touch.channel, send_at=touch.send_at, send_on=touch.send_on, touch=touch)
+    if not _states(earner, touch, "campaign_id", "flow_id"):
+        return earner
+    return replace(
+        earner,
+        message_id=earner.message_id or touch.message_id,
+        variation_id=earner.variation_id or touch.variation_id,
     )
+
+
+def _completed(event: Touch, earner: Earner, book: TouchBook) -> Earner:
+    """An earner without a touch, with what it lacks taken from the person's latest receipt of its message."""
+    receipt = book.latest_receipt(event, earner)
+    if receipt is None:
+        return earner
+    lacking = {
+        name: getattr(receipt, name)
+        for name in ("message_id", "variation_id", "channel")
+        if getattr(earner, name) is None
+    }
+    if earner.send_at is None:
+        lacking |= {"send_at": receipt.send_at, "send_on": receipt.send_on}
+    return replace(earner, **lacking)
+
+
+def _shares(source: str, value: Decimal | None, earners: Sequence[Earner]) -> tuple[Credit, ...]:
+    weights = split(Decimal(1), len(earners))
+    values: Sequence[Decimal | None] = [None] * len(earners) if value is None else split(value, len(earners))
+    return tuple(
+        Credit(
+            source, weight, share, earner.campaign_id, earner.flow_id, earner.message_id, earner.variation_id,
+            earner.channel, earner.send_at, earner.send_on, earner.touch,
+        )
+        for earner, weight, share in zip(earners, weights, values, strict=True)
+    )  # fmt: skip
 
 
 def split(whole: Decimal, parts: int) -> list[Decimal]:

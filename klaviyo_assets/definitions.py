@@ -19,6 +19,7 @@ from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
 from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
 from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
 from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
+from klaviyo_assets.assets.published import build_published_assets  # noqa: E402
 from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
 from klaviyo_assets.frames import FrameStore  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
@@ -51,6 +52,7 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             *build_archived_assets(partitions),
             *build_loaded_assets(accounts, partitions),
             build_reported_assets(accounts, partitions),
+            build_published_assets(accounts, partitions),
         ],
         jobs=list(jobs.values()),
         schedules=build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),

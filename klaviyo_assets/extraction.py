@@ -1,29 +1,36 @@
 """What is read from Postgres for one partition, in one snapshot.
 
-Here: which rows a day or a table needs (the touches of a day included), the digest of a source, and streaming both
-into frames. Not here: SQL expressions per column (`schemas/sql.py`), Dagster (`assets/extracted.py`).
+Here: the source of an account, the rows of a day or a table, their digests, and streaming them into frames. Not here:
+which touches a day needs (`touches.py`), SQL expressions per column (`schemas/sql.py`), Dagster
+(`assets/extracted.py`).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.attribution import MAX_HOPS, recorded
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import FrameRecord, FrameWriter
-from klaviyo_assets.metrics import MESSAGE_ROLES, AccountMetrics, Metric, Role, metric_kind, resolve_metrics
+from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.resources.postgres import Snapshot
+from klaviyo_assets.schemas.arrow import table_to_frame
 from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, plan, select
+from klaviyo_assets.schemas.sql import during as during
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, METRIC
+from klaviyo_assets.tables.event import event_days
+from klaviyo_assets.touches import Needs, TouchReader
 
-_IDS_PER_QUERY = 10_000
+EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
+                        "_fivetran_synced")  # fmt: skip
+NO_ROWS = "0:0"
+# Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
+MOST_MISSING = 500
 
 
 @dataclass
@@ -36,6 +43,7 @@ class AccountSource:
     metrics: AccountMetrics = field(default_factory=AccountMetrics)
     attribution_source: str = "touch"
     data_through: str | None = None
+    _digests: dict[date, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, account: Account, snapshot: Snapshot) -> "AccountSource":
@@ -120,6 +128,28 @@ class AccountSource:
         metrics = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics.metrics]
         return {"metrics": metrics, "attribution_source": self.attribution_source}
 
+    def digests(self, days: Iterable[date]) -> dict[date, str]:
+        """The digest of each day's events: it differs when any of them was added, changed, deleted or synced again."""
+        days = list(days)
+        table = self.table(EVENT)
+        for day in days:
+            if day not in self._digests:
+                query = sql.SQL("SELECT {} AS digest FROM {} AS t WHERE {}").format(
+                    digest_expression(table, EVENT_DIGEST_COLUMNS), table.identifier,
+                    during(table, *self.account.day_bounds(day)),
+                )  # fmt: skip
+                self._digests[day] = self.snapshot.read(query).to_pylist()[0]["digest"]
+        return {day: self._digests[day] for day in days}
+
+    def reads(self, day: date, touches: pa.Table) -> dict[str, str]:
+        """The other days that a day's touches were looked for in or found on, as ISO dates, with their digests."""
+        found = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
+        if self.attribution_source == "touch":
+            begin = self.account.day_bounds(day)[0] - self.account.attribution.longest_window
+            first = begin.astimezone(self.account.zone).date()
+            found |= {first + timedelta(days=ahead) for ahead in range((day - first).days)}
+        return {other.isoformat(): digest for other, digest in self.digests(sorted(found - {day})).items()}
+
 
 def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
     """The account's metrics from an extracted frame's record."""
@@ -145,24 +175,39 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
     """Read one day of events into a frame, with the touches and receipts its mapping needs.
 
     Files: `rows` (every event of the account's calendar day, deleted ones included, in order of time and id) and
-    `touches` (events of other days: those that recorded attribution leads to, in touch mode the message events of
-    the window before, and receipts for message events without a send cohort). A day before the account's
-    `start_date` is empty.
+    `touches` (events of any day: those that recorded attribution leads to or, in touch mode, the touches of the
+    window; and the receipts that say when a message was sent, or which message of a campaign or flow is credited).
+    A day before the account's `start_date` is empty.
     """
     table = source.table(EVENT)
     if not table.columns or day < source.account.start_date:
         return _empty_day(source, day, writer)
     bounds = source.account.day_bounds(day)
-    of_day = sql.SQL("WHERE {}").format(during(table, *bounds))
-    needed = _Needed()
-    query = sql.SQL("{} {} {}").format(select(EVENT, table), of_day, order_by(EVENT, table))
-    _write(source.snapshot, query, writer, "rows", needed)
-    touches = list(_touches(source, table, bounds, needed))
-    writer.append(_distinct(touches), "touches")
+    needs = Needs(source.metrics, source.attribution_source == "native")
+    query = sql.SQL("{} WHERE {} {}").format(select(EVENT, table), during(table, *bounds), order_by(EVENT, table))
+    _write(source.snapshot, query, writer, "rows", needs)
+    touches = _distinct(list(_touches(source, TouchReader(source.snapshot, table, source.metrics, bounds), needs)))
+    writer.append(touches, "touches")
     return writer.finish(
-        source_digest=day_digests(source, [day])[day], data_through=source.data_through,
-        warnings=source.warnings(EVENT), details=source.details() | {"needs_receipts": needed.without_send},
+        source_digest=source.digests([day])[day], data_through=source.data_through, warnings=source.warnings(EVENT),
+        details=source.details() | {
+            "needs_receipts": needs.without_send,
+            "reads": source.reads(day, touches),
+            "missing": sorted(needs.recorded_ids - needs.found_ids)[:MOST_MISSING],
+        },
     )  # fmt: skip
+
+
+def _touches(source: AccountSource, reader: TouchReader, needs: Needs) -> Iterator[pa.Table]:
+    yield reader.none()
+    if needs.native:
+        yield from reader.recorded(needs)
+    else:
+        attribution = source.account.attribution
+        touches = reader.window(attribution.windows, attribution.longest_window)
+        needs.look_at_touches(touches)
+        yield touches
+    yield from reader.receipts(needs.receipts)
 
 
 def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRecord:
@@ -189,118 +234,18 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     return writer.finish(data_through=source.data_through, details=source.details())
 
 
-def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
-    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is null or infinite."""
-    bounds = [sql.Literal(start), sql.Literal(end)]
-    # Plain columns can use an index; any other type has to be made a time first.
-    plain = all(table.columns.get(name, "timestamptz") == "timestamptz" for name in ("datetime", "timestamp"))
-    if "datetime" not in table.columns or not plain:
-        return sql.SQL("({0} >= {1} AND {0} < {2})").format(event_time(table), *bounds)
-    direct = sql.SQL("(t.datetime >= {} AND t.datetime < {})").format(*bounds)
-    if "timestamp" not in table.columns:
-        return sql.SQL("({})").format(direct)
-    unusable = sql.SQL("(t.datetime IS NULL OR NOT isfinite(t.datetime))")
-    return sql.SQL("({0} OR ({1} AND t.timestamp >= {2} AND t.timestamp < {3}))").format(direct, unusable, *bounds)
-
-
-@dataclass
-class _Needed:
-    """What a day's rows ask for, gathered while they stream by."""
-
-    recorded_ids: set[str] = field(default_factory=set)
-    without_send: bool = False
-
-    def look(self, batch: pa.RecordBatch) -> None:
-        texts = batch.column("property_attribution")
-        for text in texts.drop_null().to_pylist():
-            self.recorded_ids |= {entry.event_id for entry in recorded(text) if entry.event_id}
-        if not self.without_send:
-            stated = batch.column("property_cohort_message_send_cohort")
-            message = pc.or_(pc.is_valid(batch.column("campaign_id")), pc.is_valid(batch.column("flow_id")))
-            self.without_send = bool(pc.any(pc.and_(message, pc.is_null(stated))).as_py())
-
-
 def _write(
-    snapshot: Snapshot, query: sql.Composable, writer: FrameWriter, name: str, needed: _Needed | None = None
+    snapshot: Snapshot, query: sql.Composable, writer: FrameWriter, name: str, needs: Needs | None = None
 ) -> None:
     with snapshot.stream(query) as batches:
         written = False
         for batch in batches:
-            if needed is not None:
-                needed.look(batch)
+            if needs is not None:
+                needs.look(batch)
             writer.append(batch, name)
             written = True
         if not written:
             writer.append(batches.schema.empty_table(), name)
-
-
-def _touches(
-    source: AccountSource, table: RawTable, bounds: tuple[datetime, datetime], needed: _Needed
-) -> Iterator[pa.Table]:
-    narrow = select(EVENT, table, properties=False)
-    yield source.snapshot.read(sql.SQL("{} LIMIT 0").format(narrow))
-    if source.attribution_source == "touch":
-        yield _window_touches(source, table, bounds, narrow)
-    else:
-        yield from _recorded_touches(source, needed.recorded_ids, narrow)
-    if needed.without_send:
-        yield from _receipts(source, table, bounds, narrow)
-
-
-def _window_touches(
-    source: AccountSource, table: RawTable, bounds: tuple[datetime, datetime], narrow: sql.Composed
-) -> pa.Table:
-    """Message events of the window before the day, of people who did something else on the day."""
-    start, end = bounds
-    ids = _metric_ids(source, MESSAGE_ROLES)
-    if not ids or not {"person_id", "metric_id"} <= set(table.columns):
-        return source.snapshot.read(sql.SQL("{} LIMIT 0").format(narrow))
-    acting = sql.SQL(
-        "SELECT t.person_id FROM {} AS t WHERE {} AND t.person_id IS NOT NULL AND NOT (t.metric_id = ANY({}))"
-    ).format(table.identifier, during(table, start, end), sql.Literal(ids))
-    window = during(table, start - source.account.attribution.longest_window, end)
-    query = sql.SQL("{} WHERE {} AND t.metric_id = ANY({}) AND t.person_id IN ({})")
-    return source.snapshot.read(query.format(narrow, window, sql.Literal(ids), acting))
-
-
-def _recorded_touches(source: AccountSource, ids: Iterable[str], narrow: sql.Composed) -> Iterator[pa.Table]:
-    """The events that recorded attribution names, and those that these name in turn."""
-    wanted, seen = set(ids), set[str]()
-    for _hop in range(MAX_HOPS):
-        wanted -= seen
-        seen |= wanted
-        following: set[str] = set()
-        for chunk in _chunks(sorted(wanted)):
-            found = source.snapshot.read(sql.SQL("{} WHERE t.id = ANY({})").format(narrow, sql.Literal(chunk)))
-            for text in found.column("property_attribution").drop_null().to_pylist():
-                following |= {entry.event_id for entry in recorded(text) if entry.event_id}
-            yield found
-        wanted = following
-
-
-def _receipts(
-    source: AccountSource, table: RawTable, bounds: tuple[datetime, datetime], narrow: sql.Composed
-) -> Iterator[pa.Table]:
-    """Earlier receipts of the messages that people opened or clicked on the day."""
-    ids = _metric_ids(source, {Role.RECEIVED})
-    links = [name for name in ("campaign_id", "flow_message_id") if name in table.columns]
-    if not ids or "person_id" not in table.columns:
-        return
-    for link in links:
-        pairs = sql.SQL("SELECT t.person_id, t.{0} FROM {1} AS t WHERE {2} AND t.{0} IS NOT NULL").format(
-            sql.Identifier(link), table.identifier, during(table, *bounds)
-        )
-        query = sql.SQL("{} WHERE t.metric_id = ANY({}) AND {} < {} AND (t.person_id, t.{}) IN ({})")
-        yield source.snapshot.read(
-            query.format(
-                narrow, sql.Literal(ids), event_time(table), sql.Literal(bounds[0]), sql.Identifier(link), pairs
-            )
-        )
-
-
-def _metric_ids(source: AccountSource, roles: Iterable[Role]) -> list[str]:
-    kinds = {metric.metric_id: metric_kind(metric.name) for metric in source.metrics.metrics}
-    return sorted(metric_id for metric_id, kind in kinds.items() if kind and kind.role in roles)
 
 
 def _distinct(touches: Sequence[pa.Table]) -> pa.Table:
@@ -310,10 +255,6 @@ def _distinct(touches: Sequence[pa.Table]) -> pa.Table:
     for position, event_id in enumerate(rows.column("id").to_pylist()):
         first.setdefault(event_id, position)
     return rows.take(pa.array([first[event_id] for event_id in sorted(first)], pa.int64()))
-
-
-def _chunks(ids: Sequence[str]) -> Iterator[list[str]]:
-    return (list(ids[start : start + _IDS_PER_QUERY]) for start in range(0, len(ids), _IDS_PER_QUERY))
 
 
 def _empty(spec: TableSpec, *, properties: bool = True) -> pa.Table:
@@ -329,27 +270,6 @@ def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
     texts = sql.SQL(", ").join(sql.SQL("coalesce(t.{}::text, '')").format(sql.Identifier(name)) for name in present)
     row = sql.SQL("hashtextextended(concat_ws('|', {}), 0)").format(texts)
     return sql.SQL("count(*)::text || ':' || coalesce(sum({}::numeric), 0)::text").format(row)
-
-
-EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
-                        "_fivetran_synced")  # fmt: skip
-
-
-NO_ROWS = "0:0"
-
-
-def day_digests(source: AccountSource, days: Sequence[date]) -> dict[date, str]:
-    """The digest of each day's events: it differs when any of them was added, changed, deleted or synced again."""
-    table = source.table(EVENT)
-    digests = {}
-    for day in days:
-        query = sql.SQL("SELECT {} AS digest FROM {} AS t WHERE {}").format(
-            digest_expression(table, EVENT_DIGEST_COLUMNS),
-            table.identifier,
-            during(table, *source.account.day_bounds(day)),
-        )
-        digests[day] = source.snapshot.read(query).to_pylist()[0]["digest"]
-    return digests
 
 
 def _digest(source: AccountSource, spec: TableSpec, table: RawTable) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.views import VIEWS
 
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 
@@ -21,7 +22,11 @@ def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
     return [
         _job("dimensions", whole, "Every account table of an account, to BigQuery."),
         _job("events", daily, "Days of events and their attribution, to BigQuery."),
-        _job("reports", [["report", name] for name in REPORTS], "Restate the report rows that loads changed."),
+        _job(
+            "reports",
+            [*(["report", name] for name in REPORTS), *(["view", name] for name in VIEWS)],
+            "Restate the report rows that loads changed, and bring the views up to date.",
+        ),
     ]
 
 

@@ -36,8 +36,15 @@ LEDGER = (
     Column(name="source_digest", type=_S, description="Digest of the source rows the load was made from."),
     Column(name="settings_fingerprint", type=_S, description="Fingerprint of the settings it was made with."),
     Column(name="data_through", type=_T, description="Start of the newest Fivetran sync it was made from (UTC)."),
-    Column(name="details", type=LogicalType.JSON, description="What the next load of a report needs to know."),
+    Column(
+        name="details",
+        type=LogicalType.JSON,
+        description="What the next look at it needs to know, as JSON.",
+    ),
 )
+# What a load keeps in `details`: the settings it was made with (never a secret), the other days it read touches from
+# with their digests, the recorded ids that were nowhere, and the metrics its touches are of.
+PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids")
 QUARANTINE = (
     Column(name="table_name", type=_S, required=True, description="Mapped table."),
     Column(name="partition", type=_S, required=True, description="Day, account, or `undated`."),

@@ -4,19 +4,19 @@ Here: the frames of the mapped stage and their records. Not here: what a table's
 (`schemas/pandera.py`), Dagster (`assets/mapped.py`).
 """
 
-import hashlib
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Context, Decimal
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from klaviyo_assets.accounts import Account
+from klaviyo_assets.accounts import Account, fingerprint_of
 from klaviyo_assets.attribution import TouchBook
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.extraction import metrics_of
@@ -31,22 +31,21 @@ from klaviyo_assets.mapping import (
     map_copied,
     notes_frame,
 )  # fmt: skip
-from klaviyo_assets.metrics import AccountMetrics, Role, metric_kind
+from klaviyo_assets.metrics import AccountMetrics
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.schemas.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.schemas.pandera import validate
 from klaviyo_assets.spec import PACKED, UNLISTED, TableSpec
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
 from klaviyo_assets.tables.attribution import map_attribution, touches_of
-from klaviyo_assets.tables.event import Receipts, map_event
+from klaviyo_assets.tables.event import Receipts, map_event, message_columns
 
 CHUNK_ROWS = 200_000
 # Version of the mapping's meaning: raising it makes every partition be made again.
-MAPPING_VERSION = 1
+MAPPING_VERSION = 2
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )
-_EXACT = Context(prec=60)
 # A chunk of values below this adds up within Arrow's 38 digits.
 _PLAIN_SUM = Decimal(10) ** 20
 UNDATED = "undated"
@@ -77,10 +76,6 @@ class _Outcome:
             return
         for value in values.to_pylist():
             self.value = _EXACT.add(self.value, value)
-
-    def add(self, rows: pd.DataFrame) -> None:
-        """Add a chunk's money, exactly."""
-        self.value = _EXACT.add(self.value, pc.sum(column(rows, "value")).as_py() or Decimal(0))
 
     def check(self, spec: TableSpec, mapped: Mapped, day: date | None = None) -> pd.DataFrame:
         """Keep the notes of a chunk and return its rows that break no rule."""
@@ -119,14 +114,15 @@ class AccountMapping:
         with self.frames.write(FrameKey("mapped", self.account.name, spec.name)) as writer:
             for raw in self._chunks(source):
                 _append(writer, spec, outcome.check(spec, map_copied(spec, raw, context)))
-            return self._finish(writer, spec, record, outcome, self.account.name, self.account.fingerprint)
+            return self._finish(writer, spec, record, outcome, self.account.name, self.account.table_fingerprint)
 
     def map_events(self, day: date) -> FrameRecord:
         """Map one day of events."""
         source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
         record = self.frames.require(source)
         context = self._context(record, day)
-        receipts = self._receipts(source, record, context)
+        needs_receipts = record.details.get("needs_receipts")
+        receipts = self._receipts(source, replace(context, day=None)) if needs_receipts else None
         outcome = _Outcome()
         seen: set[str] = set()
         deleted = 0
@@ -139,7 +135,10 @@ class AccountMapping:
                 seen |= set(column(rows, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
-            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, deleted=deleted)
+            known = {"settings": event_settings(self.account)}
+            if record.details.get("needs_receipts"):
+                known["reads"] = record.details.get("reads", {})
+            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, known, deleted=deleted)
 
     def map_attribution(self, day: date) -> FrameRecord:
         """Credit one day of events to the touches that were extracted with it."""
@@ -147,12 +146,14 @@ class AccountMapping:
         record = self.frames.require(source)
         context = self._context(record, day)
         mode = str(record.details["attribution_source"])
-        book = self._touch_book(source, record, context)
+        book = self._touch_book(source, context)
         outcome = _Outcome()
         credited: list[pd.DataFrame] = []
+        seen = self._touch_metrics(source)
         with self.frames.write(FrameKey("mapped", self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
+                seen |= set(column(events, "metric_id").unique().to_pylist())
                 # Only what is in the event table can be credited: a key that repeats is there once.
                 events = _without(events, validate(events, EVENT, day).bad_rows)
                 mapped = map_attribution(events, book, _recorded_texts(raw), context, mode)
@@ -161,8 +162,11 @@ class AccountMapping:
                 credited.append(rows)
             rows = _sorted(credited)
             _append(writer, ATTRIBUTION, rows)
+            known: dict[str, Any] = {name: record.details.get(name) for name in ("reads", "missing")}
+            known |= {"settings": self.account.attribution_settings(mode), "metric_ids": sorted(filter(None, seen))}
             return self._finish(
-                writer, ATTRIBUTION, record, outcome, day.isoformat(), f"{self.account.fingerprint}:{mode}",
+                writer, ATTRIBUTION, record, outcome, day.isoformat(),
+                attribution_fingerprint(self.account, mode, context.metrics, seen), known,
                 rows_raw=len(rows) + outcome.dropped,
             )  # fmt: skip
 
@@ -178,7 +182,7 @@ class AccountMapping:
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
         with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
-            return self._finish(writer, EVENT, record, outcome, UNDATED, self.account.fingerprint, rows_raw=0)
+            return self._finish(writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, rows_raw=0)
 
     def _context(self, record: FrameRecord, day: date | None) -> MappingContext:
         return MappingContext(self.account, metrics_of(record.details, self.account), self.privacy, day)
@@ -190,29 +194,36 @@ class AccountMapping:
             if batch.num_rows:
                 yield batch.to_pandas(types_mapper=pd.ArrowDtype)
 
-    def _receipts(self, source: FrameKey, record: FrameRecord, context: MappingContext) -> Receipts | None:
-        """When each person received each message, of the day and before; None where no event needs to know."""
-        if not record.details.get("needs_receipts"):
-            return None
+    def _receipts(self, source: FrameKey, context: MappingContext) -> Receipts:
+        """When each person received each message, as far as the day's events and touches need to know."""
         times: dict[tuple[str, str], list[int]] = {}
-        for name in ("rows", "touches"):
-            for raw in self._chunks(source, name, without=(UNLISTED, PACKED)):
-                _gather_receipts(map_event(raw, context).rows, times)
+        for raw in self._chunks(source, "touches"):
+            received = message_columns(raw, context.metrics).is_receipt
+            _gather_receipts(map_event(raw[received.to_numpy(zero_copy_only=False)], context).rows, times)
         return Receipts(times)
 
-    def _touch_book(self, source: FrameKey, record: FrameRecord, context: MappingContext) -> TouchBook:
-        undated = MappingContext(context.account, context.metrics, context.privacy)
-        receipts = self._receipts(source, record, undated)
-        touches = [
-            touch
-            for raw in self._chunks(source, "touches")
-            for touch in touches_of(map_event(raw, undated, receipts).rows, _recorded_texts(raw))
-        ]
-        return TouchBook.of(touches)
+    def _touch_book(self, source: FrameKey, context: MappingContext) -> TouchBook:
+        undated = replace(context, day=None)
+        receipts = self._receipts(source, undated)
+        attribution = self.account.attribution
+        return TouchBook.of(
+            (
+                touch
+                for raw in self._chunks(source, "touches")
+                for touch in touches_of(map_event(raw, undated, receipts).rows, _recorded_texts(raw))
+            ),
+            machine_opens_earn=attribution.machine_opens_earn,
+            bot_clicks_earn=attribution.bot_clicks_earn,
+        )
+
+    def _touch_metrics(self, source: FrameKey) -> set[str | None]:
+        """The metrics that touches are of: when one gets another name, it may earn or not."""
+        touches = self.frames.open(source, "touches")
+        return set(touches.read(columns=["metric_id"]).column(0).unique().to_pylist())
 
     def _finish(
         self, writer: FrameWriter, spec: TableSpec, source: FrameRecord, outcome: _Outcome, partition: str,
-        fingerprint: str, *, deleted: int = 0, rows_raw: int | None = None,
+        fingerprint: str, known: Mapping[str, Any] | None = None, *, deleted: int = 0, rows_raw: int | None = None,
     ) -> FrameRecord:  # fmt: skip
         if not writer.files:
             _append(writer, spec, None)
@@ -225,6 +236,7 @@ class AccountMapping:
             details={
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
+                **(known or {}),
             },
         )  # fmt: skip
         self._refuse_broken(spec, partition, found, outcome, writer)
@@ -240,15 +252,36 @@ class AccountMapping:
             raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {fault}")
 
 
+def event_settings(account: Account) -> dict[str, Any]:
+    """The settings that decide mapped events, kept with each load so that a change can be named."""
+    return account.event_settings | {
+        "conversion metric": account.conversion_metric,
+        "conversion integration": account.conversion_integration,
+        "mapping version": MAPPING_VERSION,
+    }
+
+
 def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
     """Fingerprint of what decides a day's mapped events: the settings, and the names of the day's own metrics.
 
     A metric that is renamed, or becomes the conversion metric, concerns only the days that have events of it.
     """
-    known = {metric: metrics.names.get(metric) for metric in seen if metric}
-    decisive = [MAPPING_VERSION, sorted(known.items()), sorted(metrics.conversion_ids & set(known))]
-    digest = hashlib.sha256(json.dumps(decisive).encode()).hexdigest()[:16]
-    return f"{account.fingerprint}:{digest}"
+    known = _names(metrics, seen)
+    converting = sorted(metrics.conversion_ids & {metric for metric, _ in known})
+    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, known, converting])}"
+
+
+def attribution_fingerprint(account: Account, source: str, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
+    """Fingerprint of what decides a day's credits: where they come from, and the names of its and its touches' metrics.
+
+    `source` is `native` or `touch`; windows decide only where the last touch is computed.
+    """
+    settings = fingerprint_of(account.attribution_settings(source))
+    return f"{settings}:{fingerprint_of([MAPPING_VERSION, _names(metrics, seen)])}"
+
+
+def _names(metrics: AccountMetrics, seen: Iterable[str | None]) -> list[tuple[str, str | None]]:
+    return sorted({(metric, metrics.names.get(metric)) for metric in seen if metric}, key=str)
 
 
 def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
@@ -315,15 +348,11 @@ def _recorded_texts(raw: pd.DataFrame) -> dict[str, str]:
     return dict(zip(column(raw, "id").take(rows).to_pylist(), texts.take(rows).to_pylist(), strict=True))
 
 
-def _gather_receipts(events: pd.DataFrame, times: dict[tuple[str, str], list[int]]) -> None:
-    encoded = column(events, "metric").dictionary_encode()
-    kinds = [metric_kind(name) for name in encoded.dictionary.to_pylist()]
-    received = pa.array([kind is not None and kind.role is Role.RECEIVED for kind in kinds], pa.bool_())
-    chosen = events[pc.fill_null(received.take(encoded.indices), False).to_numpy(zero_copy_only=False)]
-    rows: Iterator[tuple[str | None, str | None, int]] = zip(
-        column(chosen, "person_id").to_pylist(), column(chosen, "message_id").to_pylist(),
-        column(chosen, "occurred_at").cast(pa.int64()).to_pylist(), strict=True,
+def _gather_receipts(receipts: pd.DataFrame, times: dict[tuple[str, str], list[int]]) -> None:
+    rows: Iterator[tuple[str | None, str | None, int | None]] = zip(
+        column(receipts, "person_id").to_pylist(), column(receipts, "message_id").to_pylist(),
+        column(receipts, "occurred_at").cast(pa.int64()).to_pylist(), strict=True,
     )  # fmt: skip
     for person, message, at in rows:
-        if person and message:
+        if person and message and at is not None:
             times.setdefault((person, message), []).append(at)

@@ -4,7 +4,6 @@ Here: parsing copied columns, treating personal values, gathering `properties`, 
 not be right. Not here: what one table means (`tables/<table>.py`), files, and Dagster.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -15,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klaviyo_assets import documents
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.metrics import AccountMetrics
 from klaviyo_assets.privacy import Privacy
@@ -122,13 +122,13 @@ def _merge(unlisted: pa.Array, packed: pa.Array) -> pa.Array:
 def _one_document(unlisted: str | None, packed: str | None) -> str | None:
     if packed is None:
         return unlisted
-    fields = json.loads(packed)
+    fields = documents.read(packed)
     if not isinstance(fields, dict):
         fields = {"custom_fields": fields}
-    document: dict[str, Any] = json.loads(unlisted) if unlisted else {}
+    document: dict[str, Any] = documents.read(unlisted) if unlisted else {}
     for name, value in fields.items():
         document[free_key(document, _plain_spelling(name), name)] = value
-    return json.dumps(document, ensure_ascii=False, separators=(",", ":")) if document else None
+    return documents.write(document) if document else None
 
 
 _plain_spelling = lru_cache(maxsize=65_536)(plain_spelling)

@@ -17,6 +17,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klaviyo_assets import documents
+from klaviyo_assets.documents import NumberText
 from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.spec import squash
 
@@ -74,36 +76,38 @@ class Privacy:
         hashed = [None if value is None else self._hash(value) for value in encoded.dictionary.to_pylist()]
         return pa.DictionaryArray.from_arrays(encoded.indices, pa.array(hashed, pa.string())).dictionary_decode()
 
-    def json_column(self, documents: pa.Array, personal: frozenset[str] = frozenset()) -> pa.Array:
+    def json_column(self, texts: pa.Array, personal: frozenset[str] = frozenset()) -> pa.Array:
         """JSON documents with every value under a personal key, and every e-mail address or phone number, treated.
 
         Args:
-            documents: JSON text or null.
+            texts: JSON text or null. Numbers keep their spelling.
             personal: Further personal field names of this table, in squashed spelling.
         """
         if self.mode == "keep":
-            return documents
+            return texts
         keys = PERSONAL_KEYS | personal
-        suspicious = pc.fill_null(pc.match_substring_regex(documents, _suspicious(keys)), False)
+        suspicious = pc.fill_null(pc.match_substring_regex(texts, _suspicious(keys)), False)
         rows = pc.indices_nonzero(suspicious)
         if len(rows) == 0:
-            return documents
-        treated = [self._document(text, keys) for text in documents.take(rows).to_pylist()]
-        return pc.replace_with_mask(documents, suspicious, pa.array(treated, pa.string()))
+            return texts
+        treated = [self._document(text, keys) for text in texts.take(rows).to_pylist()]
+        return pc.replace_with_mask(texts, suspicious, pa.array(treated, pa.string()))
 
     def _document(self, text: str, personal: frozenset[str]) -> str:
         try:
-            document = json.loads(text)
+            document = documents.read(text)
             walked = _walk(document, personal, self._leaf, self.scrub)
         except ValueError:
             return json.dumps(self.scrub(text), ensure_ascii=False)
         except RecursionError:
             # Nested deeper than anything meant; what cannot be looked through is personal as a whole.
             return json.dumps(self.treat(text))
-        return text if walked == document else json.dumps(walked, ensure_ascii=False, separators=(",", ":"))
+        return text if walked == document else documents.write(walked)
 
     def _leaf(self, value: Any) -> Any:
-        return value if value is None or isinstance(value, bool) else self.treat(str(value))
+        if value is None or isinstance(value, bool):
+            return value
+        return self.treat(value.spelled if isinstance(value, NumberText) else str(value))
 
     def scrub(self, text: str) -> str:
         """Free text with e-mail addresses and phone numbers treated."""
@@ -139,7 +143,7 @@ def _walk(node: Any, personal: frozenset[str], leaf: Callable[[Any], Any], scrub
         }
     if isinstance(node, list):
         return [_walk(item, personal, leaf, scrub) for item in node]
-    return scrub(node) if isinstance(node, str) else node
+    return scrub(node) if isinstance(node, str) and not isinstance(node, NumberText) else node
 
 
 def _below(node: Any, leaf: Callable[[Any], Any]) -> Any:

@@ -5,7 +5,8 @@ Here: reading the ledger for a report, and running its statements. Not here: the
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -22,10 +23,11 @@ from klaviyo_assets.reports.statement import (
     affected,
     affected_parameters,
     create,
+    located,
     restate,
     restate_parameters,
 )  # fmt: skip
-from klaviyo_assets.tables import CAMPAIGN, DAILY_TABLES, TABLES
+from klaviyo_assets.tables import DAILY_TABLES, TABLES
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,21 @@ class Restated:
 
 
 @dataclass(frozen=True)
+class _State:
+    """What a report is made from, besides the days of `event` and `attribution`: what its ledger row remembers."""
+
+    fingerprint: str
+    data_through: datetime
+    campaign_sends: Mapping[str, str | None]
+    names: str
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """As the ledger keeps it."""
+        return {"campaign_sends": dict(self.campaign_sends), "names": self.names}
+
+
+@dataclass(frozen=True)
 class AccountReports:
     """The reports of one account, as the ledger shows them at one moment."""
 
@@ -48,8 +65,8 @@ class AccountReports:
     campaign_sends: Mapping[str, str | None]
 
     @classmethod
-    def open(cls, account: Account, dataset: BigQueryDataset) -> "AccountReports":
-        """Read the ledger, and make sure that what reports read is there.
+    def open(cls, account: Account, dataset: BigQueryDataset, reports: Iterable[ReportSpec]) -> "AccountReports":
+        """Read the ledger, and make sure that what the reports read is there.
 
         Raises:
             PermanentError: no event of the account was ever loaded.
@@ -60,8 +77,8 @@ class AccountReports:
                 f"account {account.name!r} has no loaded events to report on. Materialize the stages up to bigquery "
                 "first: `klaviyo-assets run`, or the job `events`."
             )
-        for table in (*DAILY_TABLES, CAMPAIGN):
-            dataset.prepare(table)
+        for name in sorted({name for report in reports for name in report.reads} | {"campaign"}):
+            dataset.prepare(TABLES[name])
         rows = dataset.query("SELECT campaign_id, send_at FROM campaign")
         sends = {row.campaign_id: row.send_at.isoformat() if row.send_at else None for row in rows}
         return cls(account, dataset, entries, sends)
@@ -80,28 +97,58 @@ class AccountReports:
         Args:
             report: The report.
             run_id: For the ledger.
-            everything: Rebuild all rows, whatever changed.
+            everything: Rebuild all rows, whatever changed; history keeps its rows all the same.
         """
         self.dataset.query(create(report, self.dataset.qualified))
-        days = Days.all() if everything else self._days(report)
+        state = self._state(report)
+        if report.keeps_history:
+            days = self._snapshot_days(report, state)
+        else:
+            days = Days.all() if everything else self._days(report, state)
         if days:
-            parameters = restate_parameters(self.account, days, self.data_through)
+            parameters = restate_parameters(self.account, days, state.data_through)
             self.dataset.query(restate(report, self.dataset.qualified), _typed(parameters))
         rows = next(iter(self.dataset.query(f"SELECT COUNT(*) AS n FROM `{report.name}`"))).n
-        return Restated(days, rows, self.data_through, self._entry(report, rows, run_id))
+        return Restated(days, rows, state.data_through, self._entry(report, state, rows, run_id))
 
-    def _days(self, report: ReportSpec) -> Days:
+    def _state(self, report: ReportSpec) -> _State:
+        through = self._snapshot_through(report) if report.keeps_history else self.data_through
+        names = ""
+        if report.names_sql:
+            found = self.dataset.query(located(report.names_sql, self.dataset.qualified))
+            listed = sorted([str(value) for value in row] for row in found)
+            names = hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+        return _State(self._fingerprint(report), through, self.campaign_sends, names)
+
+    def _days(self, report: ReportSpec, state: _State) -> Days:
         """The days of a report that anything loaded since its last ledger row concerns."""
         last = self.entries.get((report.name, self.account.name))
-        if last is None or last.settings_fingerprint != self._fingerprint(report):
+        if last is None or last.settings_fingerprint != state.fingerprint or last.details.get("names") != state.names:
             return Days.all()
         event_days = self._loaded_since(str(last.details.get("loaded_through", "")))
         campaigns = self._moved_campaigns(last.details.get("campaign_sends", {}))
-        if not event_days and not campaigns and last.data_through == self.data_through:
+        if not event_days and not campaigns and last.data_through == state.data_through:
             return Days()
+        if report.day_column is None:
+            return Days.all()
         parameters = affected_parameters(self.account, event_days, campaigns)
         found = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
         return Days.of([row[0] for row in found])
+
+    def _snapshot_days(self, report: ReportSpec, state: _State) -> Days:
+        """The day that a snapshot is of; none where its tables were not all loaded, or it was taken already."""
+        last = self.entries.get((report.name, self.account.name))
+        if any((table, self.account.name) not in self.entries for table in report.reads):
+            return Days()
+        if last and last.settings_fingerprint == state.fingerprint and last.data_through == state.data_through:
+            return Days()
+        return Days.of([state.data_through.astimezone(self.account.zone).date()])
+
+    def _snapshot_through(self, report: ReportSpec) -> datetime:
+        """The sync that all tables of a snapshot have seen."""
+        loaded = [self.entries.get((table, self.account.name)) for table in report.reads]
+        known = [entry.data_through for entry in loaded if entry and entry.data_through]
+        return min(known, default=self.data_through)
 
     def _loaded_since(self, moment: str) -> set[date]:
         return {day for day, entry in _days_loaded(self.entries) if entry.recorded_at.isoformat() > moment}
@@ -116,7 +163,7 @@ class AccountReports:
         text = f"{restate(report, 'project.dataset')}{self.account.fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def _entry(self, report: ReportSpec, rows: int, run_id: str) -> dict[str, Any]:
+    def _entry(self, report: ReportSpec, state: _State, rows: int, run_id: str) -> dict[str, Any]:
         loaded = [entry.recorded_at for _, entry in _days_loaded(self.entries)]
         return {
             "recorded_at": datetime.now(UTC),
@@ -125,9 +172,9 @@ class AccountReports:
             "run_id": run_id,
             "code_version": version("klaviyo-assets"),
             "rows_loaded": rows,
-            "settings_fingerprint": self._fingerprint(report),
-            "data_through": self.data_through,
-            "details": {"loaded_through": max(loaded).isoformat(), "campaign_sends": dict(self.campaign_sends)},
+            "settings_fingerprint": state.fingerprint,
+            "data_through": state.data_through,
+            "details": {"loaded_through": max(loaded).isoformat(), **state.details},
         }
 
 

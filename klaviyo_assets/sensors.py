@@ -4,20 +4,23 @@ Here: the sensors. Not here: what jobs do, and which days are dirty (`planning.p
 """
 
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.accounts import Account, Accounts, fingerprint_of
 from klaviyo_assets.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.ledger import current
+from klaviyo_assets.mapped_frames import event_settings
 from klaviyo_assets.partitions import range_tags
-from klaviyo_assets.planning import dirty_days, ranges
+from klaviyo_assets.planning import Plan, plan
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
 from klaviyo_assets.resources.fivetran_errors import RateLimitedError
@@ -30,6 +33,11 @@ INTERVAL_SECONDS = 60
 TICK_SECONDS = 40
 # More separate ranges than this are one run from the first day to the last: a start of a run costs more than a day.
 MOST_RANGES = 10
+# What makes credits again and leaves events as they are.
+_ATTRIBUTION = [
+    dg.AssetKey(key)
+    for key in (["extracted", "event"], *([stage, "attribution"] for stage in ("mapped", "s3_archive", "bigquery")))
+]
 
 
 def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
@@ -85,9 +93,11 @@ def _account_of(tags: Mapping[str, str]) -> str:
 def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.SensorDefinition:
     """`fivetran_syncs`: sees syncs of any origin end, and requests runs for what they changed.
 
-    The cursor holds Fivetran's own time of each connection's last seen sync, and until when its rate limit asks to
-    wait. A connection that cannot be asked, or an account whose changes cannot be looked up, keeps its old time and is
-    tried again at the next tick; the others go on.
+    So does a setting of an account that is another one than at the last look. The cursor holds Fivetran's own time of
+    each connection's last seen sync, the settings' fingerprints, and until when Fivetran's rate limit asks to wait. A
+    connection that cannot be asked, or an account whose changes cannot be looked up, keeps its old time and is tried
+    again at the next tick; the others go on. Why days are made again stands in the tick's log, and on each run as the
+    tag `klaviyo/reason`.
     """
 
     @dg.sensor(
@@ -113,8 +123,8 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
             tick.last = account.name
             try:
                 connection = fivetran.connection(connection_id_of(account))
-                if tick.is_new(connection):
-                    tick.requests += _requests(account, connection, postgres, bigquery)
+                if tick.is_new(connection) or tick.has_other_settings(account, connection):
+                    tick.requests += _requests(account, connection, _plan(account, postgres, bigquery), context.log)
                     tick.take(account, connection)
             except RateLimitedError as error:
                 tick.blocked_until = time.time() + (error.retry_after or INTERVAL_SECONDS)
@@ -131,6 +141,7 @@ class _Tick:
     """What the sensor remembers between ticks, and what this one found."""
 
     seen: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
     blocked_until: float = 0.0
     last: str = ""
     requests: list[dg.RunRequest] = field(default_factory=list)
@@ -139,11 +150,14 @@ class _Tick:
     @classmethod
     def read(cls, cursor: str | None) -> "_Tick":
         known = json.loads(cursor or "{}")
-        return cls(known.get("seen", {}), known.get("blocked_until", 0.0), known.get("last", ""))
+        return cls(
+            known.get("seen", {}), known.get("settings", {}), known.get("blocked_until", 0.0), known.get("last", "")
+        )
 
     @property
     def written(self) -> str:
-        return json.dumps({"seen": self.seen, "blocked_until": self.blocked_until, "last": self.last}, sort_keys=True)
+        known = {name: getattr(self, name) for name in ("seen", "settings", "blocked_until", "last")}
+        return json.dumps(known, sort_keys=True)
 
     def in_turn(self, accounts: Accounts) -> list[Account]:
         """All accounts, beginning with the one after the last that was looked at."""
@@ -155,8 +169,16 @@ class _Tick:
         ended = connection.succeeded_at
         return ended is not None and ended.isoformat() > self.seen.get(connection.id, "")
 
+    def has_other_settings(self, account: Account, connection: Connection) -> bool:
+        """Whether the account is set otherwise than when its last sync was seen."""
+        return connection.id in self.seen and self.settings.get(account.name, "") not in {"", settings_of(account)}
+
     def take(self, account: Account, connection: Connection) -> None:
-        """Note that this sync is seen: its raw tables are as new as it."""
+        """Note that this sync and these settings are seen; the raw tables of a new sync are as new as it."""
+        is_new = self.is_new(connection)
+        self.settings[account.name] = settings_of(account)
+        if not is_new:
+            return
         assert connection.succeeded_at is not None  # noqa: S101  `is_new` said so
         self.seen[connection.id] = connection.succeeded_at.isoformat()
         self.events += [
@@ -168,20 +190,34 @@ class _Tick:
         ]
 
 
-def _requests(
-    account: Account, connection: Connection, postgres: PostgresResource, bigquery: BigQueryProjectResource
-) -> Iterator[dg.RunRequest]:
-    """The account tables, and each range of dirty days."""
+def _plan(account: Account, postgres: PostgresResource, bigquery: BigQueryProjectResource) -> Plan:
     entries = current(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
-        days = dirty_days(AccountSource.open(account, snapshot), entries, account.start_date, account.today())
-    found = ranges(days)
-    if len(found) > MOST_RANGES:
-        found = [(found[0][0], found[-1][1])]
-    key = f"{connection.id}:{connection.succeeded_at}"
+        return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today())
+
+
+def _requests(account: Account, connection: Connection, found: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
+    """The account tables, each range of dirty days, and each range of days whose credits alone are made again."""
+    for announcement in found.announcements:
+        log.info(f"{account.name}: {announcement}")
+    key = f"{connection.id}:{connection.succeeded_at}:{settings_of(account)}"
     tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
     yield dg.RunRequest(run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags)
-    for first, last in found:
-        yield dg.RunRequest(
-            run_key=f"{key}:{first}:{last}", job_name="events", tags=tags | range_tags(account.name, first, last)
-        )
+    for only_attribution in (False, True):
+        for first, last in _few(found.ranges(only_attribution=only_attribution)):
+            reasons = "; ".join(found.reasons(first, last, only_attribution=only_attribution))
+            yield dg.RunRequest(
+                run_key=f"{key}:{first}:{last}" + (":attribution" if only_attribution else ""),
+                job_name="events",
+                asset_selection=_ATTRIBUTION if only_attribution else None,
+                tags=tags | range_tags(account.name, first, last) | {"klaviyo/reason": reasons},
+            )
+
+
+def settings_of(account: Account) -> str:
+    """Fingerprint of every setting that may make days again."""
+    return fingerprint_of([event_settings(account), account.attribution.source, account.attribution_settings("touch")])
+
+
+def _few(found: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    return [(found[0][0], found[-1][1])] if len(found) > MOST_RANGES else found

@@ -40,6 +40,20 @@ UNLISTED = "_properties"
 PACKED = "_packed"
 
 
+_LEAP_YEAR = r"(?:[0-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_DATE = (
+    r"(?!0000)(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    rf"|02-(?:0[1-9]|1[0-9]|2[0-8]))|{_LEAP_YEAR}-02-29)"
+)
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
+_ZONE = r"(?:Z| ?UTC| ?GMT|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
+INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
+"""What a text has to look like to be a time, for Python and Postgres alike: both read all of these, and the same way.
+
+A text that only one of them understood would be a row of one day for the one and of another day for the other.
+"""
+
+
 @dataclass(frozen=True)
 class Constraint:
     """Something that must hold for every non-null value: one sentence and its test, so they cannot drift apart."""

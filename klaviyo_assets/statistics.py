@@ -3,10 +3,12 @@
 Here: what feeds a statistic, its formula as a sentence and as GoogleSQL, and whether it may be added up. Not here:
 which metrics there are (`metrics.py`), and which report shows which statistic at which grain (`reports/`).
 
-A statistic is computed over *facts*: one row per message event and per credited conversion, with the columns `fact`
-(what happened), `person_id`, `send_key` (one person's one send), `weight`, `value` and `segment_count`.
+A statistic is computed over *facts* (`reports/facts.py`): one row per event and per credit, with the columns `fact`
+(what happened to a message, or the credit of a conversion), `metric`, `person_id`, `send_key` (one person's one send),
+`is_machine`, `is_own_currency`, `weight`, `value` and the measures of text messages.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,9 +19,12 @@ from klaviyo_assets.errors import UnknownNameError
 from klaviyo_assets.metrics import METRIC_KINDS, Role
 from klaviyo_assets.spec import Column, LogicalType
 
-# Facts beside those that are named after a message event's role.
+# Facts beside those that are named after a message event's role: credits of conversions, and conversions that no
+# message earned.
 CONVERTED = "converted"
 CONVERTED_OTHER_CURRENCY = "converted_other_currency"
+UNATTRIBUTED = "unattributed"
+UNATTRIBUTED_OTHER_CURRENCY = "unattributed_other_currency"
 
 
 class Kind(StrEnum):
@@ -30,6 +35,7 @@ class Kind(StrEnum):
     SENDS = "sends"  # distinct sends (person x message x variation x send time): the additive twin of people
     SUM = "sum"  # the sum of a measure
     RATE = "rate"  # one statistic divided by another
+    NET = "net"  # one statistic less another
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +44,14 @@ class Statistic:
 
     Attributes:
         name: Klaviyo's name; also the column's.
-        facts: The facts that count. Empty for rates.
+        facts: The facts that count; empty: any.
+        metrics: Canonical names of the metrics whose facts count; empty: any.
         measure: The facts' column that is summed.
-        numerator: Of a rate: the statistic above the line.
-        denominator: Of a rate: the statistic below the line.
+        numerator: Of a rate: the statistic above the line. Of a net: the one that is lessened.
+        denominator: Of a rate: the statistic below the line. Of a net: the one taken away.
+        leaves_out_machines: Opens that a mail program's privacy protection may have made and clicks of security
+            scanners do not count.
+        is_own_currency: Only amounts in the account's currency count.
         is_klaviyos: One of the 31 statistics of Klaviyo's Reporting API; the others are this product's.
         is_null_without_data: Null, not zero, where no fact states the measure.
     """
@@ -51,9 +61,12 @@ class Statistic:
     meaning: str
     type: LogicalType = LogicalType.INTEGER
     facts: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
     measure: str = ""
     numerator: str = ""
     denominator: str = ""
+    leaves_out_machines: bool = False
+    is_own_currency: bool = False
     is_klaviyos: bool = True
     is_null_without_data: bool = False
 
@@ -63,6 +76,11 @@ class Statistic:
         return self.kind not in (Kind.PEOPLE, Kind.RATE)
 
     @property
+    def is_computed(self) -> bool:
+        """Whether it is made of other statistics of the same row, not of facts."""
+        return self.kind in (Kind.RATE, Kind.NET)
+
+    @property
     def is_always_known(self) -> bool:
         """Whether the statistic is never null."""
         return self.kind is not Kind.RATE and not self.is_null_without_data
@@ -70,15 +88,17 @@ class Statistic:
     @property
     def formula(self) -> str:
         """How it is computed, in words of the catalogue."""
-        if self.kind is Kind.RATE:
-            return f"{self.numerator} / {self.denominator}"
+        if self.is_computed:
+            return f"{self.numerator} {'/' if self.kind is Kind.RATE else '-'} {self.denominator}"
         what = {
             Kind.EVENTS: "number of events",
             Kind.PEOPLE: "distinct known people",
             Kind.SENDS: "distinct sends (person x message x variation x send time)",
             Kind.SUM: f"sum of {self.measure.replace('_', ' ')}",
         }[self.kind]
-        return f"{what} over {' + '.join(fact.replace('_', ' ') for fact in self.facts)}"
+        counted = (*(fact.replace("_", " ") for fact in self.facts), *self.metrics)
+        left_out = " without those of machines" if self.leaves_out_machines else ""
+        return f"{what} over {' + '.join(counted) or 'everything that happened'}{left_out}"
 
     @property
     def description(self) -> str:
@@ -98,17 +118,29 @@ class Statistic:
 
     @property
     def expression(self) -> str:
-        """GoogleSQL: an aggregate over facts, or for a rate a division of two columns of the same row."""
+        """GoogleSQL: an aggregate over facts, or for what is computed a formula over columns of the same row."""
         if self.kind is Kind.RATE:
             return f"SAFE_DIVIDE({self.numerator}, {self.denominator})"
-        counts = f"fact IN ({text_literals(self.facts)})"
+        if self.kind is Kind.NET:
+            return f"{self.numerator} - {self.denominator}"
         if self.kind is Kind.EVENTS:
-            return f"COUNTIF({counts})"
+            return f"COUNTIF({self._counts})"
         if self.kind is Kind.SUM:
-            total = f"SUM(IF({counts}, {self.measure}, NULL))"
+            total = f"SUM(IF({self._counts}, {self.measure}, NULL))"
             return total if self.is_null_without_data else f"COALESCE({total}, 0)"
         counted = "person_id" if self.kind is Kind.PEOPLE else "send_key"
-        return f"COUNT(DISTINCT IF({counts}, {counted}, NULL))"
+        return f"COUNT(DISTINCT IF({self._counts}, {counted}, NULL))"
+
+    @property
+    def _counts(self) -> str:
+        """GoogleSQL: whether a fact counts."""
+        conditions = [
+            f"{column} IN ({text_literals(names)})"
+            for column, names in (("fact", self.facts), ("metric", self.metrics)) if names
+        ]  # fmt: skip
+        conditions += ["NOT is_machine"] * self.leaves_out_machines
+        conditions += ["is_own_currency"] * self.is_own_currency
+        return " AND ".join(conditions) or "is_event"
 
 
 def text_literals(values: Iterable[str]) -> str:
@@ -116,16 +148,25 @@ def text_literals(values: Iterable[str]) -> str:
     return ", ".join(exp.Literal.string(value).sql("bigquery") for value in values)
 
 
-def _events(name: str, meaning: str, *facts: str, is_klaviyos: bool = True) -> Statistic:
-    return Statistic(name=name, kind=Kind.EVENTS, meaning=meaning, facts=facts, is_klaviyos=is_klaviyos)
+def _events(name: str, meaning: str, *facts: str, is_klaviyos: bool = True, machines: bool = True) -> Statistic:
+    return Statistic(
+        name=name, kind=Kind.EVENTS, meaning=meaning, facts=facts, is_klaviyos=is_klaviyos,
+        leaves_out_machines=not machines,
+    )  # fmt: skip
 
 
-def _people(name: str, meaning: str, fact: str) -> Statistic:
-    return Statistic(name=name, kind=Kind.PEOPLE, meaning=meaning, facts=(fact,))
+def _people(name: str, meaning: str, fact: str, *, is_klaviyos: bool = True, machines: bool = True) -> Statistic:
+    return Statistic(
+        name=name, kind=Kind.PEOPLE, meaning=meaning, facts=(fact,), is_klaviyos=is_klaviyos,
+        leaves_out_machines=not machines,
+    )  # fmt: skip
 
 
-def _sends(name: str, meaning: str, fact: str) -> Statistic:
-    return Statistic(name=name, kind=Kind.SENDS, meaning=meaning, facts=(fact,), is_klaviyos=False)
+def _sends(name: str, meaning: str, fact: str, *, machines: bool = True) -> Statistic:
+    return Statistic(
+        name=name, kind=Kind.SENDS, meaning=meaning, facts=(fact,), is_klaviyos=False,
+        leaves_out_machines=not machines,
+    )  # fmt: skip
 
 
 def _sum(
@@ -139,10 +180,12 @@ def _sum(
 
 
 def _rate(
-    name: str, meaning: str, numerator: str, denominator: str, kind: LogicalType = LogicalType.FLOAT
-) -> Statistic:
+    name: str, meaning: str, numerator: str, denominator: str, kind: LogicalType = LogicalType.FLOAT,
+    *, is_klaviyos: bool = True,
+) -> Statistic:  # fmt: skip
     return Statistic(
-        name=name, kind=Kind.RATE, meaning=meaning, type=kind, numerator=numerator, denominator=denominator
+        name=name, kind=Kind.RATE, meaning=meaning, type=kind, numerator=numerator, denominator=denominator,
+        is_klaviyos=is_klaviyos,
     )  # fmt: skip
 
 
@@ -167,12 +210,29 @@ _CATALOGUE: tuple[Statistic, ...] = (
     _events("opens", "Opens, every one of them; machine opens included.", Role.OPENED),
     _people("opens_unique", "People who opened.", Role.OPENED),
     _sends("sends_opened", "Sends that were opened: opens_unique in a form that may be added up.", Role.OPENED),
+    _events("opens_excl_machine", "Opens but for those that a mail program's privacy protection may have made.",
+            Role.OPENED, is_klaviyos=False, machines=False),
+    _people("opens_unique_excl_machine", "People who opened, machine opens left out.", Role.OPENED,
+            is_klaviyos=False, machines=False),
+    _sends("sends_opened_excl_machine", "Sends that were opened, machine opens left out.", Role.OPENED,
+           machines=False),
     _rate("open_rate", "People who opened per message that arrived.", "opens_unique", "delivered"),
+    _rate("open_rate_excl_machine", "People who opened per message that arrived, machine opens left out.",
+          "opens_unique_excl_machine", "delivered", is_klaviyos=False),
     _events("clicks", "Clicks, every one of them; bot clicks included.", Role.CLICKED),
     _people("clicks_unique", "People who clicked.", Role.CLICKED),
     _sends("sends_clicked", "Sends that were clicked: clicks_unique in a form that may be added up.", Role.CLICKED),
+    _events("clicks_excl_bot", "Clicks but for those that Klaviyo takes for a security scanner's.", Role.CLICKED,
+            is_klaviyos=False, machines=False),
+    _people("clicks_unique_excl_bot", "People who clicked, bot clicks left out.", Role.CLICKED,
+            is_klaviyos=False, machines=False),
+    _sends("sends_clicked_excl_bot", "Sends that were clicked, bot clicks left out.", Role.CLICKED, machines=False),
     _rate("click_rate", "People who clicked per message that arrived.", "clicks_unique", "delivered"),
+    _rate("click_rate_excl_bot", "People who clicked per message that arrived, bot clicks left out.",
+          "clicks_unique_excl_bot", "delivered", is_klaviyos=False),
     _rate("click_to_open_rate", "People who clicked per person who opened.", "clicks_unique", "opens_unique"),
+    _rate("click_to_open_rate_excl_machine", "People who clicked per person who opened, bot clicks and machine opens "
+          "left out.", "clicks_unique_excl_bot", "opens_unique_excl_machine", is_klaviyos=False),
     _events("unsubscribes", "Unsubscribes. Klaviyo writes one act as several events (marketing, and each list): "
             "those of one person, channel and second count once.", Role.UNSUBSCRIBED),
     _people("unsubscribe_uniques", "People who unsubscribed.", Role.UNSUBSCRIBED),
@@ -199,14 +259,81 @@ _CATALOGUE: tuple[Statistic, ...] = (
          "spend", Role.RECEIVED, is_null_without_data=True),
     _rate("text_message_roi", "Money earned per money spent on text messages.",
           "conversion_value", "text_message_spend", LogicalType.NUMERIC),
+    Statistic(name="events", kind=Kind.EVENTS, is_klaviyos=False,
+              meaning="Everything that happened, of any metric; deleted events are left out."),
+    _sum("conversions_unattributed", f"Conversions that no message earned. {_OWN_MONEY}", "weight", UNATTRIBUTED,
+         is_klaviyos=False),
+    _sum("conversion_value_unattributed", f"Value of the conversions that no message earned. {_OWN_MONEY}", "value",
+         UNATTRIBUTED, is_klaviyos=False),
+    _sum("conversions_unattributed_other_currency", "Conversions that no message earned, in another currency than the "
+         "account's. They are in no other column.", "weight", UNATTRIBUTED_OTHER_CURRENCY, is_klaviyos=False),
+    _people("delivered_uniques", "People at whom a message arrived.", Role.RECEIVED, is_klaviyos=False),
+    _people("spam_complaint_uniques", "People who marked an email as spam.", Role.SPAM, is_klaviyos=False),
+    _events("subscribes", "Subscribes: those of one person, list, channel and second count once.", Role.SUBSCRIBED,
+            is_klaviyos=False),
+    _people("subscribe_uniques", "People who subscribed.", Role.SUBSCRIBED, is_klaviyos=False),
+    Statistic(name="net_growth", kind=Kind.NET, meaning="By how many the subscribers became more (or, negative, "
+              "fewer).", numerator="subscribes", denominator="unsubscribes", is_klaviyos=False),
 )  # fmt: skip
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _CATALOGUE}
+# The roles of message events that reports of messages count; events of other roles make no row there.
+COUNTED_ROLES: tuple[Role, ...] = (
+    Role.RECEIVED, Role.BOUNCED, Role.FAILED, Role.DROPPED, Role.OPENED, Role.CLICKED, Role.UNSUBSCRIBED, Role.SPAM,
+)  # fmt: skip
+
+# What people do on a site and in a shop, and which of it has a value.
+SHOP_METRICS: tuple[str, ...] = (
+    "Active on Site", "Viewed Product", "Added to Cart", "Checkout Started", "Placed Order", "Ordered Product",
+    "Fulfilled Order", "Cancelled Order", "Refunded Order",
+)  # fmt: skip
+VALUED_METRICS: tuple[str, ...] = (
+    "Checkout Started", "Placed Order", "Ordered Product", "Cancelled Order", "Refunded Order",
+)  # fmt: skip
+
+
+def metric_events(metric: str) -> Statistic:
+    """`<metric>_events`: how many events of a metric there are, credited or not."""
+    return Statistic(
+        name=f"{_snake_case(metric)}_events", kind=Kind.EVENTS, meaning=f"Events of the metric {metric!r}.",
+        metrics=(metric,), is_klaviyos=False,
+    )  # fmt: skip
+
+
+def credited_events(metric: str) -> Statistic:
+    """`<metric>_events` among what messages earned: an event that several touches share counts in parts."""
+    return Statistic(
+        name=f"{_snake_case(metric)}_events", kind=Kind.SUM, type=LogicalType.NUMERIC, measure="weight",
+        meaning=f"Events of the metric {metric!r}: the message's own, or credited to it. {_SHARES}",
+        metrics=(metric,), is_klaviyos=False,
+    )  # fmt: skip
+
+
+def metric_people(metric: str) -> Statistic:
+    """`<metric>_people`: how many people did it."""
+    return Statistic(
+        name=f"{_snake_case(metric)}_people", kind=Kind.PEOPLE,
+        meaning=f"People with an event of the metric {metric!r}.",
+        metrics=(metric,), is_klaviyos=False,
+    )  # fmt: skip
+
+
+def metric_value(metric: str) -> Statistic:
+    """`<metric>_value`: the sum of the events' values in the account's currency."""
+    return Statistic(
+        name=f"{_snake_case(metric)}_value", kind=Kind.SUM, type=LogicalType.NUMERIC, measure="value",
+        meaning=f"Value of the events of the metric {metric!r}. {_OWN_MONEY}", metrics=(metric,), is_own_currency=True,
+        is_klaviyos=False,
+    )  # fmt: skip
+
+
+def _snake_case(metric: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", metric.lower()).strip("_")
+
+
 # What no query may sum or average.
-NOT_ADDITIVE: frozenset[str] = frozenset(name for name, found in STATISTICS.items() if not found.is_additive)
-# The roles of message events that feed any statistic; events of other roles make no row.
-COUNTED_ROLES: tuple[Role, ...] = tuple(
-    role for role in Role if any(role in statistic.facts for statistic in STATISTICS.values())
+NOT_ADDITIVE: frozenset[str] = frozenset(
+    found.name for found in (*_CATALOGUE, *map(metric_people, SHOP_METRICS)) if not found.is_additive
 )
 
 

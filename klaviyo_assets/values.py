@@ -7,6 +7,7 @@ reason is kept. Not here: which column has which type (specs), and what happens 
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,11 +18,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import LogicalType
+from klaviyo_assets.spec import INSTANT_TEXT, LogicalType
 
 NUMERIC = arrow_type(LogicalType.NUMERIC)
 TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
 _PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
+_NO_TIME = "not a time such as 2024-01-31 12:00:00+00"
+# What stands between thousands besides comma and point: blanks (plain, no-break, narrow no-break, thin), apostrophes.
+_GAPS = " \u00a0\u202f\u2009'\u2019"
+_SEPARATORS = ((",", "."), (".", ","), *((gap, decimal) for gap in _GAPS for decimal in ".,"))
+_AMOUNT = rf"[+-]?[\d.,{_GAPS}]*\d[\d.,{_GAPS}]*"
+_WITH_CODE = re.compile(rf"[A-Za-z]{{3}}\s*{_AMOUNT}|{_AMOUNT}[A-Za-z]{{3}}")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}
 _SCALE = Decimal("1e-9")
 _NUMERIC_LIMIT = Decimal(10) ** 29
@@ -70,8 +77,10 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
 def parse_number(text: str) -> Decimal:
     """The number a text stands for, at most 9 decimals (rounded half away from zero).
 
-    Understands a sign, decimals, an exponent, and thousands separators (comma, point, space, apostrophe) where
-    the text can only mean one number: `1.234,50` and `1,234.50` are 1234.50, `12,50` is 12.50.
+    Understands a sign in front, decimals, an exponent, and thousands separators (comma, point, any blank, either
+    apostrophe) where the text can only mean one number: `1.234,50` and `1,234.50` are 1234.50, `12,50` is 12.50.
+    Digits of any script are digits. A currency sign or code beside the number is refused: the amount would be taken
+    for one of the event's currency, which the text may contradict. So are signs behind and amounts in parentheses.
 
     Raises:
         NotANumberError: no number, not finite, out of NUMERIC's range, or ambiguous (`1,234` may be 1234 or 1.234).
@@ -92,15 +101,17 @@ def _unseparated(text: str) -> str:
         return text
     if re.fullmatch(r"[+-]?(inf(inity)?|nan)", text, re.IGNORECASE):
         raise NotANumberError("not finite")
-    for thousands, decimal in ((",", "."), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("\u00a0", ",")):
+    for thousands, decimal in _SEPARATORS:
         group = rf"(?:{re.escape(thousands)}\d{{3}})"
         # Nobody groups a number that begins with 0: `0.123,45` is a slip, not 123.45.
         if re.fullmatch(rf"[+-]?[1-9]\d{{,2}}(?:{group}+{re.escape(decimal)}\d+|{group}{{2,}})", text):
             return text.replace(thousands, "").replace(decimal, ".")
     if re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", text):
         return text.replace(",", ".")
-    if re.fullmatch(r"[+-]?\d{1,3}[, ']\d{3}", text):
+    if re.fullmatch(rf"[+-]?\d{{1,3}}[,{_GAPS}]\d{{3}}", text):
         raise NotANumberError("ambiguous: the separator may be for thousands or for decimals")
+    if _WITH_CODE.fullmatch(text) or any(unicodedata.category(character) == "Sc" for character in text):
+        raise NotANumberError("not a number alone: a currency stands with it, which may not be the event's")
     raise NotANumberError("not a number")
 
 
@@ -176,10 +187,12 @@ def _timestamps(texts: pa.Array) -> Parsed:
 def _instant_or_reason(text: str) -> datetime | str:
     """Instants without an offset are UTC, as Fivetran writes them."""
     try:
+        if not re.fullmatch(INSTANT_TEXT, text):
+            return _NO_TIME
         instant = datetime.fromisoformat(re.sub(r"\s*(UTC|GMT)$", "+00:00", text))
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
-        return "not a time such as 2024-01-31 12:00:00+00"
+        return _NO_TIME
 
 
 def _dates(texts: pa.Array) -> Parsed:

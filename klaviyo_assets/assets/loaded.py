@@ -4,6 +4,7 @@ Here: the assets, and the order data, quarantine, ledger: a partition counts as 
 Not here: load jobs and table schemas (`destinations/bigquery.py`), columns of the ledger (`ledger.py`).
 """
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.destinations.s3_archive import S3Archive
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.ledger import LEDGER, QUARANTINE
+from klaviyo_assets.ledger import LEDGER, PLANNING_DETAILS, QUARANTINE
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
 from klaviyo_assets.partitions import Partitions
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -176,6 +177,7 @@ class AccountLoad:
             "rows_quarantined": record.rows_quarantined, "rows_loaded": record.rows,
             "value": ledger_value(record.details.get("value", "0")), "sha256": record.sha256, "bytes": record.bytes,
             "source_digest": record.source_digest, "settings_fingerprint": record.settings_fingerprint,
+            "details": json.dumps({name: record.details.get(name) for name in PLANNING_DETAILS}),
         })  # fmt: skip
         self._take_notes(table.name, partition, mapped)
         if table is UNDATED_WITH:

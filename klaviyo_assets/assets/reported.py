@@ -71,7 +71,7 @@ def _restate_account(
 
     def one(report: ReportSpec) -> Done:
         if not opened:
-            opened.append(AccountReports.open(account, bigquery.dataset(account)))
+            opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
         entry = {**restated.entry, "details": json.dumps(restated.entry["details"])}
         name = job_id(account.name, "ledger", run.run_id)

@@ -19,7 +19,7 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
 from klaviyo_assets.frames import FrameKey, FrameStore
 
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
 ATTEMPTS = 3
 # Clients wait for a passing fault themselves; what they waited long for is not tried over and over.
 ATTEMPT_SECONDS = 15
@@ -153,7 +153,8 @@ class StageRun:
         Raises:
             dg.Failure: partitions failed and no later stage is in this run to say so.
         """
-        for key in self.context.selected_asset_keys:
+        # In the order of their specs: Dagster wants an asset's output after those it depends on.
+        for key in (spec.key for spec in self.context.assets_def.specs if self.selects(spec.key)):
             name = self.context.assets_def.get_output_name_for_asset_key(key)
             yield dg.Output(None, output_name=name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
         for check_key in self.context.selected_asset_check_keys:

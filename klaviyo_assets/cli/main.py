@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from klaviyo_assets.cli import connections, extract, init, query, run, sandbox, sync
+from klaviyo_assets.cli import connections, extract, init, query, run, sandbox, sync, verify
 
 app = typer.Typer(
     name="klaviyo-assets",
@@ -21,6 +21,7 @@ app = typer.Typer(
 app.add_typer(sandbox.app, name="sandbox")
 app.command()(run.run)
 app.command()(query.query)
+app.command()(verify.verify)
 app.command()(extract.extract)
 app.command()(sync.sync)
 app.command()(connections.connections)

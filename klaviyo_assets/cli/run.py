@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from klaviyo_assets.accounts import Account
 
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
 _SHOWN_ERRORS = 8
 
 
@@ -44,6 +44,15 @@ class Totals:
 
     stages: dict[str, StageSum] = field(default_factory=lambda: {stage: StageSum() for stage in STAGES})
     failures: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Work:
+    """Days to make again, `first` to `last`; `only_attribution`: their events stay as they are."""
+
+    first: date
+    last: date
+    only_attribution: bool = False
 
 
 def run(
@@ -144,7 +153,7 @@ class Pipeline:
                 self._sync(account)
             self._look(account)
             self._dimensions(account)
-            if self._days(account, self._ranges(account, *wanted)):
+            if self._days(account, self._work(account, *wanted)):
                 self._reports(account)
         except KlaviyoAssetsError as error:
             self.totals.failures.append(f"{account.name}: {error}")
@@ -190,46 +199,58 @@ class Pipeline:
             keys = _keys([table.name for table in ACCOUNT_TABLES])
             self._take(account.name, self._execute(keys, partition_key=account.name))
 
-    def _ranges(self, account: "Account", first: date | None, last: date | None) -> list[tuple[date, date]]:
+    def _work(self, account: "Account", first: date | None, last: date | None) -> list[Work]:
         today = account.today()
         last = min(last or today, today)
-        if first is not None:
-            begin = max(first, account.start_date)
-            if begin > first:
-                self.progress.note(f"{account.name}: days before its start_date, {account.start_date}, are left out")
-            return [(begin, last)] if begin <= last else []
+        if first is None:
+            return self._changed(account, last)
+        begin = max(first, account.start_date)
+        if begin > first:
+            self.progress.note(f"{account.name}: days before its start_date, {account.start_date}, are left out")
+        return [Work(begin, last)] if begin <= last else []
+
+    def _changed(self, account: "Account", last: date) -> list[Work]:
+        """Ranges of the days that changed since they were loaded, having said why."""
         from klaviyo_assets.extraction import AccountSource
         from klaviyo_assets.ledger import current
-        from klaviyo_assets.planning import dirty_days, ranges
+        from klaviyo_assets.planning import plan
 
         with self.progress.task(f"{account.name}: looking for days that changed"):
             entries = current(bigquery().dataset(account))
             with postgres().snapshot() as snapshot:
-                found = dirty_days(AccountSource.open(account, snapshot), entries, account.start_date, last)
-        return ranges(found)
+                found = plan(AccountSource.open(account, snapshot), entries, account.start_date, last)
+        for announcement in found.announcements:
+            self.progress.note(f"{account.name}: {announcement}")
+        return [Work(*days, only) for only in (False, True) for days in found.ranges(only_attribution=only)]
 
-    def _events(self, account: "Account", first: date, last: date) -> None:
+    def _events(self, account: "Account", work: Work) -> None:
+        import dagster as dg
+
         from klaviyo_assets.partitions import range_tags
-        from klaviyo_assets.tables import DAILY_TABLES
+        from klaviyo_assets.tables import ATTRIBUTION, DAILY_TABLES, EVENT
 
-        with self.progress.task(f"{account.name}: events of {first} to {last}"):
+        what = "attribution" if work.only_attribution else "events"
+        with self.progress.task(f"{account.name}: {what} of {work.first} to {work.last}"):
             keys = _keys([table.name for table in DAILY_TABLES])
-            self._take(account.name, self._execute(keys, tags=range_tags(account.name, first, last)))
+            if work.only_attribution:
+                keys = [dg.AssetKey(["extracted", EVENT.name]), *_keys([ATTRIBUTION.name])]
+            self._take(account.name, self._execute(keys, tags=range_tags(account.name, work.first, work.last)))
 
-    def _days(self, account: "Account", days: list[tuple[date, date]]) -> bool:
+    def _days(self, account: "Account", days: list[Work]) -> bool:
         """Every range; False when days failed and none was loaded, so that there is nothing to report."""
         failed, loaded = len(self.totals.failures), self.totals.stages["bigquery"].partitions
-        for first, last in days:
-            self._events(account, first, last)
+        for work in days:
+            self._events(account, work)
         return len(self.totals.failures) == failed or self.totals.stages["bigquery"].partitions > loaded
 
     def _reports(self, account: "Account") -> None:
         import dagster as dg
 
         from klaviyo_assets.reports import REPORTS
+        from klaviyo_assets.reports.views import VIEWS
 
-        with self.progress.task(f"{account.name}: {len(REPORTS)} reports"):
-            keys = [dg.AssetKey(["report", name]) for name in REPORTS]
+        with self.progress.task(f"{account.name}: {len(REPORTS)} reports, {len(VIEWS)} views"):
+            keys = [dg.AssetKey(["report", name]) for name in REPORTS] + [dg.AssetKey(["view", name]) for name in VIEWS]
             self._take(account.name, self._execute(keys, partition_key=account.name))
 
     def _execute(self, keys: "list[AssetKey]", **partition: Any) -> "ExecuteInProcessResult":
@@ -258,7 +279,9 @@ class Pipeline:
         summed.bytes += _number(materialization.metadata, "bytes")
 
     def _time(self, event: Any) -> None:
-        stages = {"extract": "extracted", "map": "mapped", "archive": "s3_archive", "load": "bigquery"}
+        stages = {
+            "extract": "extracted", "map": "mapped", "archive": "s3_archive", "load": "bigquery", "create": "view",
+        }  # fmt: skip
         stage = stages.get(event.step_key.split("_")[0], "report")
         if event.is_step_success:
             self.totals.stages[stage].seconds += event.step_success_data.duration_ms / 1000

@@ -1,31 +1,49 @@
-"""Reports of messages: the same statistics at one grain (day x owner x message x channel x variation), by either date.
+"""Reports of messages: the same statistics of owner x message x channel x variation, by day or for all time.
 
-Here: the grain, the two date bases, and the columns and GoogleSQL that follow from them. Not here: the events that
-count (`facts.py`), formulas (`statistics.py`), and the single reports, one file each.
+Here: the grain, the date bases, and which statistics make sense on each. Not here: the events that count
+(`facts.py`), formulas (`statistics.py`), and the single reports, one file each.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from klaviyo_assets.reports.facts import FACTS, READS
+from klaviyo_assets.reports.counting import EVENT_DAYS, EVENT_TIMES, SEND_DAYS, Counting, event_days_affected
+from klaviyo_assets.reports.facts import READS, Scope, facts
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import CURRENCY_CODE, Column, LogicalType
-from klaviyo_assets.statistics import Kind, Statistic, statistics
+from klaviyo_assets.spec import Column, LogicalType
+from klaviyo_assets.statistics import (
+    SHOP_METRICS,
+    VALUED_METRICS,
+    Statistic,
+    credited_events,
+    metric_people,
+    metric_value,
+    statistics,
+)
 
-_S, _T, _D = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.DATE
+_S, _D = LogicalType.STRING, LogicalType.DATE
 
 # Counts that mean the same by event date and by send date.
 COUNTS = (
     "recipients", "delivered", "bounced", "failed", "bounced_or_failed", "dropped", "opens", "opens_unique",
-    "clicks", "clicks_unique", "unsubscribes", "unsubscribe_uniques", "spam_complaints", "conversions",
+    "opens_excl_machine", "opens_unique_excl_machine", "clicks", "clicks_unique", "clicks_excl_bot",
+    "clicks_unique_excl_bot", "unsubscribes", "unsubscribe_uniques", "spam_complaints", "conversions",
     "conversion_uniques", "conversion_value", "conversions_other_currency", "message_segment_count_sum",
+    "text_message_credit_usage_amount", "text_message_spend",
 )  # fmt: skip
 # Counts of sends, and rates: only where all of a row speaks of the same sends.
 OF_SENDS = (
-    "sends_opened", "sends_clicked", "sends_converted", "delivery_rate", "bounce_rate", "failed_rate",
-    "bounced_or_failed_rate", "open_rate", "click_rate", "click_to_open_rate", "unsubscribe_rate",
-    "spam_complaint_rate", "conversion_rate", "average_order_value", "revenue_per_recipient",
+    "sends_opened", "sends_opened_excl_machine", "sends_clicked", "sends_clicked_excl_bot", "sends_converted",
+    "delivery_rate", "bounce_rate", "failed_rate", "bounced_or_failed_rate", "open_rate", "open_rate_excl_machine",
+    "click_rate", "click_rate_excl_bot", "click_to_open_rate", "click_to_open_rate_excl_machine", "unsubscribe_rate",
+    "spam_complaint_rate", "conversion_rate", "average_order_value", "revenue_per_recipient", "text_message_roi",
 )  # fmt: skip
+# What people did on the site and in the shop because of a message.
+_EARNED = (
+    *(credited_events(metric) for metric in SHOP_METRICS),
+    *(metric_people(metric) for metric in SHOP_METRICS),
+    *(metric_value(metric) for metric in VALUED_METRICS),
+)
 
 
 class Owner(StrEnum):
@@ -38,6 +56,19 @@ class Owner(StrEnum):
     def id_column(self) -> str:
         """The column of `event` and `attribution` that names it."""
         return f"{self}_id"
+
+    @property
+    def grain(self) -> tuple[Column, ...]:
+        """The columns that tell messages apart."""
+        return (
+            Column(name=self.id_column, type=_S, required=True,
+                   description=f"The {self}; its name stands in `{self}`."),
+            Column(name="message_id", type=_S, description="The message; null where the event names none."),
+            Column(name="channel", type=_S, description="email, sms, mobile_push or whatsapp; null where a credit "
+                   "names no touch, and no receipt of the message tells."),
+            Column(name="variation_id", type=_S,
+                   description="The A/B variation; null for messages without variations."),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -80,93 +111,62 @@ SEND_DATE = DateBasis(
     statistics(*COUNTS, *OF_SENDS), is_late=True,
 )  # fmt: skip
 
-_EVENT_DAYS = (
-    Column(name="first_event_on", type=_D, required=True,
-           description="Day of the row's first event, in the account's time zone."),
-    Column(name="last_event_on", type=_D, required=True,
-           description="Day of the row's last event, in the account's time zone."),
-)  # fmt: skip
-_STANDING = (
-    Column(name="currency", type=_S, required=True, constraints=(CURRENCY_CODE,),
-           description="The account's currency, in which all money of the row is."),
-    Column(name="data_through", type=_T, required=True,
-           description="The row takes in everything that happened up to here (UTC): how far the account's data reach, "
-           "but no further than the instant the row becomes final."),
-    Column(name="is_final", type=LogicalType.BOOLEAN, required=True,
-           description="Whether the account's data reach past the end of the row's day by the longest attribution "
-           "window. Late data still change a final row, the passing of time does not. A row of unknown day never is."),
-)  # fmt: skip
-
 
 def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
-    """A report of the messages of campaigns or of flows.
+    """A report of the messages of campaigns or of flows, day by day.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
         basis: Which day an event counts on.
     """
-    ids = (
-        Column(name=owner.id_column, type=_S, required=True, description=f"The {owner}; its name stands in `{owner}`."),
-        Column(name="message_id", type=_S, description="The message; null where the event names none."),
-        Column(name="channel", type=_S,
-               description="email, sms, mobile_push or whatsapp; null where a credit names no touch."),
-        Column(name="variation_id", type=_S, description="The A/B variation; null for messages without variations."),
+    counting = Counting(
+        facts=facts(Scope.MESSAGES), kept=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
+        grain=(basis.day_column, *owner.grain), statistics=basis.statistics,
+        spans=EVENT_DAYS if basis.is_late else (), day=basis.day,
+        last_day="COALESCE(send_on, last_event_on)" if basis.is_late else basis.day,
     )  # fmt: skip
-    grain = (basis.day, *(column.name for column in ids))
-    counted = tuple(statistic.column for statistic in basis.statistics)
     return ReportSpec(
         name=name, date_basis=basis.label, statistics=basis.statistics, reads=READS,
         grain=f"One row per {basis.label} (day), {owner}, message, channel and variation.",
         description=f"Statistics of {owner} messages by {basis.label}. {basis.explanation}",
-        key=(), order=grain, day_column=basis.day, cluster=(owner.id_column, "message_id"),
-        columns=(basis.day_column, *ids, *counted, *(_EVENT_DAYS if basis.is_late else ()), *_STANDING),
-        rows_sql=_rows(grain, owner, basis), affected_sql=_affected(name, owner, basis),
+        key=(), order=counting.grain_names, day_column=basis.day, cluster=(owner.id_column, "message_id"),
+        columns=counting.columns, rows_sql=counting.rows_sql,
+        affected_sql=_send_days_affected(name, owner) if basis.is_late else event_days_affected(name),
     )  # fmt: skip
 
 
-def _rows(grain_columns: tuple[str, ...], owner: Owner, basis: DateBasis) -> str:
-    grain = ", ".join(grain_columns)
-    counted = [f"{s.expression} AS {s.name}" for s in basis.statistics if s.kind is not Kind.RATE]
-    shown = [f"{s.expression} AS {s.name}" if s.kind is Kind.RATE else s.name for s in basis.statistics]
-    if basis.is_late:
-        counted.append("MIN(occurred_on) AS first_event_on, MAX(occurred_on) AS last_event_on")
-        shown.append("first_event_on, last_event_on")
-    return f"""
-WITH {FACTS},
-asked AS (
-  SELECT * FROM facts
-  WHERE {owner.id_column} IS NOT NULL
-    AND (@everything OR {basis.day} IN UNNEST(@days) OR (@unknown_day AND {basis.day} IS NULL))
-),
-counted AS (SELECT {grain}, {", ".join(counted)} FROM asked GROUP BY {grain}),
-dated AS (
-  SELECT *, TIMESTAMP_ADD(
-    TIMESTAMP(DATE_ADD({basis.day}, INTERVAL 1 DAY), @timezone), INTERVAL @window_seconds SECOND
-  ) AS final_at
-  FROM counted
-)
-SELECT {grain}, {", ".join(shown)}, @currency AS currency,
-  LEAST(@data_through, COALESCE(final_at, @data_through)) AS data_through,
-  COALESCE(final_at <= @data_through, FALSE) AS is_final
-FROM dated
-"""
+def lifetime_report(name: str, owner: Owner) -> ReportSpec:
+    """A report of the messages of campaigns or of flows over all time, with what they earned on site and in shop.
+
+    Args:
+        name: The report's and the table's.
+        owner: Whose messages.
+    """
+    counted = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
+    counting = Counting(
+        facts=facts(Scope.TOUCHES), kept=f"{owner.id_column} IS NOT NULL", grain=owner.grain, statistics=counted,
+        spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
+    )  # fmt: skip
+    return ReportSpec(
+        name=name, date_basis="lifetime", statistics=counted, reads=READS,
+        grain=f"One row per {owner}, message, channel and variation.",
+        description=f"Everything that ever came of {owner} messages: Klaviyo's statistics, and the events of the site "
+        "and the shop that are credited to them. People are counted once, however many days they came on.",
+        key=(), order=counting.grain_names, cluster=(owner.id_column, "message_id"),
+        columns=counting.columns, rows_sql=counting.rows_sql,
+    )  # fmt: skip
 
 
-def _affected(name: str, owner: Owner, basis: DateBasis) -> str:
+def _send_days_affected(name: str, owner: Owner) -> str:
     """The days that have to be restated; rows that are not final move on with the account's data in any case."""
-    if not basis.is_late:
-        return f"""
-SELECT {basis.day} FROM UNNEST(@event_days) AS {basis.day}
-UNION DISTINCT SELECT report.{basis.day} FROM {name} AS report WHERE NOT report.is_final
-"""
     # What a changed day held before is gone from `event`; the report's own rows still tell which sends it was about.
     rescheduled = f" OR {owner.id_column} IN UNNEST(@campaign_ids)" if owner is Owner.CAMPAIGN else ""
     return f"""
-WITH {FACTS}
-SELECT {basis.day} FROM facts
-WHERE {owner.id_column} IS NOT NULL AND (occurred_on IN UNNEST(@event_days){rescheduled})
-UNION DISTINCT SELECT {basis.day} FROM {name} WHERE NOT is_final{rescheduled}
-UNION DISTINCT SELECT report.{basis.day} FROM {name} AS report CROSS JOIN UNNEST(@event_days) AS changed
+WITH {facts(Scope.MESSAGES)}
+SELECT send_on FROM facts
+WHERE {owner.id_column} IS NOT NULL AND fact IS NOT NULL AND (occurred_on IN UNNEST(@event_days){rescheduled})
+UNION DISTINCT SELECT send_on FROM {name} WHERE NOT is_final{rescheduled}
+UNION DISTINCT SELECT report.send_on FROM {name} AS report CROSS JOIN UNNEST(@event_days) AS changed
 WHERE changed BETWEEN report.first_event_on AND report.last_event_on
 """

@@ -14,28 +14,26 @@ class ReportSpec(TableSpec):
     """A report: its columns as any table's, and the GoogleSQL that computes them.
 
     `key` is empty, for BigQuery reads a key as columns without nulls; `order` is the grain, whose parts may be null.
-    Both queries name tables plainly (`event`, `campaign`, the report's own name); `statement.py` puts the dataset in.
+    The queries name tables plainly (`event`, `campaign`, the report's own name); `statement.py` puts the dataset in.
 
     Attributes:
-        date_basis: What a row's day is the day of.
+        date_basis: What a row's day is the day of; `lifetime` for rows without one.
         statistics: The statistics among the columns, with their formulas and whether they may be added up.
         reads: The mapped tables it is computed from.
         rows_sql: The report's rows of the days asked for, columns in the spec's order.
-        affected_sql: The days whose rows a change concerns: one column, null for the row of unknown day.
+        affected_sql: The days whose rows a change concerns: one column, null for the row of unknown day. Empty for a
+            report without days: any change makes all of it anew.
+        names_sql: What else its rows depend on, as rows of a query: when these change, all of it is made anew.
+        keeps_history: Rows of earlier days can never be computed again: only the current day's are replaced.
     """
 
     date_basis: str
     statistics: tuple[Statistic, ...]
     reads: tuple[str, ...]
     rows_sql: str
-    affected_sql: str
-
-    @property
-    def day(self) -> str:
-        """The column that holds a row's day; rows are replaced day by day."""
-        if self.day_column is None:
-            raise ValueError(f"report {self.name!r} has no day_column")
-        return self.day_column
+    affected_sql: str = ""
+    names_sql: str = ""
+    keeps_history: bool = False
 
     @property
     def grain_columns(self) -> tuple[str, ...]:

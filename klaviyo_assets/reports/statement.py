@@ -79,15 +79,14 @@ def restate(report: ReportSpec, dataset: str) -> str:
     names = [exp.to_identifier(name, quoted=True) for name in report.column_names]
     columns = exp.Tuple(expressions=[exp.column(name) for name in names])
     fresh = exp.TableAlias(this=exp.to_identifier("fresh"))
-    outdated = sqlglot.parse_one(
-        f"@everything OR report.{report.day} IN UNNEST(@days) OR (@unknown_day AND report.{report.day} IS NULL)",
-        dialect=_DIALECT,
-    )
+    day = f"report.{report.day_column}"
+    asked = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
+    outdated = sqlglot.parse_one(asked if report.day_column else "TRUE", dialect=_DIALECT)
     merge = exp.merge(
         exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
         exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
         into=exp.alias_(_table(report.name, dataset), "report", table=True),
-        using=exp.Subquery(this=_located(report.rows_sql, dataset), alias=fresh),
+        using=exp.Subquery(this=_placed(report.rows_sql, dataset), alias=fresh),
         on=exp.false(),
     )
     return _text(merge)
@@ -128,7 +127,7 @@ def affected(report: ReportSpec, dataset: str) -> str:
     Returns:
         A SELECT with the parameters of `affected_parameters`.
     """
-    return _text(_located(report.affected_sql, dataset))
+    return located(report.affected_sql, dataset)
 
 
 def affected_parameters(
@@ -150,14 +149,20 @@ def affected_parameters(
     }
 
 
+def located(sql: str, dataset: str) -> str:
+    """GoogleSQL with `project.dataset` put before every table it names; its own common table expressions stay."""
+    return _text(_placed(sql, dataset))
+
+
 def create(report: ReportSpec, dataset: str) -> str:
     """GoogleSQL that creates the report's table where it is missing: typed, described, partitioned and clustered."""
     columns = ", ".join(_column(column) for column in report.columns)
     cluster = ", ".join(_quoted(name) for name in report.cluster)
+    partition = f" PARTITION BY {_quoted(report.day_column)}" if report.day_column else ""
     table = _table(report.name, dataset).sql(_DIALECT)
     described = f"OPTIONS(description={_literal(f'{report.grain} {report.description}')})"
     return (
-        f"CREATE TABLE IF NOT EXISTS {table} ({columns}) PARTITION BY {_quoted(report.day)}"
+        f"CREATE TABLE IF NOT EXISTS {table} ({columns}){partition}"
         f"{f' CLUSTER BY {cluster}' if cluster else ''} {described}"
     )
 
@@ -184,7 +189,7 @@ def _table(name: str, dataset: str) -> exp.Table:
     return exp.table_(name, db=schema, catalog=project, quoted=True)
 
 
-def _located(sql: str, dataset: str) -> exp.Expr:
+def _placed(sql: str, dataset: str) -> exp.Expr:
     """A query with the dataset put before every table it names; its common table expressions stay as they are."""
     query = sqlglot.parse_one(sql, dialect=_DIALECT)
     inner = {cte.alias for cte in query.find_all(exp.CTE)}

@@ -16,10 +16,11 @@ from urllib.parse import quote
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownNameError
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, UnknownNameError
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.fivetran_errors import NotFoundError
 from klaviyo_assets.resources.fivetran_models import (
+    DASHBOARD,
     Connection,
     Group,
     SourceTable,
@@ -153,6 +154,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConnectionPausedError: the connection is paused.
             BrokenSetupError: its set-up is incomplete or broken.
+            SchemaBlockedError: its schema changed and waits for review.
             UnknownNameError: there is no connection of that id.
         """
         before = self._syncable(connection_id)
@@ -164,6 +166,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             UnknownNameError: there is no such connection or table.
+            PermanentError: a table is switched off in Fivetran.
             ConflictError: a sync is running that excludes it.
         """
         before = self._syncable(connection_id)
@@ -187,6 +190,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SyncRescheduledError: Fivetran put it off; the error says until when.
             ConnectionPausedError: the connection is paused, so it never ends.
             BrokenSetupError: the set-up broke.
+            SchemaBlockedError: its schema changed and waits for review.
             SyncUnfinishedError: it had not ended after the time-out.
         """
         wait = Wait(
@@ -220,6 +224,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         for name in tables:
             if name not in known:
                 raise UnknownNameError(f"table of Fivetran connection {connection_id}", name, known)
+            if not known[name].enabled:
+                raise PermanentError(
+                    f"cannot re-sync {name!r}: the table is switched off in Fivetran connection {connection_id}. "
+                    f"Switch it on at {DASHBOARD}/{connection_id}/schema."
+                )
             scope.setdefault(known[name].schema, []).append(known[name].name)
         return scope
 

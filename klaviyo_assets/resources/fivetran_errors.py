@@ -21,6 +21,10 @@ class BrokenSetupError(PermanentError):
     """The connection's set-up is incomplete or broken: somebody has to mend it in Fivetran."""
 
 
+class SchemaBlockedError(PermanentError):
+    """The schema changed at the source, and the connection waits until somebody has reviewed that in Fivetran."""
+
+
 class UnansweredError(TransientError):
     """No usable answer: a 5xx, a time-out, a cut connection, or text that is not JSON.
 

@@ -4,7 +4,7 @@ Here: frozen models and reading them from an answer's `data`. Not here: HTTP (`f
 what became of a sync (`fivetran_wait.py`).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,9 @@ class Connection:
     """A connection (one Klaviyo account's feed) as it was when asked for. Times are UTC.
 
     `sync_state` is scheduled, syncing, paused or rescheduled; `setup_state` incomplete, connected or broken;
-    `sync_frequency` is in minutes; `problems` are the tasks and warnings that Fivetran shows on its dashboard.
+    `schema_status` is ready, blocked_on_capture (Fivetran looks at the source) or blocked_on_customer (changes wait
+    for review); `sync_frequency` is in minutes; `problems` are the tasks and warnings that Fivetran shows on its
+    dashboard.
     """
 
     id: str
@@ -37,6 +39,7 @@ class Connection:
     paused: bool = False
     setup_state: str = "connected"
     sync_state: str = "scheduled"
+    schema_status: str = "ready"
     succeeded_at: datetime | None = None
     failed_at: datetime | None = None
     rescheduled_for: datetime | None = None
@@ -56,6 +59,11 @@ class Connection:
         return self.paused or self.sync_state == "paused"
 
     @property
+    def awaits_schema_review(self) -> bool:
+        """Whether it syncs nothing until somebody has reviewed what changed in its schema."""
+        return self.schema_status == "blocked_on_customer"
+
+    @property
     def is_syncing(self) -> bool:
         """Whether a sync is running."""
         return self.sync_state == "syncing"
@@ -72,6 +80,8 @@ class Connection:
             return f"set-up {self.setup_state}"
         if self.is_paused:
             return "paused"
+        if self.awaits_schema_review:
+            return "schema waits for review"
         if self.is_syncing:
             return "first or full sync running" if self.is_historical_sync else "syncing"
         if self.sync_state == "rescheduled":
@@ -81,13 +91,19 @@ class Connection:
 
 @dataclass(frozen=True)
 class SourceTable:
-    """A table that a connection syncs: its name at the source and in the destination."""
+    """A table that a connection syncs: its name at the source and in the destination.
+
+    `columns_off` are the columns that somebody switched off in Fivetran, `columns_hashed` those that Fivetran hashes,
+    by their names in the destination.
+    """
 
     schema: str
     name: str
     destination_schema: str
     destination_name: str
     enabled: bool
+    columns_off: tuple[str, ...] = ()
+    columns_hashed: tuple[str, ...] = ()
 
 
 def until(moment: datetime | None) -> str:
@@ -116,6 +132,7 @@ def connection_of(data: Mapping[str, Any]) -> Connection:
         paused=bool(data.get("paused")),
         setup_state=str(status.get("setup_state") or "connected"),
         sync_state=str(status.get("sync_state") or "scheduled"),
+        schema_status=str(status.get("schema_status") or "ready"),
         succeeded_at=_moment(data.get("succeeded_at")),
         failed_at=_moment(data.get("failed_at")),
         rescheduled_for=_moment(status.get("rescheduled_for")),
@@ -135,10 +152,18 @@ def source_tables_of(data: Mapping[str, Any]) -> tuple[SourceTable, ...]:
             destination_schema=str(config.get("name_in_destination") or schema),
             destination_name=str(table.get("name_in_destination") or name),
             enabled=bool(config.get("enabled", True) and table.get("enabled", True)),
+            columns_off=_columns(table, lambda column: not column.get("enabled", True)),
+            columns_hashed=_columns(table, lambda column: bool(column.get("hashed"))),
         )
         for schema, config in (data.get("schemas") or {}).items()
         for name, table in (config.get("tables") or {}).items()
     )
+
+
+def _columns(table: Mapping[str, Any], chosen: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+    """Columns of a table's configuration; Fivetran lists those that somebody changed, others may be missing."""
+    columns: Mapping[str, Mapping[str, Any]] = table.get("columns") or {}
+    return tuple(str(column.get("name_in_destination") or name) for name, column in columns.items() if chosen(column))
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

@@ -51,6 +51,7 @@ class Transport:
 
     def __init__(self, settings: TransportSettings) -> None:
         self.settings = settings
+        host = _host(settings.api_url)
         self._budget = _budget(settings.api_url, settings.api_key, settings.hourly_budget)
         self._client = httpx.Client(
             base_url=settings.api_url.rstrip("/"),
@@ -61,7 +62,7 @@ class Transport:
             },
             timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),
             # A proxy for the outside world cannot reach a server on this machine.
-            trust_env=httpx.URL(settings.api_url).host not in _LOCAL,
+            trust_env=host not in _LOCAL,
         )
 
     def close(self) -> None:
@@ -134,10 +135,7 @@ class Transport:
 
     def _unanswered(self, action: str, error: httpx.HTTPError) -> KlaviyoAssetsError:
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
-            return SettingsError(
-                f"{self.settings.api_url!r} is no address of an API. "
-                "Set FIVETRAN_API_URL to https://api.fivetran.com, or leave it out."
-            )
+            return _no_address(self.settings.api_url)
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return UnansweredError(
             f"no answer from Fivetran at {self.settings.api_url} to {action}: {_in_words(error, self.settings)}. "
@@ -150,6 +148,19 @@ class Transport:
         for secret in (self.settings.api_secret, self.settings.api_key):
             error.args = tuple(str(part).replace(secret, "(hidden)") for part in error.args) if secret else error.args
         return error
+
+
+def _host(api_url: str) -> str:
+    try:
+        return httpx.URL(api_url).host
+    except httpx.InvalidURL as error:
+        raise _no_address(api_url) from error
+
+
+def _no_address(api_url: str) -> SettingsError:
+    return SettingsError(
+        f"{api_url!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or leave it out."
+    )
 
 
 def _passes(error: BaseException) -> bool:
@@ -192,7 +203,11 @@ def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -
     asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     if status == 429 or (status >= 500 and (asked or 0) > settings.longest_pause):
         pause = f"for {asked:.0f} s" if asked is not None else "for a time it does not tell"
-        return RateLimitedError(f"Fivetran wants no more requests {pause} ({action}: {status}{said}).", asked)
+        return RateLimitedError(
+            f"Fivetran wants no more requests {pause} ({action}: {status}{said}). Run it again after that, and ask "
+            "less often: all programs that use this Fivetran account share its limit.",
+            asked,
+        )
     if status >= 500:
         return UnansweredError(
             f"Fivetran cannot answer {action} ({status}{said}). Run it again later.", retry_after=asked

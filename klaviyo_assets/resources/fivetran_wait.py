@@ -12,6 +12,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.resources.fivetran_errors import (
     BrokenSetupError,
     ConnectionPausedError,
+    SchemaBlockedError,
     SyncFailedError,
     SyncRescheduledError,
     SyncUnfinishedError,
@@ -57,6 +58,7 @@ def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> 
         SyncRescheduledError: Fivetran put it off.
         ConnectionPausedError: the connection is paused, so that it never ends.
         BrokenSetupError: the set-up broke.
+        SchemaBlockedError: a changed schema waits for review, so that it never ends.
         SyncUnfinishedError: the time is over.
     """
     deadline = time.monotonic() + wait.timeout
@@ -89,7 +91,7 @@ def refuse_failed(connection: Connection, since: SyncMarks) -> None:
 
 
 def refuse_unsyncable(connection: Connection) -> None:
-    """Raise where the connection cannot sync: paused, or its set-up is not complete."""
+    """Raise where the connection cannot sync: paused, its set-up not complete, or its schema not reviewed."""
     if connection.setup_state != "connected":
         raise BrokenSetupError(
             f"the set-up of Fivetran connection {_named(connection)} is {connection.setup_state}"
@@ -99,6 +101,11 @@ def refuse_unsyncable(connection: Connection) -> None:
     if connection.is_paused:
         raise ConnectionPausedError(
             f"Fivetran connection {_named(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
+        )
+    if connection.awaits_schema_review:
+        raise SchemaBlockedError(
+            f"the schema of Fivetran connection {_named(connection)} changed and waits for review, so it cannot sync. "
+            f"Review it at {connection.url}/schema."
         )
 
 

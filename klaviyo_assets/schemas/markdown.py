@@ -26,12 +26,15 @@ computes it.
 """
 
 
-def tables_document(specs: Sequence[TableSpec], reports: Sequence[TableSpec] = ()) -> str:
-    """The whole page: what the types mean, a list of tables, and a section for each table and report.
+def tables_document(
+    specs: Sequence[TableSpec], reports: Sequence[TableSpec] = (), views: Sequence[TableSpec] = ()
+) -> str:
+    """The whole page: what the types mean, a list of tables, and a section for each table, report and view.
 
     Args:
         specs: Tables, in the order they shall appear.
         reports: Report tables, in the order they shall appear.
+        views: Views, in the order they shall appear.
 
     Returns:
         Markdown that ends in one newline; the same specs give the same text.
@@ -40,6 +43,8 @@ def tables_document(specs: Sequence[TableSpec], reports: Sequence[TableSpec] = (
     parts += [_section(spec) for spec in specs]
     if reports:
         parts += ["# Reports\n", _contents(reports), *(_section(spec) for spec in reports)]
+    if views:
+        parts += ["# Views\n", _contents(views), *(_section(spec, is_view=True) for spec in views)]
     return "\n".join(parts)
 
 
@@ -48,8 +53,9 @@ def _contents(specs: Iterable[TableSpec]) -> str:
     return "\n".join(("| table | a row is |", "|---|---|", *rows)) + "\n"
 
 
-def _section(spec: TableSpec) -> str:
-    lines = [f"## {spec.name}", "", spec.description, "", *(f"- {line}" for line in _facts(spec)), ""]
+def _section(spec: TableSpec, *, is_view: bool = False) -> str:
+    facts = [f"Grain: {spec.grain}"] if is_view else _facts(spec)
+    lines = [f"## {spec.name}", "", spec.description, "", *(f"- {line}" for line in facts), ""]
     lines += ["| column | type | | from | meaning |", "|---|---|---|---|---|"]
     lines += [_row(spec, column) for column in spec.columns]
     return "\n".join(lines) + "\n"
@@ -111,9 +117,10 @@ def main() -> None:
     """Write the page of the whole catalogue to standard output."""
     # Tables import schemas (a mapping needs Arrow types): only this program looks the other way.
     from klaviyo_assets.reports import REPORTS
+    from klaviyo_assets.reports.views import VIEWS
     from klaviyo_assets.tables import TABLES
 
-    sys.stdout.write(tables_document(tuple(TABLES.values()), tuple(REPORTS.values())))
+    sys.stdout.write(tables_document(tuple(TABLES.values()), tuple(REPORTS.values()), tuple(VIEWS.values())))
 
 
 if __name__ == "__main__":

@@ -8,12 +8,15 @@ Identifiers and literals are quoted by `psycopg.sql`. Literals stand in the text
 """
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from psycopg import sql
 
 from klaviyo_assets.spec import (
+    INSTANT_TEXT,
     PACKED,
     UNLISTED,
     LogicalType,
@@ -27,6 +30,8 @@ from klaviyo_assets.spec import (
 
 # Postgres passes at most 100 arguments to a function.
 _ARGUMENTS = 90
+# What is no part of a text that stands for a value, as the mapping takes it off.
+_BLANKS = " \t\n\r\f\v\u00a0"
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,26 @@ def event_time(table: RawTable) -> sql.Composable:
     return present[0] if len(present) == 1 else sql.SQL("coalesce({})").format(sql.SQL(", ").join(present))
 
 
+def id_text(table: RawTable, name: str) -> sql.Composed:
+    """A present id column as text: bare where it is one, so that an index on it serves."""
+    column = _column(name)
+    return column if table.columns[name] in {"text", "varchar"} else column + sql.SQL("::text")
+
+
+def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
+    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is null or infinite."""
+    bounds = [sql.Literal(start), sql.Literal(end)]
+    # Plain columns can use an index; any other type has to be made a time first.
+    plain = all(table.columns.get(name, "timestamptz") == "timestamptz" for name in ("datetime", "timestamp"))
+    if "datetime" not in table.columns or not plain:
+        return sql.SQL("({0} >= {1} AND {0} < {2})").format(event_time(table), *bounds)
+    direct = sql.SQL("(t.datetime >= {} AND t.datetime < {})").format(*bounds)
+    if "timestamp" not in table.columns:
+        return sql.SQL("({})").format(direct)
+    unusable = sql.SQL("(t.datetime IS NULL OR NOT isfinite(t.datetime))")
+    return sql.SQL("({0} OR ({1} AND t.timestamp >= {2} AND t.timestamp < {3}))").format(direct, unusable, *bounds)
+
+
 def _as(expression: sql.Composable, name: str) -> sql.Composed:
     return sql.SQL("{} AS {}").format(expression, sql.Identifier(name))
 
@@ -188,10 +213,12 @@ def _timestamp(name: str, postgres_type: str) -> sql.Composed:
     column = _column(name)
     if postgres_type == "timestamp":
         column = sql.SQL("({} AT TIME ZONE 'UTC')").format(column)
-    elif postgres_type != "timestamptz":
-        return sql.SQL("(t.{})::timestamptz").format(sql.Identifier(name))
+    elif postgres_type not in {"timestamptz", "date"}:
+        # A text that is no time is null; a cast of it would fail every day of the account.
+        text = sql.SQL("btrim({}, {})").format(_text(name, postgres_type), sql.Literal(_BLANKS))
+        return sql.SQL("CASE WHEN {0} ~ {1} THEN ({0})::timestamptz END").format(text, sql.Literal(INSTANT_TEXT))
     # ADBC hands infinity over as a garbage number.
-    return sql.SQL("CASE WHEN isfinite({0}) THEN {0} END").format(column)
+    return sql.SQL("CASE WHEN isfinite({0}) THEN ({0})::timestamptz END").format(column)
 
 
 def _text(name: str, postgres_type: str) -> sql.Composed:
@@ -217,7 +244,8 @@ def packed_spellings(field: Property) -> list[str]:
         words = name.split("_")
         camel = words[0] + "".join(word.capitalize() for word in words[1:])
         spaced = " ".join(word.capitalize() for word in words)
-        keys |= dict.fromkeys([f"${name}", name, spaced, camel, f"${camel}", spaced.replace(" ", "_"), spaced.lower()])
+        spoken = [spaced, re.sub(r"\bId\b", "ID", spaced), spaced.lower()]
+        keys |= dict.fromkeys([f"${name}", name, *spoken, camel, f"${camel}", spaced.replace(" ", "_")])
     return list(keys)
 
 

@@ -13,8 +13,9 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.attribution import Credit, Touch, TouchBook, attribute
 from klaviyo_assets.mapping import Mapped, MappingContext, Note, build_frame, column
-from klaviyo_assets.metrics import MESSAGE_ROLES, metric_kind
+from klaviyo_assets.metrics import MESSAGE_ROLES
 from klaviyo_assets.spec import Column, LogicalType, Partitioning, TableSpec, at_least, one_of
+from klaviyo_assets.tables.event import has_role
 
 _S, _T, _N = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.NUMERIC
 
@@ -42,41 +43,54 @@ SPEC = TableSpec(
         Column(name="attribution_source", type=_S, required=True, constraints=(SOURCE,),
                description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "
                "last_touch: the person's last eligible touch."),
-        Column(name="touch_event_id", type=_S, description="The touch; null where Klaviyo recorded only the message."),
+        Column(name="touch_event_id", type=_S,
+               description="The touch; null where only the message is known: the event names it, or Klaviyo recorded "
+               "it without an event that can be found."),
         Column(name="touch_metric", type=_S, description="Metric of the touch, such as Clicked Email."),
         Column(name="touch_at", type=_T, description="When the touch happened (UTC)."),
-        Column(name="touch_channel", type=_S, description="email, sms, mobile_push or whatsapp."),
+        Column(name="touch_channel", type=_S,
+               description="email, sms, mobile_push or whatsapp: the touch's, else that of the person's latest receipt "
+               "of the credited campaign or flow."),
         Column(name="campaign_id", type=_S, description="The campaign that earned the credit."),
         Column(name="flow_id", type=_S, description="The flow that earned the credit."),
-        Column(name="message_id", type=_S, description="The message that earned the credit."),
-        Column(name="variation_id", type=_S, description="The A/B variation that earned the credit."),
-        Column(name="send_at", type=_T, description="When the touched message was sent (UTC)."),
+        Column(name="message_id", type=_S,
+               description="The message that earned the credit: as stated, else the touch's, else that of the person's "
+               "latest receipt of the campaign or flow."),
+        Column(name="variation_id", type=_S,
+               description="The A/B variation that earned the credit, found as `message_id` is."),
+        Column(name="send_at", type=_T,
+               description="When the credited message was sent (UTC): the touch's send, else that of the person's "
+               "latest receipt of it at or before the event."),
         Column(name="send_on", type=LogicalType.DATE,
                description="The calendar day of `send_at` in the account's time zone."),
     ),
 )  # fmt: skip
 
 
+_OF_TOUCH = (
+    "event_id", "person_id", "occurred_at", "metric", "channel", "campaign_id", "flow_id", "message_id",
+    "variation_id", "send_at", "send_on",
+)  # fmt: skip
+_AT = _OF_TOUCH.index("occurred_at")
+
+
 def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterator[Touch]:
-    """Mapped events as touches.
+    """Mapped events as touches; events without a time are none.
 
     Args:
         events: Mapped events (`event` columns).
         attributions: Event id -> its recorded attribution, for the events that have one.
     """
-    names = ("event_id", "person_id", "occurred_at", "metric", "channel", "campaign_id", "flow_id", "message_id",
-             "variation_id", "send_at", "send_on")  # fmt: skip
-    columns = [column(events, name).to_pylist() for name in names]
+    columns = [column(events, name).to_pylist() for name in _OF_TOUCH]
     recorded = [attributions.get(event_id) for event_id in columns[0]]
-    return (Touch(*row) for row in zip(*columns, recorded, strict=True))
+    machine = pc.or_(column(events, "is_machine_open"), column(events, "is_bot_click")).to_pylist()
+    rows = zip(*columns, recorded, machine, strict=True)
+    return (Touch(*row) for row in rows if row[_AT] is not None)
 
 
 def is_message_event(events: pd.DataFrame) -> pa.Array:
     """Which mapped events are a message's own: they earn credit and are never credited."""
-    encoded = column(events, "metric").cast(pa.string()).dictionary_encode()
-    kinds = [metric_kind(name) for name in encoded.dictionary.to_pylist()]
-    flags = pa.array([kind is not None and kind.role in MESSAGE_ROLES for kind in kinds], pa.bool_())
-    return pc.fill_null(flags.take(encoded.indices), False)
+    return has_role(column(events, "metric").cast(pa.string()), MESSAGE_ROLES)
 
 
 def map_attribution(
@@ -87,7 +101,7 @@ def map_attribution(
     Args:
         events: Mapped events of the day.
         book: Touches that these may be credited to, read in the same snapshot: of the window before, and those that
-            recorded attribution leads to.
+            recorded attribution leads to; and receipts of the messages that are credited without a touch.
         attributions: Event id -> recorded attribution text, for the events that have one.
         context: With the account's windows and the day.
         source: `native` or `touch`.
@@ -132,11 +146,11 @@ def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str,
         "touch_event_id": of_touch("event_id", text),
         "touch_metric": of_touch("metric", text),
         "touch_at": of_touch("at", instant),
-        "touch_channel": of_touch("channel", text),
+        "touch_channel": pa.array([credit.channel for credit in earned], text),
         "campaign_id": pa.array([credit.campaign_id for credit in earned], text),
         "flow_id": pa.array([credit.flow_id for credit in earned], text),
         "message_id": pa.array([credit.message_id for credit in earned], text),
         "variation_id": pa.array([credit.variation_id for credit in earned], text),
-        "send_at": of_touch("send_at", instant),
-        "send_on": of_touch("send_on", pa.date32()),
+        "send_at": pa.array([credit.send_at for credit in earned], instant),
+        "send_on": pa.array([credit.send_on for credit in earned], pa.date32()),
     }

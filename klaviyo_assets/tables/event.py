@@ -4,16 +4,17 @@ Here: the raw and mapped columns of `event`, and how one becomes the other. Not 
 of its own, and the statistics, which are SQL in `reports/`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Set
 from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klaviyo_assets.accounts import Account
 from klaviyo_assets.attribution import first_recorded_event
 from klaviyo_assets.mapping import Mapped, MappingContext, Note, build_frame, column, copy_columns, gather_properties
-from klaviyo_assets.metrics import Role, canonical_metric, metric_kind
+from klaviyo_assets.metrics import MESSAGE_ROLES, AccountMetrics, Role, canonical_metric, metric_kind
 from klaviyo_assets.spec import (
     CURRENCY_CODE,
     PROPERTIES,
@@ -68,6 +69,10 @@ SPEC = TableSpec(
         Property(name="email_domain"),
         Property(name="bounce_type"),
         Property(name="segment_count"),
+        Property(name="list_id"),
+        Property(name="list", older_names=("list_name",)),
+        Property(name="text_message_credit_usage_amount", older_names=("credit_usage", "credits_used")),
+        Property(name="text_message_spend", older_names=("message_spend",)),
     ),
     custom_fields=CustomFields(prefix="property_", packed="custom_property_fields"),
     columns=(
@@ -107,6 +112,14 @@ SPEC = TableSpec(
         Column(name="bounce_type", type=_S, raw="property_bounce_type", description="Hard or Soft, for bounces."),
         Column(name="segment_count", type=LogicalType.INTEGER, raw="property_segment_count",
                description="Segments a text message was sent in."),
+        Column(name="list_id", type=_S, raw="property_list_id",
+               description="The list a subscribe or unsubscribe event states, by id; null where it states none."),
+        Column(name="list_name", type=_S, raw="property_list",
+               description="The list a subscribe or unsubscribe event states, by the name it had then."),
+        Column(name="credit_usage", type=LogicalType.NUMERIC, raw="property_text_message_credit_usage_amount",
+               description="Text-message credits the message used; null where the data state none."),
+        Column(name="spend", type=LogicalType.NUMERIC, raw="property_text_message_spend",
+               description="What the text message cost; null where the data state nothing."),
         Column(name="attributed_event_id", type=_S,
                description="The event Klaviyo itself recorded as the reason for this one (the first, if several)."),
         PROPERTIES,
@@ -114,6 +127,41 @@ SPEC = TableSpec(
     ),
     personal_properties=("to_number", "from_number", "email", "phone", "client_ip"),
 )  # fmt: skip
+
+
+MESSAGE_INPUTS = (
+    "id", "person_id", "metric_id", "type", "campaign_id", "flow_id", "flow_message_id", "datetime", "timestamp",
+    "_fivetran_deleted", "property_cohort_message_send_cohort", "property_message",
+)  # fmt: skip
+"""The raw columns that `message_columns` reads."""
+
+
+@dataclass(frozen=True)
+class MessageColumns:
+    """What raw events say of messages, before anything else of them is mapped: one array each."""
+
+    person: pa.Array
+    at: pa.Array
+    campaign: pa.Array
+    flow: pa.Array
+    message: pa.Array
+    sent_at: pa.Array
+    deleted: pa.Array
+    of_message: pa.Array
+    """Whether the event is a message's own: it earns credit and is never credited."""
+    is_receipt: pa.Array
+    has_channel: pa.Array
+
+
+def message_columns(raw: pd.DataFrame, metrics: AccountMetrics) -> MessageColumns:
+    """Read what `map_event` will find of messages, quickly, from raw rows (the columns `MESSAGE_INPUTS`)."""
+    sends, _ = _sends(raw, None)
+    names, channels = _metrics(raw, _text(raw, "metric_id"), metrics)
+    return MessageColumns(
+        _text(raw, "person_id"), _occurred_at(raw), _text(raw, "campaign_id"), _text(raw, "flow_id"),
+        _message(raw, sends), sends.field("at"), _deleted(raw), has_role(names, MESSAGE_ROLES),
+        has_role(names, {Role.RECEIVED}), pc.is_valid(channels),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -145,13 +193,13 @@ def map_event(raw: pd.DataFrame, context: MappingContext, receipts: Receipts | N
     ids = columns["event_id"]
     columns["occurred_at"] = _occurred_at(raw)
     columns["occurred_on"] = _account_day(columns["occurred_at"], context)
-    columns |= _metric_columns(raw, columns["metric_id"], context)
+    columns["metric"], columns["channel"] = _metrics(raw, columns["metric_id"], context.metrics)
+    converting = pa.array(sorted(context.metrics.conversion_ids), pa.string())
+    columns["is_conversion"] = pc.is_in(columns["metric_id"], converting)
     columns["currency"], wrong = _currency(raw, ids)
     sends, wrong_sends = _sends(raw, ids)
     notes += wrong + wrong_sends
-    columns["message_id"] = pc.coalesce(
-        _text(raw, "flow_message_id"), sends.field("message"), _text(raw, "property_message")
-    )
+    columns["message_id"] = _message(raw, sends)
     columns["send_at"] = _send_times(columns, sends.field("at"), receipts)
     columns["send_on"] = _account_day(columns["send_at"], context, whole_day=False)
     columns["is_machine_open"] = _flag(raw, "property_apple_privacy_open", columns["metric"], Role.OPENED)
@@ -162,9 +210,16 @@ def map_event(raw: pd.DataFrame, context: MappingContext, receipts: Receipts | N
 
 
 def _without_deleted(raw: pd.DataFrame) -> pd.DataFrame:
-    deleted = parse(column(raw, "_fivetran_deleted"), _B).values
-    keep = pc.invert(pc.fill_null(deleted, False))
+    keep = pc.invert(_deleted(raw))
     return raw if pc.all(keep).as_py() is not False else raw[keep.to_numpy(zero_copy_only=False)]
+
+
+def _deleted(raw: pd.DataFrame) -> pa.Array:
+    return pc.fill_null(parse(column(raw, "_fivetran_deleted"), _B).values, False)
+
+
+def _message(raw: pd.DataFrame, sends: pa.StructArray) -> pa.Array:
+    return pc.coalesce(_text(raw, "flow_message_id"), sends.field("message"), _text(raw, "property_message"))
 
 
 def _text(raw: pd.DataFrame, name: str) -> pa.Array:
@@ -175,37 +230,35 @@ def _occurred_at(raw: pd.DataFrame) -> pa.Array:
     return pc.coalesce(parse(column(raw, "datetime"), _T).values, parse(column(raw, "timestamp"), _T).values)
 
 
+def event_days(raw: pd.DataFrame, account: Account) -> pa.Array:
+    """The account's calendar day of each raw event; null where it has no usable time."""
+    return _local_days(_occurred_at(raw), account)
+
+
 def _account_day(instants: pa.Array, context: MappingContext, *, whole_day: bool = True) -> pa.Array:
     """Calendar days in the account's time zone. A daily partition is one day by construction."""
     if whole_day and context.day is not None:
         return pa.array([context.day] * len(instants), pa.date32())
-    local = pc.local_timestamp(instants.cast(pa.timestamp("us", tz=context.account.timezone)))
+    return _local_days(instants, context.account)
+
+
+def _local_days(instants: pa.Array, account: Account) -> pa.Array:
+    local = pc.local_timestamp(instants.cast(pa.timestamp("us", tz=account.timezone)))
     return local.cast(pa.date32(), safe=False)
 
 
-def _metric_columns(raw: pd.DataFrame, metric_ids: pa.Array, context: MappingContext) -> dict[str, pa.Array]:
-    """`metric`, `channel` and `is_conversion`; each distinct pair of id and name is looked at once."""
-    written = _text(raw, "type")
-    pairs = pc.binary_join_element_wise(pc.fill_null(metric_ids, ""), pc.fill_null(written, ""), "\n")
+def _metrics(raw: pd.DataFrame, metric_ids: pa.Array, metrics: AccountMetrics) -> tuple[pa.Array, pa.Array]:
+    """Canonical names and channels; each distinct pair of id and written name is looked at once."""
+    pairs = pc.binary_join_element_wise(pc.fill_null(metric_ids, ""), pc.fill_null(_text(raw, "type"), ""), "\n")
     encoded = pairs.dictionary_encode()
-    names, channels, conversions = [], [], []
+    names: list[str | None] = []
     for pair in encoded.dictionary.to_pylist():
         metric_id, _, name = pair.partition("\n")
         # The event's own metric id is what is unique; its written name serves where the metric table lacks the id.
-        known = context.metrics.names.get(metric_id) or (canonical_metric(name) if name else None)
-        kind = metric_kind(known)
-        names.append(known)
-        channels.append(kind.channel if kind else None)
-        conversions.append(metric_id in context.metrics.conversion_ids)
-
-    def spread(values: Sequence[object], kind: pa.DataType) -> pa.Array:
-        return pa.array(values, kind).take(encoded.indices)
-
-    return {
-        "metric": spread(names, pa.string()),
-        "channel": spread(channels, pa.string()),
-        "is_conversion": spread(conversions, pa.bool_()),
-    }
+        names.append(metrics.names.get(metric_id) or (canonical_metric(name) if name else None))
+    kinds = [metric_kind(name) for name in names]
+    channels = pa.array([kind.channel if kind else None for kind in kinds], pa.string())
+    return pa.array(names, pa.string()).take(encoded.indices), channels.take(encoded.indices)
 
 
 def _currency(raw: pd.DataFrame, ids: pa.Array) -> tuple[pa.Array, list[Note]]:
@@ -219,25 +272,30 @@ def _currency(raw: pd.DataFrame, ids: pa.Array) -> tuple[pa.Array, list[Note]]:
     return pc.if_else(pc.fill_null(sound, False), codes, pa.scalar(None, pa.string())), notes
 
 
-def _sends(raw: pd.DataFrame, ids: pa.Array) -> tuple[pa.StructArray, list[Note]]:
-    """Time and message of the send, from `<unix seconds>:<message id>`; null where the event carries none."""
+def _sends(raw: pd.DataFrame, ids: pa.Array | None) -> tuple[pa.StructArray, list[Note]]:
+    """Time and message of the send, from `<unix seconds>:<message id>`; null where the event carries none.
+
+    Notes name the events whose send cohort is of another form, by `ids`; without ids there are none.
+    """
     cohorts = _text(raw, "property_cohort_message_send_cohort")
     found = pc.extract_regex(cohorts, r"^(?P<at>[0-9]{9,10}):(?P<message>.+)$")
     seconds = pc.struct_field(found, "at").cast(pa.int64())
+    times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", tz="UTC"))
+    sends = pa.StructArray.from_arrays([times, pc.struct_field(found, "message")], names=["at", "message"])
+    if ids is None:
+        return sends, []
     wrong = pc.indices_nonzero(pc.and_(pc.is_valid(cohorts), pc.is_null(found))).to_pylist()
     notes = [
         Note("event", ids[row].as_py(), "send_at", "send_cohort", "not <unix seconds>:<message id>",
              cohorts[row].as_py()[:100])
         for row in wrong
     ]  # fmt: skip
-    times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", tz="UTC"))
-    message = pc.struct_field(found, "message")
-    return pa.StructArray.from_arrays([times, message], names=["at", "message"]), notes
+    return sends, notes
 
 
 def _send_times(columns: dict[str, pa.Array], stated: pa.Array, receipts: Receipts | None) -> pa.Array:
     """The stated send, else the receipt itself for a receipt, else the person's latest earlier receipt."""
-    is_receipt = _has_role(columns["metric"], Role.RECEIVED)
+    is_receipt = has_role(columns["metric"], {Role.RECEIVED})
     times = pc.coalesce(stated, pc.if_else(is_receipt, columns["occurred_at"], pa.scalar(None, stated.type)))
     if receipts is None or not receipts.times:
         return times
@@ -253,16 +311,17 @@ def _send_times(columns: dict[str, pa.Array], stated: pa.Array, receipts: Receip
     return pc.replace_with_mask(times, missing, pa.array(found, pa.int64()).cast(times.type))
 
 
-def _has_role(metrics: pa.Array, role: Role) -> pa.Array:
+def has_role(metrics: pa.Array, roles: Set[Role]) -> pa.Array:
+    """Which canonical metric names mean one of these roles for a message."""
     encoded = metrics.dictionary_encode()
     kinds = [metric_kind(name) for name in encoded.dictionary.to_pylist()]
-    flags = pa.array([kind is not None and kind.role is role for kind in kinds], pa.bool_())
+    flags = pa.array([kind is not None and kind.role in roles for kind in kinds], pa.bool_())
     return pc.fill_null(flags.take(encoded.indices), False)
 
 
 def _flag(raw: pd.DataFrame, name: str, metrics: pa.Array, role: Role) -> pa.Array:
     stated = parse(column(raw, name), _B).values
-    return pc.and_(pc.fill_null(stated, False), _has_role(metrics, role))
+    return pc.and_(pc.fill_null(stated, False), has_role(metrics, {role}))
 
 
 def _attributed(raw: pd.DataFrame) -> pa.Array:

@@ -36,7 +36,7 @@ from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.frames import FrameStore
 from klaviyo_assets.ledger import current
 from klaviyo_assets.partitions import range_tags
-from klaviyo_assets.planning import dirty_days
+from klaviyo_assets.planning import Plan, plan
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import fivetran_from_environment
@@ -282,10 +282,22 @@ class Deployment:
 
     def dirty(self, last: date | None = None) -> list[date]:
         """The days that planning finds."""
+        return [found.day for found in self.plan(last).days]
+
+    def plan(self, last: date | None = None) -> Plan:
+        """What planning finds."""
         with environment(self.variables), PostgresResource(url=self.variables["POSTGRES_URL"]).snapshot() as snapshot:
             source = AccountSource.open(self.account, snapshot)
             last = last or self.account.today()
-            return dirty_days(source, current(self.dataset), self.account.start_date, last)
+            return plan(source, current(self.dataset), self.account.start_date, last)
+
+    def has_column(self, name: str, table: str = "event") -> bool:
+        """Whether a raw table has a column."""
+        found = self.raw(
+            "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND column_name = %s",
+            [self.account.postgres_schema, table, name],
+        )
+        return bool(found)
 
     def raw(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """A statement on the account's Postgres schema, which stands as {} in it."""

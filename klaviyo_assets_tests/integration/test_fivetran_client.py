@@ -1,7 +1,7 @@
-"""Our Fivetran client against the stand-in's whole API: real HTTP, real syncs into a real Postgres."""
+"""Our Fivetran client against the stand-in's whole API: real HTTP, real syncs into a real Postgres.
 
-import time
-from datetime import UTC, datetime
+Here: what it does where all is well. Not here: faults (`test_fivetran_faults.py`).
+"""
 
 import pytest
 import typer
@@ -11,17 +11,8 @@ from typer.testing import CliRunner
 from klaviyo_assets.accounts import read_accounts_file
 from klaviyo_assets.cli.init import init
 from klaviyo_assets.cli.sync import sync
-from klaviyo_assets.errors import PermanentError, SettingsError, TransientError, UnknownNameError
 from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.fivetran_errors import (
-    BrokenSetupError,
-    ConnectionPausedError,
-    RateLimitedError,
-    SyncFailedError,
-    SyncRescheduledError,
-    SyncUnfinishedError,
-    UnansweredError,
-)
+from klaviyo_assets.resources.fivetran_errors import SyncUnfinishedError
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, start_stand_in
 
@@ -122,105 +113,6 @@ def test_no_request_changes_a_connection(stand_in, fivetran):
 
     assert fivetran.connection(ACME).schedule_type == before
     assert {method for method, _, _ in asked(stand_in)} == {"GET", "POST"}
-
-
-def test_a_wrong_key_is_told_at_once(stand_in):
-    with pytest.raises(SettingsError, match="FIVETRAN_API_KEY"):
-        client(stand_in, api_secret="wrong").groups()
-
-    assert asked(stand_in) == [("GET", "/v1/groups", 401)]
-
-
-@pytest.mark.parametrize(
-    ("fault", "error", "requests", "message"),
-    [
-        ({"kind": "error", "status": 403}, PermanentError, 1, "does not let this API key"),
-        ({"kind": "error", "status": 409}, TransientError, 1, "409"),
-        ({"kind": "error", "status": 500}, UnansweredError, 3, "InternalError"),
-        ({"kind": "error", "status": 503}, UnansweredError, 3, "503"),
-        ({"kind": "rate_limit", "retry_after": "none"}, RateLimitedError, 3, "a time it does not tell"),
-        ({"kind": "rate_limit", "seconds": 3600}, RateLimitedError, 1, "3600 s"),
-        ({"kind": "rate_limit", "retry_after": "date", "seconds": 3600}, RateLimitedError, 1, "no more requests for 3"),
-        ({"kind": "slow", "seconds": 0.6}, UnansweredError, 3, "nothing came within 0.2 s"),
-        ({"kind": "cut"}, UnansweredError, 3, "no answer from Fivetran"),
-        ({"kind": "malformed"}, UnansweredError, 3, "not the JSON"),
-    ],
-)
-def test_each_fault_costs_as_many_requests_as_make_sense(stand_in, fault, error, requests, message):
-    stand_in.post("/sandbox/faults", path="/v1/groups", times=9, **fault)
-
-    with pytest.raises(error, match=message):
-        client(stand_in, read_timeout_seconds=0.2).groups()
-
-    assert arrived(stand_in, requests) == requests
-
-
-def arrived(stand_in, expected):
-    """How many requests arrived; one whose client went away is counted when its answer is ready."""
-    deadline = time.monotonic() + 3
-    while len(asked(stand_in)) < expected and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return len(asked(stand_in))
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        {"kind": "rate_limit", "seconds": 0.2},
-        {"kind": "rate_limit", "retry_after": "date", "seconds": 1},
-        {"kind": "error", "status": 500},
-        {"kind": "cut"},
-        {"kind": "malformed"},
-    ],
-)
-def test_a_fault_that_passes_is_not_noticed(stand_in, fivetran, fault):
-    stand_in.post("/sandbox/faults", path=PATH, times=2, **fault)
-
-    assert fivetran.connection(ACME).id == ACME
-    assert len(asked(stand_in)) == 3
-
-
-@pytest.mark.parametrize("fault", [{"kind": "error", "status": 500}, {"kind": "cut"}, {"kind": "malformed"}])
-def test_a_sync_whose_post_was_not_carried_out_is_posted_again(stand_in, fivetran, fault):
-    """The fault stands before the API, so nothing has begun; the client looks, and posts once more."""
-    stand_in.post("/sandbox/faults", method="POST", times=1, **fault)
-
-    assert synced(fivetran).succeeded_at is not None
-    assert len(asked(stand_in, "POST")) == 2
-
-
-def test_an_unknown_connection_is_answered_with_those_there_are(fivetran):
-    with pytest.raises(UnknownNameError, match=r"speak_menial \(klaviyo_acme\), warm_harbor \(klaviyo_bloom\)"):
-        fivetran.sync("nobody")
-
-
-@pytest.mark.parametrize(("state", "error"), [({"paused": True}, ConnectionPausedError),
-                                              ({"setup_state": "broken"}, BrokenSetupError)])  # fmt: skip
-def test_a_connection_that_cannot_sync_is_not_posted_to(stand_in, fivetran, state, error):
-    stand_in.patch(f"/sandbox/connections/{ACME}", **state)
-
-    with pytest.raises(error, match=ACME):
-        fivetran.sync(ACME)
-
-    assert asked(stand_in, "POST") == []
-
-
-def test_a_failing_sync_gives_its_reason(stand_in, fivetran):
-    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", outcome="fail", reason="Klaviyo refused the key")
-
-    with pytest.raises(SyncFailedError, match="Klaviyo refused the key"):
-        synced(fivetran)
-    assert not synced(fivetran).last_sync_failed
-
-
-def test_a_rescheduled_sync_gives_its_time(stand_in, fivetran):
-    stand_in.post(f"/sandbox/connections/{ACME}/next-sync", outcome="reschedule", until="2030-01-01T06:00:00Z")
-
-    with pytest.raises(SyncRescheduledError, match="until 2030-01-01 06:00 UTC") as caught:
-        synced(fivetran)
-
-    assert caught.value.until == datetime(2030, 1, 1, 6, tzinfo=UTC)
-    assert synced(fivetran).sync_state == "scheduled"
 
 
 def test_a_sync_that_takes_too_long_is_left_to_fivetran(stand_in, fivetran):

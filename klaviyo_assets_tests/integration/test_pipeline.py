@@ -8,6 +8,7 @@ from decimal import Decimal
 import pyarrow.parquet as pq
 import pytest
 
+from klaviyo_assets.reports import REPORTS
 from klaviyo_assets_tests.integration.deployment import Deployment
 
 # Days of events to copy; the second shop needs all of its two weeks to have orders that a campaign earned.
@@ -205,7 +206,7 @@ def test_a_second_run_finds_no_day_to_do(loaded):
     assert account.dirty() == []
     totals = account.run()
     assert totals.failures == []
-    assert totals.stages["report"].partitions == 4
+    assert totals.stages["report"].partitions == len(REPORTS)
     assert account.objects() == objects
     assert account.bigquery("event", "attribution") == before
 

@@ -64,8 +64,20 @@ def copy_event(account: Deployment, event_id: str, new_id: str, at: datetime) ->
     )
 
 
-def reach(changed: list[date], days: list[date]) -> list[date]:
-    """Changed days, and those with events that their touches may be credited in."""
+def reach(account: Deployment, changed: list[date], days: list[date]) -> list[date]:
+    """Changed days, and those that read touches of them.
+
+    Where Klaviyo recorded attribution, these are the days with events that it credits to one of the changed days;
+    else those whose window reaches back to one.
+    """
+    listed = ", ".join(f"'{day}'" for day in changed)
+    ((native,),) = account.query("SELECT COUNT(*) FROM event WHERE attributed_event_id IS NOT NULL")
+    if native:
+        found = account.query(
+            "SELECT DISTINCT led.occurred_on FROM event AS led JOIN event AS touch "
+            f"ON led.attributed_event_id = touch.event_id WHERE touch.occurred_on IN ({listed})"
+        )
+        return sorted({*changed, *(day for (day,) in found)})
     return [day for day in days if any(0 <= (day - start).days <= WINDOW_DAYS for start in changed)]
 
 
@@ -84,7 +96,7 @@ def test_late_edited_and_deleted_events_dirty_their_days_and_end_as_a_rebuild_wo
         [an_event(account, edited, "order")],
     )
     account.raw("DELETE FROM {}.event WHERE id = %s", [an_event(account, deleted, "order")])
-    expected = reach([late, edited, deleted], days)
+    expected = reach(account, [late, edited, deleted], days)
     assert len(expected) < len(days)
     before = account.objects()
 
@@ -115,19 +127,51 @@ def test_an_event_that_moves_dirties_the_day_it_left_and_the_one_it_came_to(acco
     move = "UPDATE {{}}.event SET datetime = datetime {0} interval '3 days', timestamp = timestamp {0} "
     move += "interval '3 days' WHERE id = %s"
     moved = an_event(account, days[-2], "touch")
+    expected = reach(account, [days[-2] - timedelta(days=3), days[-2]], days)
     with changed(account, move.format("-"), move.format("+"), moved):
-        assert account.dirty() == reach([days[-2] - timedelta(days=3), days[-2]], days)
+        assert account.dirty() == expected
     assert account.dirty() == []
 
 
 def test_a_row_that_was_only_synced_again_dirties_its_day(account, days):
     sync = "UPDATE {{}}.event SET _fivetran_synced = _fivetran_synced {} interval '1 day' WHERE id = %s"
     with changed(account, sync.format("+"), sync.format("-"), an_event(account, days[-2], "touch")):
-        assert account.dirty() == days[-2:]
+        assert account.dirty() == reach(account, [days[-2]], days)
 
 
-def test_a_changed_setting_dirties_every_day(account, days):
-    assert replace(account, account=replace(account.account, currency="CHF")).dirty() == days
+def test_a_changed_setting_dirties_what_it_decides_and_is_named(account, days):
+    def planned(**changes):
+        return replace(account, account=replace(account.account, **changes)).plan()
+
+    assert planned(currency="CHF").days == (), "only reports know the currency"
+    kept = planned(pii="keep")
+    assert [dirty.day for dirty in kept.days if not dirty.only_attribution] == days
+    assert kept.announcements == [f"pii changed (hash -> keep): {len(days)} days of events will be made again"]
+
+
+def test_a_recorded_touch_that_arrives_late_dirties_the_attribution_that_named_it(account, days):
+    day = days[-2]
+    event_id = an_event(account, day, "order")
+    ((named, recorded),) = account.query(
+        "SELECT COUNT(*), ANY_VALUE(attributed_event_id) FROM event WHERE attributed_event_id IS NOT NULL"
+    )
+    if not named:
+        return
+    column = next(name for name in ("property_attribution", "propertyAttribution") if account.has_column(name))
+    record = f'UPDATE {{}}.event SET "{column}" = %s, _fivetran_synced = {SYNCED} WHERE id = %s'
+    account.raw(record, ['{"$attributed_event_id": "notYetHere1"}', event_id])
+    assert bring_up_to_date(account) == reach(account, [day], days)
+    assert ("attribution", "touch_event_id", "dangling_attribution") in {
+        (table, field, rule) for table, _, _, field, rule, *_ in account.noted()
+    }
+    start, _ = account.account.day_bounds(days[0] - timedelta(days=40))
+    copy_event(account, recorded, "notYetHere1", start)
+
+    assert [(dirty.day, dirty.only_attribution, dirty.reasons) for dirty in account.plan().days] == [
+        (day, True, ("recorded touches that were missing arrived",))
+    ]
+    bring_up_to_date(account)
+    assert account.dirty() == []
 
 
 def test_a_renamed_metric_dirties_the_days_that_have_events_of_it(account, days):
@@ -138,4 +182,4 @@ def test_a_renamed_metric_dirties_the_days_that_have_events_of_it(account, days)
     own = account.raw("SELECT name FROM {}.metric WHERE id = %s", [metric])[0][0]
     rename = "UPDATE {{}}.metric SET name = '{}' WHERE id = %s"
     with changed(account, rename.format("Renamed Metric"), rename.format(own), metric):
-        assert account.dirty() == reach([day for (day,) in account.query(having)], days), name
+        assert account.dirty() == reach(account, [day for (day,) in account.query(having)], days), name

@@ -1,6 +1,7 @@
 """The sensor that sees Fivetran syncs end, against the real stand-in, Postgres and BigQuery."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import dagster as dg
@@ -78,7 +79,7 @@ def test_the_same_sync_is_seen_once(seen: Deployment) -> None:
     assert not second.asset_events
 
 
-def test_after_the_load_a_late_event_asks_for_its_day_and_the_window_after_it(seen: Deployment) -> None:
+def test_after_the_load_a_late_event_asks_for_its_day_and_says_why(seen: Deployment) -> None:
     before = tick(seen, None)
     assert not seen.run().failures
     day = seen.account.start_date + timedelta(days=1)
@@ -94,8 +95,26 @@ def test_after_the_load_a_late_event_asks_for_its_day_and_the_window_after_it(se
 
     result = tick(seen, before.cursor)
 
-    reach = seen.account.attribution.longest_window.days
-    assert day_ranges(result) == [(f"sensed|{day}", f"sensed|{day + timedelta(days=reach)}")]
+    assert day_ranges(result)[0] == (f"sensed|{day}", f"sensed|{day}")
+    requests = [request for request in result.run_requests if request.job_name == "events"]
+    assert [request.tags["klaviyo/reason"] for request in requests[:1]] == ["changed rows"]
+    assert {request.tags["klaviyo/reason"] for request in requests[1:]} <= {"touches of a changed day"}
+    assert all(request.asset_selection and len(request.asset_selection) == 4 for request in requests[1:])
+
+
+def test_a_changed_setting_is_acted_on_without_a_sync(seen: Deployment) -> None:
+    first = tick(seen, None)
+    kept = replace(seen, account=replace(seen.account, pii="keep"))
+
+    result = tick(kept, first.cursor)
+
+    assert result.run_requests
+    assert not result.asset_events, "no raw table is newer than it was"
+    assert all("pii changed (hash -> keep)" in request.tags["klaviyo/reason"] for request in result.run_requests
+               if request.job_name == "events")  # fmt: skip
+    assert not tick(kept, result.cursor).run_requests
+    keys = {request.run_key for request in first.run_requests}
+    assert keys.isdisjoint(request.run_key for request in result.run_requests), "Dagster drops a key it has seen"
 
 
 def test_an_account_that_cannot_be_asked_delays_no_other(seen: Deployment) -> None:

@@ -38,14 +38,18 @@ def test_every_setting_is_read(read):
     account = read(
         BLOCK + 'timezone = "Europe/Berlin"\ncurrency = "EUR"\nconversion_metric = "Placed Order"\n'
         'conversion_integration = "Shopify"\nstart_date = 2024-01-31\npii = "drop"\nfivetran_connection_id = "speak"\n'
-        '[account.attribution]\nsource = "touch"\nemail_click = "PT24H"\nsms_open = 0.5\n'
+        '[account.attribution]\nsource = "touch"\nemail_click = "PT24H"\nsms_open = 0.5\nwhatsapp_delivery = 1\n'
+        "machine_opens_earn = false\n"
     )["acme"]
 
     assert (account.timezone, account.currency, account.pii) == ("Europe/Berlin", "EUR", "drop")
     assert (account.conversion_metric, account.conversion_integration) == ("Placed Order", "Shopify")
     assert (account.start_date, account.fivetran_connection_id) == (date(2024, 1, 31), "speak")
     assert account.attribution.source == "touch"
-    assert dict(account.attribution.windows) == dict(DEFAULT_WINDOWS) | {"email_click": 86_400, "sms_open": 1_800}
+    assert dict(account.attribution.windows) == dict(DEFAULT_WINDOWS) | {
+        "email_click": 86_400, "sms_open": 1_800, "whatsapp_delivery": 3_600,
+    }  # fmt: skip
+    assert (account.attribution.machine_opens_earn, account.attribution.bot_clicks_earn) == (False, True)
 
 
 def test_accounts_keep_the_order_of_the_file(read):
@@ -74,7 +78,8 @@ def test_accounts_keep_the_order_of_the_file(read):
     (BLOCK + "start_date = 2024-01-31T00:00:00", "start_date = .*; allowed: a day"),
     (BLOCK + 'attribution = "native"', r"attribution = 'native'; allowed: a block \[account.attribution\]"),
     (BLOCK + '[account.attribution]\nsource = "linear"', r"source = 'linear'; allowed: auto \| native \| touch"),
-    (BLOCK + "[account.attribution]\nemail_clik = 5", "unknown setting 'email_clik'; known: email_click"),
+    (BLOCK + "[account.attribution]\nemail_clik = 5", "unknown setting 'email_clik'; known: .*email_click"),
+    (BLOCK + '[account.attribution]\nbot_clicks_earn = "no"', r"bot_clicks_earn = 'no'; allowed: true \| false"),
     *((BLOCK + f"[account.attribution]\nemail_click = {value}", r"email_click = .*; allowed: hours \(12\) or an ISO")
       for value in ("-1", "true", '"5 days"', '"P"', '"PT"', '"P5DT"', "inf", "nan", '"P1M"')),
 ])  # fmt: skip
@@ -148,13 +153,30 @@ def test_a_day_is_a_calendar_day_of_the_accounts_time_zone(timezone, day, start,
     assert account.day_bounds(day + timedelta(days=1))[0] == ends
 
 
-@pytest.mark.parametrize(("change", "differs"), [
-    ({"timezone": "Asia/Tokyo"}, True), ({"pii": "keep"}, True), ({"currency": "EUR"}, True),
-    ({"conversion_metric": "x"}, True), ({"attribution": AttributionSettings("touch")}, True), ({"name": "b"}, True),
-    ({"fivetran_connection_id": "x"}, False), ({"postgres_schema": "x"}, False),
-    ({"start_date": date(2000, 1, 1)}, False),
+SHORTER = AttributionSettings(windows=dict(DEFAULT_WINDOWS) | {"email_click": 86_400})
+NO_MACHINES = AttributionSettings(machine_opens_earn=False)
+LONGER = AttributionSettings(windows=dict(DEFAULT_WINDOWS) | {"sms_click": 864_000})
+FINGERPRINTS = {
+    "events": lambda account: account.table_fingerprint,
+    "credits by touch": lambda account: str(account.attribution_settings("touch")),
+    "credits by Klaviyo": lambda account: str(account.attribution_settings("native")),
+    "reports": lambda account: account.report_fingerprint,
+}
+
+
+@pytest.mark.parametrize(("change", "concerned"), [
+    ({"timezone": "Asia/Tokyo"}, set(FINGERPRINTS)),
+    ({"pii": "keep"}, {"events"}),
+    ({"currency": "EUR"}, {"reports"}),
+    ({"attribution": SHORTER}, {"credits by touch"}),
+    ({"attribution": NO_MACHINES}, {"credits by touch"}),
+    ({"attribution": LONGER}, {"credits by touch", "reports"}),
+    # These count where they change what is found: the metric's id on a day's events, the source of attribution.
+    ({"conversion_metric": "x"}, set()), ({"attribution": AttributionSettings("touch")}, set()),
+    ({"fivetran_connection_id": "x"}, set()), ({"postgres_schema": "x"}, set()), ({"name": "b"}, set()),
+    ({"start_date": date(2000, 1, 1)}, set()),
 ])  # fmt: skip
-def test_the_fingerprint_changes_with_what_decides_numbers_and_with_nothing_else(change, differs):
+def test_a_setting_concerns_what_it_decides_and_nothing_else(change, concerned):
     changed = Account(**({"name": "acme", "postgres_schema": "klaviyo_acme"} | change))
 
-    assert (changed.fingerprint != ACME.fingerprint) == differs
+    assert {name for name, of in FINGERPRINTS.items() if of(changed) != of(ACME)} == concerned

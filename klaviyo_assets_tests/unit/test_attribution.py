@@ -95,6 +95,116 @@ def test_a_trail_to_another_person_the_future_nowhere_or_in_a_circle_dangles(wro
     assert verdict.dangling == ("e1",)
 
 
+def test_a_trail_never_leads_from_one_known_person_to_another():
+    """Not even from an order that nobody is known for."""
+    known = TouchBook.of([
+        touch("e1", "Viewed Product", campaign_id=None, attribution='{"$attributed_event_id": "e2"}'),
+        touch("e2", person_id="bob"),
+    ])  # fmt: skip
+
+    verdict = attribute(order({"$attributed_event_id": "e1"}, person_id=None), None, known, "native", {})
+
+    assert (verdict.credits, verdict.dangling) == ((), ("e1",))
+
+
+SENT = NOON - timedelta(days=1)
+RECEIPT = {"metric": "Received Email", "message_id": "m1", "variation_id": "v1", "send_at": SENT,
+           "send_on": SENT.date()}  # fmt: skip
+
+
+def receipt(event_id="r1", seconds=-100, **others):
+    return touch(event_id, **{**RECEIPT, "seconds": seconds, **others})
+
+
+def placed(credit):
+    """What a credit says of the message and its send."""
+    return credit.message_id, credit.variation_id, credit.channel, credit.send_at, credit.send_on
+
+
+FROM_RECEIPT = ("m1", "v1", "email", SENT, SENT.date())
+NOWHERE = (None, None, None, None, None)
+
+
+@pytest.mark.parametrize("event", [
+    order(campaign_id="c1"), order(relationships(campaign="c1")),
+    order(relationships(campaign="c1", attributed_event="gone")),
+])  # fmt: skip
+@pytest.mark.parametrize(("receipts", "expected"), [
+    ([receipt()], FROM_RECEIPT),
+    ([receipt(seconds=0)], FROM_RECEIPT), ([receipt(seconds=1)], NOWHERE), ([], NOWHERE),
+    ([receipt(person_id="bob")], NOWHERE), ([receipt(person_id=None)], NOWHERE),
+    ([receipt(campaign_id="c2")], NOWHERE), ([receipt(metric="Opened Email")], NOWHERE),
+    ([receipt("r1", message_id="old"), receipt("r2", -50), receipt("r3", -70, message_id="older")], FROM_RECEIPT),
+    ([receipt("a", message_id="first id"), receipt("b")], FROM_RECEIPT),
+    ([receipt(variation_id=None)], ("m1", None, "email", SENT, SENT.date())),
+    ([receipt(send_at=None, send_on=None)], ("m1", "v1", "email", None, None)),
+])  # fmt: skip
+def test_credit_without_a_touch_stands_where_the_persons_latest_receipt_stands(event, receipts, expected):
+    (credit,) = attribute(event, None, TouchBook.of(receipts), "native", {}).credits
+
+    assert placed(credit) == expected
+    assert credit.touch is None
+
+
+def test_a_stated_message_is_kept_and_its_own_receipt_is_looked_for():
+    known = TouchBook.of([receipt("r1", -100, message_id="m2"), receipt("r2", -50)])
+
+    (own,) = attribute(order(campaign_id="c1", message_id="m2", variation_id="own"), None, known, "touch", {}).credits
+    (direct,) = attribute(order(relationships(campaign="c1", campaign_message="m3")), None, known, "native", {}).credits
+
+    assert placed(own) == ("m2", "own", "email", SENT, SENT.date())
+    assert placed(direct) == ("m3", None, None, None, None)
+
+
+def test_an_events_own_send_is_kept():
+    known = TouchBook.of([receipt()])
+    at = NOON - timedelta(hours=2)
+
+    (credit,) = attribute(order(campaign_id="c1", send_at=at, send_on=at.date()), None, known, "native", {}).credits
+
+    assert (credit.send_at, credit.channel) == (at, "email")
+
+
+def test_anonymous_events_share_no_receipts():
+    known = TouchBook.of([receipt(person_id=None)])
+
+    (credit,) = attribute(order(campaign_id="c1", person_id=None), None, known, "native", {}).credits
+
+    assert placed(credit) == NOWHERE
+
+
+@pytest.mark.parametrize(("stated", "message", "variation"), [
+    ({"campaign": "c1"}, "m1", "v1"), ({"campaign": "c1", "campaign_message": "m9"}, "m9", "v1"),
+    ({"campaign": "c2"}, None, None), ({"flow": "f"}, None, None),
+])  # fmt: skip
+def test_a_direct_relationship_takes_what_it_lacks_from_a_touch_of_the_same_message(stated, message, variation):
+    opened = receipt("e1", metric="Opened Email", channel="sms")
+
+    (credit,) = attribute(
+        order(relationships(attributed_event="e1", **stated)), None, TouchBook.of([opened, receipt()]), "native", {}
+    ).credits
+
+    assert placed(credit) == (message, variation, "sms", SENT, SENT.date())
+    assert credit.touch == opened
+
+
+@pytest.mark.parametrize(("metric", "settings", "winner"), [
+    ("Opened Email", {}, "machine"), ("Opened Email", {"bot_clicks_earn": False}, "machine"),
+    ("Opened Email", {"machine_opens_earn": False}, "person"), ("Clicked Email", {}, "machine"),
+    ("Clicked Email", {"bot_clicks_earn": False}, "person"),
+])  # fmt: skip
+def test_machines_earn_credit_unless_the_account_says_otherwise(metric, settings, winner):
+    known = [touch("machine", metric, is_machine=True), touch("person", metric, seconds=-20)]
+
+    (computed,) = attribute(order(), None, TouchBook.of(known, **settings), "touch", WINDOWS).credits
+    (said,) = attribute(
+        order({"$attributed_event_id": "machine"}), None, TouchBook.of(known, **settings), "native", {}
+    ).credits
+
+    assert computed.touch.event_id == winner
+    assert said.touch.event_id == "machine", "what Klaviyo recorded is taken as it is"
+
+
 @pytest.mark.parametrize(("of_order", "of_touch"), [(None, "ann"), ("ann", None), (None, None)])
 def test_an_anonymous_side_does_not_contradict_what_klaviyo_recorded(of_order, of_touch):
     known = TouchBook.of([touch("e1", person_id=of_touch)])

@@ -121,3 +121,11 @@ def test_money_of_a_person_is_exact():
     row = map_copied(PERSON, raw, CONTEXT).rows.iloc[0]
 
     assert row["predictive_analytics_historic_clv"] == Decimal("12345678901234567890.123456789")
+
+
+def test_numbers_of_packed_fields_keep_their_spelling():
+    fields = '{"Price": 49.990000, "Points": 12345678901234567890.1, "Tiny": 1E-7}'
+
+    text = gather_properties(PERSON, raw_frame(PERSON, {"custom_fields": fields}), PRIVACY).to_pylist()[0]
+
+    assert text == '{"price":49.990000,"points":12345678901234567890.1,"tiny":1E-7}'

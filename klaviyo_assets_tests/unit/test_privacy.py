@@ -112,3 +112,20 @@ def test_drop_leaves_nulls_and_keep_leaves_all():
 
     assert treated(document, DROP) == {"email": None, "note": "to "}
     assert treated(document, KEEP) == document
+
+
+@pytest.mark.parametrize("number", [
+    "12345678901234567890.123456789", "49.990000", "1.10", "1E5", "-0", "0.1e-400", "9" * 5_000, "1e400",
+])  # fmt: skip
+def test_numbers_of_a_rewritten_document_keep_their_spelling(number):
+    text = f'{{"email": "ann@example.com", "price": {number}, "nested": [{{"n": {number}}}]}}'
+
+    (found,) = HASH.json_column(pa.array([text])).to_pylist()
+
+    assert found == f'{{"email":"{HASH.treat("ann@example.com")}","price":{number},"nested":[{{"n":{number}}}]}}'
+
+
+def test_a_number_under_a_personal_key_is_treated_as_it_is_spelled():
+    (found,) = HASH.json_column(pa.array(['{"phone": 15165555555, "zip": 1.50}'])).to_pylist()
+
+    assert found == f'{{"phone":"{HASH.treat("15165555555")}","zip":"{HASH.treat("1.50")}"}}'

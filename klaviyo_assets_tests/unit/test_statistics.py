@@ -11,7 +11,11 @@ from klaviyo_assets.statistics import (
     NOT_ADDITIVE,
     STATISTICS,
     Kind,
+    credited_events,
     fact_of,
+    metric_events,
+    metric_people,
+    metric_value,
     metrics_of,
     statistics,
 )
@@ -35,9 +39,10 @@ def test_the_31_statistics_of_klaviyos_reporting_api_are_there_by_name():
 
 def test_rates_divide_statistics_of_the_catalogue_that_are_no_rates():
     for statistic in STATISTICS.values():
-        if statistic.kind is Kind.RATE:
+        if statistic.is_computed:
             for part in statistics(statistic.numerator, statistic.denominator):
-                assert part.kind is not Kind.RATE
+                assert not part.is_computed
+        if statistic.kind is Kind.RATE:
             assert statistic.expression == f"SAFE_DIVIDE({statistic.numerator}, {statistic.denominator})"
 
 
@@ -67,6 +72,22 @@ def test_expressions_count_events_people_sends_and_sums():
         "COUNT(DISTINCT IF(fact IN ('opened'), send_key, NULL))",
         "COALESCE(SUM(IF(fact IN ('converted'), value, NULL)), 0)",
     ]
+
+
+def test_machines_can_be_left_out_of_opens_and_clicks():
+    (opens, clicks) = statistics("sends_opened_excl_machine", "clicks_unique_excl_bot")
+    assert opens.expression == "COUNT(DISTINCT IF(fact IN ('opened') AND NOT is_machine, send_key, NULL))"
+    assert clicks.expression == "COUNT(DISTINCT IF(fact IN ('clicked') AND NOT is_machine, person_id, NULL))"
+
+
+def test_a_metric_of_the_shop_has_events_people_and_value():
+    made = [make("Placed Order") for make in (metric_events, credited_events, metric_people, metric_value)]
+    assert [statistic.name for statistic in made] == [
+        "placed_order_events", "placed_order_events", "placed_order_people", "placed_order_value",
+    ]  # fmt: skip
+    assert [statistic.is_additive for statistic in made] == [True, True, False, True]
+    assert "placed_order_people" in NOT_ADDITIVE
+    assert made[3].expression == ("COALESCE(SUM(IF(metric IN ('Placed Order') AND is_own_currency, value, NULL)), 0)")
 
 
 def test_what_no_event_states_is_null_and_not_zero():

@@ -24,6 +24,11 @@ def parsed(cell, wanted):
     ("0.0000000005", "0.000000001"), ("-0.0000000005", "-0.000000001"), ("0.00000000049", "0"),
     ("12345678901234567890.1234567891", "12345678901234567890.123456789"),
     ("99999999999999999999999999999.999999999", "99999999999999999999999999999.999999999"),
+    ("1\u202f234,50", "1234.5"), ("1\u00a0234.50", "1234.5"), ("1\u2009234\u2009567", "1234567"),
+    ("1\u2019234.50", "1234.5"),
+    ("1'234,50", "1234.5"), ("\uff11\uff12.\uff15\uff10", "12.5"),
+    ("१२", "12"), ("007", "7"), ("0012,50", "12.5"), ("1e-400", "0"),
+    ("-0", "0"), ("1,234.567", "1234.567"), ("1.234", "1.234"),
 ])  # fmt: skip
 def test_a_number_in_any_usual_spelling(text, number):
     assert parse_number(text) == Decimal(number)
@@ -35,7 +40,15 @@ def test_a_number_in_any_usual_spelling(text, number):
     ("1.2.3", "not a number"), ("1,2,3", "not a number"), ("12,34,567", "not a number"), ("5 EUR", "not a number"),
     ("0x1F", "not a number"), ("1_000", "not a number"), ("- 5", "not a number"), ("--5", "not a number"),
     ("0.123,45", "not a number"), ("1e", "not a number"), ("1e9999", "not a number"), ("9" * 30, "out of range"),
-    ("1e30", "out of range"), ("99999999999999999999999999999.9999999999", "out of range"), ("", "not a number"),
+    ("1e30", "out of range"), ("$12.50", "a currency stands with it"), ("EUR 12,50", "a currency stands with it"),
+    ("12.50 USD", "a currency stands with it"), ("12,50€", "a currency stands with it"), ("£-3", "a currency stands"),
+    ("USD1,234.50", "a currency stands with it"), ("(12.50)", "not a number"), ("12.50-", "not a number"),
+    ("5+", "not a number"), ("\u22125", "not a number"), ("1\u00a0234", "ambiguous"), ("1\u2019234", "ambiguous"),
+    ("1\u202f234", "ambiguous"), ("0,123", "ambiguous"), ("1e400", "out of range"), ("1²", "not a number"),
+    ("½", "not a number"), ("12.5\u200b", "not a number"), ("\ufeff12.5", "not a number"), ("1,234e5", "not a number"),
+    ("1.234.56", "not a number"), ("12,34,567.89", "not a number"), ("01,234,567", "not a number"),
+    ("1\u066b5", "not a number"), ("5%", "not a number"), ("true", "not a number"), ("null", "not a number"),
+    ("99999999999999999999999999999.9999999999", "out of range"), ("", "not a number"),
 ])  # fmt: skip
 def test_what_is_no_number_or_could_be_two_is_refused_with_its_reason(text, reason):
     with pytest.raises(NotANumberError, match=reason):
@@ -65,6 +78,10 @@ def test_what_is_no_number_or_could_be_two_is_refused_with_its_reason(text, reas
     ("2023-07-18", LogicalType.TIMESTAMP, datetime(2023, 7, 18, tzinfo=UTC), None),
     ("2024-02-30", LogicalType.TIMESTAMP, None, "not a time such as 2024-01-31 12:00:00+00"),
     ("0000-00-00", LogicalType.TIMESTAMP, None, "not a time such as 2024-01-31 12:00:00+00"),
+    *((text, LogicalType.TIMESTAMP, None, "not a time such as 2024-01-31 12:00:00+00")
+      for text in ("20240131", "2024-W05-3", "1700000000", "1900-02-29", "2024-01-31 24:00:00", "0000-01-01",
+                   "2024-01-31 12:00:00.1234567", "2024-01-31 12:00:00+15", "2024-01-31x12:00:00", "12:00:00")),
+    ("2024-02-29 23:59:59.999999-0330", LogicalType.TIMESTAMP, datetime(2024, 3, 1, 3, 29, 59, 999999, UTC), None),
     ("infinity", LogicalType.TIMESTAMP, None, "not a time such as 2024-01-31 12:00:00+00"),
     ("0001-01-01T00:00:00+14:00", LogicalType.TIMESTAMP, None, "not a time such as 2024-01-31 12:00:00+00"),
     ("2024-01-31", LogicalType.DATE, date(2024, 1, 31), None),

@@ -262,6 +262,8 @@ def error_of(fault: BaseException) -> ApiError:
     if isinstance(fault, ApiError):
         return fault
     if isinstance(fault, SqlError):
+        if fault.reason == "notFound":
+            return ApiError(404, fault.reason, fault.message)
         # `notImplemented` would become a 501 in the client, which looks like a server's failure.
         return invalid_query(fault.message)
     if isinstance(fault, _QUERY_FAULTS):

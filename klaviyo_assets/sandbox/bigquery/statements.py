@@ -130,6 +130,7 @@ class Execution:
             _described(statement),
             view_query=options["view_query"],
             description=options.get("description"),
+            friendly_name=options.get("friendly_name"),
             labels=dict(options.get("labels") or {}),
         )
         self._drop_replaced(statement)

@@ -3,6 +3,7 @@
 What belongs here: what Fivetran does not have. What does not: the plain API (`api`).
 """
 
+import json
 from collections import Counter
 from dataclasses import asdict, fields
 from datetime import UTC, datetime, timedelta
@@ -19,10 +20,14 @@ from .api import Api, body_of
 from .connections import connection
 from .envelope import ApiError, iso, success
 from .faults import Fault, Faults
-from .shop import EFFECTS
+from .shop import EFFECTS, TABLES
 from .syncs import Syncer
 
-_STATES = {"setup_state": ("connected", "incomplete", "broken"), "mode": ("incremental", "resync", "reload")}
+_STATES = {
+    "setup_state": ("connected", "incomplete", "broken"),
+    "mode": ("incremental", "resync", "reload"),
+    "schema_status": ("ready", "blocked_on_customer"),
+}
 _OUTCOMES = ("succeed", "fail", "reschedule")
 
 
@@ -96,9 +101,11 @@ class Admin:
         return success({"items": [{"kind": kind, "effect": effect} for kind, effect in EFFECTS.items()]})
 
     async def _set(self, request: Request) -> Response:
-        """Set `setup_state`, `mode` of the next sync, or `paused`, without asking Fivetran's rules."""
+        """Set what `_STATES` lists, `paused`, or the `disabled` tables, without asking Fivetran's rules."""
         changes = await body_of(request)
-        _only(changes, (*_STATES, "paused"))
+        _only(changes, (*_STATES, "paused", "disabled"))
+        if "disabled" in changes:
+            changes["disabled"] = _table_names(changes["disabled"])
         for name, allowed in _STATES.items():
             if name in changes and changes[name] not in allowed:
                 raise ApiError(400, "InvalidInput", f"{name} is {changes[name]!r}; allowed: {', '.join(allowed)}")
@@ -150,6 +157,12 @@ class Admin:
             return self._syncer.clock.now() + timedelta(minutes=float(wanted.get("minutes", 60)))
         except (TypeError, ValueError) as error:
             raise ApiError(400, "InvalidInput", f"until is not a time: {error}") from error
+
+
+def _table_names(given: Any) -> str:
+    if not isinstance(given, list) or not set(map(str, given)) <= set(TABLES):
+        raise ApiError(400, "InvalidInput", f"disabled is {given!r}; allowed: a list of {', '.join(TABLES)}")
+    return json.dumps(sorted(given))
 
 
 def _only(found: dict[str, Any], allowed: Any) -> None:

@@ -165,6 +165,8 @@ class Api:
             raise ApiError(409, "Conflict", f"Cannot sync connection '{record.id}': it is paused")
         if record.setup_state != "connected":
             raise ApiError(409, "Conflict", f"Cannot sync connection '{record.id}': its setup is {record.setup_state}")
+        if record.schema_status != "ready":
+            raise ApiError(409, "Conflict", f"Cannot sync connection '{record.id}': its schema waits for review")
         self._syncer.start(record.id, mode, tables, force)
         verb = "Re-sync" if mode == "resync" else "Sync"
         return success(message=f"{verb} has been successfully triggered for connection with id '{record.id}'")

@@ -4,6 +4,7 @@ What belongs here: durable records. What does not: how far each connection's dat
 data, in Postgres, so that a killed process can never disagree with it (`ledger`).
 """
 
+import json
 import sqlite3
 import threading
 import uuid
@@ -26,7 +27,8 @@ CREATE TABLE IF NOT EXISTS connection (
     setup_state TEXT NOT NULL DEFAULT 'connected', sync_state TEXT NOT NULL DEFAULT 'scheduled',
     mode TEXT NOT NULL DEFAULT 'incremental', tables TEXT, rescheduled_for TEXT,
     succeeded_at TEXT, failed_at TEXT, failure TEXT,
-    next_outcome TEXT, next_seconds REAL, next_until TEXT, next_reason TEXT
+    next_outcome TEXT, next_seconds REAL, next_until TEXT, next_reason TEXT,
+    schema_status TEXT NOT NULL DEFAULT 'ready', disabled TEXT NOT NULL DEFAULT '[]'
 );
 CREATE TABLE IF NOT EXISTS incident (
     connection_id TEXT NOT NULL, number INTEGER NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL,
@@ -49,8 +51,12 @@ _CHANGEABLE = frozenset(
         "next_seconds",
         "next_until",
         "next_reason",
+        "schema_status",
+        "disabled",
     ]
 )
+# What books of an earlier version lack.
+_LATER_COLUMNS = {"schema_status": "TEXT NOT NULL DEFAULT 'ready'", "disabled": "TEXT NOT NULL DEFAULT '[]'"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +64,8 @@ class Record:
     """One connection's row; times are aware datetimes in UTC.
 
     `incarnation` tells this shop from one of the same name whose books were lost. `next_*` is what an operator
-    planned for the coming sync.
+    planned for the coming sync. `schema_status` is `ready`, or `blocked_on_customer` while a changed schema waits for
+    review; `disabled` are the tables that are switched off.
     """
 
     id: str
@@ -83,6 +90,8 @@ class Record:
     next_seconds: float | None
     next_until: datetime | None
     next_reason: str | None
+    schema_status: str
+    disabled: frozenset[str]
 
 
 class Books:
@@ -95,6 +104,12 @@ class Books:
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.executescript(_SCHEMA)
+        self._widen()
+
+    def _widen(self) -> None:
+        known = {row["name"] for row in self._db.execute("PRAGMA table_info(connection)")}
+        for name in _LATER_COLUMNS.keys() - known:
+            self._db.execute(f"ALTER TABLE connection ADD COLUMN {name} {_LATER_COLUMNS[name]}")
 
     def close(self) -> None:
         """Close the file."""
@@ -203,4 +218,5 @@ def _record(row: sqlite3.Row) -> Record:
     for name in ("created_at", "rescheduled_for", "succeeded_at", "failed_at", "next_until"):
         values[name] = None if values[name] is None else datetime.fromisoformat(values[name]).astimezone(UTC)
     values["start"], values["paused"] = date.fromisoformat(values["start"]), bool(values["paused"])
+    values["disabled"] = frozenset(json.loads(values["disabled"]))
     return Record(**values)

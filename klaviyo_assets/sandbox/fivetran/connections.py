@@ -67,7 +67,10 @@ def schemas(record: Record, columns: dict[str, list[str]]) -> dict[str, Any]:
         columns: Names by table, as found in Postgres.
     """
     shop = profile(record.position)
-    tables = {name: _table(name, columns.get(name, list(TABLES[name].key))) for name in TABLES}
+    tables = {
+        name: _table(name, columns.get(name, list(TABLES[name].key)), enabled=name not in record.disabled)
+        for name in TABLES
+    }
     return {
         "enable_new_by_default": True,
         "schema_change_handling": "ALLOW_ALL",
@@ -102,10 +105,10 @@ def written_columns(postgres: Connection, shop: Profile) -> dict[str, list[str]]
     return found
 
 
-def _table(name: str, columns: list[str]) -> dict[str, Any]:
+def _table(name: str, columns: list[str], *, enabled: bool) -> dict[str, Any]:
     return {
         "name_in_destination": name,
-        "enabled": True,
+        "enabled": enabled,
         "sync_mode": "SOFT_DELETE" if TABLES[name].captures_deletes else "LIVE",
         "enabled_patch_settings": {"allowed": True},
         "columns": table_columns(name, columns),
@@ -118,9 +121,11 @@ def _status(record: Record) -> dict[str, Any]:
     tasks = [{"code": "sync_failed", "message": record.failure, "details": None}] if failed else []
     if record.setup_state == "broken":
         tasks = [{"code": "reconnect", "message": "Reconnect: the API key was refused", "details": None}]
+    if record.schema_status == "blocked_on_customer":
+        tasks = [{"code": "schema_changed", "message": "The schema changed at the source", "details": None}]
     return {
         "setup_state": record.setup_state,
-        "schema_status": "ready",
+        "schema_status": record.schema_status,
         "sync_state": "paused" if record.paused else record.sync_state,
         "update_state": "delayed" if failed else "on_schedule",
         "is_historical_sync": record.succeeded_at is None or record.mode != "incremental",

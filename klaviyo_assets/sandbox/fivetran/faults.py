@@ -22,6 +22,12 @@ KINDS = ("rate_limit", "error", "slow", "cut", "malformed")
 HOURLY_LIMIT = 20_000
 _REMEMBERED = 20_000
 _UNTOUCHED = ("/health", "/sandbox")
+_WORDS = {
+    403: ("Forbidden", "The user has no permission to do this"),
+    404: ("NotFound", "There is no such path"),
+    409: ("Conflict", "Something is in progress that excludes this"),
+    503: ("ServiceUnavailable", "The service is not available"),
+}
 
 
 @dataclass
@@ -37,6 +43,7 @@ class Fault:
         retry_after: `rate_limit`: "seconds", "date", or "none" for no header.
         seconds: `rate_limit`: what Retry-After says; `slow`: how long.
         status: `error`: 500, 503, or any other.
+        carried_out: The request is acted on all the same, and only its answer is lost.
     """
 
     kind: str
@@ -46,6 +53,7 @@ class Fault:
     retry_after: str = "seconds"
     seconds: float = 1.0
     status: int = 500
+    carried_out: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -119,14 +127,34 @@ class Faults:
             self._remember(scope, statuses[0] if statuses else None, fault)
 
     async def _answer(self, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
-        if fault is None or fault.kind == "slow":
-            if fault is not None:
-                await asyncio.sleep(fault.seconds)
+        if fault is None:
             await self._app(scope, receive, send)
-        elif fault.kind == "cut":
+            return
+        answer = await self._carried_out(scope, receive) if fault.carried_out else None
+        if fault.kind == "cut":
             await _cut(send)
+        elif fault.kind == "slow":
+            await asyncio.sleep(fault.seconds)
+            await self._late(answer, scope, receive, send)
         else:
             await _wrong(fault)(scope, receive, send)
+
+    async def _carried_out(self, scope: Scope, receive: Receive) -> list[Message]:
+        """Have the request acted on, and keep the answer back."""
+        kept: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            kept.append(message)
+
+        await self._app(scope, receive, keep)
+        return kept
+
+    async def _late(self, answer: list[Message] | None, scope: Scope, receive: Receive, send: Send) -> None:
+        if answer is None:
+            await self._app(scope, receive, send)
+            return
+        for message in answer:
+            await send(message)
 
     def _take(self, scope: Scope) -> Fault | None:
         with self._lock:
@@ -154,7 +182,8 @@ def _wrong(fault: Fault) -> Response:
     if fault.kind == "rate_limit":
         body = {"code": "TooManyRequests", "message": "The rate limit for your account has been exceeded"}
         return JSONResponse(body, 429, headers=_retry_after(fault))
-    return JSONResponse({"code": "InternalError", "message": "Something went wrong"}, fault.status)
+    code, message = _WORDS.get(fault.status, ("InternalError", "Something went wrong"))
+    return JSONResponse({"code": code, "message": message}, fault.status)
 
 
 def _retry_after(fault: Fault) -> dict[str, str]:

@@ -190,12 +190,13 @@ class Syncer:
         mode: Mode = "reload" if stale else record.mode
         since = None if last is None else last.until
         write = partial(write_sync, connection, shop, until=until, since=since, synced_at=started_at)
+        enabled = set(TABLES) - record.disabled
         if record.tables is None or since is None:
-            counts = write(mode=mode)
+            counts = write(mode=mode, tables=enabled)
         else:
             # The other tables go on as if nothing had been asked for.
-            chosen = set(json.loads(record.tables))
-            counts = write(mode=mode, tables=chosen) | write(tables=set(TABLES) - chosen)
+            chosen = set(json.loads(record.tables)) & enabled
+            counts = write(mode=mode, tables=chosen) | write(tables=enabled - chosen)
         if self._indexes:
             create_indexes(connection, shop.profile.schema)
         finished = ledger.FinishedSync(

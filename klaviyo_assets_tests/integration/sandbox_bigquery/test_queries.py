@@ -136,7 +136,7 @@ def test_a_failing_query_is_a_bad_request_with_its_reason(client, events):
 
 
 def test_a_missing_table_is_named(client, dataset):
-    with pytest.raises((NotFound, BadRequest), match=f"{dataset}.none"):
+    with pytest.raises(NotFound, match=f"{dataset}.none"):
         rows_of(client, f"SELECT * FROM `{dataset}.none`")
 
 

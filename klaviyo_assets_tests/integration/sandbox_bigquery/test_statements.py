@@ -76,6 +76,21 @@ def test_views_are_made_and_replaced_by_sql(client, events, dataset):
         client.get_table(f"{dataset}.v")
 
 
+def test_a_view_keeps_its_descriptions_until_it_is_replaced(client, events, dataset):
+    options = "OPTIONS (friendly_name = 'Ids', description = 'whose', labels = [('team', 'crm')])"
+    column = "(event_id OPTIONS (description = 'the event\\'s id'))"
+    rows_of(client, f"CREATE VIEW `{dataset}.v` {column} {options} AS SELECT event_id FROM `{events}`")
+
+    view = client.get_table(f"{dataset}.v")
+    assert [(field.name, field.description) for field in view.schema] == [("event_id", "the event's id")]
+    assert (view.friendly_name, view.description, view.labels) == ("Ids", "whose", {"team": "crm"})
+
+    rows_of(client, f"CREATE OR REPLACE VIEW `{dataset}.v` AS SELECT event_id FROM `{events}`")
+    view = client.get_table(f"{dataset}.v")
+    assert [field.description for field in view.schema] == [None]
+    assert (view.friendly_name, view.description, view.labels) == (None, None, {})
+
+
 def test_a_view_sees_a_column_that_was_added_to_its_table(client, events, dataset):
     rows_of(client, f"CREATE VIEW `{dataset}.v` AS SELECT * FROM `{events}`")
 

@@ -18,11 +18,12 @@ from klaviyo_assets.reports.statement import (
     affected,
     affected_parameters,
     create,
+    located,
     restate,
     restate_parameters,
 )
 from klaviyo_assets.sandbox.bigquery.sql import translate
-from klaviyo_assets.statistics import NOT_ADDITIVE
+from klaviyo_assets.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets_tests.reference import Mapped
 from klaviyo_assets_tests.unit.reports.test_reports import SENT, STANDING, event
 from klaviyo_assets_tests.unit.reports.warehouse import LOCATION, PROJECT, Schemas, Warehouse
@@ -30,7 +31,11 @@ from klaviyo_assets_tests.unit.reports.warehouse import LOCATION, PROJECT, Schem
 ACCOUNT = Account("acme", "acme", timezone="Europe/Berlin", currency="EUR")
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
 BY_SEND = REPORTS["campaign_by_send_date"]
-STATEMENTS = [build(report, LOCATION) for report in REPORTS.values() for build in (restate, affected, create)]
+STATEMENTS = [
+    *(build(report, LOCATION) for report in REPORTS.values() for build in (restate, create)),
+    *(affected(report, LOCATION) for report in REPORTS.values() if report.affected_sql),
+    *(located(report.names_sql, LOCATION) for report in REPORTS.values() if report.names_sql),
+]
 
 
 def summed(statement: exp.Expr) -> set[str]:
@@ -76,6 +81,24 @@ def test_a_statement_asks_for_no_parameter_that_is_not_listed(sql):
 
 
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_every_column_is_described_with_its_formula_and_every_row_says_how_far_it_reaches(report):
+    assert all(len(column.description) > 8 for column in report.columns)
+    for statistic in report.statistics:
+        assert f"Formula: {statistic.formula}." in report.column(statistic.name).description
+    standing = {"data_through"} if report.keeps_history else {"currency", "data_through", "is_final"}
+    assert standing <= set(report.column_names)
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
+def test_rates_stand_only_where_all_of_a_row_speaks_of_the_same_sends(report):
+    rates = {statistic.name for statistic in report.statistics if statistic.kind is Kind.RATE}
+    of_sends = report.date_basis == "send date" or report.name in {"campaign_lifetime", "flow_lifetime"}
+    assert bool(rates) is of_sends
+    for rate in rates:
+        assert {STATISTICS[rate].numerator, STATISTICS[rate].denominator} <= set(report.column_names)
+
+
+@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_the_table_is_created_typed_described_partitioned_and_clustered(report):
     (statement,) = translate(
         create(report, LOCATION), parameters=[], schemas=Schemas(), default_project=PROJECT, default_dataset=None,
@@ -85,8 +108,9 @@ def test_the_table_is_created_typed_described_partitioned_and_clustered(report):
     required = {column.name for column in statement.schema if column.mode == "REQUIRED"}
     assert required == {column.name for column in report.columns if column.required}
     text = create(report, LOCATION)
-    assert f"PARTITION BY `{report.day}` CLUSTER BY `{report.cluster[0]}`, `message_id`" in text
-    assert report.date_basis in text
+    partition = f" PARTITION BY `{report.day_column}`" if report.day_column else ""
+    assert f"){partition} CLUSTER BY `{report.cluster[0]}`" in text
+    assert report.grain in text
 
 
 @pytest.mark.parametrize("dataset", ["klaviyo_acme", ".klaviyo_acme", "project."])

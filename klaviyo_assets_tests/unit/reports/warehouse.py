@@ -4,7 +4,7 @@ Here: tables made from the specs, loading mapped rows, running statements with p
 load rules, which the sandbox's server has.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -25,14 +25,13 @@ from klaviyo_assets.reports.statement import (
 from klaviyo_assets.sandbox.bigquery.sql import Field, Parameter, session_setup, translate
 from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets.spec import LogicalType, TableSpec
-from klaviyo_assets.tables.attribution import SPEC as ATTRIBUTION
-from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
-from klaviyo_assets.tables.event import SPEC as EVENT
+from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.reference import Mapped, Row, Standing
 
 PROJECT, DATASET = "a-project", "klaviyo_acme"
 LOCATION = f"{PROJECT}.{DATASET}"
-SPECS: dict[str, TableSpec] = {spec.name: spec for spec in (EVENT, ATTRIBUTION, CAMPAIGN, *REPORTS.values())}
+READ = ("event", "attribution", "campaign", "list", "list_person", "segment", "segment_person", "person")
+SPECS: dict[str, TableSpec] = {**{name: TABLES[name] for name in READ}, **REPORTS}
 _API_TYPES = {kind: kind.value for kind in LogicalType} | {LogicalType.JSON: "STRING"}
 
 
@@ -64,18 +63,34 @@ class Warehouse:
 
     def load(self, mapped: Mapped) -> None:
         """Replace the mapped rows; the reports stay as they are."""
-        tables = {"event": mapped.events, "attribution": mapped.attribution, "campaign": mapped.campaigns}
-        for name, rows in tables.items():
-            self.connection.register("fresh", _table(SPECS[name], rows))
+        self.load_rows(
+            {
+                "event": mapped.events,
+                "attribution": mapped.attribution,
+                "campaign": mapped.campaigns,
+                "list": mapped.lists,
+            }
+        )
+
+    def load_rows(self, tables: Mapping[str, list[Row]]) -> None:
+        """Replace mapped tables by rows; columns that these lack are null."""
+        self.load_tables({name: _table(SPECS[name], rows) for name, rows in tables.items()})
+
+    def load_tables(self, tables: Mapping[str, pa.Table]) -> None:
+        """Replace mapped tables by Arrow tables of their columns; others and the reports stay as they are."""
+        for name, table in tables.items():
+            self.connection.register("fresh", table)
             self.connection.execute(f"TRUNCATE {_place(name)}")
-            self.connection.execute(f"INSERT INTO {_place(name)} FROM fresh")
+            self.connection.execute(f"INSERT INTO {_place(name)} BY NAME FROM fresh")
 
     def restate(self, report: ReportSpec, standing: Standing, days: Days) -> None:
         """Restate days of a report."""
         self.run(_restate(report.name), restate_parameters(_account(standing), days, standing.data_through))
 
     def affected(self, report: ReportSpec, standing: Standing, event_days: Iterable[Any], ids: Iterable[str]) -> Days:
-        """The days of a report that a change of event days and campaigns concerns."""
+        """The days of a report that a change of event days and campaigns concerns; a lifetime is made anew."""
+        if not report.affected_sql:
+            return Days.all()
         parameters = affected_parameters(_account(standing), list(event_days), list(ids))
         return Days.of([row[0] for row in self.run(_affected(report.name), parameters)])
 

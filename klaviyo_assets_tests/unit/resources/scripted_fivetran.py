@@ -126,8 +126,8 @@ def scripted_fivetran() -> Iterator[ScriptedFivetran]:
 
 def connection(connection_id: str = "speak_menial", **changes: Any) -> dict[str, Any]:
     """A connection as Fivetran shows it; members of `status` may be given by name."""
-    status = {"setup_state": "connected", "sync_state": "scheduled", "is_historical_sync": False,
-              "rescheduled_for": None, "tasks": [], "warnings": []}  # fmt: skip
+    status = {"setup_state": "connected", "sync_state": "scheduled", "schema_status": "ready",
+              "is_historical_sync": False, "rescheduled_for": None, "tasks": [], "warnings": []}  # fmt: skip
     status |= {name: changes.pop(name) for name in list(changes) if name in status}
     return {
         "id": connection_id, "service": "klaviyo", "schema": "klaviyo_acme", "group_id": "sunny_warehouse",

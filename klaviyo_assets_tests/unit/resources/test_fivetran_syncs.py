@@ -11,6 +11,7 @@ from klaviyo_assets.resources.fivetran_errors import (
     ConflictError,
     ConnectionPausedError,
     RateLimitedError,
+    SchemaBlockedError,
     SyncFailedError,
     SyncRescheduledError,
     SyncUnfinishedError,
@@ -60,6 +61,7 @@ def test_a_sync_that_was_running_is_told(server):
         ({"setup_state": "broken", "tasks": [{"code": "reconnect", "message": "Reconnect: key refused"}]},
          BrokenSetupError, "is broken: Reconnect: key refused. Mend it at"),
         ({"setup_state": "incomplete"}, BrokenSetupError, "is incomplete"),
+        ({"schema_status": "blocked_on_customer"}, SchemaBlockedError, "waits for review.*Review it at https"),
     ],
 )  # fmt: skip
 def test_a_connection_that_cannot_sync_is_not_asked_to(server, state, error, message):
@@ -189,6 +191,25 @@ def test_a_resync_of_an_unknown_table_is_refused_before_anything_is_done(server)
     assert server.asked("POST") == []
 
 
+def test_a_resync_of_a_table_that_is_switched_off_is_refused_before_anything_is_done(server):
+    server.on(GET, shown())
+    server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": {"event": {"enabled": False}}}}}))
+
+    with pytest.raises(PermanentError, match=r"'event': the table is switched off .* Switch it on at https"):
+        server.resource().resync(ID, ["event"])
+
+    assert server.asked("POST") == []
+
+
+def test_columns_that_are_off_or_hashed_in_fivetran_are_told(server):
+    columns = {"Email": {"name_in_destination": "email", "hashed": True}, "zip": {"enabled": False}, "id": {}}
+    server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": {"person": {"columns": columns}}}}}))
+
+    (person,) = server.resource().schemas(ID)
+
+    assert (person.columns_off, person.columns_hashed) == (("zip",), ("email",))
+
+
 def wait(server, **settings):
     fivetran = server.resource(**settings)
     return fivetran.wait(ID, SyncMarks.of(fivetran.connection(ID)))
@@ -293,6 +314,8 @@ def test_an_outcome_that_a_later_try_may_better_is_transient():
         ({"sync_state": "syncing"}, "syncing"),
         ({"sync_state": "syncing", "is_historical_sync": True}, "first or full sync running"),
         ({"paused": True}, "paused"),
+        ({"schema_status": "blocked_on_customer"}, "schema waits for review"),
+        ({"schema_status": "blocked_on_capture"}, "scheduled"),
         ({"setup_state": "broken", "paused": True}, "set-up broken"),
         ({"failed_at": LATER}, "last sync failed"),
         ({"sync_state": "rescheduled"}, "rescheduled until a time that Fivetran does not tell"),

@@ -122,6 +122,28 @@ def test_no_events_are_no_rows():
     assert is_message_event(empty).to_pylist() == []
 
 
+def test_credit_without_a_touch_says_nothing_of_a_touch_but_stands_on_its_message():
+    receipt = CLICK | {"event_id": "receipt", "metric": "Received Email"}
+
+    (row,) = credited(ORDER | {"campaign_id": "c1"}, known=[receipt]).rows.to_dict("records")
+
+    assert (row["attribution_source"], row["message_id"], row["variation_id"]) == ("own", "m1", "v1")
+    assert (row["touch_channel"], row["send_at"]) == ("email", NOON - timedelta(days=1))
+    assert all(row[name] is None or row[name] != row[name] or str(row[name]) in {"<NA>", "NaT"}
+               for name in ("touch_event_id", "touch_metric", "touch_at"))  # fmt: skip
+
+
+@pytest.mark.parametrize("flag", ["is_machine_open", "is_bot_click"])
+def test_a_touch_says_whether_a_machine_may_have_made_it(flag):
+    assert [touch.is_machine for touch in touches_of(mapped_frame(EVENT, CLICK | {flag: True}, CLICK), {})] == [
+        True, False,
+    ]  # fmt: skip
+
+
+def test_events_without_a_time_are_no_touches():
+    assert list(touches_of(mapped_frame(EVENT, CLICK | {"occurred_at": None}), {})) == []
+
+
 def test_a_touch_carries_what_klaviyo_recorded_on_it():
     (touch,) = touches_of(mapped_frame(EVENT, CLICK), {"click": "text"})
 

@@ -169,6 +169,30 @@ def test_the_first_recorded_event_is_kept_and_the_whole_stays_in_properties():
     assert event({"property_attribution": "{broken"})["attributed_event_id"] is None
 
 
+@pytest.mark.parametrize(("raw", "list_id", "list_name"), [
+    ({"property_list_id": "Y6nRLr", "property_list": "Newsletter"}, "Y6nRLr", "Newsletter"),
+    ({"property_list": "Newsletter"}, None, "Newsletter"), ({"property_list_id": "Y6nRLr"}, "Y6nRLr", None),
+    ({"property_list_id": " ", "property_list": ""}, None, None),
+])  # fmt: skip
+def test_a_list_is_as_the_event_states_it(raw, list_id, list_name):
+    found = event(raw)
+
+    assert (found["list_id"], found["list_name"]) == (list_id, list_name)
+
+
+@pytest.mark.parametrize(("text", "number", "noted"), [
+    ("3", Decimal(3), False), ("0.0125", Decimal("0.0125"), False), ("0", Decimal(0), False), (None, None, False),
+    ("three", None, True),
+])  # fmt: skip
+def test_credits_and_spend_are_exact_or_null(text, number, noted):
+    raw = {"property_text_message_credit_usage_amount": text, "property_text_message_spend": text}
+
+    found = event(raw)
+
+    assert (found["credit_usage"], found["spend"]) == (number, number)
+    assert [note.field for note in mapped(raw).notes] == (["credit_usage", "spend"] if noted else [])
+
+
 def test_blank_ids_are_no_ids():
     found = event({"campaign_id": "", "flow_id": " ", "person_id": ""})
 

@@ -39,6 +39,7 @@ class Profile:
         event_deletes: `event` carries `_fivetran_deleted`.
         api_orders: a second "Placed Order", sent through the API.
         numeric_values: `property_value` is a number; text otherwise.
+        text_credits: receipts of text messages state the credits they used and what these cost.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Profile:
     event_deletes: bool
     api_orders: bool
     numeric_values: bool
+    text_credits: bool
 
     @property
     def decimals(self) -> int:
@@ -83,6 +85,7 @@ def profile(index: int) -> Profile:
         event_deletes=index % 2 == 0,
         api_orders=index % 3 == 0,
         numeric_values=index % 4 == 3,
+        text_credits=index % 2 == 0,
     )
 
 

@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from .columns import constant, iso_times, join, number_texts, pick, texts, where
 from .dice import Column, Ints
 from .history import History
 from .identity import Identity
 from .journal import BOT, HARD, MACHINE, Events
+from .lists import LIST_NAMES, list_ids
 from .message_columns import MessageColumns
 from .metrics import METRICS
 from .money import spelled_money
@@ -36,6 +38,7 @@ _PAGES = ("/", "/collections/all", "/collections/sale", "/pages/about", "/cart",
 _BROWSERS, _SYSTEMS = ("Chrome", "Safari", "Firefox", "Edge"), ("iOS", "Android", "Windows", "macOS")
 _TAGS = ('["vip"]', "[]", '["gift", "express"]')
 _SITE = "https://{}.example"
+_CREDIT_PRICE = 0.0125
 
 
 class PropertyWriter:
@@ -66,6 +69,7 @@ class PropertyWriter:
             **dict.fromkeys(("ordered_product", "api_ordered_product"), self._line),
             **dict.fromkeys(("placed_order", "api_placed_order", "checkout_started"), self._order),
             **dict.fromkeys(("subscribed_email", "subscribed_sms", "subscribed_list"), self._consent),
+            "received_sms": self._text_receipt,
             "opened_email": self._open,
             "clicked_email": self._click,
             "bounced_email": self._bounce,
@@ -103,7 +107,15 @@ class PropertyWriter:
         return {**self._email(events), "bounce_type": pick(("Soft", "Hard"), hard.astype(np.int64))}
 
     def _unsubscribe(self, events: Events) -> Properties:
-        return {**self._email(events), "list": constant("Newsletter", len(events))}
+        return {**self._email(events), **self._list(events, "Newsletter")}
+
+    def _list(self, events: Events, name: str) -> Properties:
+        """The list that somebody joins or leaves: by name, by id, or both."""
+        count = len(events)
+        by_id = self._dice.chance(events["sequence"], "list id", 0.6)
+        unnamed = by_id & self._dice.chance(events["sequence"], "list unnamed", 0.1)
+        list_id = list_ids(self._history)[LIST_NAMES.index(name)]
+        return {"list": where(~unnamed, constant(name, count)), "list_id": where(by_id, constant(list_id, count))}
 
     def _text(self, events: Events) -> Properties:
         message = MessageColumns(self._history.messages, events["message"])
@@ -121,6 +133,20 @@ class PropertyWriter:
             "to_phone_region": constant(region, count),
             "from_phone_region": constant(region, count),
             **self._cohort(message, events),
+        }
+
+    def _text_receipt(self, events: Events) -> Properties:
+        """A delivered text message; accounts that buy credits see what it used and cost."""
+        written = self._text(events)
+        if not self._profile.text_credits:
+            return written
+        segments = written["segment_count"].to_numpy()
+        is_mms = pc.equal(written["message_format"], "MMS").to_numpy(zero_copy_only=False)
+        used = segments * np.where(is_mms, 3, 1)
+        return {
+            **written,
+            "text_message_credit_usage_amount": pa.array(used),
+            "text_message_spend": pa.array(np.round(used * _CREDIT_PRICE, 4)),
         }
 
     def _text_click(self, events: Events) -> Properties:
@@ -158,9 +184,9 @@ class PropertyWriter:
         return join(self._site, page, f"?{tracking}&utm_source=Klaviyo")
 
     def _consent(self, events: Events) -> Properties:
-        count = len(events)
+        by_text = METRICS[int(events["metric"][0])].key == "subscribed_sms"
         return {
-            "list": constant("Newsletter", count),
+            **self._list(events, "Text Subscribers" if by_text else "Newsletter"),
             "method": pick(("Klaviyo Form", "Checkout", "API"), self._dice.below(_persons(events), "method", 3)),
         }
 

@@ -204,6 +204,31 @@ def test_consent_and_lists_agree_with_what_happened(tables):
     assert left <= off
 
 
+def test_people_join_and_leave_lists_that_exist_by_name_by_id_or_both(tables):
+    event = tables[ACME]["event"]
+    lists = {row["id"]: row["list_name"] for row in rows(tables[ACME]["list"])}
+    stated = {
+        name: [(row.get("property_list_id"), row.get("property_list")) for row in of_type(event, name)]
+        for name in ("Subscribed to List", "Unsubscribed from List", "Subscribed to Text Message Marketing")
+    }
+
+    for pairs in stated.values():
+        assert pairs
+        assert all(list_id is not None or name is not None for list_id, name in pairs)
+        assert all(lists[list_id] == name for list_id, name in pairs if list_id and name)
+        assert {name for _, name in pairs} <= {*lists.values(), None}
+    shapes = {(list_id is None, name is None) for pairs in stated.values() for list_id, name in pairs}
+    assert shapes == {(False, False), (False, True), (True, False)}
+
+
+def test_only_some_accounts_state_credits_and_spend_of_text_messages(tables):
+    received = of_type(tables[ACME]["event"], "Received Text Message")
+
+    assert all(row["property_text_message_credit_usage_amount"] >= row["property_segment_count"] for row in received)
+    assert all(row["property_text_message_spend"] > 0 for row in received)
+    assert "property_text_message_spend" not in tables[DUNE]["event"].column_names
+
+
 def test_only_some_accounts_capture_deletes_of_events(tables):
     assert "_fivetran_deleted" in tables[ACME]["event"].column_names
     assert "_fivetran_deleted" not in tables[BLOOM]["event"].column_names

@@ -1,0 +1,112 @@
+"""The view stage: tables and reports joined for reading, created or brought up to date in BigQuery.
+
+Here: the assets. Not here: what a view shows, and the statement (`reports/views/`). A view holds no rows: it shows
+what its tables hold at the moment it is read, so it is made once and again only for a new definition.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.mapped import column_schema
+from klaviyo_assets.assets.reported import STAGE as REPORT_STAGE
+from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.partitions import Partitions
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.statement import create
+from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.spec import ViewSpec
+from klaviyo_assets.reports.views.statement import create_view
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.tables import TABLES
+
+STAGE = "view"
+
+
+def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
+    """One step for all views of an account."""
+
+    @dg.multi_asset(
+        name="create_views",
+        specs=[_spec(view, partitions.accounts) for view in VIEWS.values()],
+        can_subset=True,
+        backfill_policy=dg.BackfillPolicy.single_run(),
+    )
+    def create_views(
+        context: dg.AssetExecutionContext, frames: FrameStore, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in context.partition_keys:
+            yield from _create_all(run, accounts[name], bigquery)
+        yield from run.outputs()
+
+    return create_views
+
+
+def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        [STAGE, view.name],
+        deps=[[_stage_of(name), name] for name in view.reads],
+        group_name=STAGE,
+        kinds={"bigquery", "sql", "view"},
+        description=f"{view.grain} {view.description}",
+        partitions_def=partitions_def,
+        metadata={"dagster/column_schema": column_schema(view), "dagster/table_name": view.name},
+        skippable=True,
+    )
+
+
+def _stage_of(name: str) -> str:
+    if name in VIEWS:
+        return STAGE
+    return REPORT_STAGE if name in REPORTS else "bigquery"
+
+
+def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResource) -> Iterator[Any]:
+    opened: list[_AccountViews] = []
+
+    def one(view: ViewSpec) -> Done:
+        if not opened:
+            opened.append(_AccountViews(account, bigquery.dataset(account)))
+        return opened[0].create(view)
+
+    for view in VIEWS.values():
+        key = dg.AssetKey([STAGE, view.name])
+        if run.selects(key):
+            yield from run.work(key, account.name, FrameKey(STAGE, account.name, view.name), partial(one, view))
+
+
+class _AccountViews:
+    """The views of one account's dataset."""
+
+    def __init__(self, account: Account, dataset: BigQueryDataset) -> None:
+        self._account, self._dataset = account, dataset
+        self._ready: set[str] = set()
+        dataset.ensure(f"Klaviyo reporting of the account {account.name}.")
+
+    def create(self, view: ViewSpec) -> Done:
+        """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
+        for name in view.reads:
+            self._make_ready(name)
+        sql = create_view(view, self._dataset.qualified, self._account)
+        self._dataset.query(sql)
+        self._ready.add(view.name)
+        return Done(
+            {"table": f"{self._dataset.qualified}.{view.name}", "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```")}
+        )
+
+    def _make_ready(self, name: str) -> None:
+        if name in self._ready:
+            return
+        if name in VIEWS:
+            self.create(VIEWS[name])
+        elif name in REPORTS:
+            self._dataset.query(create(REPORTS[name], self._dataset.qualified))
+        else:
+            self._dataset.prepare(TABLES[name])
+        self._ready.add(name)

@@ -1,0 +1,119 @@
+"""`klaviyo-assets verify`: whether rows and money are the same from Postgres to the reports.
+
+Here: options, accounts in turn, progress, the exit code. Not here: the equations (`reconciliation/`), and how results
+look (`cli/verify_output.py`).
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from klaviyo_assets.cli import systems
+from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
+from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
+
+if TYPE_CHECKING:
+    from klaviyo_assets.accounts import Account
+    from klaviyo_assets.reconciliation import Reconciliation
+
+_DAY = ["%Y-%m-%d"]
+
+
+def verify(
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone. Default: its "
+                     "start_date."),
+    ] = None,
+    end: Annotated[
+        datetime | None, typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
+    ] = None,
+    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read every archived object, and hash it.")] = False,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Prove that rows and money are conserved from Postgres to the reports, day by day, to the cent.
+
+    Compares Postgres as it is now, the ledger, the archive, BigQuery and the reports. Writes nothing. Exit 0: all
+    equations hold (warnings are allowed); 1: something differs, and it says what to do.
+
+    Example: klaviyo-assets verify --start 2026-01-01 --end 2026-01-31
+    """
+    with errors(verbose=verbose):
+        if start and end and start > end:
+            raise SettingsError(
+                f"--start {start:%Y-%m-%d} lies after --end {end:%Y-%m-%d}. Give the earlier day first."
+            )
+        wanted = (start.date() if start else None, end.date() if end else None)
+        done, failed = _verify_all(_accounts(account), wanted, deep=deep)
+        _show(done, as_json=as_json)
+        if failed or not all(one.holds for one in done):
+            raise typer.Exit(FAILED)
+
+
+def _accounts(names: list[str] | None) -> "list[Account]":
+    from klaviyo_assets.accounts import load_accounts
+
+    accounts = load_accounts()
+    for setting in ("POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"):
+        systems.required(setting)
+    return [accounts[name] for name in dict.fromkeys(names or accounts.names)]
+
+
+def _verify_all(
+    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, deep: bool
+) -> "tuple[list[Reconciliation], int]":
+    """Every account's result, and how many accounts could not be looked at. One does not stop the others."""
+    done: list[Reconciliation] = []
+    failed = 0
+    for account in chosen:
+        try:
+            done += _verify(account, wanted, deep=deep)
+        except KlaviyoAssetsError as error:
+            if len(chosen) == 1:
+                raise
+            failed += 1
+            notes().print(f"{account.name}: {error}", style="red", markup=False, soft_wrap=True)
+    return done, failed
+
+
+def _verify(account: "Account", wanted: tuple[date | None, date | None], *, deep: bool) -> "Iterator[Reconciliation]":
+    from klaviyo_assets.extraction import AccountSource
+    from klaviyo_assets.reconciliation import reconcile
+    from klaviyo_assets.resources.s3 import S3ArchiveResource
+
+    first, last = max(wanted[0] or account.start_date, account.start_date), min(wanted[1] or date.max, account.today())
+    if first > last:
+        notes().print(f"{account.name}: no day to verify between its start_date, {account.start_date}, and today.")
+        return
+    archive = S3ArchiveResource(bucket=systems.required("S3_BUCKET")).archive
+    with _progress(account.name) as say, systems.postgres().snapshot() as snapshot:
+        source = AccountSource.open(account, snapshot)
+        yield reconcile(source, archive, systems.bigquery().dataset(account), first, last, deep=deep, say=say)
+
+
+@contextmanager
+def _progress(account: str) -> Iterator[Any]:
+    """A spinner that says what is being done, on a terminal; silence when piped."""
+    shown = notes()
+    if not shown.is_terminal:
+        yield lambda _: None
+        return
+    with shown.status(account) as status:
+        yield lambda doing: status.update(f"{account}: {doing}")
+
+
+def _show(done: "list[Reconciliation]", *, as_json: bool) -> None:
+    from klaviyo_assets.cli import verify_output
+
+    shown = console()
+    if as_json:
+        shown.print_json(json.dumps([verify_output.as_json(one) for one in done], ensure_ascii=False))
+        return
+    for one in done:
+        verify_output.show(one, shown)

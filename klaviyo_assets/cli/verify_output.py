@@ -1,0 +1,121 @@
+"""How a reconciliation is shown: rows and money per stage, what does not hold and how to mend it, and JSON.
+
+Here: layout, at most 80 columns wide. Not here: the equations (`reconciliation/`).
+"""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from klaviyo_assets.cli.query_output import json_value
+from klaviyo_assets.reconciliation.findings import EXACT
+
+if TYPE_CHECKING:
+    from klaviyo_assets.reconciliation import Finding, Reconciliation
+
+_MOST_SHOWN = 20
+_STYLES = {"error": "red", "warning": "yellow"}
+
+
+def show(found: "Reconciliation", shown: Console) -> None:
+    """One account: a table of its stages, its findings, and a verdict."""
+    shown.print(_stages(found))
+    for finding in found.findings[:_MOST_SHOWN]:
+        _show_finding(finding, shown)
+    more = len(found.findings) - _MOST_SHOWN
+    if more > 0:
+        shown.print(f"and {more:,} more; --json lists all")
+    shown.print(_verdict(found))
+
+
+def _stages(found: "Reconciliation") -> Table:
+    title = f"{found.account}, {found.first} to {found.last}"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("rows", justify="right", no_wrap=True)
+    table.add_column("money", justify="right", no_wrap=True)
+    for stage in found.stages:
+        rows = "" if stage.rows is None else _number(stage.rows)
+        table.add_row(Text(stage.stage), rows, _money(stage.money or {}))
+    return table
+
+
+def _money(amounts: Mapping[str, Decimal]) -> str:
+    """One line per currency; `all` for a sum over currencies, which is a checksum and no amount."""
+    return "\n".join(f"{_amount(amount)} {currency or 'all'}" for currency, amount in amounts.items())
+
+
+def _amount(amount: Decimal) -> str:
+    """With two decimals, or as many as it has."""
+    decimals = max(2, -int(amount.normalize(EXACT).as_tuple().exponent))
+    return f"{amount:,.{decimals}f}"
+
+
+def _number(value: object) -> str:
+    """A number with thousands separators and all its decimals; a text as it is."""
+    if isinstance(value, Decimal):
+        return f"{value.normalize(EXACT):,f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _show_finding(finding: "Finding", shown: Console) -> None:
+    head = Text(f"{finding.severity}: ", style=f"bold {_STYLES[finding.severity]}")
+    where = " ".join(str(part) for part in (finding.day, finding.subject) if part)
+    head.append(f"{where + ': ' if where else ''}{finding.equation.sentence}")
+    shown.print(head, soft_wrap=not shown.is_terminal)
+    sides = f"{finding.equation.left} {_side(finding.left)}, {finding.equation.right} {_side(finding.right)}"
+    apart = "" if finding.difference is None else f"; difference {_number(finding.difference)}"
+    for line in (f"{sides}{apart}", finding.mend):
+        # Piped, a line stays one line and has no blanks to the width of a screen behind it.
+        text = Padding(Text(line), (0, 0, 0, 2)) if shown.is_terminal else Text(f"  {line}")
+        shown.print(text, soft_wrap=not shown.is_terminal)
+
+
+def _side(value: object) -> str:
+    return "nothing" if value is None else _number(value)
+
+
+def _verdict(found: "Reconciliation") -> Text:
+    errors = sum(finding.severity == "error" for finding in found.findings)
+    warnings = len(found.findings) - errors
+    noted = f", {warnings:,} warning{'s' if warnings != 1 else ''}" if warnings else ""
+    if not errors:
+        return Text(f"{found.account}: all of {found.compared:,} equations hold{noted}", style="green")
+    return Text(f"{found.account}: {errors:,} of {found.compared:,} equations do not hold{noted}", style="bold red")
+
+
+def as_json(found: "Reconciliation") -> dict[str, Any]:
+    """As programs read it. Exact numbers are text, as readers of JSON make doubles of its numbers."""
+    stages = [
+        {"stage": stage.stage.strip(), "rows": stage.rows, "money": dict(stage.money or {})} for stage in found.stages
+    ]
+    document = {
+        "account": found.account, "start": found.first, "end": found.last, "holds": found.holds,
+        "equations": found.compared, "stages": stages, "findings": [_finding_json(one) for one in found.findings],
+    }  # fmt: skip
+    plain: dict[str, Any] = json_value(_shortest(document))
+    return plain
+
+
+def _shortest(value: Any) -> Any:
+    """Exact decimals without zeros that say nothing: 12.500000000 is 12.5."""
+    if isinstance(value, Mapping):
+        return {name: _shortest(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_shortest(inner) for inner in value]
+    return value.normalize(EXACT) if isinstance(value, Decimal) else value
+
+
+def _finding_json(finding: "Finding") -> dict[str, Any]:
+    equation = finding.equation
+    return {
+        "severity": str(finding.severity), "day": finding.day, "equation": equation.name,
+        "sentence": equation.sentence, "subject": finding.subject, "left": finding.left, "right": finding.right,
+        "difference": finding.difference, "mend": finding.mend,
+    }  # fmt: skip

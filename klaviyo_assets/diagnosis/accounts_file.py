@@ -1,0 +1,104 @@
+"""The accounts file, block by block: one that is wrong does not hide the others.
+
+Here: reading every block by itself, with the product's own rules, and comparing accounts. Not here: those rules
+(`accounts.py`). While one block is wrong, every other command refuses the whole file; that is why it is a failure.
+"""
+
+import re
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from klaviyo_assets.accounts import DEFAULT_FILE, Account, load_accounts, read_accounts_file
+from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.settings import SETTINGS
+from klaviyo_assets.errors import SettingsError
+
+_HEADER = re.compile(r"^[ \t]*\[\[[ \t]*account[ \t]*\]\]", re.MULTILINE)
+_NAME = re.compile(r"^[ \t]*name[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']", re.MULTILINE)
+
+
+@dataclass
+class FoundAccounts:
+    """The accounts that can be read, and what is wrong with the others; `broken` are the latter's names."""
+
+    accounts: list[Account] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Every account that is listed, readable or not."""
+        return [account.name for account in self.accounts] + self.broken
+
+
+def find_accounts(environment: Mapping[str, str]) -> FoundAccounts:
+    """All accounts of the deployment that can be read."""
+    try:
+        accounts = load_accounts(environment)
+    except SettingsError as error:
+        path = Path(environment.get("KLAVIYO_ACCOUNTS_FILE") or DEFAULT_FILE)
+        found = _block_by_block(path) if path.is_file() else FoundAccounts()
+        if not any(finding.level for finding in found.findings):
+            found.findings.append(Scope(SETTINGS).error(error))
+        return found
+    found = FoundAccounts(list(accounts.by_name.values()))
+    found.findings += [Scope(SETTINGS, name).ok(f"read from {accounts.origin}") for name in accounts.names]
+    found.findings += _shared(found.accounts)
+    return found
+
+
+def _block_by_block(path: Path) -> FoundAccounts:
+    found = FoundAccounts()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return found
+    for name, block in _blocks(text):
+        try:
+            (account,) = _read(block, path)
+            if account.name in found.names:
+                raise SettingsError(f"{path}: two accounts are named {account.name!r}; names must differ")
+        except SettingsError as error:
+            found.findings.append(Scope(SETTINGS, name).error(error))
+            found.broken += [] if name in found.names else [name]
+        else:
+            found.accounts.append(account)
+            found.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))
+    found.findings += _shared(found.accounts)
+    return found
+
+
+def _blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Each account's name and block, at the lines where it stands, so that a message counts them rightly."""
+    starts = [match.start() for match in _HEADER.finditer(text)]
+    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True), 1):
+        block = text[start:end]
+        name = _NAME.search(block)
+        yield name[1] if name else f"number {number}", "\n" * text.count("\n", 0, start) + block
+
+
+def _read(block: str, path: Path) -> list[Account]:
+    with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+        alone = Path(folder) / path.name
+        alone.write_text(block, encoding="utf-8")
+        try:
+            return list(read_accounts_file(alone).by_name.values())
+        except SettingsError as error:
+            raise SettingsError(str(error).replace(str(alone), str(path))) from error
+
+
+def _shared(accounts: list[Account]) -> Iterator[Finding]:
+    """Two accounts on one schema or connection: their numbers would be the same rows twice."""
+    for setting in ("postgres_schema", "fivetran_connection_id"):
+        owners: dict[str, list[str]] = defaultdict(list)
+        for account in accounts:
+            owners[getattr(account, setting)].append(account.name)
+        for value, names in owners.items():
+            for name in names if value and len(names) > 1 else ():
+                others = ", ".join(other for other in names if other != name)
+                yield Scope(SETTINGS, name).fail(
+                    f"{setting} = {value!r} is also that of {others}", "Give each account its own in accounts.toml."
+                )

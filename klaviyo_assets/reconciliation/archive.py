@@ -1,0 +1,103 @@
+"""What the archive holds: the manifest of each partition, and the object it names.
+
+Here: reading S3, several partitions at a time. Not here: writing (`destinations/s3_archive.py`), comparing.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from klaviyo_assets.destinations.s3_archive import Manifest, S3Archive
+from klaviyo_assets.errors import PermanentError, TransientError
+
+_AT_ONCE = 8
+_NO_SUCH_OBJECT = 404
+
+
+@dataclass(frozen=True)
+class ArchivedPart:
+    """A partition in the archive.
+
+    Attributes:
+        manifest: What the archive says it holds.
+        uri: Where the manifest's part is.
+        bytes: Size of the object that is there; None where there is none.
+        sha256: Of its content where it was read, or where S3 itself keeps it; else None: not known.
+    """
+
+    manifest: Manifest
+    uri: str
+    bytes: int | None
+    sha256: str | None
+
+
+def archived_parts(
+    archive: S3Archive, account: str, partitions: Iterable[tuple[str, date | None]], *, deep: bool
+) -> dict[tuple[str, date | None], ArchivedPart]:
+    """The current part of each partition that has a manifest.
+
+    Args:
+        archive: The archive.
+        account: The account's name.
+        partitions: Table and day of each; no day for account tables.
+        deep: Read every object and hash its content.
+
+    Raises:
+        TransientError: S3 cannot be reached.
+        PermanentError: S3 refuses.
+    """
+    asked = list(partitions)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda one: _part(archive, account, *one, deep=deep), asked)
+        return {key: part for key, part in zip(asked, found, strict=True) if part is not None}
+
+
+def _part(archive: S3Archive, account: str, table: str, day: date | None, *, deep: bool) -> ArchivedPart | None:
+    manifest = archive.manifest(account, table, day.isoformat() if day else None)
+    if manifest is None:
+        return None
+    key = f"{archive.folder(account, table, manifest.date)}/{manifest.part}"
+    size, sha256 = _read(archive, key) if deep else _look(archive, key)
+    return ArchivedPart(manifest, f"s3://{archive.bucket}/{key}", size, sha256)
+
+
+def _look(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    """Size and the hash that S3 keeps itself, where it does."""
+    found = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
+    if found is None:
+        return None, None
+    # A checksum of several parts, marked by a dash, is not the content's.
+    kept = found.get("ChecksumSHA256", "")
+    return int(found["ContentLength"]), base64.b64decode(kept).hex() if kept and "-" not in kept else None
+
+
+def _read(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    found = _ask(archive, "get_object", key)
+    if found is None:
+        return None, None
+    digest, size = hashlib.sha256(), 0
+    for block in found["Body"].iter_chunks(1 << 20):
+        digest.update(block)
+        size += len(block)
+    return size, digest.hexdigest()
+
+
+def _ask(archive: S3Archive, call: str, key: str, **options: Any) -> Any:
+    """S3's answer about an object; None where there is no such object."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    where = f"looking at s3://{archive.bucket}/{key}"
+    try:
+        return getattr(archive.client, call)(Bucket=archive.bucket, Key=key, **options)
+    except ClientError as error:
+        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+        if status == _NO_SUCH_OBJECT:
+            return None
+        kind = TransientError if status >= 500 or status == 429 else PermanentError
+        raise kind(f"{where}: {error}. Needed: s3:GetObject below the prefix.") from error
+    except BotoCoreError as error:
+        raise TransientError(f"{where}: S3 cannot be reached (S3_ENDPOINT_URL): {error}") from error

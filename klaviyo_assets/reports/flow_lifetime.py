@@ -1,0 +1,5 @@
+"""Statistics of flow messages over all time. Its grain, columns and SQL follow from `messages.py`."""
+
+from klaviyo_assets.reports.messages import Owner, lifetime_report
+
+SPEC = lifetime_report("flow_lifetime", Owner.FLOW)

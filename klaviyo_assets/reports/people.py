@@ -1,0 +1,77 @@
+"""Reports of people: what each person received, did and bought, over all time.
+
+Here: the two grains, a person and a person with a campaign or flow. Not here: who the person is (`person`).
+"""
+
+from klaviyo_assets.metrics import METRIC_KINDS
+from klaviyo_assets.reports.counting import EVENT_TIMES, Counting
+from klaviyo_assets.reports.facts import READS, Scope, facts
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.spec import Column, LogicalType
+from klaviyo_assets.statistics import (
+    VALUED_METRICS,
+    Statistic,
+    credited_events,
+    metric_events,
+    metric_value,
+    statistics,
+)
+
+_MESSAGES = (
+    "recipients", "delivered", "bounced", "failed", "bounced_or_failed", "dropped", "opens", "opens_excl_machine",
+    "clicks", "clicks_excl_bot", "unsubscribes", "spam_complaints", "conversions", "conversion_value",
+    "conversions_other_currency",
+)  # fmt: skip
+_UNATTRIBUTED = (
+    "conversions_unattributed", "conversion_value_unattributed", "conversions_unattributed_other_currency",
+)  # fmt: skip
+_VALUES = tuple(metric_value(metric) for metric in VALUED_METRICS)
+_LAST_DAY = "DATE(last_event_at, @timezone)"
+
+
+def _report(
+    name: str, counting: Counting, counted: tuple[Statistic, ...], grain: str, description: str, cluster: str
+) -> ReportSpec:
+    return ReportSpec(
+        name=name, date_basis="lifetime", statistics=counted, reads=READS, grain=grain, description=description,
+        key=(), order=counting.grain_names, cluster=(cluster,), columns=counting.columns,
+        rows_sql=counting.rows_sql,
+    )  # fmt: skip
+
+
+def person_lifetime() -> ReportSpec:
+    """Everything known people ever did, whether or not a message earned it."""
+    kinds = tuple(metric_events(kind.name) for kind in METRIC_KINDS)
+    counted = (*statistics("events", *_MESSAGES, *_UNATTRIBUTED), *kinds, *_VALUES)
+    counting = Counting(
+        facts=facts(Scope.EVERYTHING), kept="person_id IS NOT NULL", statistics=counted, spans=EVENT_TIMES,
+        last_day=_LAST_DAY,
+        grain=(Column(name="person_id", type=LogicalType.STRING, required=True,
+                      description="The person; what is known of them stands in `person`."),),
+    )  # fmt: skip
+    return _report(
+        "person_lifetime", counting, counted, "One row per person with any event.",
+        "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` take in all "
+        "of the person's events, `conversions` only those that a message earned.", "person_id",
+    )  # fmt: skip
+
+
+def person_touch() -> ReportSpec:
+    """What came of each campaign and flow with each person."""
+    kinds = tuple(credited_events(kind.name) for kind in METRIC_KINDS)
+    counted = (*statistics(*_MESSAGES), *kinds, *_VALUES)
+    counting = Counting(
+        facts=facts(Scope.TOUCHES), kept="message_source != 'none'", statistics=counted, spans=EVENT_TIMES,
+        last_day=_LAST_DAY,
+        grain=(
+            Column(name="person_id", type=LogicalType.STRING,
+                   description="The person; null: events of which nobody is known."),
+            Column(name="campaign_id", type=LogicalType.STRING, description="The campaign; null for flows."),
+            Column(name="flow_id", type=LogicalType.STRING, description="The flow; null for campaigns."),
+        ),
+    )  # fmt: skip
+    return _report(
+        "person_touch", counting, counted, "One row per person and campaign or flow.",
+        "What each person did with each campaign or flow over all time: the message events, and the events of site "
+        "and shop that are credited to it.", "person_id",
+    )  # fmt: skip

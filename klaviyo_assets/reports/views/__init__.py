@@ -1,0 +1,35 @@
+"""The views: tables and reports joined for reading, one file each or one per family; they hold no rows of their own.
+
+Here: the list of them. Not here: what any of them shows, and the statement that creates one (`statement.py`).
+"""
+
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.views.campaign_message_detail import DETAILS as CAMPAIGN_MESSAGES
+from klaviyo_assets.reports.views.event_with_attribution import SPEC as EVENT_WITH_ATTRIBUTION
+from klaviyo_assets.reports.views.flow_message_detail import DETAILS as FLOW_MESSAGES
+from klaviyo_assets.reports.views.messages import Details
+from klaviyo_assets.reports.views.named import named
+from klaviyo_assets.reports.views.person_detail import person_detail
+from klaviyo_assets.reports.views.spec import ViewSpec
+
+# The reports of messages, and where their messages' names stand.
+_NAMED: dict[str, Details] = {
+    "campaign_by_event_date": CAMPAIGN_MESSAGES,
+    "campaign_by_send_date": CAMPAIGN_MESSAGES,
+    "campaign_lifetime": CAMPAIGN_MESSAGES,
+    "flow_by_event_date": FLOW_MESSAGES,
+    "flow_by_send_date": FLOW_MESSAGES,
+    "flow_lifetime": FLOW_MESSAGES,
+}
+
+# In an order they can be created in: a view stands behind those it reads.
+VIEWS: dict[str, ViewSpec] = {
+    view.name: view
+    for view in (
+        EVENT_WITH_ATTRIBUTION,
+        CAMPAIGN_MESSAGES.spec,
+        FLOW_MESSAGES.spec,
+        *(named(REPORTS[name], names) for name, names in _NAMED.items()),
+        person_detail(REPORTS["person_lifetime"]),
+    )
+}

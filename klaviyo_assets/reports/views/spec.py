@@ -1,0 +1,83 @@
+"""What a view is: columns with their descriptions, and the GoogleSQL that gives them.
+
+Here: the vocabulary, and taking a column over from a table's or report's spec. Not here: any view, and the statement
+that creates one (`statement.py`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from klaviyo_assets.spec import Column, TableSpec
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSpec(TableSpec):
+    """A view: its columns as any table's, and the query behind them.
+
+    `key` is empty and no column is required, for BigQuery keeps neither for a view; `order` is the grain.
+
+    Attributes:
+        reads: The tables, reports and other views that have to exist before the view is created.
+        sql: A SELECT with the columns in the spec's order. It names tables plainly, and may ask for the parameters
+            `@timezone` and `@currency`, which are the account's and are written into the view as literals.
+    """
+
+    reads: tuple[str, ...]
+    sql: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A column of a view, and the GoogleSQL expression that gives it."""
+
+    column: Column
+    sql: str
+
+
+def copied(
+    spec: TableSpec, name: str, *, sql: str = "", as_: str = "", older: tuple[TableSpec, str] | None = None,
+    note: str = "",
+) -> Shown:  # fmt: skip
+    """A column of a table, report or view, with its type and description.
+
+    Args:
+        spec: Where it stands.
+        name: Its name there.
+        sql: The expression; `<table>.<name>` if left out.
+        as_: Its name in the view. The description then also says where the column comes from.
+        older: A table and its column that an older schema keeps the value in, for the description.
+        note: A sentence after the description.
+    """
+    source = spec.column(name)
+    fallback = f", else `{older[0].name}.{older[1]}`" if older else ""
+    origin = f"From `{spec.name}.{name}`{fallback}." if as_ or older else ""
+    described = " ".join(part for part in (source.description, note, origin) if part)
+    # What has to hold is checked where the value is first written; a view only shows it.
+    column = replace(source, name=as_ or name, description=described, raw=None, required=False, constraints=())
+    return Shown(column, sql or f"{spec.name}.{name}")
+
+
+def view(
+    *, name: str, grain: str, description: str, order: tuple[str, ...], reads: Iterable[TableSpec],
+    shown: Iterable[Shown], source: str, ctes: str = "",
+) -> ViewSpec:  # fmt: skip
+    """A view of these columns.
+
+    Args:
+        name: The view's.
+        grain: What a row is.
+        description: What the view is for.
+        order: The columns that tell rows apart.
+        reads: The tables, reports and views that `source` and `ctes` name.
+        shown: The columns, in order.
+        source: The query's FROM clause and what follows it.
+        ctes: Common table expressions before the SELECT, without WITH.
+    """
+    listed = tuple(shown)
+    selected = ",\n  ".join(f"{each.sql} AS {each.column.name}" for each in listed)
+    before = f"WITH {ctes}\n" if ctes else ""
+    return ViewSpec(
+        name=name, grain=grain, description=description, key=(), order=order,
+        columns=tuple(each.column for each in listed), reads=tuple(spec.name for spec in reads),
+        sql=f"{before}SELECT\n  {selected}\n{source}",
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""The statement that creates a view, or brings it to what its spec says now.
+
+Here: GoogleSQL text; identifiers go in through sqlglot. Not here: what a view shows (its own file), and running
+anything.
+"""
+
+import sqlglot
+from sqlglot import exp
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.reports.statement import located
+from klaviyo_assets.reports.views.spec import ViewSpec
+
+_DIALECT = "bigquery"
+
+
+def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
+    """GoogleSQL that creates the view or replaces it, with its description and those of its columns.
+
+    What `view.reads` names has to exist: BigQuery checks the query when it creates the view.
+
+    Args:
+        view: The view.
+        dataset: `project.dataset` that holds the view and what it reads.
+        account: Whose dataset it is; a view takes no parameters, so the account's time zone and currency become part
+            of its text.
+
+    Returns:
+        A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.
+
+    Raises:
+        PermanentError: `dataset` is not `project.dataset`, or the view asks for a parameter that no account has.
+    """
+    query = located(_filled(view, account), dataset)
+    project, _, schema = dataset.rpartition(".")
+    name = exp.table_(view.name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
+    columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
+    return f"CREATE OR REPLACE VIEW {name} ({columns}) {_described(f'{view.grain} {view.description}')} AS\n{query}"
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
+
+
+def _described(text: str) -> str:
+    return f"OPTIONS(description={exp.Literal.string(text).sql(_DIALECT)})"
+
+
+def _filled(view: ViewSpec, account: Account) -> str:
+    """The view's query with the account's values in place of its parameters."""
+    values = {"timezone": account.timezone, "currency": account.currency}
+    query = sqlglot.parse_one(view.sql, dialect=_DIALECT)
+    for parameter in list(query.find_all(exp.Parameter)):
+        if parameter.name not in values:
+            raise PermanentError(
+                f"cannot create the view {view.name!r}: its query asks for @{parameter.name}; a view may ask for "
+                f"{' and '.join(f'@{name}' for name in values)}."
+            )
+        parameter.replace(exp.Literal.string(values[parameter.name]))
+    return query.sql(_DIALECT)

@@ -1,0 +1,195 @@
+"""What each index on `event` is worth: the product's own reads on simulated events, with and without it.
+
+Here: measuring for docs/postgres_indexes.md. Not here: assertions.
+
+`python -m klaviyo_assets_tests.benchmarks.postgres_indexes --events 1000000 --explain plans.txt`
+"""
+
+import argparse
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from klaviyo_assets.accounts import Account, AttributionSettings
+from klaviyo_assets.extraction import AccountSource, extract_day
+from klaviyo_assets.frames import FrameWriter
+from klaviyo_assets.planning import source_days
+from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
+from klaviyo_assets.sandbox.fivetran.shop import Shop, profile
+from klaviyo_assets.sandbox.fivetran.writer import write_sync
+from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
+
+NOW = datetime(2026, 10, 2, 12, tzinfo=UTC)
+DAYS, LATER_SYNCS = 180, 10
+SCHEMA = profile(0).schema
+INDEXES = {
+    "datetime": "btree (datetime)",
+    "timestamp": 'btree ("timestamp")',
+    "synced_brin": "brin (_fivetran_synced)",  # codespell:ignore brin
+    "synced_btree": "btree (_fivetran_synced)",
+    "person": "btree (person_id)",
+    "person_metric_datetime": "btree (person_id, metric_id, datetime)",
+    "metric_datetime": "btree (metric_id, datetime)",
+}
+SETS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "brin + datetime": ("synced_brin", "datetime"),
+    "+ timestamp": ("synced_brin", "datetime", "timestamp"),
+    "+ person": ("synced_brin", "datetime", "timestamp", "person"),
+    "+ person_metric_datetime": ("synced_brin", "datetime", "timestamp", "person_metric_datetime"),
+    "+ metric_datetime": ("synced_brin", "datetime", "timestamp", "metric_datetime"),
+    "btree synced": ("synced_btree", "datetime", "timestamp"),
+}
+
+
+class Recording(Snapshot):
+    """A snapshot that remembers its queries."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.queries: list[tuple[float, str]] = []
+
+    def read(self, query: sql.Composable) -> Any:
+        began = time.perf_counter()
+        found = super().read(query)
+        self.queries.append((time.perf_counter() - began, query.as_string(None)))
+        return found
+
+    @contextmanager
+    def stream(self, query: sql.Composable) -> Iterator[Any]:
+        began = time.perf_counter()
+        with super().stream(query) as batches:
+            yield batches
+        self.queries.append((time.perf_counter() - began, query.as_string(None)))
+
+
+def fill(url: str, events: int) -> None:
+    """A shop's history by one sync, and some daily ones after it: late events, and stamps that differ."""
+    first = NOW - timedelta(days=LATER_SYNCS)
+    shop = Shop(profile(0), 7, events / DAYS, NOW.date() - timedelta(days=DAYS))
+    with psycopg.connect(url) as connection:
+        write_sync(connection, shop, until=first)
+        for number in range(1, LATER_SYNCS + 1):
+            until = first + timedelta(days=number)
+            write_sync(connection, shop, until=until, since=until - timedelta(days=1))
+        connection.commit()
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL("VACUUM ANALYZE {}").format(sql.Identifier(SCHEMA, "event")))
+
+
+def one(url: str, query: str) -> Any:
+    with psycopg.connect(url) as connection:
+        return connection.execute(query).fetchone()
+
+
+def index(url: str, names: Sequence[str]) -> dict[str, tuple[float, str]]:
+    """Exactly these indexes besides the primary key; seconds to make and size of each."""
+    made = {}
+    with psycopg.connect(url, autocommit=True) as connection:
+        for name in INDEXES:
+            connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(SCHEMA, f"bench_{name}")))
+        for name in names:
+            began = time.perf_counter()
+            connection.execute(f'CREATE INDEX "bench_{name}" ON "{SCHEMA}".event USING {INDEXES[name]}')
+            size = connection.execute(f"SELECT pg_size_pretty(pg_relation_size('{SCHEMA}.bench_{name}'))").fetchone()
+            made[name] = (time.perf_counter() - began, size[0])
+        connection.execute(f'ANALYZE "{SCHEMA}".event')
+    return made
+
+
+def reads(account: Account, day: date) -> dict[str, Callable[[Snapshot], Any]]:
+    """The product's reads by name."""
+
+    def opened(snapshot: Snapshot, source: str = "native") -> AccountSource:
+        chosen = replace(account, attribution=AttributionSettings(source))
+        return AccountSource(chosen, snapshot, snapshot.tables(SCHEMA), attribution_source=source)
+
+    def extracted(snapshot: Snapshot, source: str) -> Any:
+        found = opened(snapshot, source)
+        found.metrics = found._metrics()
+        with tempfile.TemporaryDirectory() as folder:
+            writer = FrameWriter(Path(folder))
+            return extract_day(found, day, writer).sha256
+
+    def changed(snapshot: Snapshot) -> Any:
+        since = sql.Literal(NOW - timedelta(hours=2))
+        return snapshot.read(
+            sql.SQL("SELECT DISTINCT (t.datetime AT TIME ZONE 'UTC')::date AS day FROM {} AS t "
+                    "WHERE t._fivetran_synced >= {}").format(sql.Identifier(SCHEMA, "event"), since)
+        ).num_rows  # fmt: skip
+
+    return {
+        "open the account": lambda snapshot: AccountSource.open(account, snapshot).data_through,
+        "days a sync changed": changed,
+        "digest of one day": lambda snapshot: opened(snapshot).digests([day]),
+        "digests of every day": lambda snapshot: len(source_days(opened(snapshot), account.start_date, NOW.date())),
+        "extract a day (native)": lambda snapshot: extracted(snapshot, "native"),
+        "extract a day (touch)": lambda snapshot: extracted(snapshot, "touch"),
+    }
+
+
+def measure(url: str, account: Account, day: date, explain: Any) -> dict[str, tuple[float, Any]]:
+    """The better of two times of every read, and what it gave."""
+    found = {}
+    for name, read in reads(account, day).items():
+        times = []
+        for _ in range(2):
+            with PostgresResource(url=url).snapshot() as snapshot:
+                recording = Recording(snapshot._connection)
+                began = time.perf_counter()
+                given = read(recording)
+                times.append(time.perf_counter() - began)
+        found[name] = (min(times), given)
+        _explain(url, name, recording.queries, explain)
+    return found
+
+
+def _explain(url: str, name: str, queries: list[tuple[float, str]], target: Any) -> None:
+    if target is None:
+        return
+    with psycopg.connect(url) as connection:
+        for seconds, query in queries:
+            if "information_schema" in query:
+                continue
+            target.write(f"\n-- {name}: {seconds:.3f} s\n{query[:1500]}\n")
+            for (line,) in connection.execute("EXPLAIN (ANALYZE, BUFFERS, TIMING OFF) " + query):
+                target.write(f"    {line[:220]}\n")
+
+
+def main() -> None:
+    """Read the size from the command line, and measure."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--explain", type=Path, help="write the plans to this file")
+    chosen = parser.parse_args()
+    account = Account("acme", SCHEMA, timezone=profile(0).timezone, start_date=NOW.date() - timedelta(days=DAYS),
+                      conversion_integration="Shopify")  # fmt: skip
+    day = NOW.date() - timedelta(days=20)
+    with throwaway_postgres() as url, chosen.explain.open("w") if chosen.explain else nullcontext() as explain:
+        began = time.perf_counter()
+        fill(url, chosen.events)
+        count, size = one(
+            url, f"SELECT count(*), pg_size_pretty(pg_relation_size('{SCHEMA}.event')) FROM {SCHEMA}.event"
+        )
+        print(f"{count:,} events, {size}, filled in {time.perf_counter() - began:.0f} s", flush=True)
+        for title, names in SETS.items():
+            made = index(url, names)
+            if explain:
+                explain.write(f"\n\n==== {title}\n")
+            print(
+                f"\n{title}: " + ", ".join(f"{name} {seconds:.1f} s {size}" for name, (seconds, size) in made.items())
+            )
+            for name, (seconds, given) in measure(url, account, day, explain).items():
+                print(f"  {name:<24}{seconds * 1000:9.1f} ms  {str(given)[:40]}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
