@@ -276,8 +276,8 @@ def attribution_fingerprint(account: Account, source: str, metrics: AccountMetri
 
     `source` is `native` or `touch`; windows decide only where the last touch is computed.
     """
-    settings = fingerprint_of(account.attribution_settings(source))
-    return f"{settings}:{fingerprint_of([MAPPING_VERSION, _names(metrics, seen)])}"
+    settings = fingerprint_of([MAPPING_VERSION, account.attribution_settings(source)])
+    return f"{settings}:{fingerprint_of(_names(metrics, seen))}"
 
 
 def _names(metrics: AccountMetrics, seen: Iterable[str | None]) -> list[tuple[str, str | None]]:

@@ -131,8 +131,10 @@ class _Planner:
         days = sorted(day for day in self._states.keys() | loaded if self.first <= day <= self.last)
         changed = {day: reasons for day in days if (reasons := list(self._of_events(day)))}
         arrived = self._arrived(day for day in days if day not in changed)
+        # Other rows show in the digests of what was read; another meaning of the same rows does not.
+        renamed = {day.isoformat() for day, reasons in changed.items() if RENAMED_METRICS in reasons}
         dirty = [
-            DirtyDay(day, tuple(changed[day] if day in changed else self._of_attribution(day, changed.keys(), arrived)),
+            DirtyDay(day, tuple(changed[day] if day in changed else self._of_attribution(day, renamed, arrived)),
                      only_attribution=day not in changed)
             for day in days
         ]  # fmt: skip
@@ -155,22 +157,27 @@ class _Planner:
         if self._reads_differ(entry):
             yield CHANGED_TOUCHES
 
-    def _of_attribution(self, day: date, changed: Iterable[date], arrived: set[str]) -> Iterator[str]:
+    def _of_attribution(self, day: date, renamed: set[str], arrived: set[str]) -> Iterator[str]:
         """Why the credits of a day whose events are as loaded have to be made again."""
         entry = self.entries.get((ATTRIBUTION.name, day.isoformat()))
         if entry is None or entry.source_digest != self._state(day).digest:
             yield NEW_ROWS if entry is None else CHANGED_ROWS
             return
-        source = self.source
-        seen = entry.details.get("metric_ids", ())
-        wanted = attribution_fingerprint(source.account, source.attribution_source, source.metrics, seen)
-        if entry.settings_fingerprint != wanted:
-            yield from _setting_changes(entry, source.account.attribution_settings(source.attribution_source))
-        read = entry.details.get("reads") or {}
-        if self._reads_differ(entry) or any(other.isoformat() in read for other in changed):
+        if self._has_other_settings(entry):
+            settings = self.source.account.attribution_settings(self.source.attribution_source)
+            yield from _setting_changes(entry, settings)
+        if self._reads_differ(entry) or not renamed.isdisjoint(entry.details.get("reads") or ()):
             yield CHANGED_TOUCHES
         if not arrived.isdisjoint(entry.details.get("missing") or ()):
             yield ARRIVED_TOUCHES
+
+    def _has_other_settings(self, entry: Entry) -> bool:
+        """Whether credits were made with other settings or metric names; a load from the archive knows no names."""
+        source, seen = self.source, entry.details.get("metric_ids")
+        wanted = attribution_fingerprint(source.account, source.attribution_source, source.metrics, seen or ())
+        if seen is None:
+            return (entry.settings_fingerprint or "").partition(":")[0] != wanted.partition(":")[0]
+        return entry.settings_fingerprint != wanted
 
     def _reads_differ(self, entry: Entry) -> bool:
         """Whether a day that touches were looked for in is another one now; days before `first` are not looked at."""

@@ -76,13 +76,13 @@ class InProcess:
         return {name: pa.concat_tables(found) if found else empty(TABLES[name]) for name, found in parts.items()}
 
 
-def account_of(settings: Settings) -> Account:
+def account_of(settings: Settings, name: str = "acme") -> Account:
     """The product's account with the reference's settings."""
     attribution = AttributionSettings(
         settings.source, dict(settings.windows), settings.machine_opens_earn, settings.bot_clicks_earn
     )
     return Account(
-        "acme", "klaviyo_acme", timezone=settings.timezone, currency=settings.currency,
+        name, f"klaviyo_{name}", timezone=settings.timezone, currency=settings.currency,
         conversion_metric=settings.conversion_metric, conversion_integration=settings.conversion_integration,
         start_date=settings.start_date, pii="keep", attribution=attribution,
     )  # fmt: skip

@@ -78,8 +78,8 @@ DETAILS: tuple[Row, ...] = (
     {"segment_count": "2", "credit_usage": "1.5", "message_spend": "0.03", "apple_privacy_open": True},
     {"segment_count": "x", "text_message_credit_usage_amount": 2, "bot_click": "1"},
     {"segment_count": 3, "text_message_spend": "0,05", "apple_privacy_open": "no"},
-    {"list": "News"}, {"list_id": "l1"}, {"list": "news"}, {"list": "Twice", "email_domain": ""},
-    {"list_id": "l2", "list": "News"}, {"list": "Gone"}, {"machine_open": "yes"},
+    {"list": "News"}, {"list": "News"}, {"list_id": "l1"}, {"list": "news"}, {"list": "Twice", "email_domain": ""},
+    {"list_id": "l2", "list": "News"}, {"list": "Gone"}, {"list": "Gone"}, {"machine_open": "yes"},
 )  # fmt: skip
 # How an event tells its message, and the hours by which a stated send lies before it.
 TELLINGS = ("cohort", "cohort", "cohort", "flow_message_id", "message", "nothing", "junk")
@@ -114,8 +114,15 @@ class Drawn:
 
 
 @st.composite
-def accounts(draw: st.DrawFn, shops: int, events: int) -> Drawn:
-    """An account of so many shops, each with up to so many events."""
+def accounts(draw: st.DrawFn, shops: int, events: int, **stated: Any) -> Drawn:
+    """An account of so many shops, each with up to so many events.
+
+    Args:
+        draw: Hypothesis'.
+        shops: How many.
+        events: Of one shop, at most.
+        stated: What is not to be drawn: `source`, or `spelled` (`unpacked`, `packed` or `camel`).
+    """
     timezone, start = draw(st.sampled_from(CALENDARS))
     metric, integration = draw(st.sampled_from(CONVERSIONS))
     settings = Settings(
@@ -123,7 +130,7 @@ def accounts(draw: st.DrawFn, shops: int, events: int) -> Drawn:
         currency=draw(st.sampled_from(("EUR", "USD"))),
         conversion_metric=metric,
         conversion_integration=integration,
-        source=draw(st.sampled_from(("native", "native", "touch", "touch", "auto"))),
+        source=stated.get("source") or draw(st.sampled_from(("native", "native", "touch", "touch", "auto"))),
         windows=draw(st.sampled_from(WINDOWS)),
         start_date=start.date() + timedelta(days=draw(st.sampled_from((-5, -5, 1)))),
         machine_opens_earn=draw(st.booleans()),
@@ -131,7 +138,7 @@ def accounts(draw: st.DrawFn, shops: int, events: int) -> Drawn:
     )
     synced = start + timedelta(hours=draw(st.integers(24, 240)))
     catalogue = metric_rows(draw(st.booleans()), synced)
-    spelled = draw(st.sampled_from((unpacked, packed, camel)))
+    spelled = stated.get("spelled") or draw(st.sampled_from((unpacked, packed, camel)))
     found = tuple(
         _Shop(draw, f"s{number:02}", start, catalogue, synced).made(events, spelled) for number in range(shops)
     )
@@ -166,6 +173,7 @@ class _Shop:
         self.start = start
         self.at = start
         self.person: str | None = "p1"
+        self.trail = -1
         self.act: tuple[datetime, str | None] | None = None
         self.names = {row["id"]: row["name"] for row in catalogue}
         self.synced = synced
@@ -174,6 +182,8 @@ class _Shop:
         """The shop's tables."""
         # Shops begin on different days, so that some are about the hour that is missing or there twice.
         self.at += timedelta(hours=self.pick((0, 24, 42, 48)))
+        # Some begin with a touch and a trail of events that leads back to it, one hop longer with each.
+        self.trail = self.pick((-1, -1, -1, 2, 4, 6, 7))
         count = self.pick(range(3, events + 1))
         rows = [spelled(self.event(number)) for number in range(count)]
         return Shop({"event": rows, "campaign": list(self.campaigns()), "list": self.lists()})
@@ -188,14 +198,16 @@ class _Shop:
 
     def event(self, number: int) -> Row:
         """One raw event in plain spelling."""
-        is_message = self.draw(st.booleans())
-        at, person = self.moment()
+        in_trail = number <= self.trail
+        is_message = number == 0 if in_trail else self.draw(st.booleans())
+        at, person = self.moment(in_trail)
         name = self.pick(MESSAGE_METRICS if is_message else OTHER_METRICS)
-        if name in ACTS:
+        if name in ACTS and not in_trail:
             # Klaviyo writes one act as several events.
             at, person = self.act or (at, person)
             self.act = None if self.act else (at, person)
-        campaign, flow, message = self.pick(OWNERS if is_message else SHOP_OWNERS)
+        owners = OWNERS if is_message else SHOP_OWNERS
+        campaign, flow, message = owners[0] if in_trail else self.pick(owners)
         row: Row = {
             "id": self.named(f"e{number:02}"), "metric_id": metric_id(name),
             "type": self.names.get(metric_id(name)) or name,
@@ -208,18 +220,18 @@ class _Shop:
         row |= {f"property_{key}": self.placed(key, value) for key, value in self.pick(DETAILS).items()}
         return row | (self.telling(message, at) if is_message or message else {}) | self.of_shop(number, is_message)
 
-    def moment(self) -> tuple[datetime, str | None]:
+    def moment(self, in_trail: bool) -> tuple[datetime, str | None]:
         """When and who: mostly in the order of the numbers, often the same person, often in the same second."""
         if not self.pick((True, True, False)):
             return self.at, self.person
-        person = self.pick(("p1", "p1", "p1", "p1", "p1", "p2", "p2", None))
+        person = self.pick(("p1", "p1", "p1", "p1", "p1", None, "p2", "p2")[: 6 if in_trail else 8])
         self.at += timedelta(hours=3 * self.pick((0, 0, 0, 1, 1, 2, 4, 8, -1)), seconds=self.pick((0, 0, 0, 1, -1)))
         self.person = person
         return self.at, person
 
     def placed(self, key: str, value: Any) -> Any:
-        """A detail's value; ids are the shop's own."""
-        return self.named(value) if key == "list_id" else value
+        """A detail's value; lists are the shop's own."""
+        return self.named(value) if key in {"list_id", "list"} else value
 
     def telling(self, message: str | None, at: datetime) -> Row:
         """What an event says of its message and send."""
@@ -242,10 +254,11 @@ class _Shop:
 
     def attribution(self, number: int) -> str | None:
         """A recorded attribution in one of its shapes."""
-        shape = self.pick(SHAPES)
+        in_trail = 0 < number <= self.trail
+        shape = self.pick(("old", "linked") if in_trail else SHAPES)
         if shape in {"none", "junk", "empty"}:
             return {"none": None, "junk": self.pick(("no json", "null", "7", '{"relationships": 1}'))}.get(shape, "{}")
-        before = (1, 1, 1, 1, 2, 2, 2, 3, 4, 5, -1, 40)
+        before = (1,) if in_trail else (1, 1, 1, 1, 2, 2, 2, 3, 4, 5, -1, 40)
         other, another = (self.named(f"e{number - self.pick(before):02}") for _ in range(2))
         old = {"$attributed_event_id": other}
         made: dict[str, Any] = {
@@ -270,10 +283,8 @@ class _Shop:
 
     def lists(self) -> list[Row]:
         """Lists; one name is borne by two, and one list is gone."""
-        names = {"l1": f"{self.prefix} News", "l2": "Twice", "l3": "Twice", "l4": "Gone"}
-        if self.prefix == "s00":
-            names["l1"] = "News"
-        return [{"id": self.named(key), "list_name": name, "_fivetran_deleted": name == "Gone",
+        names = {"l1": "News", "l2": "Twice", "l3": "Twice", "l4": "Gone", "l5": "Gone"}
+        return [{"id": self.named(key), "list_name": self.named(name), "_fivetran_deleted": key == "l4",
                  "_fivetran_synced": self.synced} for key, name in names.items()]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ Here: the assets. Not here: what changed (`reporting.py`), and the SQL (`reports
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -13,16 +13,21 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.loaded import job_id
 from klaviyo_assets.assets.mapped import column_schema
-from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.ledger import LEDGER
 from klaviyo_assets.partitions import Partitions
+from klaviyo_assets.reconciliation import BY_EVENT_DATE, report_conservation
 from klaviyo_assets.reporting import AccountReports, Restated
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 
 STAGE = "report"
+CONSERVED = "conserved"
+_ACCOUNT = "account_by_event_date"
+_SHOWN_DIFFERENCES = 20
 
 
 class ReportConfig(dg.Config):
@@ -37,6 +42,7 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
     @dg.multi_asset(
         name="restate_reports",
         specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
+        check_specs=[_check_spec(partitions.accounts)],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -64,10 +70,20 @@ def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.Ass
     )
 
 
+def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        CONSERVED, asset=dg.AssetKey([STAGE, _ACCOUNT]), partitions_def=partitions_def,
+        description="Of every restated day: the reports by event date hold exactly the events, conversions and money "
+        "of `event` and `attribution`, to the cent, and these the rows that the ledger says were loaded. "
+        "`klaviyo-assets verify` compares the whole way from Postgres on.",
+    )  # fmt: skip
+
+
 def _restate_account(
     run: StageRun, account: Account, bigquery: BigQueryProjectResource, *, everything: bool
 ) -> Iterator[Any]:
     opened: list[AccountReports] = []
+    done: dict[str, Restated] = {}
 
     def one(report: ReportSpec) -> Done:
         if not opened:
@@ -76,6 +92,7 @@ def _restate_account(
         entry = {**restated.entry, "details": json.dumps(restated.entry["details"])}
         name = job_id(account.name, "ledger", run.run_id)
         opened[0].dataset.append("ledger", LEDGER, [{**entry, "job_id": name}], name)
+        done[report.name] = restated
         return Done(_metadata(report, restated))
 
     for report in REPORTS.values():
@@ -83,6 +100,25 @@ def _restate_account(
         if run.selects(key):
             frame = FrameKey(STAGE, account.name, report.name)
             yield from run.work(key, account.name, frame, partial(one, report))
+    if _ACCOUNT in done and done[_ACCOUNT].days:
+        # After all of them: a report that is not restated yet differs from the others.
+        check = _conserved(opened[0].dataset, account, done)
+        yield from run.evaluate(dg.AssetKey([STAGE, _ACCOUNT]), account.name, check)
+
+
+def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
+    """Whether the reports that were brought up to date hold what the tables they are made of hold."""
+    known = done[_ACCOUNT].days.known
+    found = report_conservation(
+        dataset, account, min(known, default=None), max(known, default=None),
+        reports=[name for name in BY_EVENT_DATE if name in done],
+    )  # fmt: skip
+    listed = [str(finding) for finding in found.findings]
+    shown = {"differences": dg.MetadataValue.md("\n".join(f"- {line}" for line in listed[:_SHOWN_DIFFERENCES]))}
+    return Check(
+        CONSERVED, passed=found.holds, metadata={**found.metadata, **(shown if listed else {})},
+        description=f"{len(listed)} difference(s), the first: {listed[0]}" if listed else None,
+    )  # fmt: skip
 
 
 def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:

@@ -95,7 +95,7 @@ class StageRun:
             return
         yield dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
         for check in done.checks:
-            yield from self._evaluate(key, partition, check)
+            yield from self.evaluate(key, partition, check)
 
     def _attempt(self, one: Callable[[], Done]) -> Done:
         from tenacity import (
@@ -129,9 +129,10 @@ class StageRun:
 
     def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
         for check in self._checks(key):
-            yield from self._evaluate(key, partition, Check(check.name, passed=False, description=reason))
+            yield from self.evaluate(key, partition, Check(check.name, passed=False, description=reason))
 
-    def _evaluate(self, key: dg.AssetKey, partition: str, check: Check) -> Iterator[Any]:
+    def evaluate(self, key: dg.AssetKey, partition: str, check: Check) -> Iterator[Any]:
+        """Record a check's verdict on one partition, where the run wants the check."""
         check_key = dg.AssetCheckKey(key, check.name)
         if check_key not in self.context.selected_asset_check_keys:
             return

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from klaviyo_assets.cli import connections, extract, init, query, run, sandbox, sync, verify
+from klaviyo_assets.cli import connections, doctor, extract, init, query, run, sandbox, sync, verify
 
 app = typer.Typer(
     name="klaviyo-assets",
@@ -25,6 +25,7 @@ app.command()(verify.verify)
 app.command()(extract.extract)
 app.command()(sync.sync)
 app.command()(connections.connections)
+app.command()(doctor.doctor)
 app.command()(init.init)
 
 

@@ -58,9 +58,7 @@ def _block_by_block(path: Path) -> FoundAccounts:
         return found
     for name, block in _blocks(text):
         try:
-            (account,) = _read(block, path)
-            if account.name in found.names:
-                raise SettingsError(f"{path}: two accounts are named {account.name!r}; names must differ")
+            account = _read(block, path, found.names)
         except SettingsError as error:
             found.findings.append(Scope(SETTINGS, name).error(error))
             found.broken += [] if name in found.names else [name]
@@ -80,14 +78,17 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
         yield name[1] if name else f"number {number}", "\n" * text.count("\n", 0, start) + block
 
 
-def _read(block: str, path: Path) -> list[Account]:
+def _read(block: str, path: Path, taken: list[str]) -> Account:
     with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
         alone = Path(folder) / path.name
         alone.write_text(block, encoding="utf-8")
         try:
-            return list(read_accounts_file(alone).by_name.values())
+            (account,) = read_accounts_file(alone).by_name.values()
         except SettingsError as error:
             raise SettingsError(str(error).replace(str(alone), str(path))) from error
+    if account.name in taken:
+        raise SettingsError(f"{path}: two accounts are named {account.name!r}. Names must differ.")
+    return account
 
 
 def _shared(accounts: list[Account]) -> Iterator[Finding]:

@@ -157,7 +157,7 @@ def check_privacy(account: Account, key: str) -> Iterator[Finding]:
     if account.pii == "keep":
         yield scope.warn(
             "personal values are kept as they are (pii = 'keep')",
-            "If that is not meant: set pii = \"hash\" in accounts.toml; every partition is then made again.",
+            'If that is not meant: set pii = "hash" in accounts.toml; every partition is then made again.',
         )
     if account.pii != "hash":
         return

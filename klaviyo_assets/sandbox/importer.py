@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from klaviyo_assets.diagnosis.indexes import possible
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.sandbox.csv_files import RejectedRow, ScannedFile, find_files, good_rows, scan_file
 from klaviyo_assets.sandbox.folder import Folder
@@ -149,6 +150,8 @@ def _load_table(connection: psycopg.Connection[Any], schema: str, scanned: Scann
         for row in good_rows(scanned):
             copy.write_row(row)
     key = _add_key(connection, table, scanned)
+    for index in possible(types, scanned.table):
+        connection.execute(index.statement(schema))
     connection.execute(sql.SQL("ANALYZE {}").format(table))
     return ImportedTable(
         table=scanned.table,

@@ -230,11 +230,17 @@ def _text(name: str, postgres_type: str) -> sql.Composed:
 def _property(field: Property, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
     sources: list[sql.Composable] = [_text(name, table.columns[name]) for name in chosen.properties[field.name]]
     if chosen.packed:
-        sources += [
-            sql.SQL("(t.{}::jsonb ->> {})").format(sql.Identifier(chosen.packed), sql.Literal(key))
-            for key in packed_spellings(field)
-        ]
+        sources.append(_packed_property(chosen.packed, packed_spellings(field)))
     return _coalesce(sources)
+
+
+def _packed_property(packed: str, keys: list[str]) -> sql.Composed:
+    """The value of the first key that is there. Most events lack most properties: one look tells, not one per key."""
+    document = sql.SQL("t.{}::jsonb").format(sql.Identifier(packed))
+    values = [sql.SQL("({} ->> {})").format(document, sql.Literal(key)) for key in keys]
+    return sql.SQL("CASE WHEN jsonb_exists_any({}, {}::text[]) THEN {} END").format(
+        document, sql.Literal(keys), _coalesce(list(values))
+    )
 
 
 def packed_spellings(field: Property) -> list[str]:

@@ -5,10 +5,12 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets_tests.integration.deployment import Deployment
 
 # Days of events to copy; the second shop needs all of its two weeks to have orders that a campaign earned.
@@ -223,3 +225,31 @@ def test_a_day_made_again_is_the_same_to_the_byte(loaded):
     assert account.objects() == objects, "no new object, and none written again"
     assert account.bigquery("event", "attribution") == before
     assert account.noted() == noted
+
+
+def test_the_check_that_rows_and_money_are_conserved_is_recorded(account):
+    key = dg.AssetCheckKey(dg.AssetKey(["report", "account_by_event_date"]), "conserved")
+    history = account.instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
+    evaluations = (record.event.dagster_event.event_specific_data for record in history)
+    evaluation = next(found for found in evaluations if found.partition == account.account.name)
+    assert evaluation.passed, evaluation.description
+    counted = {name: found.value for name, found in evaluation.metadata.items()}
+    rows = account.query("SELECT COUNT(*) FROM event")[0][0]
+    assert counted["event_rows"] == counted["ledger_rows"] == rows
+
+
+def test_every_view_is_there_and_gives_a_row_for_each_row_of_its_report(account):
+    for name, view in VIEWS.items():
+        shown = account.query(f"SELECT COUNT(*) FROM `{name}`")[0][0]
+        if name.endswith("_named"):
+            assert shown == account.query(f"SELECT COUNT(*) FROM `{name.removesuffix('_named')}`")[0][0]
+        assert shown > 0, view.name
+
+
+def test_snapshots_hold_the_day_of_the_data(account):
+    through = account.query("SELECT MAX(data_through) FROM membership_snapshot")[0][0]
+    days = account.query("SELECT DISTINCT snapshot_on FROM membership_snapshot UNION DISTINCT "
+                         "SELECT DISTINCT snapshot_on FROM consent_snapshot")  # fmt: skip
+    assert days == [(through.astimezone(account.account.zone).date(),)]
+    people = account.query("SELECT SUM(people) FROM consent_snapshot WHERE channel = 'email'")[0][0]
+    assert people == account.query("SELECT COUNT(*) FROM person WHERE is_deleted IS NOT TRUE")[0][0]

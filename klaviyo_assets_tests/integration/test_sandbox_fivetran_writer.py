@@ -180,8 +180,41 @@ def test_recommended_indexes_are_made_once(connection):
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'klaviyo_acme' AND tablename = 'event'"
     ).fetchall()
     made = {text.split(" USING ")[1] for (text,) in methods}
-    assert {"btree (id)", "btree (datetime)"} < made
-    assert len(methods) == len(made) == 3
+    assert {"btree (id)", "btree (datetime)", 'btree ("timestamp")'} < made
+    assert len(methods) == len(made) == 4
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE {} ALTER COLUMN datetime TYPE text",
+        "ALTER TABLE {} ALTER COLUMN datetime TYPE timestamp",
+        "ALTER TABLE {} ALTER COLUMN _fivetran_synced TYPE text",
+        "ALTER TABLE {} RENAME COLUMN datetime TO datetime_old",
+        'ALTER TABLE {} DROP COLUMN "timestamp"',
+        "DROP TABLE {}",
+        "TRUNCATE {}",
+    ],
+)
+def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection, change):
+    """Retyping rebuilds an index, dropping drops it; afterwards those that are possible can be made again."""
+    write_sync(connection, shop(), until=NOW)
+    create_indexes(connection, "klaviyo_acme")
+
+    connection.execute(change.format("klaviyo_acme.event"))
+    create_indexes(connection, "klaviyo_acme")
+
+    expected = 1 if change.startswith("DROP TABLE") else 0
+    assert one(connection, "SELECT count(*) FROM pg_tables WHERE tablename = 'event'") == 1 - expected
+
+
+def test_a_table_that_is_made_anew_gets_its_indexes_again(connection):
+    for _ in range(2):
+        connection.execute("DROP SCHEMA IF EXISTS klaviyo_acme CASCADE")
+        write_sync(connection, shop(), until=NOW)
+        create_indexes(connection, "klaviyo_acme")
+
+    assert one(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'") == 4
 
 
 def test_keys_of_every_table_are_those_fivetran_declares(connection):

@@ -1,6 +1,7 @@
 """A changed setting is announced by name, and makes again what it decides and nothing else."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from klaviyo_assets.accounts import DEFAULT_WINDOWS, AttributionSettings
 from klaviyo_assets_tests.integration.conftest import Deploy
@@ -50,7 +51,8 @@ def test_other_windows_make_credits_again_and_leave_events_as_they_are(deploy: D
     assert credited(fresh) == credited(changed)
 
 
-def test_an_account_that_klaviyo_attributes_knows_no_windows(deploy: Deploy) -> None:
+def test_an_account_that_klaviyo_attributes_knows_no_windows(deploy: Deploy, tmp_path: Path) -> None:
+    """A change is named on the command line as well, before anything is made again."""
     account = deploy("recorded", last_days=2)
     assert not account.run().failures
     shorter = AttributionSettings(windows=dict(DEFAULT_WINDOWS) | {"email_click": DAY})
@@ -63,3 +65,11 @@ def test_an_account_that_klaviyo_attributes_knows_no_windows(deploy: Deploy) -> 
         f"attribution source changed (native -> touch): {len(loads(account, 'event'))} days of attribution will be "
         "made again"
     ]
+
+    kept = replace(account, account=replace(account.account, pii="keep"))
+    result = kept.command(tmp_path, "run", "--no-sync")
+    assert result.exit_code == 0, result.output
+    announced = (
+        f"recorded: pii changed (hash -> keep): {len(loads(account, 'event'))} days of events will be made again"
+    )
+    assert announced in " ".join(result.output.split())

@@ -103,6 +103,7 @@ def test_after_the_load_a_late_event_asks_for_its_day_and_says_why(seen: Deploym
 
 
 def test_a_changed_setting_is_acted_on_without_a_sync(seen: Deployment) -> None:
+    assert not seen.run().failures
     first = tick(seen, None)
     kept = replace(seen, account=replace(seen.account, pii="keep"))
 

@@ -99,10 +99,11 @@ def show(comparison: Comparison, rules: Sequence[Rule]) -> None:
     """A line for each figure: a column for each table, and for a rule its defect's number and what it does."""
     figures = [comparison.figures(table) for table in TABLES]
     told = {rule.name: f"{rule.defect or '-':>4}  {rule.sentence}" for rule in rules}
-    told |= dict.fromkeys((*FIRST, TOGETHER, UNEXPLAINED), "") | {TiesDrawn.__name__: f"   -  {TiesDrawn.__doc__}"}
+    if any(figure[TiesDrawn.__name__] for figure in figures):
+        told[TiesDrawn.__name__] = f"   -  {TiesDrawn.__doc__}"
     print(f"\n{'cells':24}" + "".join(f"{table:>16}" for table in TABLES))
-    for name in (*FIRST, *sorted(told.keys() - {*FIRST, TOGETHER, UNEXPLAINED}), TOGETHER, UNEXPLAINED):
-        print(f"{name:24}" + "".join(f"{figure[name]:>16}" for figure in figures) + told[name])
+    for name in (*FIRST, *sorted(told), TOGETHER, UNEXPLAINED):
+        print(f"{name:24}" + "".join(f"{figure[name]:>16}" for figure in figures) + told.get(name, ""))
 
 
 def unlike(some: Cells, others: Cells) -> int:

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
+from klaviyo_assets.diagnosis.indexes import possible
+
 from .shop import TABLES, Shop, Table
 
 Mode = Literal["incremental", "resync", "reload"]
@@ -38,10 +40,6 @@ _TYPE_NAMES = {
     "double precision": sql.SQL("double precision"),
     "timestamptz": sql.SQL("timestamptz"),
 }
-_INDEXES = (
-    ("event_synced", sql.SQL("BRIN"), "_fivetran_synced"),  # codespell:ignore brin
-    ("event_datetime", sql.SQL("BTREE"), "datetime"),
-)
 _ROWS_AT_ONCE = 50_000
 
 
@@ -85,13 +83,10 @@ def write_sync(
 
 
 def create_indexes(connection: Connection, schema: str) -> None:
-    """Create the indexes recommended for reading increments; Fivetran itself makes none but primary keys."""
-    for name, method, column in _INDEXES:
-        connection.execute(
-            sql.SQL("CREATE INDEX IF NOT EXISTS {} ON {} USING {} ({})").format(
-                sql.Identifier(name), sql.Identifier(schema, "event"), method, sql.Identifier(column)
-            )
-        )
+    """Create the recommended indexes that are not there; Fivetran itself makes none but primary keys."""
+    for table, columns in _columns(connection, schema).items():
+        for index in possible(columns, table):
+            connection.execute(index.statement(schema))
 
 
 def _write_table(

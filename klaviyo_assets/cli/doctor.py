@@ -1,0 +1,133 @@
+"""`klaviyo-assets doctor`: what is wrong with this deployment, and how to mend it.
+
+Here: options, the table, the two lines of a finding, JSON, the exit code. Not here: any check (`diagnosis/`).
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
+
+if TYPE_CHECKING:
+    from klaviyo_assets.diagnosis.findings import Finding, Level
+    from klaviyo_assets.diagnosis.run import Diagnosis
+
+_STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
+_EVERYBODY = "(all)"
+# With every system's column, a table of longer names would be wider than 80.
+_NAME_WIDTH = 19
+
+
+def doctor(
+    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check every setting, permission, schema and index; each finding says how to mend it.
+
+    Starts no sync and changes no data. What it writes to see whether it may, it deletes again: an object in S3, a
+    dataset and a table in BigQuery, a file among the frames. Exit 0: all works (warnings are allowed); 1: something
+    does not.
+
+    Example: klaviyo-assets doctor --account acme
+    """
+    with errors(verbose=verbose), _details(verbose=verbose):
+        from klaviyo_assets.cli.project import instance
+        from klaviyo_assets.diagnosis.run import diagnose
+
+        with _progress() as say:
+            diagnosis = diagnose(account, open_instance=instance, say=say)
+        if as_json:
+            console().print_json(json.dumps(_document(diagnosis), ensure_ascii=False))
+        else:
+            show(diagnosis, console(), everything=verbose)
+        if diagnosis.failed:
+            raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _details(*, verbose: bool) -> Iterator[None]:
+    """Where a check breaks, its traceback, if that is wanted."""
+    log, handler = logging.getLogger("klaviyo_assets.diagnosis"), logging.StreamHandler()
+    if verbose:
+        log.addHandler(handler)
+        log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    shown = notes()
+    if not shown.is_terminal:
+        yield lambda _: None
+        return
+    with shown.status("settings") as status:
+        yield lambda system: status.update(f"looking at {system}")
+
+
+def show(diagnosis: "Diagnosis", shown: Console, *, everything: bool = False) -> None:
+    """The table of accounts and systems, every problem in two lines, and a verdict.
+
+    Args:
+        diagnosis: What was found.
+        shown: Where to.
+        everything: Also what is well.
+    """
+    shown.print(_table(diagnosis))
+    listed = list(diagnosis.findings) if everything else []
+    for finding in [one for one in listed if not one.level] + diagnosis.problems():
+        _show_finding(finding, shown)
+    shown.print(_verdict(diagnosis))
+
+
+def _table(diagnosis: "Diagnosis") -> Table:
+    from klaviyo_assets.diagnosis.run import SYSTEMS
+
+    table = Table("account", box=None, pad_edge=False)
+    table.columns[0].max_width, table.columns[0].overflow = _NAME_WIDTH, "fold"
+    for system in SYSTEMS:
+        table.add_column(system, no_wrap=True)
+    for account in (None, *diagnosis.accounts):
+        levels = [diagnosis.level(account, system) for system in SYSTEMS]
+        table.add_row(Text(account or _EVERYBODY), *map(_cell, levels))
+    return table
+
+
+def _cell(level: "Level | None") -> Text:
+    return Text("-", style="dim") if level is None else Text(level.name, style=_STYLES[level.name])
+
+
+def _show_finding(finding: "Finding", shown: Console) -> None:
+    head = Text(finding.level.name, style=_STYLES[finding.level.name])
+    where = " ".join(part for part in (finding.account, finding.system) if part)
+    head.append(f" {where}: {finding.what}", style="default")
+    shown.print(head, soft_wrap=True)
+    if finding.mend:
+        shown.print(Text(f"  {finding.mend}"), soft_wrap=True)
+
+
+def _verdict(diagnosis: "Diagnosis") -> Text:
+    counted = {name: sum(one.level.name == name for one in diagnosis.findings) for name in ("FAIL", "WARN")}
+    told = ", ".join(f"{count} {name}" for name, count in counted.items() if count)
+    failing = sorted({one.account for one in diagnosis.findings if one.level.name == "FAIL" and one.account})
+    if not told:
+        return Text("All is well.", style="green")
+    broken = f"; accounts that do not work: {', '.join(failing)}" if failing else ""
+    return Text(f"{told}{broken}.", style=_STYLES["FAIL" if counted["FAIL"] else "WARN"])
+
+
+def _document(diagnosis: "Diagnosis") -> dict[str, object]:
+    findings = [{**asdict(one), "level": one.level.name} for one in diagnosis.findings]
+    return {"ok": not diagnosis.failed, "accounts": list(diagnosis.accounts), "findings": findings}

@@ -1,0 +1,76 @@
+"""BigQuery: do the credentials work, may datasets be made and written, and do they lie where they should.
+
+Here: a probe dataset that is made and deleted again, and looking at each account's dataset. Not here: loading
+(`destinations/bigquery.py`). Loads are free, and nothing is queried, so a diagnosis costs nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import uuid4
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
+from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.spec import Column, LogicalType
+
+BIGQUERY = "bigquery"
+_PATIENCE_SECONDS = 15.0
+_PROBE = (Column(name="probe", type=LogicalType.STRING, description="What `klaviyo-assets doctor` wrote."),)
+
+
+def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
+    """Credentials and permissions: a dataset is made, a row loaded, and both deleted."""
+    scope = Scope(BIGQUERY)
+    probe = dataset_of(bigquery, Account(f"doctor_{uuid4().hex[:12]}", postgres_schema=""))
+    probe.ensure("A probe of `klaviyo-assets doctor`; it may be deleted.")
+    try:
+        _write(probe)
+    finally:
+        with explained(f"deleting the dataset {probe.qualified}"):
+            probe.client.delete_dataset(probe.qualified, delete_contents=True, not_found_ok=True, retry=probe.retry)
+    yield scope.ok(f"project {probe.client.project}: datasets can be made, written and deleted")
+
+
+def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
+    """The account's dataset, if it is there: its location, and whether it can be written."""
+    from google.api_core.exceptions import NotFound
+
+    scope = Scope(BIGQUERY, account.name)
+    dataset = dataset_of(bigquery, account)
+    try:
+        with explained(f"looking at the dataset {dataset.qualified}"):
+            found = _located(dataset)
+    except Exception as error:
+        if isinstance(error.__cause__, NotFound):
+            yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
+            return
+        raise
+    if found.casefold() != dataset.location.casefold():
+        yield scope.fail(
+            f"dataset {dataset.qualified} lies in {found}, BIGQUERY_LOCATION says {dataset.location}",
+            f"Set BIGQUERY_LOCATION={found}, or another BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
+        )
+        return
+    _write(dataset)
+    yield scope.ok(f"dataset {dataset.qualified} in {found} is writable")
+
+
+def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryDataset:
+    """The account's dataset, asked with less patience than a load has."""
+    dataset = bigquery.dataset(account)
+    return replace(dataset, patience_seconds=min(dataset.patience_seconds, _PATIENCE_SECONDS))
+
+
+def _located(dataset: BigQueryDataset) -> str:
+    return str(dataset.client.get_dataset(dataset.qualified, retry=dataset.retry).location or "US")
+
+
+def _write(dataset: BigQueryDataset) -> None:
+    """Load a row into a table of its own, and delete the table."""
+    name = f"_doctor_{uuid4().hex[:12]}"
+    try:
+        dataset.append(name, _PROBE, [{"probe": "written"}], f"doctor-{uuid4().hex}")
+    finally:
+        with explained(f"deleting the table {dataset.qualified}.{name}"):
+            dataset.client.delete_table(f"{dataset.qualified}.{name}", not_found_ok=True, retry=dataset.retry)

@@ -1,0 +1,262 @@
+"""Postgres: can it be reached, and does it show what each account needs.
+
+Here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. Not here: reading rows for
+the product (`extraction.py`), and which indexes are recommended (`diagnosis/indexes.py`).
+"""
+
+import re
+import time
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from psycopg import sql
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.indexes import RecommendedIndex, possible
+from klaviyo_assets.extraction import AccountSource
+from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
+from klaviyo_assets.schemas.sql import RawTable, plan
+from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.tables import EVENT, TABLES
+
+POSTGRES = "postgres"
+_OLDEST_VERSION = 13
+_SKEW_WARN, _SKEW_FAIL = 5.0, 300.0
+# Without these, whole reports are empty; the others come with their first row, and many shops never have one.
+_EXPECTED = ("event", "metric", "person", "campaign", "campaign_message", "flow", "flow_message")
+_EVENT_NEEDS = {"id": "no event can be told from another", "metric_id": "no event can be told what kind it is",
+                "person_id": "nothing can be attributed"}  # fmt: skip
+Row = dict[str, Any]
+
+
+def check_server(postgres: PostgresResource) -> Iterator[Finding]:
+    """The server itself: version, login, clock."""
+    scope = Scope(POSTGRES)
+    with postgres.snapshot() as snapshot:
+        (server,) = _rows(
+            snapshot,
+            "SELECT current_setting('server_version_num')::bigint AS version, "
+            "(SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser",
+        )
+        yield scope.ok(f"Postgres {server['version'] // 10_000} answers")
+        if server["version"] < _OLDEST_VERSION * 10_000:
+            yield scope.warn(
+                f"Postgres {server['version'] // 10_000} is older than any version that is tested",
+                f"Upgrade it to {_OLDEST_VERSION} or newer.",
+            )
+        if server["is_superuser"]:
+            yield scope.warn(
+                "the login of POSTGRES_URL is a superuser",
+                "Make a role with USAGE on the schemas and SELECT on their tables, nothing more.",
+            )
+        yield _clock(scope, snapshot)
+
+
+def _clock(scope: Scope, snapshot: Snapshot) -> Finding:
+    before = time.time()
+    (told,) = _rows(snapshot, "SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
+    return judged_clock(scope, told["at"] - (before + time.time()) / 2)
+
+
+def judged_clock(scope: Scope, skew: float) -> Finding:
+    """What it means that Postgres' clock is `skew` seconds ahead of this machine's."""
+    what = f"the clocks of Postgres and this machine are {abs(skew):.1f} s apart"
+    if abs(skew) <= _SKEW_WARN:
+        return scope.ok(what)
+    finding = scope.warn if abs(skew) <= _SKEW_FAIL else scope.fail
+    return finding(what, "Switch time synchronization (NTP) on where the clock is wrong.")
+
+
+def check_account(postgres: PostgresResource, account: Account) -> Iterator[Finding]:
+    """One account's schema: permissions, tables, columns, indexes, conversion metric."""
+    scope = Scope(POSTGRES, account.name)
+    with postgres.snapshot() as snapshot:
+        refused = list(_permissions(scope, snapshot, account.postgres_schema))
+        yield from refused
+        if refused:
+            return
+        source = AccountSource.open(account, snapshot)
+        yield from check_tables(scope, source.tables)
+        yield from _conversion(scope, source)
+        present = _indexes(snapshot, account.postgres_schema)
+        for name, table in source.tables.items():
+            yield from check_indexes(scope, table, [row for row in present if row["table_name"] == name])
+
+
+def _permissions(scope: Scope, snapshot: Snapshot, schema: str) -> Iterator[Finding]:
+    """What keeps the login from reading the schema; nothing where it may."""
+    found = _rows(
+        snapshot,
+        "SELECT has_schema_privilege(oid, 'USAGE') AS may, current_user::text AS login FROM pg_namespace "
+        "WHERE nspname = {}",
+        schema,
+    )
+    if not found:
+        yield scope.fail(
+            f"Postgres has no schema {schema!r}; it has: {', '.join(_schemas(snapshot)) or 'none with a table event'}",
+            "Set postgres_schema in accounts.toml to one of these, or let Fivetran sync first (`klaviyo-assets sync`).",
+        )
+        return
+    login, quoted = found[0]["login"], _quoted(schema)
+    if not found[0]["may"]:
+        yield scope.fail(
+            f"the login {login!r} may not see into the schema {schema!r}",
+            f"Run as its owner: GRANT USAGE ON SCHEMA {quoted} TO {_quoted(login)};",
+        )
+        return
+    closed = _rows(
+        snapshot,
+        "SELECT relname::text AS name FROM pg_class WHERE relnamespace = {}::regnamespace AND relkind IN "
+        "('r', 'p', 'v', 'm', 'f') AND NOT has_table_privilege(oid, 'SELECT') ORDER BY 1",
+        quoted,
+    )
+    if closed:
+        yield scope.fail(
+            f"the login {login!r} may not read {_listed([row['name'] for row in closed])} in {schema!r}",
+            f"Run as Fivetran's user: GRANT SELECT ON ALL TABLES IN SCHEMA {quoted} TO {_quoted(login)}; ALTER DEFAULT "
+            f"PRIVILEGES IN SCHEMA {quoted} GRANT SELECT ON TABLES TO {_quoted(login)};",
+        )
+
+
+def _schemas(snapshot: Snapshot) -> list[str]:
+    """Schemas that look as if Fivetran's Klaviyo connector wrote them, to this login or not."""
+    query = (
+        "SELECT n.nspname::text AS name FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid "
+        "WHERE c.relname = 'event' AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT 20"
+    )
+    return [row["name"] for row in _rows(snapshot, query)]
+
+
+def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[Finding]:
+    """Which tables and columns are there, and how custom fields are spelled."""
+    missing = [name for name in _EXPECTED if name not in tables]
+    if "event" in missing:
+        yield scope.fail(
+            f"there is no table event, only {_listed(sorted(tables))}",
+            "Switch event on in Fivetran's schema settings, then `klaviyo-assets sync`.",
+        )
+    elif missing:
+        yield scope.warn(
+            f"Fivetran has not created {_listed(missing)}; taken as empty",
+            "Nothing, if the shop has none of these; else switch them on in Fivetran's schema settings.",
+        )
+    read = sum(name in TABLES for name in tables)
+    yield scope.ok(f"{read} tables are read; {'; '.join(spellings(tables)) or 'no custom fields'}")
+    if "event" in tables:
+        yield from _event_columns(scope, tables["event"])
+
+
+def _event_columns(scope: Scope, table: RawTable) -> Iterator[Finding]:
+    for name, consequence in _EVENT_NEEDS.items():
+        if name not in table.columns:
+            yield scope.fail(
+                f"event has no column {name}: {consequence}", "Switch it on in Fivetran's schema settings."
+            )
+    if not {"datetime", "timestamp"} & table.columns.keys():
+        yield scope.fail(
+            "event has neither datetime nor timestamp", "Switch datetime on in Fivetran's schema settings."
+        )
+    odd = [name for name in ("datetime", "timestamp") if table.columns.get(name, "timestamptz") != "timestamptz"]
+    if odd:
+        kinds = ", ".join(f"{name} is {table.columns[name]}" for name in odd)
+        yield scope.warn(
+            f"event: {kinds}, not timestamptz: times are converted row by row, and no index on them serves",
+            "Have Fivetran re-sync the table (`klaviyo-assets sync` does not), or leave it: it is read all the same.",
+        )
+    if not spelling(EVENT, table):
+        yield scope.warn(
+            "event has no custom fields in any known spelling, so no event has a value",
+            "Expected columns property_..., propertyValue ... or custom_property_fields: see what Fivetran writes.",
+        )
+
+
+def spellings(tables: "dict[str, RawTable] | Any") -> Iterator[str]:
+    """For each table with custom fields that is there: how they are spelled."""
+    for spec in TABLES.values():
+        if spec.custom_fields and spec.name in tables:
+            found = spelling(spec, tables[spec.name])
+            yield f"{spec.name}: {' and '.join(found) or 'no custom fields'}"
+
+
+def spelling(spec: TableSpec, table: RawTable) -> list[str]:
+    """The spellings of a table's custom fields: `unpacked`, `packed`, `camelCase`; several after a change."""
+    custom = spec.custom_fields
+    if custom is None:
+        return []
+    camel = re.compile(rf"{custom.prefix.rstrip('_')}[A-Z]\w*")
+    columns = table.columns
+    return [
+        name
+        for name, is_there in {
+            "unpacked": any(column.startswith(custom.prefix) and column != custom.packed for column in columns),
+            "camelCase": any(camel.fullmatch(column) for column in columns),
+            "packed": plan(spec, table).packed is not None,
+        }.items()
+        if is_there
+    ]
+
+
+def _conversion(scope: Scope, source: AccountSource) -> Iterator[Finding]:
+    """Whether the conversion metric is there; an ambiguous one was refused when the source was opened."""
+    if source.metrics.problem:
+        yield scope.warn(
+            source.metrics.problem, "Set conversion_metric in accounts.toml to one of these, by name or id."
+        )
+    else:
+        found = ", ".join(sorted(source.metrics.conversion_ids))
+        yield scope.ok(f"conversion metric {found}; attribution: {source.attribution_source}")
+
+
+def _indexes(snapshot: Snapshot, schema: str) -> list[Row]:
+    return _rows(
+        snapshot,
+        "SELECT t.relname::text AS table_name, c.relname::text AS name, m.amname::text AS method, "
+        "i.indisvalid AS is_valid, i.indpred IS NOT NULL AS is_partial, "
+        "array_to_string(ARRAY(SELECT a.attname FROM unnest(i.indkey::int2[]) WITH ORDINALITY AS k(number, place) "
+        "JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum = k.number ORDER BY k.place), ',') AS columns "
+        "FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_class AS t ON t.oid = i.indrelid "
+        "JOIN pg_am AS m ON m.oid = c.relam WHERE t.relnamespace = {}::regnamespace",
+        _quoted(schema),
+    )
+
+
+def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[Finding]:
+    """Which recommended indexes a table lacks; everything works without them, more slowly."""
+    for index in possible(table.columns, table.name):
+        serving = [row for row in present if _serves(row, index)]
+        statement = index.statement(table.schema, concurrently=True).as_string(None)
+        if any(row["is_valid"] for row in serving):
+            yield scope.ok(f"index on {table.name} ({', '.join(index.columns)})")
+        elif serving:
+            broken = sql.Identifier(table.schema, serving[0]["name"]).as_string(None)
+            yield scope.warn(
+                f"the index {serving[0]['name']} is invalid: its making was interrupted",
+                f"Run as Fivetran's user: DROP INDEX {broken}; {statement};",
+            )
+        else:
+            yield scope.warn(
+                f"{table.name} has no index on {', '.join(index.columns)} for {index.purpose}: it works, slowly",
+                f"Run as Fivetran's user: {statement}; (docs/postgres_indexes.md)",
+            )
+
+
+def _serves(row: Row, index: RecommendedIndex) -> bool:
+    """Whether an index does what the recommended one would: same leading columns; a B-tree serves for a BRIN index."""
+    leading = tuple(row["columns"].split(","))[: len(index.columns)]
+    return leading == index.columns and not row["is_partial"] and row["method"] in {index.method, "btree"}
+
+
+def _rows(snapshot: Snapshot, query: str, *literals: str) -> list[Row]:
+    text = sql.SQL(query).format(*map(sql.Literal, literals))
+    rows: list[Row] = snapshot.read(text).to_pylist()
+    return rows
+
+
+def _quoted(name: str) -> str:
+    return sql.Identifier(name).as_string(None)
+
+
+def _listed(names: list[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return (", ".join(names[:most]) + more) or "none"

@@ -1,0 +1,187 @@
+"""A whole diagnosis: every check of a deployment and of each account, none of which stops another.
+
+Here: which checks there are, in which order, and what is left out because it cannot be asked. Not here: any check.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.diagnosis import bigquery, fivetran, machine, postgres, s3, settings
+from klaviyo_assets.diagnosis.accounts_file import FoundAccounts, find_accounts
+from klaviyo_assets.diagnosis.findings import Finding, Level, Scope, collected
+from klaviyo_assets.errors import UnknownNameError
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.fivetran import FivetranResource
+from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.s3 import S3ArchiveResource
+
+SYSTEMS = (settings.SETTINGS, postgres.POSTGRES, fivetran.FIVETRAN, s3.S3, bigquery.BIGQUERY, machine.MACHINE,
+           settings.MAIL)  # fmt: skip
+_AT_ONCE = 4
+_STATEMENT_SECONDS = 60
+_FRAMES = ".dagster/frames"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was found, the deployment's own first, then account by account."""
+
+    accounts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    def level(self, account: str | None, system: str) -> Level | None:
+        """The worst of an account in a system; None where nothing was looked at."""
+        levels = [one.level for one in self.findings if (one.account, one.system) == (account, system)]
+        return max(levels, default=None)
+
+    def problems(self) -> list[Finding]:
+        """Warnings and failures, each account's failures first."""
+        order = {name: place for place, name in enumerate([None, *self.accounts])}
+        return sorted(
+            (one for one in self.findings if one.level), key=lambda one: (order.get(one.account, 0), -one.level)
+        )
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything does not work."""
+        return any(one.level is Level.FAIL for one in self.findings)
+
+
+@dataclass(frozen=True)
+class _System:
+    """One external system: the settings it needs, its own check, and that of an account."""
+
+    name: str
+    needs: tuple[str, ...]
+    whole: Callable[[Any], Iterator[Finding]]
+    of_account: Callable[[Any, Account], Iterator[Finding]]
+    connect: Callable[[Mapping[str, str]], Any]
+
+
+_SYSTEMS_ASKED = (
+    _System(
+        postgres.POSTGRES, ("POSTGRES_URL",), postgres.check_server, postgres.check_account,
+        lambda given: PostgresResource(url=given["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS),
+    ),
+    _System(
+        fivetran.FIVETRAN, ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"), fivetran.check_key, fivetran.check_account,
+        lambda given: FivetranResource(
+            api_key=given["FIVETRAN_API_KEY"], api_secret=given["FIVETRAN_API_SECRET"],
+            api_url=given.get("FIVETRAN_API_URL", ""), max_attempts=2, longest_pause_seconds=5, read_timeout_seconds=20,
+        ),
+    ),
+    _System(
+        s3.S3, ("S3_BUCKET",), s3.check_bucket, s3.check_account,
+        lambda given: S3ArchiveResource(bucket=given["S3_BUCKET"]).archive,
+    ),
+    _System(
+        bigquery.BIGQUERY, ("BIGQUERY_PROJECT",),
+        bigquery.check_project, bigquery.check_account,
+        lambda given: BigQueryProjectResource(project=given["BIGQUERY_PROJECT"]),
+    ),
+)  # fmt: skip
+
+
+def diagnose(
+    names: Iterable[str] | None = None,
+    *,
+    open_instance: machine.OpenInstance,
+    say: Callable[[str], None] = lambda _: None,
+) -> Diagnosis:
+    """Look at everything.
+
+    Args:
+        names: Only these accounts; all when None.
+        open_instance: Opens the Dagster instance that commands and UI share.
+        say: Told what is being looked at.
+
+    Raises:
+        UnknownNameError: there is no account of a name.
+    """
+    found = _chosen(find_accounts(os.environ), list(names or ()))
+    say("settings")
+    findings = [*_alone(found.accounts, open_instance), *found.findings]
+    for system in _SYSTEMS_ASKED:
+        say(system.name)
+        findings += _asked(system, found.accounts)
+    hidden = _without_secrets(os.environ)
+    return Diagnosis(tuple(found.names), tuple(map(hidden, findings)))
+
+
+def _chosen(found: FoundAccounts, names: list[str]) -> FoundAccounts:
+    for name in names:
+        if name not in found.names:
+            raise UnknownNameError("account", name, found.names)
+    if not names:
+        return found
+    return FoundAccounts(
+        [account for account in found.accounts if account.name in names],
+        [finding for finding in found.findings if finding.account in {None, *names}],
+        [name for name in found.broken if name in names],
+    )
+
+
+def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[Finding]:
+    """What no server has to be asked for."""
+    given = os.environ
+    frames, endpoint = given.get("KLAVIYO_FRAMES_URL") or _FRAMES, given.get("S3_ENDPOINT_URL", "")
+    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+        (settings.SETTINGS, partial(settings.check_settings, given, accounts)),
+        (settings.SETTINGS, partial(settings.check_dotenv, Path(".env"))),
+        (settings.MAIL, partial(settings.check_mail, given)),
+        (machine.MACHINE, partial(machine.check_frames, frames, endpoint)),
+        (machine.MACHINE, partial(machine.check_instance, open_instance)),
+    ]
+    for system, check in checks:
+        yield from collected(Scope(system), check)
+    key = given.get("PII_HASH_KEY", "")
+    for one in accounts:
+        yield from collected(Scope(settings.SETTINGS, one.name), partial(settings.check_privacy, one, key))
+
+
+def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
+    """A system's own check, then the accounts', some at once; not theirs where it cannot be asked at all."""
+    if not all(os.environ.get(name) for name in system.needs):
+        return
+    made: list[Any] = []
+
+    def whole() -> Iterator[Finding]:
+        made.append(system.connect(os.environ))
+        yield from system.whole(made[0])
+
+    of_all = list(collected(Scope(system.name), whole))
+    yield from of_all
+    if not any(finding.level is Level.OK for finding in of_all):
+        return
+
+    def one(account: Account) -> list[Finding]:
+        return list(collected(Scope(system.name, account.name), lambda: system.of_account(made[0], account)))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for findings in pool.map(one, accounts):
+            yield from findings
+
+
+def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Finding]:
+    """Takes every secret of the environment out of a finding, should a server or library have repeated one."""
+    names = {name for name, form in settings.FORMS.items() if form.secret} | {"BIGQUERY_EMULATOR_TOKEN"}
+    secrets = {environment[name] for name in names if environment.get(name)}
+    # An ill-formed address is a finding of its own.
+    with suppress(ValueError):
+        secrets.add(unquote(urlsplit(environment.get("POSTGRES_URL", "")).password or ""))
+    secrets -= {""}
+
+    def clean(text: str) -> str:
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, "(hidden)")
+        return text
+
+    return lambda one: Finding(one.account, one.system, one.level, clean(one.what), clean(one.mend))

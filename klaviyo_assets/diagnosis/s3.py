@@ -1,0 +1,156 @@
+"""S3: can the archive be written, read and mended there, and does the store keep two runs from overwriting each other.
+
+Here: a probe object under each account's prefix, put, read and deleted again. Not here: the archive itself
+(`destinations/s3_archive.py`).
+"""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.s3_archive import S3Archive
+from klaviyo_assets.diagnosis.findings import Finding, Scope
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+S3 = "s3"
+FOLDER = "_doctor"
+_BODY = b"klaviyo-assets doctor"
+_REFUSED = {409, 412}
+_MISSING = {404}
+
+
+def check_bucket(archive: S3Archive) -> Iterator[Finding]:
+    """The bucket: there, and ours to look into."""
+    from botocore.exceptions import ClientError
+
+    scope = Scope(S3)
+    try:
+        archive.client.head_bucket(Bucket=archive.bucket)
+    except ClientError as error:
+        # A HEAD has no body, so its code is a number.
+        if _status(error) not in _MISSING:
+            yield _refused(scope, archive, "look into", "s3:ListBucket", error)
+            return
+        yield scope.fail(
+            f"there is no bucket {archive.bucket!r}", "Make it, or set S3_BUCKET to the one that is there."
+        )
+    else:
+        yield scope.ok(f"bucket {archive.bucket} answers")
+
+
+def check_account(archive: S3Archive, account: Account) -> Iterator[Finding]:
+    """An object below the account's prefix: written, read, guarded by conditions, deleted."""
+    scope = Scope(S3, account.name)
+    key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
+    written = list(_written(scope, archive, key))
+    yield from written
+    if written:
+        return
+    try:
+        problems = [*_readable(scope, archive, key), *_conditional(scope, archive, key)]
+    finally:
+        left = list(_deleted(scope, archive, key))
+    yield from (*problems, *left)
+    if not problems and not left:
+        yield scope.ok(f"s3://{archive.bucket}/{key.rpartition('/')[0]} is writable, readable and deletable, "
+                       "and conditions hold")  # fmt: skip
+
+
+def _written(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+    yield from _attempt(scope, archive, "write to", "s3:PutObject", lambda: _put(archive, key, IfNoneMatch="*"))
+
+
+def _readable(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+    def read() -> None:
+        archive.client.get_object(Bucket=archive.bucket, Key=key)["Body"].read()
+
+    yield from _attempt(scope, archive, "read from", "s3:GetObject", read)
+    yield from _knows_what_is_missing(scope, archive, f"{key}-missing")
+
+
+def _knows_what_is_missing(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+    """Without s3:ListBucket Amazon says "denied" of an object that is not there."""
+    from botocore.exceptions import ClientError
+
+    try:
+        archive.client.get_object(Bucket=archive.bucket, Key=key)
+    except ClientError as error:
+        if _status(error) not in _MISSING:
+            yield _refused(scope, archive, "tell what is missing from", "s3:ListBucket", error)
+
+
+def _conditional(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+    """Whether a write whose condition does not hold is refused: it guards manifests against a second writer."""
+    for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
+        name = next(iter(condition))
+        if _overwrites(archive, key, condition):
+            yield scope.fail(
+                f"the store ignores {name} and overwrote an object: two runs could overwrite each other's manifests",
+                "Use a store with conditional writes (Amazon S3, MinIO, SeaweedFS 4 or newer).",
+            )
+
+
+def _overwrites(archive: S3Archive, key: str, condition: dict[str, str]) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        _put(archive, key, **condition)
+    except ClientError as error:
+        if _status(error) not in _REFUSED:
+            raise
+        return False
+    return True
+
+
+def _deleted(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+    from botocore.exceptions import ClientError
+
+    try:
+        archive.client.delete_object(Bucket=archive.bucket, Key=key)
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "")
+        yield scope.warn(
+            f"may not delete from s3://{archive.bucket}/{key} ({code}); the probe object stays there",
+            "Allow s3:DeleteObject below the prefix if people are to be erased on demand; loading needs it not.",
+        )
+
+
+def _attempt(
+    scope: Scope, archive: S3Archive, doing: str, permission: str, action: Callable[[], Any]
+) -> Iterator[Finding]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        action()
+    except ClientError as error:
+        yield _refused(scope, archive, doing, permission, error)
+    except BotoCoreError as error:
+        yield unreachable(scope, error)
+
+
+def unreachable(scope: Scope, error: Exception) -> Finding:
+    """No answer from S3, or no credentials to ask with."""
+    return scope.fail(
+        f"S3 cannot be asked: {' '.join(str(error).split())}",
+        "Check S3_ENDPOINT_URL, AWS_REGION and the credentials (AWS_ACCESS_KEY_ID, a profile, or the machine's role).",
+    )
+
+
+def _put(archive: S3Archive, key: str, **condition: Any) -> None:
+    archive.client.put_object(Bucket=archive.bucket, Key=key, Body=_BODY, **condition)
+
+
+def _refused(scope: Scope, archive: S3Archive, doing: str, permission: str, error: "ClientError") -> Finding:
+    told = error.response.get("Error", {})
+    said = ": ".join(part for part in (told.get("Code", ""), told.get("Message", "")) if part)
+    return scope.fail(
+        f"cannot {doing} s3://{archive.bucket}/{archive.prefix} ({said})",
+        f"Allow {permission} there, and check S3_BUCKET, S3_PREFIX and the AWS credentials.",
+    )
+
+
+def _status(error: "ClientError") -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
