@@ -118,11 +118,6 @@ class Account:
         longest = int(self.attribution.longest_window.total_seconds())
         return fingerprint_of({"timezone": self.timezone, "currency": self.currency, "longest window": longest})
 
-    @property
-    def fingerprint(self) -> str:
-        """The same, under the name that reports know."""
-        return self.report_fingerprint
-
 
 def fingerprint_of(decisive: Any) -> str:
     """Hash of what decides numbers, 16 hex digits."""

@@ -50,12 +50,13 @@ OLDER_NAMES = {
     "Subscribed to Text Message Marketing": "Consented to Receive SMS",
 }  # fmt: skip
 WINDOWS = (
-    {"email_click": 21_600, "email_open": 10_800, "sms_click": 86_400, "sms_delivery": 10_799, "mobile_push_open": 0},
+    {"email_click": 21_600, "email_open": 10_800, "email_delivery": 10_800, "sms_click": 86_400, "sms_delivery": 10_799,
+     "mobile_push_open": 0},
     {"email_click": 432_000, "email_open": 432_000, "sms_delivery": 43_200, "whatsapp_open": 43_200},
-    {"email_open": 10_801, "email_delivery": 3_600, "mobile_push_click": 172_800},
-    {"email_click": 172_800, "email_open": 86_400, "email_delivery": 86_400, "sms_delivery": 86_400},
+    {"email_click": 10_800, "email_open": 10_801, "email_delivery": 3_600, "mobile_push_click": 172_800},
+    {"email_click": 86_400, "email_open": 21_600, "email_delivery": 21_600, "sms_delivery": 86_400},
     {},
-)
+)  # fmt: skip
 CONVERSIONS = (
     ("Placed Order", "shopify"), ("Placed Order", "Shopify"), ("placed ORDER", "SHOPIFY"), ("placed ORDER", "API"),
     ("conversion", None), ("Checkout Started", None), ("Refunded Order", None), ("No such metric", None),
@@ -82,7 +83,7 @@ DETAILS: tuple[Row, ...] = (
     {"list_id": "l2", "list": "News"}, {"list": "Gone"}, {"list": "Gone"}, {"machine_open": "yes"},
 )  # fmt: skip
 # How an event tells its message, and the hours by which a stated send lies before it.
-TELLINGS = ("cohort", "cohort", "cohort", "flow_message_id", "message", "nothing", "junk")
+TELLINGS = ("cohort", "cohort", "cohort", "both", "flow_message_id", "message", "nothing", "junk")
 HOURS = (0, 3, 6, 24, 27, -3, -30)
 # Which earlier or later event, person and message a recorded attribution names.
 SHAPES = (
@@ -225,9 +226,10 @@ class _Shop:
         if not self.pick((True, True, False)):
             return self.at, self.person
         person = self.pick(("p1", "p1", "p1", "p1", "p1", None, "p2", "p2")[: 6 if in_trail else 8])
-        self.at += timedelta(hours=3 * self.pick((0, 0, 0, 1, 1, 2, 4, 8, -1)), seconds=self.pick((0, 0, 0, 1, -1)))
+        # Steps of three hours, and a second around them: ties and the very ends of windows are normal.
+        self.at += timedelta(hours=3 * self.pick((0, 0, 0, 1, 1, 2, 4, 8, -1)))
         self.person = person
-        return self.at, person
+        return self.at + timedelta(seconds=self.pick((0, 0, 0, 0, 1, -1))), person
 
     def placed(self, key: str, value: Any) -> Any:
         """A detail's value; lists are the shop's own."""
@@ -236,9 +238,10 @@ class _Shop:
     def telling(self, message: str | None, at: datetime) -> Row:
         """What an event says of its message and send."""
         how = self.pick(TELLINGS)
-        if how == "cohort" and message:
+        if how in {"cohort", "both"} and message:
             sent = at - timedelta(hours=self.pick(HOURS))
-            return {"property_cohort_message_send_cohort": f"{int(sent.timestamp())}:{self.named(message)}"}
+            other = {"property_message": self.named("m9")} if how == "both" else {}
+            return {"property_cohort_message_send_cohort": f"{int(sent.timestamp())}:{self.named(message)}", **other}
         if how == "junk":
             return {"property_cohort_message_send_cohort": "soon:m1", "property_message": self.named(message)}
         return {"flow_message_id": {"flow_message_id": self.named(message)},

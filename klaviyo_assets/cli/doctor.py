@@ -89,7 +89,7 @@ def show(diagnosis: "Diagnosis", shown: Console, *, everything: bool = False) ->
     listed = list(diagnosis.findings) if everything else []
     for finding in [one for one in listed if not one.level] + diagnosis.problems():
         _show_finding(finding, shown)
-    shown.print(_verdict(diagnosis))
+    shown.print(_verdict(diagnosis), soft_wrap=True)
 
 
 def _table(diagnosis: "Diagnosis") -> Table:

@@ -9,6 +9,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from klaviyo_assets.accounts import DEFAULT_FILE, Account, load_accounts, read_accounts_file
@@ -72,7 +73,7 @@ def _block_by_block(path: Path) -> FoundAccounts:
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
     """Each account's name and block, at the lines where it stands, so that a message counts them rightly."""
     starts = [match.start() for match in _HEADER.finditer(text)]
-    for number, (start, end) in enumerate(zip(starts, [*starts[1:], len(text)], strict=True), 1):
+    for number, (start, end) in enumerate(pairwise([*starts, len(text)]), 1):
         block = text[start:end]
         name = _NAME.search(block)
         yield name[1] if name else f"number {number}", "\n" * text.count("\n", 0, start) + block

@@ -27,6 +27,8 @@ SYSTEMS = (settings.SETTINGS, postgres.POSTGRES, fivetran.FIVETRAN, s3.S3, bigqu
            settings.MAIL)  # fmt: skip
 _AT_ONCE = 4
 _STATEMENT_SECONDS = 60
+# Shorter ones are in ordinary words; they are no secrets that could work.
+_LEAST_SECRET = 8
 _FRAMES = ".dagster/frames"
 
 
@@ -177,10 +179,10 @@ def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Find
     # An ill-formed address is a finding of its own.
     with suppress(ValueError):
         secrets.add(unquote(urlsplit(environment.get("POSTGRES_URL", "")).password or ""))
-    secrets -= {""}
+    longest_first = sorted((secret for secret in secrets if len(secret) >= _LEAST_SECRET), key=len, reverse=True)
 
     def clean(text: str) -> str:
-        for secret in sorted(secrets, key=len, reverse=True):
+        for secret in longest_first:
             text = text.replace(secret, "(hidden)")
         return text
 

@@ -59,7 +59,9 @@ def _is_frames_url(value: str) -> bool:
 
 
 def _are_addresses(value: str) -> bool:
-    return all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", parseaddr(part)[1]) for part in value.split(","))
+    # Of two addresses with a semicolon between them, `parseaddr` drops the second one in silence.
+    parts = value.split(",") if ";" not in value else [""]
+    return all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", parseaddr(part)[1]) for part in parts)
 
 
 _URL = _Form(_is_url, "an address such as https://host:443")

@@ -184,28 +184,27 @@ def test_recommended_indexes_are_made_once(connection):
     assert len(methods) == len(made) == 4
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        "ALTER TABLE {} ALTER COLUMN datetime TYPE text",
-        "ALTER TABLE {} ALTER COLUMN datetime TYPE timestamp",
-        "ALTER TABLE {} ALTER COLUMN _fivetran_synced TYPE text",
-        "ALTER TABLE {} RENAME COLUMN datetime TO datetime_old",
-        'ALTER TABLE {} DROP COLUMN "timestamp"',
-        "DROP TABLE {}",
-        "TRUNCATE {}",
-    ],
-)
-def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection, change):
+def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection):
     """Retyping rebuilds an index, dropping drops it; afterwards those that are possible can be made again."""
     write_sync(connection, shop(), until=NOW)
     create_indexes(connection, "klaviyo_acme")
+    left = {
+        "ALTER TABLE {} ALTER COLUMN datetime TYPE text": 4,
+        "ALTER TABLE {} ALTER COLUMN datetime TYPE timestamp": 4,
+        "ALTER TABLE {} ALTER COLUMN _fivetran_synced TYPE text": 4,
+        "ALTER TABLE {} RENAME COLUMN datetime TO datetime_old": 4,
+        'ALTER TABLE {} DROP COLUMN "timestamp"': 3,
+        "ALTER TABLE {} DROP COLUMN datetime": 3,
+        "TRUNCATE {}": 4,
+        "DROP TABLE {}": 0,
+    }
 
-    connection.execute(change.format("klaviyo_acme.event"))
-    create_indexes(connection, "klaviyo_acme")
-
-    expected = 1 if change.startswith("DROP TABLE") else 0
-    assert one(connection, "SELECT count(*) FROM pg_tables WHERE tablename = 'event'") == 1 - expected
+    for change, indexes in left.items():
+        with connection.transaction(force_rollback=True):
+            connection.execute(change.format("klaviyo_acme.event"))
+            create_indexes(connection, "klaviyo_acme")
+            found = one(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'")
+            assert found == indexes, change
 
 
 def test_a_table_that_is_made_anew_gets_its_indexes_again(connection):

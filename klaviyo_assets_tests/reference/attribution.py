@@ -155,8 +155,8 @@ class Attribution(Events):
 
     def credit(self, event: Row, ids: Row, touch: Row | None) -> Row:
         """One earner's row: its ids and send, and its touch's own time and metric."""
-        # What names its own campaign or flow may state its own send.
-        sender = touch or (event if has_message(event) else {})
+        # What names its own campaign or flow may state its own send; a send that only receipts tell comes below.
+        stated_at = event["stated_send_at"] if has_message(event) else None
         credit = {
             **ids,
             "event_id": event["event_id"],
@@ -165,8 +165,8 @@ class Attribution(Events):
             "touch_metric": touch and touch["metric"],
             "touch_at": touch and touch["occurred_at"],
             "touch_channel": touch and touch["channel"],
-            "send_at": sender.get("send_at"),
-            "send_on": sender.get("send_on"),
+            "send_at": touch["send_at"] if touch else stated_at,
+            "send_on": touch["send_on"] if touch else stated_at and self.day(stated_at),
         }
         return self.completed_by_touch(credit, touch) if touch else self.completed_by_receipt(credit, event)
 

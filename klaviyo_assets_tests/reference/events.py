@@ -77,6 +77,7 @@ class Events:
             "is_machine_open": metric in metrics.OPENED and self.says(fields, "apple_privacy_open", "machine_open"),
             "is_bot_click": metric in metrics.CLICKED and self.says(fields, "bot_click"),
             "send_at": sent_at,
+            "stated_send_at": sent_at,
             "email_domain": self.field(fields, "email_domain"),
             "bounce_type": self.field(fields, "bounce_type"),
             "segment_count": numbers.whole(self.field(fields, "segment_count")),
