@@ -22,7 +22,6 @@ from klaviyo_assets.reports.statement import (
     Days,
     affected,
     affected_parameters,
-    create,
     located,
     restate,
     restate_parameters,
@@ -77,7 +76,8 @@ class AccountReports:
                 f"account {account.name!r} has no loaded events to report on. Materialize the stages up to bigquery "
                 "first: `klaviyo-assets run`, or the job `events`."
             )
-        for name in sorted({name for report in reports for name in report.reads} | {"campaign"}):
+        loaded = {table for table, _ in entries}
+        for name in sorted(({name for report in reports for name in report.reads} | {"campaign"}) - loaded):
             dataset.prepare(TABLES[name])
         rows = dataset.query("SELECT campaign_id, send_at FROM campaign")
         sends = {row.campaign_id: row.send_at.isoformat() if row.send_at else None for row in rows}
@@ -99,7 +99,7 @@ class AccountReports:
             run_id: For the ledger.
             everything: Rebuild all rows, whatever changed; history keeps its rows all the same.
         """
-        self.dataset.query(create(report, self.dataset.qualified))
+        self.dataset.prepare(report)
         state = self._state(report)
         if report.keeps_history:
             days = self._snapshot_days(report, state)
@@ -108,7 +108,7 @@ class AccountReports:
         if days:
             parameters = restate_parameters(self.account, days, state.data_through)
             self.dataset.query(restate(report, self.dataset.qualified), _typed(parameters))
-        rows = next(iter(self.dataset.query(f"SELECT COUNT(*) AS n FROM `{report.name}`"))).n
+        rows = self.dataset.row_count(report.name)
         return Restated(days, rows, state.data_through, self._entry(report, state, rows, run_id))
 
     def _state(self, report: ReportSpec) -> _State:

@@ -18,10 +18,9 @@ from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.reports.statement import create
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.spec import ViewSpec
-from klaviyo_assets.reports.views.statement import create_view
+from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.tables import TABLES
 
@@ -86,27 +85,27 @@ class _AccountViews:
 
     def __init__(self, account: Account, dataset: BigQueryDataset) -> None:
         self._account, self._dataset = account, dataset
-        self._ready: set[str] = set()
         dataset.ensure(f"Klaviyo reporting of the account {account.name}.")
+        self._labels = dataset.tables()
+        self._ready: set[str] = set()
 
     def create(self, view: ViewSpec) -> Done:
         """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
-        for name in view.reads:
-            self._make_ready(name)
         sql = create_view(view, self._dataset.qualified, self._account)
-        self._dataset.query(sql)
-        self._ready.add(view.name)
+        wanted = definition(view, self._dataset.qualified, self._account)
+        if self._labels.get(view.name, {}).get(LABEL) != wanted:
+            for name in view.reads:
+                self._make_ready(name)
+            self._dataset.query(sql)
+            self._labels[view.name] = {LABEL: wanted}
         return Done(
             {"table": f"{self._dataset.qualified}.{view.name}", "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```")}
         )
 
     def _make_ready(self, name: str) -> None:
-        if name in self._ready:
-            return
         if name in VIEWS:
             self.create(VIEWS[name])
-        elif name in REPORTS:
-            self._dataset.query(create(REPORTS[name], self._dataset.qualified))
-        else:
-            self._dataset.prepare(TABLES[name])
-        self._ready.add(name)
+        elif name not in self._ready:
+            # What an older version made lacks the columns that joined since.
+            self._dataset.prepare(REPORTS[name] if name in REPORTS else TABLES[name])
+            self._ready.add(name)

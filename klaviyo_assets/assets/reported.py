@@ -5,6 +5,7 @@ Here: the assets. Not here: what changed (`reporting.py`), and the SQL (`reports
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -89,9 +90,6 @@ def _restate_account(
         if not opened:
             opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
-        entry = {**restated.entry, "details": json.dumps(restated.entry["details"])}
-        name = job_id(account.name, "ledger", run.run_id)
-        opened[0].dataset.append("ledger", LEDGER, [{**entry, "job_id": name}], name)
         done[report.name] = restated
         return Done(_metadata(report, restated))
 
@@ -100,17 +98,26 @@ def _restate_account(
         if run.selects(key):
             frame = FrameKey(STAGE, account.name, report.name)
             yield from run.work(key, account.name, frame, partial(one, report))
-    if _ACCOUNT in done and done[_ACCOUNT].days:
+    if done:
+        _note(opened[0].dataset, job_id(account.name, "ledger", run.run_id), done)
+    if _ACCOUNT in done:
         # After all of them: a report that is not restated yet differs from the others.
         check = _conserved(opened[0].dataset, account, done)
         yield from run.evaluate(dg.AssetKey([STAGE, _ACCOUNT]), account.name, check)
 
 
+def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> None:
+    """Write the books of all reports at once; after a crash before it they are restated again, to the same rows."""
+    entries = (restated.entry for restated in done.values())
+    rows = [{**entry, "details": json.dumps(entry["details"]), "job_id": name} for entry in entries]
+    dataset.append("ledger", LEDGER, rows, name)
+
+
 def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
     """Whether the reports that were brought up to date hold what the tables they are made of hold."""
-    known = done[_ACCOUNT].days.known
+    first, last = _looked_at(account, done[_ACCOUNT])
     found = report_conservation(
-        dataset, account, min(known, default=None), max(known, default=None),
+        dataset, account, first, last,
         reports=[name for name in BY_EVENT_DATE if name in done],
     )  # fmt: skip
     listed = [str(finding) for finding in found.findings]
@@ -119,6 +126,15 @@ def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Re
         CONSERVED, passed=found.holds, metadata={**found.metadata, **(shown if listed else {})},
         description=f"{len(listed)} difference(s), the first: {listed[0]}" if listed else None,
     )  # fmt: skip
+
+
+def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date | None]:
+    """From which to which day the check looks: those that were restated; the newest ones where none was."""
+    if restated.days.everything:
+        return None, None
+    newest = restated.data_through.astimezone(account.zone).date()
+    known = restated.days.known or {newest - account.attribution.longest_window, newest}
+    return min(known), max(known)
 
 
 def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:

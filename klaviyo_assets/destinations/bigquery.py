@@ -148,6 +148,16 @@ class BigQueryDataset:
             cluster=spec.cluster,
         )
 
+    def tables(self) -> dict[str, dict[str, str]]:
+        """The labels of every table and view there is, by name."""
+        with explained(f"listing the tables of {self.qualified}"):
+            return {table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset)}
+
+    def row_count(self, name: str) -> int:
+        """How many rows a table has, from its metadata."""
+        with explained(f"looking at the table {self.qualified}.{name}"):
+            return int(self.client.get_table(f"{self.qualified}.{name}", retry=self.retry).num_rows or 0)
+
     def load(self, spec: TableSpec, table: "Table", path: Path, rows: int, day: date | None, job_id: str) -> Loaded:
         """Replace one partition (or the whole table) by the rows of a mapped Parquet file.
 

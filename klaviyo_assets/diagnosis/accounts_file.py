@@ -7,7 +7,7 @@ Here: reading every block by itself, with the product's own rules, and comparing
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -18,21 +18,25 @@ from klaviyo_assets.diagnosis.settings import SETTINGS
 from klaviyo_assets.errors import SettingsError
 
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*account[ \t]*\]\]", re.MULTILINE)
+_MEND = "Mend the block in {}: until then every other command refuses the whole file. See accounts.example.toml."
 _NAME = re.compile(r"^[ \t]*name[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']", re.MULTILINE)
 
 
 @dataclass
 class FoundAccounts:
-    """The accounts that can be read, and what is wrong with the others; `broken` are the latter's names."""
+    """The accounts that can be read, and what is wrong with the others; `names` are all, in the file's order."""
 
     accounts: list[Account] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
-    @property
-    def names(self) -> list[str]:
-        """Every account that is listed, readable or not."""
-        return [account.name for account in self.accounts] + self.broken
+    def only(self, names: Collection[str]) -> "FoundAccounts":
+        """Some of the accounts, with what all share."""
+        return FoundAccounts(
+            [account for account in self.accounts if account.name in names],
+            [finding for finding in self.findings if finding.account in {None, *names}],
+            [name for name in self.names if name in names],
+        )
 
 
 def find_accounts(environment: Mapping[str, str]) -> FoundAccounts:
@@ -45,7 +49,7 @@ def find_accounts(environment: Mapping[str, str]) -> FoundAccounts:
         if not any(finding.level for finding in found.findings):
             found.findings.append(Scope(SETTINGS).error(error))
         return found
-    found = FoundAccounts(list(accounts.by_name.values()))
+    found = FoundAccounts(list(accounts.by_name.values()), names=accounts.names)
     found.findings += [Scope(SETTINGS, name).ok(f"read from {accounts.origin}") for name in accounts.names]
     found.findings += _shared(found.accounts)
     return found
@@ -61,11 +65,11 @@ def _block_by_block(path: Path) -> FoundAccounts:
         try:
             account = _read(block, path, found.names)
         except SettingsError as error:
-            found.findings.append(Scope(SETTINGS, name).error(error))
-            found.broken += [] if name in found.names else [name]
+            found.findings.append(Scope(SETTINGS, name).error(error, _MEND.format(path.name)))
         else:
             found.accounts.append(account)
             found.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))
+        found.names += [] if name in found.names else [name]
     found.findings += _shared(found.accounts)
     return found
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
 from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.spec import Column, LogicalType
 
@@ -41,7 +42,7 @@ def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterat
     try:
         with explained(f"looking at the dataset {dataset.qualified}"):
             found = _located(dataset)
-    except Exception as error:
+    except PermanentError as error:
         if isinstance(error.__cause__, NotFound):
             yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
             return
@@ -58,7 +59,8 @@ def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterat
 
 def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryDataset:
     """The account's dataset, asked with less patience than a load has."""
-    dataset = bigquery.dataset(account)
+    with explained("looking for Google credentials"):
+        dataset = bigquery.dataset(account)
     return replace(dataset, patience_seconds=min(dataset.patience_seconds, _PATIENCE_SECONDS))
 
 

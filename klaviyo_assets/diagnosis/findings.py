@@ -59,11 +59,16 @@ class Scope:
         """Does not work."""
         return Finding(self.account, self.system, Level.FAIL, what, mend)
 
-    def error(self, error: Exception) -> Finding:
-        """An error of this package as a finding: its first sentence is what is, the others say how to mend it."""
-        what, _, mend = _one_line(str(error)).partition(". ")
-        passing = "It may pass: run doctor again." if isinstance(error, TransientError) else "See the message."
-        return self.fail(what.rstrip("."), mend or passing)
+    def error(self, error: Exception, mend: str = "Mend what it names, and run doctor again.") -> Finding:
+        """An error of this package as a finding: its first sentence is what is, the others say how to mend it.
+
+        Args:
+            error: What was raised.
+            mend: How to mend it where the error does not say.
+        """
+        what, _, told = _one_line(str(error)).partition(". ")
+        passing = "It may pass: run doctor again." if isinstance(error, TransientError) else mend
+        return self.fail(what.rstrip("."), told or passing)
 
 
 def collected(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:

@@ -122,13 +122,7 @@ def _chosen(found: FoundAccounts, names: list[str]) -> FoundAccounts:
     for name in names:
         if name not in found.names:
             raise UnknownNameError("account", name, found.names)
-    if not names:
-        return found
-    return FoundAccounts(
-        [account for account in found.accounts if account.name in names],
-        [finding for finding in found.findings if finding.account in {None, *names}],
-        [name for name in found.broken if name in names],
-    )
+    return found.only(names) if names else found
 
 
 def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ Here: a probe object under each account's prefix, put, read and deleted again. N
 (`destinations/s3_archive.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -24,9 +24,34 @@ _MISSING = {404}
 
 def check_bucket(archive: S3Archive) -> Iterator[Finding]:
     """The bucket: there, and ours to look into."""
+    scope = Scope(S3)
+    yield from _answered(scope, lambda: _bucket(scope, archive))
+
+
+def check_account(archive: S3Archive, account: Account) -> Iterator[Finding]:
+    """An object below the account's prefix: written, read, guarded by conditions, deleted."""
+    scope = Scope(S3, account.name)
+    key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
+    yield from _answered(scope, lambda: _probe(scope, archive, key))
+
+
+def _answered(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+    """The findings of a check; no answer from S3, or no credentials to ask with, is one of them."""
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        yield from check()
+    except BotoCoreError as error:
+        yield scope.fail(
+            f"S3 cannot be asked: {' '.join(str(error).split())}",
+            "Check S3_ENDPOINT_URL, AWS_REGION and the credentials (AWS_ACCESS_KEY_ID, a profile, or the machine's "
+            "role).",
+        )
+
+
+def _bucket(scope: Scope, archive: S3Archive) -> Iterator[Finding]:
     from botocore.exceptions import ClientError
 
-    scope = Scope(S3)
     try:
         archive.client.head_bucket(Bucket=archive.bucket)
     except ClientError as error:
@@ -41,10 +66,7 @@ def check_bucket(archive: S3Archive) -> Iterator[Finding]:
         yield scope.ok(f"bucket {archive.bucket} answers")
 
 
-def check_account(archive: S3Archive, account: Account) -> Iterator[Finding]:
-    """An object below the account's prefix: written, read, guarded by conditions, deleted."""
-    scope = Scope(S3, account.name)
-    key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
+def _probe(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
     written = list(_written(scope, archive, key))
     yield from written
     if written:
@@ -121,22 +143,12 @@ def _deleted(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
 def _attempt(
     scope: Scope, archive: S3Archive, doing: str, permission: str, action: Callable[[], Any]
 ) -> Iterator[Finding]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
     try:
         action()
     except ClientError as error:
         yield _refused(scope, archive, doing, permission, error)
-    except BotoCoreError as error:
-        yield unreachable(scope, error)
-
-
-def unreachable(scope: Scope, error: Exception) -> Finding:
-    """No answer from S3, or no credentials to ask with."""
-    return scope.fail(
-        f"S3 cannot be asked: {' '.join(str(error).split())}",
-        "Check S3_ENDPOINT_URL, AWS_REGION and the credentials (AWS_ACCESS_KEY_ID, a profile, or the machine's role).",
-    )
 
 
 def _put(archive: S3Archive, key: str, **condition: Any) -> None:

@@ -1,4 +1,4 @@
-"""The statements that create a report's table, find the days a change concerns, and restate those days.
+"""The statements that find the days of a report that a change concerns, and restate those days.
 
 Here: GoogleSQL text and the values of its parameters; identifiers go in through sqlglot. Not here: what a report
 computes (its own file), and running anything (`destinations/bigquery.py`, `assets/reported.py`).
@@ -18,7 +18,6 @@ from sqlglot import exp
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column
 
 _DIALECT = "bigquery"
 _FIRST_DAY = date(1, 1, 1)
@@ -152,34 +151,6 @@ def affected_parameters(
 def located(sql: str, dataset: str) -> str:
     """GoogleSQL with `project.dataset` put before every table it names; its own common table expressions stay."""
     return _text(_placed(sql, dataset))
-
-
-def create(report: ReportSpec, dataset: str) -> str:
-    """GoogleSQL that creates the report's table where it is missing: typed, described, partitioned and clustered."""
-    columns = ", ".join(_column(column) for column in report.columns)
-    cluster = ", ".join(_quoted(name) for name in report.cluster)
-    partition = f" PARTITION BY {_quoted(report.day_column)}" if report.day_column else ""
-    table = _table(report.name, dataset).sql(_DIALECT)
-    described = f"OPTIONS(description={_literal(f'{report.grain} {report.description}')})"
-    return (
-        f"CREATE TABLE IF NOT EXISTS {table} ({columns}){partition}"
-        f"{f' CLUSTER BY {cluster}' if cluster else ''} {described}"
-    )
-
-
-def _column(column: Column) -> str:
-    # LogicalType's names are BigQuery's own; JSON cannot be loaded from Parquet and stands in no report.
-    kind = exp.DataType.build(column.type, dialect=_DIALECT).sql(_DIALECT)
-    required = " NOT NULL" if column.required else ""
-    return f"{_quoted(column.name)} {kind}{required} OPTIONS(description={_literal(column.description)})"
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
-
-
-def _literal(text: str) -> str:
-    return exp.Literal.string(text).sql(_DIALECT)
 
 
 def _table(name: str, dataset: str) -> exp.Table:

@@ -164,7 +164,7 @@ def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
     direct = sql.SQL("(t.datetime >= {} AND t.datetime < {})").format(*bounds)
     if "timestamp" not in table.columns:
         return sql.SQL("({})").format(direct)
-    unusable = sql.SQL("(t.datetime IS NULL OR NOT isfinite(t.datetime))")
+    unusable = sql.SQL("(t.datetime IS NULL OR t.datetime IN ('infinity', '-infinity'))")
     return sql.SQL("({0} OR ({1} AND t.timestamp >= {2} AND t.timestamp < {3}))").format(direct, unusable, *bounds)
 
 

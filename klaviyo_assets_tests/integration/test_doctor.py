@@ -317,6 +317,37 @@ def test_a_bucket_that_is_not_there_is_told(patient):
     assert (finding.level, finding.what) == (Level.FAIL, "there is no bucket 'no-such-bucket'")
 
 
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "Could not connect to the endpoint URL"),
+        ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true",
+          "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CONFIG_FILE": "/dev/null"}, "Unable to locate credentials"),
+    ],
+)  # fmt: skip
+def test_a_store_that_cannot_be_asked_is_told(patient, sandbox, changes, told):
+    patient.changes |= changes
+    with environment(patient.variables):
+        archive = S3ArchiveResource(bucket=sandbox.variables["S3_BUCKET"]).archive
+        (finding,) = s3.check_bucket(archive)
+        ((level, what, mend),) = of_s3(archive)
+
+    assert (finding.level, level) == (Level.FAIL, Level.FAIL)
+    assert told in finding.what
+    assert told in what
+    assert "S3_ENDPOINT_URL, AWS_REGION and the credentials" in mend
+
+
+def test_missing_google_credentials_are_told_with_what_to_do(patient):
+    patient.changes |= {"BIGQUERY_EMULATOR_HOST": None, "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere/key.json"}
+    with environment(patient.variables):
+        resource = BigQueryProjectResource(project="my-project")
+        (finding,) = collected(Scope("bigquery"), lambda: bigquery.check_project(resource))
+
+    assert (finding.level, finding.what) == (Level.FAIL, "looking for Google credentials: no Google credentials")
+    assert "gcloud auth application-default login" in finding.mend
+
+
 def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
     project = sandbox.variables["BIGQUERY_PROJECT"]
     with environment(patient.variables):

@@ -113,7 +113,7 @@ CASES = [
          settings={"read_timeout_seconds": 0.3}),
     Case("slow, but bearable", ONCE, fault=on("slow", "GET", 1, seconds=0.3)),
     Case("slow on a POST carried out", [LOOKED, LOOKED, STARTED],  # its answer is ready last
-         fault=lost("slow", seconds=1.5), settings={"read_timeout_seconds": 0.5}),
+         fault=lost("slow", seconds=2), settings={"read_timeout_seconds": 0.8}),
     Case("cut connection", [LOOKED] * 3, UnansweredError, "no answer from Fivetran .* to GET",
          "Check the network and FIVETRAN_API_URL", on("cut", "GET")),
     Case("cut connection, passing", [LOOKED] * 2 + ONCE, fault=on("cut", "GET", 2)),

@@ -4,6 +4,8 @@ Here: GoogleSQL text; identifiers go in through sqlglot. Not here: what a view s
 anything.
 """
 
+import hashlib
+
 import sqlglot
 from sqlglot import exp
 
@@ -13,6 +15,13 @@ from klaviyo_assets.reports.statement import located
 from klaviyo_assets.reports.views.spec import ViewSpec
 
 _DIALECT = "bigquery"
+# The label of a view that tells which definition it was made of.
+LABEL = "definition"
+
+
+def definition(view: ViewSpec, dataset: str, account: Account) -> str:
+    """What the label of a view says: a hash of its statement, so that an unchanged view need not be made again."""
+    return hashlib.sha256(_statement(view, dataset, account, "").encode()).hexdigest()[:16]
 
 
 def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
@@ -32,19 +41,25 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
     Raises:
         PermanentError: `dataset` is not `project.dataset`, or the view asks for a parameter that no account has.
     """
+    label = f", labels=[('{LABEL}', '{definition(view, dataset, account)}')]"
+    return _statement(view, dataset, account, label)
+
+
+def _statement(view: ViewSpec, dataset: str, account: Account, label: str) -> str:
     query = located(_filled(view, account), dataset)
     project, _, schema = dataset.rpartition(".")
     name = exp.table_(view.name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
     columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
-    return f"CREATE OR REPLACE VIEW {name} ({columns}) {_described(f'{view.grain} {view.description}')} AS\n{query}"
+    options = _described(f"{view.grain} {view.description}", label)
+    return f"CREATE OR REPLACE VIEW {name} ({columns}) {options} AS\n{query}"
 
 
 def _quoted(name: str) -> str:
     return exp.to_identifier(name, quoted=True).sql(_DIALECT)
 
 
-def _described(text: str) -> str:
-    return f"OPTIONS(description={exp.Literal.string(text).sql(_DIALECT)})"
+def _described(text: str, label: str = "") -> str:
+    return f"OPTIONS(description={exp.Literal.string(text).sql(_DIALECT)}{label})"
 
 
 def _filled(view: ViewSpec, account: Account) -> str:

@@ -8,7 +8,7 @@ from google.api_core.exceptions import BadRequest, NotFound
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, create, restate, restate_parameters
+from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, restate, restate_parameters
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.statement import create_view
 from klaviyo_assets.tables import TABLES
@@ -41,7 +41,7 @@ def acme(client, dataset):
     for name in read & TABLES.keys():
         place.prepare(TABLES[name])
     for name in read & REPORTS.keys():
-        place.query(create(REPORTS[name], place.qualified))
+        place.prepare(REPORTS[name])
     for view in VIEWS.values():
         place.query(create_view(view, place.qualified, ACCOUNT))
     place.query(ROWS)

@@ -47,12 +47,13 @@ def test_a_wrong_block_is_named_and_the_others_are_read(find, wrong, reason):
     found = find(ACME + wrong + "\n" + BLOOM + CEDAR)
 
     assert [account.name for account in found.accounts] == ["bloom", "cedar"]
-    assert found.broken == ["acme"]
+    assert found.names == ["acme", "bloom", "cedar"]
     ((account, what, mend),) = failures(found)
     assert account == "acme"
     assert reason in f"{what}. {mend}"
     assert "accounts.toml" in what
     assert "klaviyo_assets-" not in what, "the folder of a copy"
+    assert "every other command refuses the whole file" in mend or "known: " in mend
 
 
 def test_the_line_of_a_syntax_error_is_that_of_the_file(find):

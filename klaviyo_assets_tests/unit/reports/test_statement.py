@@ -17,22 +17,20 @@ from klaviyo_assets.reports.statement import (
     Days,
     affected,
     affected_parameters,
-    create,
     located,
     restate,
     restate_parameters,
 )
-from klaviyo_assets.sandbox.bigquery.sql import translate
 from klaviyo_assets.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets_tests.reference import Mapped
 from klaviyo_assets_tests.unit.reports.test_reports import SENT, STANDING, event
-from klaviyo_assets_tests.unit.reports.warehouse import LOCATION, PROJECT, Schemas, Warehouse
+from klaviyo_assets_tests.unit.reports.warehouse import LOCATION, Warehouse
 
 ACCOUNT = Account("acme", "acme", timezone="Europe/Berlin", currency="EUR")
 NOW = datetime(2024, 5, 20, tzinfo=UTC)
 BY_SEND = REPORTS["campaign_by_send_date"]
 STATEMENTS = [
-    *(build(report, LOCATION) for report in REPORTS.values() for build in (restate, create)),
+    *(restate(report, LOCATION) for report in REPORTS.values()),
     *(affected(report, LOCATION) for report in REPORTS.values() if report.affected_sql),
     *(located(report.names_sql, LOCATION) for report in REPORTS.values() if report.names_sql),
 ]
@@ -96,21 +94,6 @@ def test_rates_stand_only_where_all_of_a_row_speaks_of_the_same_sends(report):
     assert bool(rates) is of_sends
     for rate in rates:
         assert {STATISTICS[rate].numerator, STATISTICS[rate].denominator} <= set(report.column_names)
-
-
-@pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
-def test_the_table_is_created_typed_described_partitioned_and_clustered(report):
-    (statement,) = translate(
-        create(report, LOCATION), parameters=[], schemas=Schemas(), default_project=PROJECT, default_dataset=None,
-        physical_name=lambda ref: ref[2],
-    )  # fmt: skip
-    assert [column.name for column in statement.schema] == list(report.column_names)
-    required = {column.name for column in statement.schema if column.mode == "REQUIRED"}
-    assert required == {column.name for column in report.columns if column.required}
-    text = create(report, LOCATION)
-    partition = f" PARTITION BY `{report.day_column}`" if report.day_column else ""
-    assert f"){partition} CLUSTER BY `{report.cluster[0]}`" in text
-    assert report.grain in text
 
 
 @pytest.mark.parametrize("dataset", ["klaviyo_acme", ".klaviyo_acme", "project."])
