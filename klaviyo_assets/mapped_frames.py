@@ -195,12 +195,12 @@ class AccountMapping:
                 yield batch.to_pandas(types_mapper=pd.ArrowDtype)
 
     def _receipts(self, source: FrameKey, context: MappingContext) -> Receipts:
-        """When each person received each message, as far as the day's events and touches need to know."""
-        times: dict[tuple[str, str], list[int]] = {}
+        """Which sends each person received, as far as the day's events and touches need to know."""
+        sends: dict[tuple[str, str], list[tuple[int, str, int]]] = {}
         for raw in self._chunks(source, "touches"):
             received = message_columns(raw, context.metrics).is_receipt
-            _gather_receipts(map_event(raw[received.to_numpy(zero_copy_only=False)], context).rows, times)
-        return Receipts(times)
+            _gather_receipts(map_event(raw[received.to_numpy(zero_copy_only=False)], context).rows, sends)
+        return Receipts(sends)
 
     def _touch_book(self, source: FrameKey, context: MappingContext) -> TouchBook:
         undated = replace(context, day=None)
@@ -348,11 +348,12 @@ def _recorded_texts(raw: pd.DataFrame) -> dict[str, str]:
     return dict(zip(column(raw, "id").take(rows).to_pylist(), texts.take(rows).to_pylist(), strict=True))
 
 
-def _gather_receipts(receipts: pd.DataFrame, times: dict[tuple[str, str], list[int]]) -> None:
-    rows: Iterator[tuple[str | None, str | None, int | None]] = zip(
+def _gather_receipts(receipts: pd.DataFrame, sends: dict[tuple[str, str], list[tuple[int, str, int]]]) -> None:
+    rows: Iterator[tuple[str | None, str | None, int | None, str, int | None]] = zip(
         column(receipts, "person_id").to_pylist(), column(receipts, "message_id").to_pylist(),
-        column(receipts, "occurred_at").cast(pa.int64()).to_pylist(), strict=True,
+        column(receipts, "occurred_at").cast(pa.int64()).to_pylist(), column(receipts, "event_id").to_pylist(),
+        column(receipts, "send_at").cast(pa.int64()).to_pylist(), strict=True,
     )  # fmt: skip
-    for person, message, at in rows:
-        if person and message and at is not None:
-            times.setdefault((person, message), []).append(at)
+    for person, message, at, event_id, sent in rows:
+        if person and message and at is not None and sent is not None:
+            sends.setdefault((person, message), []).append((at, event_id, sent))

@@ -104,8 +104,8 @@ SPEC = TableSpec(
         Column(name="is_bot_click", type=_B, required=True,
                description="A click that Klaviyo takes for a security scanner's."),
         Column(name="send_at", type=_T,
-               description="When the message was sent (UTC): the send cohort, else the same person's latest receipt "
-               "of the message. Reports fall back to the campaign's send time."),
+               description="When the message was sent (UTC): the send cohort, else that of the same person's latest "
+               "receipt of the message. Reports fall back to the campaign's send time."),
         Column(name="send_on", type=LogicalType.DATE,
                description="The calendar day of `send_at` in the account's time zone."),
         Column(name="email_domain", type=_S, raw="property_email_domain", description="Domain of the recipient."),
@@ -166,14 +166,19 @@ def message_columns(raw: pd.DataFrame, metrics: AccountMetrics) -> MessageColumn
 
 @dataclass(frozen=True)
 class Receipts:
-    """Sends known from receipts: (person, message) -> times of receipt, ascending, for events without a send cohort."""
+    """Sends known from receipts, for events without a send cohort.
 
-    times: dict[tuple[str, str], list[int]]
+    `sends` maps (person, message) to its receipts: when, event id, and when the message was sent (microseconds since
+    1970, UTC). A message may be received later than it was sent, even on another day.
+    """
+
+    sends: dict[tuple[str, str], list[tuple[int, str, int]]]
 
     def latest(self, person: str | None, message: str | None, at: int) -> int | None:
-        """Time of the person's latest receipt of the message at or before `at` (microseconds since 1970, UTC)."""
-        known = self.times.get((person, message), []) if person and message else []
-        return max((time for time in known if time <= at), default=None)
+        """The send of the person's latest receipt of the message at or before `at`; in a tie the later event id."""
+        known = self.sends.get((person, message), []) if person and message else []
+        latest = max((receipt for receipt in known if receipt[0] <= at), default=None)
+        return latest[2] if latest else None
 
 
 def map_event(raw: pd.DataFrame, context: MappingContext, receipts: Receipts | None = None) -> Mapped:
@@ -294,10 +299,10 @@ def _sends(raw: pd.DataFrame, ids: pa.Array | None) -> tuple[pa.StructArray, lis
 
 
 def _send_times(columns: dict[str, pa.Array], stated: pa.Array, receipts: Receipts | None) -> pa.Array:
-    """The stated send, else the receipt itself for a receipt, else the person's latest earlier receipt."""
+    """The stated send, else the receipt itself for a receipt, else the send of the person's latest earlier receipt."""
     is_receipt = has_role(columns["metric"], {Role.RECEIVED})
     times = pc.coalesce(stated, pc.if_else(is_receipt, columns["occurred_at"], pa.scalar(None, stated.type)))
-    if receipts is None or not receipts.times:
+    if receipts is None or not receipts.sends:
         return times
     missing = pc.and_(pc.is_null(times), pc.is_valid(columns["channel"]))
     rows = pc.indices_nonzero(missing).to_pylist()

@@ -166,7 +166,7 @@ class Events:
 
     def sent_by(self, receipt: Row) -> datetime:
         """The send that a receipt speaks of, for events that state none."""
-        return receipt["occurred_at"]
+        return receipt["send_at"] or receipt["occurred_at"]
 
     def latest_receipt(self, event: Row, **stated: Any) -> Row | None:
         """The same person's latest receipt at or before an event that has these ids; None for anonymous events."""

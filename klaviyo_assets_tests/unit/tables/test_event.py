@@ -135,12 +135,14 @@ def test_a_receipt_without_a_cohort_is_its_own_send():
 def test_other_events_of_a_message_find_the_latest_earlier_receipt_of_the_same_person():
     noon = int(NOON.timestamp()) * MICROSECONDS
     receipts = Receipts({
-        ("ann", "m"): [noon - 9 * MICROSECONDS, noon - 5 * MICROSECONDS, noon + MICROSECONDS],
-        ("bob", "m"): [noon - MICROSECONDS],
+        ("ann", "m"): [(noon - ago * MICROSECONDS, f"r{ago}", noon - sent * MICROSECONDS)
+                       for ago, sent in ((9, 9), (5, 8), (-1, 1))],
+        ("bob", "m"): [(noon - MICROSECONDS, "r", noon - MICROSECONDS)],
     })  # fmt: skip
     raw = {"person_id": "ann", "flow_message_id": "m", "datetime": NOON}
 
-    assert (NOON - event(raw, receipts=receipts)["send_at"]).total_seconds() == 5
+    # It was sent three seconds before it was received.
+    assert (NOON - event(raw, receipts=receipts)["send_at"]).total_seconds() == 8
     assert event(raw | {"person_id": None}, receipts=receipts)["send_at"] is None
     assert event(raw | {"metric_id": "ord"}, receipts=receipts)["send_at"] is None
 
