@@ -160,7 +160,7 @@ class AccountReports:
         return {name for name in every if before.get(name, missing) != self.campaign_sends.get(name, missing)}
 
     def _fingerprint(self, report: ReportSpec) -> str:
-        text = f"{restate(report, 'project.dataset')}{self.account.report_fingerprint}"
+        text = f"{report.rows_sql}{report.column_names}{self.account.report_fingerprint}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _entry(self, report: ReportSpec, state: _State, rows: int, run_id: str) -> dict[str, Any]:

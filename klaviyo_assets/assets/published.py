@@ -91,15 +91,17 @@ class _AccountViews:
 
     def create(self, view: ViewSpec) -> Done:
         """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
-        sql = create_view(view, self._dataset.qualified, self._account)
         wanted = definition(view, self._dataset.qualified, self._account)
         if self._labels.get(view.name, {}).get(LABEL) != wanted:
             for name in view.reads:
                 self._make_ready(name)
-            self._dataset.query(sql)
+            self._dataset.query(create_view(view, self._dataset.qualified, self._account))
             self._labels[view.name] = {LABEL: wanted}
         return Done(
-            {"table": f"{self._dataset.qualified}.{view.name}", "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```")}
+            {
+                "table": f"{self._dataset.qualified}.{view.name}",
+                "sql": dg.MetadataValue.md(f"```sql\n{view.sql.strip()}\n```"),
+            }
         )
 
     def _make_ready(self, name: str) -> None:

@@ -20,8 +20,13 @@ LABEL = "definition"
 
 
 def definition(view: ViewSpec, dataset: str, account: Account) -> str:
-    """What the label of a view says: a hash of its statement, so that an unchanged view need not be made again."""
-    return hashlib.sha256(_statement(view, dataset, account, "").encode()).hexdigest()[:16]
+    """What the label of a view says: a hash of all that its statement is made of.
+
+    An unchanged view need not be made again; writing its statement only to compare it would take longer than asking.
+    """
+    described = [(column.name, column.description) for column in view.columns]
+    made_of = (view.sql, view.grain, view.description, described, dataset, account.timezone, account.currency)
+    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
 
 
 def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
@@ -42,10 +47,6 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
         PermanentError: `dataset` is not `project.dataset`, or the view asks for a parameter that no account has.
     """
     label = f", labels=[('{LABEL}', '{definition(view, dataset, account)}')]"
-    return _statement(view, dataset, account, label)
-
-
-def _statement(view: ViewSpec, dataset: str, account: Account, label: str) -> str:
     query = located(_filled(view, account), dataset)
     project, _, schema = dataset.rpartition(".")
     name = exp.table_(view.name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
