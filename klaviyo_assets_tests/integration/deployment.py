@@ -244,6 +244,10 @@ class Deployment:
         given = {"ops": {"map_events": {"config": config}}} if config else {}
         return self._execute(keys, tags=range_tags(self.account.name, first, last or first), run_config=given)
 
+    def all_days(self) -> Outcome:
+        """The daily tables of every day there is: what a run loads, without account tables and reports."""
+        return self.days(self.account.start_date, self.account.today())
+
     def tables(self, *names: str) -> Outcome:
         """Some account tables through all stages."""
         keys = [dg.AssetKey([stage, name]) for stage in STAGES for name in names]

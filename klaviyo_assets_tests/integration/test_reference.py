@@ -65,7 +65,9 @@ class Loaded:
     reference: Reference
 
 
-@pytest.fixture(scope="module", params=["columns", "packed", pytest.param("camel", marks=pytest.mark.slow)])
+@pytest.fixture(
+    scope="module", params=["columns", *(pytest.param(name, marks=pytest.mark.slow) for name in ("packed", "camel"))]
+)
 def loaded(request: pytest.FixtureRequest, sandbox: Sandbox) -> Iterator[Loaded]:
     """One account after the other, each in a schema and a dataset of its own."""
     account = drawn(**ACCOUNTS[request.param])

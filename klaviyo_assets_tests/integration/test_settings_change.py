@@ -25,7 +25,7 @@ def credited(account: Deployment) -> Rows:
 def test_other_windows_make_credits_again_and_leave_events_as_they_are(deploy: Deploy) -> None:
     """The plan says why, a run of it loads `attribution` only, and the credits are those of a fresh load."""
     account = deploy("windows", last_days=6, attribution=AttributionSettings("touch"))
-    assert not account.run().failures
+    assert account.all_days().success
     assert account.plan().days == ()
     windows = dict(DEFAULT_WINDOWS) | {"email_click": 3 * DAY, "email_open": DAY // 2}
     changed = replace(account, account=replace(account.account, attribution=AttributionSettings("touch", windows)))
@@ -47,14 +47,14 @@ def test_other_windows_make_credits_again_and_leave_events_as_they_are(deploy: D
     assert credited(changed) != before
 
     fresh = changed.elsewhere("fresh_windows")
-    assert not fresh.run().failures
+    assert fresh.all_days().success
     assert credited(fresh) == credited(changed)
 
 
 def test_an_account_that_klaviyo_attributes_knows_no_windows(deploy: Deploy, tmp_path: Path) -> None:
     """A change is named on the command line as well, before anything is made again."""
     account = deploy("recorded", last_days=2)
-    assert not account.run().failures
+    assert account.all_days().success
     shorter = AttributionSettings(windows=dict(DEFAULT_WINDOWS) | {"email_click": DAY})
 
     changed = replace(account, account=replace(account.account, attribution=shorter))

@@ -223,7 +223,7 @@ def check_affected_days(name: str, warehouse: Warehouse, history: History) -> No
     assert not differences(report, warehouse.rows(report), expected(name, history.after, history.now))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(name=st.sampled_from(COMPARED), account=standing_accounts())
 def test_a_report_equals_the_reference_cell_by_cell(
     warehouse: Warehouse, name: str, account: tuple[Mapped, Standing]
@@ -231,7 +231,7 @@ def test_a_report_equals_the_reference_cell_by_cell(
     check_full_rebuild(name, warehouse, *account)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(name=st.sampled_from(COMPARED), history=histories())
 def test_restating_the_affected_days_equals_a_full_rebuild(warehouse: Warehouse, name: str, history: History) -> None:
     """After late, changed and deleted events, rescheduled campaigns and the passing of time."""

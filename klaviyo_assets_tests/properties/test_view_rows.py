@@ -59,7 +59,7 @@ def counted(rows: list[Row], names: list[str]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row[name] for name in names) for row in rows)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(report=st.sampled_from(NAMED), data=st.data(), naming=st.fixed_dictionaries(NAMING))
 def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dataset, report, data, naming):
     """So every additive statistic of the view sums to the report's."""
@@ -76,7 +76,7 @@ def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dat
     assert [row[f"{owner}_name"] for row in found] == [names.get(row[f"{owner}_id"]) for row in found]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(naming=st.fixed_dictionaries(NAMING))
 def test_every_message_is_there_once_and_every_owner_at_least_once(dataset, naming):
     dataset.fill(**naming)
@@ -89,7 +89,7 @@ def test_every_message_is_there_once_and_every_owner_at_least_once(dataset, nami
         assert unnamed == Counter({row[f"{owner}_id"] for row in naming[owner]} - named)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     ids=st.lists(st.text("abcdef", min_size=1, max_size=2), unique=True, max_size=6),
     data=st.data(),
