@@ -206,6 +206,21 @@ class DagsterDev:
         found: list[dict[str, Any]] = self.ask(query, s=selector)["scheduleOrError"]["scheduleState"]["ticks"]
         return found
 
+    def sensor_ticks(self, sensor: str) -> list[dict[str, Any]]:
+        """A sensor's ticks, the newest first: status, and the runs it started."""
+        query = (
+            "query($s:SensorSelector!){sensorOrError(sensorSelector:$s){... on Sensor{"
+            "sensorState{ticks(limit:50){status runIds timestamp error{message}}}}}}"
+        )
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "sensorName": sensor}
+        found: list[dict[str, Any]] = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
+        return found
+
+    def kill(self) -> None:
+        """Webserver, daemon, code server and runs end at once, in the middle of whatever they do."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
+
 
 def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinition], since: datetime) -> None:
     """Leave a project's Dagster instance as if these schedules were turned on at a past moment and the daemon was down.

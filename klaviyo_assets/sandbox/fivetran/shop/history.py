@@ -73,11 +73,15 @@ class History:
 
     def survivors(self, persons: Ints, at: int) -> Ints:
         """The person each has become by then; -1 stays anonymous."""
-        become = persons
+        return self.lineage(persons, at)[-1]
+
+    def lineage(self, persons: Ints, at: int) -> list[Ints]:
+        """The persons each has been in turn by then, itself first; who was not merged repeats."""
+        line = [persons]
         for _ in range(_MERGE_HOPS):
-            survivor, merged_at = self.overlay.merges_of(np.maximum(become, 0))
-            become = np.where((become >= 0) & (merged_at <= at), survivor, become)
-        return become
+            survivor, merged_at = self.overlay.merges_of(np.maximum(line[-1], 0))
+            line.append(np.where((line[-1] >= 0) & (merged_at <= at), survivor, line[-1]))
+        return line
 
     def _suffer(self, incident: Incident) -> None:
         born = self.overlay.apply(incident, self.events, self.calendar.day_of(incident.at))

@@ -56,7 +56,8 @@ class Overlay:
         self.campaigns_deleted: dict[str, tuple[bool, int]] = {}
         self.merges: dict[int, tuple[int, int]] = {}
         self.persons_edited: dict[int, tuple[int, int]] = {}
-        self.persons_deleted: dict[int, tuple[bool, int]] = {}
+        # Every decision, for segments are counted as of midnight: later ones must not hide the one of then.
+        self.persons_deleted: dict[int, list[tuple[bool, int]]] = {}
         self.lists_left: dict[int, tuple[bool, int]] = {}
         self.columns: dict[str, int] = {}
         self.vanished: set[int] = set()
@@ -200,13 +201,13 @@ def _edit_persons(scene: _Scene) -> None:
 def _delete_persons(scene: _Scene) -> None:
     """Persons are deleted; their events stay."""
     for person in scene.persons():
-        scene.overlay.persons_deleted[int(person)] = (True, scene.incident.at)
+        scene.overlay.persons_deleted.setdefault(int(person), []).append((True, scene.incident.at))
 
 
 def _restore_persons(scene: _Scene) -> None:
     """Deleted persons come back."""
-    for person in scene.overlay.persons_deleted:
-        scene.overlay.persons_deleted[person] = (False, scene.incident.at)
+    for decisions in scene.overlay.persons_deleted.values():
+        decisions.append((False, scene.incident.at))
 
 
 def _leave_lists(scene: _Scene) -> None:

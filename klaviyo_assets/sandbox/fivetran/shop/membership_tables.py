@@ -127,7 +127,7 @@ def _in_segment(
 def _membership(segment: Segment, now: Standing, midnight: int) -> tuple[Bools, Bools]:
     """Who was ever in the segment, and who is."""
     if segment.orders is not None:
-        ever = np.maximum(now.orders, now.own_orders) >= segment.orders
+        ever = now.ever_orders >= segment.orders
         return ever, ever & ~now.gone
-    ever = np.maximum(now.last_engaged, now.own_engaged) > 0
+    ever = now.ever_engaged > 0
     return ever, ever & ~now.gone & (now.last_engaged >= midnight - (segment.days or 0) * _DAY)

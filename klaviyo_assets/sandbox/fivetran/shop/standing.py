@@ -40,8 +40,8 @@ REASONS = ("UNSUBSCRIBE", "HARD_BOUNCE", "REPORTED_SPAM")
 class Standing:
     """Arrays over person numbers, all times epoch seconds; NEVER where it has not happened, 0 for no last time.
 
-    A merged person's acts count for the survivor. What somebody left, and what they were before the merge (`own_*`),
-    stays with them.
+    A merged person's acts count for the survivor. What somebody left, and what they ever were before a merge (`ever_*`:
+    with the acts of everybody who was merged into them by then), stays with them.
     """
 
     created: Ints
@@ -51,9 +51,9 @@ class Standing:
     updated: Ints
     last_event: Ints
     last_engaged: Ints
-    own_engaged: Ints
+    ever_engaged: Ints
     orders: Ints
-    own_orders: Ints
+    ever_orders: Ints
     spent: Floats
     email_left: Ints
     email_left_seen: Ints
@@ -68,8 +68,8 @@ def standing(history: History, until: int) -> Standing:
     count = history.people.count(max(history.calendar.day_of(until), -1))
     everyone = np.arange(count, dtype=np.int64)
     own = history.events[(history.events["arrives"] <= until) & (history.events["person"] >= 0)]
-    events = own.copy()
-    events["person"] = history.survivors(everyone, until)[own["person"]]
+    *passed, last = (_of(own, persons) for persons in history.lineage(everyone, until))
+    events, ever = last, _ever(passed, last)
     created = history.people.created(everyone)
     editions, edited_at = history.overlay.edits_of(count, until)
     gone, gone_at, into_at = _gone(history, everyone, until)
@@ -82,10 +82,24 @@ def standing(history: History, until: int) -> Standing:
         updated=np.max([created, *acted, edited_at, gone_at, into_at], axis=0),
         last_event=_last(_acts(events), count, "at"),
         editions=editions,
-        **_engagement(events, own, count),
-        **_purchases(history, events, own, count),
+        **_engagement(events, ever, count),
+        **_purchases(history, events, ever, count),
         **_departures(own, count),
     )
+
+
+def _of(own: Events, persons: Ints) -> Events:
+    """The same events as those of the persons that each one's became."""
+    events = own.copy()
+    events["person"] = persons[own["person"]]
+    return events
+
+
+def _ever(passed: list[Events], last: Events) -> Events:
+    """Every event once for each person that it was ever of: nobody is forgotten to have been somewhere."""
+    following = [*passed[1:], last]
+    left = [events[events["person"] != after["person"]] for events, after in zip(passed, following, strict=True)]
+    return np.concatenate([*left, last])
 
 
 def _acts(events: Events) -> Events:
@@ -93,19 +107,19 @@ def _acts(events: Events) -> Events:
     return acts
 
 
-def _engagement(events: Events, own: Events, count: int) -> dict[str, Any]:
+def _engagement(events: Events, ever: Events, count: int) -> dict[str, Any]:
     codes = [CODES[key] for key in _ENGAGES]
-    mapped, before = (_last(rows[np.isin(rows["metric"], codes)], count, "at") for rows in (events, own))
-    return {"last_engaged": mapped, "own_engaged": before}
+    now, before = (_last(rows[np.isin(rows["metric"], codes)], count, "at") for rows in (events, ever))
+    return {"last_engaged": now, "ever_engaged": before}
 
 
-def _purchases(history: History, events: Events, own: Events, count: int) -> dict[str, Any]:
+def _purchases(history: History, events: Events, ever: Events, count: int) -> dict[str, Any]:
     placed = events[events["metric"] == CODES["placed_order"]]
-    own_placed = own[own["metric"] == CODES["placed_order"]]
+    ever_placed = ever[ever["metric"] == CODES["placed_order"]]
     totals = history.orders.totals(placed["sequence"])
     return {
         "orders": np.bincount(placed["person"], minlength=count),
-        "own_orders": np.bincount(own_placed["person"], minlength=count),
+        "ever_orders": np.bincount(ever_placed["person"], minlength=count),
         "spent": np.bincount(placed["person"], totals, minlength=count),
     }
 
@@ -151,8 +165,10 @@ def _gone(history: History, everyone: Ints, until: int) -> tuple[Bools, Ints, In
     merged = merged_at <= until
     gone, at, into = merged.copy(), np.where(merged, merged_at, 0), np.zeros(len(everyone), dtype=np.int64)
     np.maximum.at(into, survivor[merged], merged_at[merged])
-    for person, (deleted, decided_at) in history.overlay.persons_deleted.items():
-        if person < len(everyone) and decided_at <= until:
+    for person, decisions in history.overlay.persons_deleted.items():
+        made = [decision for decision in decisions if decision[1] <= until]
+        if made and person < len(everyone):
+            deleted, decided_at = made[-1]
             gone[person] |= deleted
             at[person] = max(at[person], decided_at)
     return gone, at, into

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from klaviyo_assets.errors import UnknownNameError
@@ -63,6 +63,17 @@ def test_many_syncs_leave_what_one_leaves(index):
         st.tuples(st.sampled_from(sorted(set(KINDS) - SILENT)), st.integers(1, 16 * 24), st.integers(1, 9)), max_size=6
     ),
 )
+@example(  # Deleted before the midnight that segments are counted at, and back after it.
+    index=0, hours=[2], befalls=[("delete_persons", 8, 1), ("restore_persons", 1, 1)]
+)  # fmt: skip
+@example(  # Somebody is in a segment for the acts of a person who was merged into them, and is then merged away.
+    index=0,
+    hours=[134, 1],
+    befalls=[
+        ("merge_persons", 320, 3), ("merge_persons", 167, 6), ("merge_persons", 54, 5), ("delete_campaign", 110, 1),
+        ("delete_campaign", 264, 1),
+    ],
+)  # fmt: skip
 def test_many_syncs_leave_what_one_leaves_whatever_befalls_the_shop(index, hours, befalls):
     incidents = [
         Incident(kind, int((END - timedelta(hours=ago)).timestamp()), number, count)
