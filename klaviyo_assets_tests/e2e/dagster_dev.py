@@ -136,7 +136,7 @@ class DagsterDev:
         def is_settled() -> bool:
             runs = self.runs()
             reported = {run.tags.get("dagster/run_key") for run in runs if run.job == "reports"}
-            loads = {f"after-{run.id}" for run in runs if run.job != "reports"}
+            loads = {f"after-{run.id}" for run in runs if run.job not in {"reports", "portfolio"}}
             return loads <= reported and all(run.status in ENDED for run in runs)
 
         wait(is_settled, seconds, "all runs and their reports to end")

@@ -7,6 +7,7 @@ the simulated shop, by way of the sandbox's Fivetran. Not here: what planning fi
 import random
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -90,15 +91,16 @@ class Watched:
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     project = Project.begin(tmp_path_factory.mktemp("daemon"))
-    run(project.folder, "run", "--no-sync", seconds=600)
-    dagster = DagsterDev.begin(project)
-    made = Watched(project, dagster)
-    dagster.start_sensor(SENSOR)
-    made.await_tick(0)
-    dagster.settle()
-    yield made
-    made.dagster.end()
-    project.end()
+    with ExitStack() as stack:
+        stack.callback(project.end)
+        run(project.folder, "run", "--no-sync", seconds=600)
+        made = Watched(project, DagsterDev.begin(project))
+        # The one that runs at the end: some are killed on the way.
+        stack.callback(lambda: made.dagster.end())
+        made.dagster.start_sensor(SENSOR)
+        made.await_tick(0)
+        made.dagster.settle()
+        yield made
 
 
 def requested(runs: list[Run]) -> dict[str, set[date]]:

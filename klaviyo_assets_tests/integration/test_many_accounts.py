@@ -23,6 +23,7 @@ from klaviyo_assets.resources.fivetran import fivetran_from_environment
 from klaviyo_assets.sandbox import lifecycle
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 
+SHOPS = 20
 STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 TABLES = ("metric", "person")
 LOADED = dg.AssetKey(["bigquery", "person"])
@@ -49,8 +50,8 @@ class Fleet:
         """Every shop of the sandbox an account, three of them broken, the broken ones first."""
         shops = list(sandbox.accounts.by_name.values())
         broken = [
-            replace(shops[0], name="homeless", postgres_schema="klaviyo_nowhere"),
-            replace(shops[1], name="undecided", conversion_metric="Placed Order", conversion_integration=None),
+            replace(shops[1], name="homeless", postgres_schema="klaviyo_nowhere"),
+            replace(shops[0], name="undecided", conversion_integration=None),
             replace(shops[2], name="unsynced", fivetran_connection_id="no_such_connection"),
         ]
         return cls.written(sandbox, folder, prefix, [*broken, *shops[3:]])
@@ -217,7 +218,7 @@ class TwentyShops(Sandbox):
     """Twenty small shops, with all spellings of custom fields and both generations of Fivetran's schema."""
 
     def start(self) -> None:
-        shop = {"accounts": 20, "events_per_day": 20, "days": 3}
+        shop = {"accounts": SHOPS, "events_per_day": 20, "days": 3}
         self.variables = dict(lifecycle.start(self.folder, shop, lambda *_: None, None).variables)
 
 
@@ -244,7 +245,7 @@ def test_of_twenty_accounts_three_broken_the_seventeen_are_complete_and_on_time(
     sandbox = TwentyShops.begin()
     try:
         fleet = Fleet.of_its_own_shops(sandbox, tmp_path, "many")
-        assert len(fleet.accounts.names) == 20
+        assert len(fleet.accounts.names) == SHOPS
         assert {spelling for spelling, _ in (shape(fleet, one) for one in fleet.healthy)} == {
             "packed",
             "snake",
