@@ -86,7 +86,7 @@ class Project:
             client_options={"api_endpoint": self.settings["BIGQUERY_EMULATOR_HOST"]},
         )
         dataset = f"{self.settings['BIGQUERY_DATASET_PREFIX']}_{self.account.name}"
-        names = sorted(table.table_id for table in client.list_tables(dataset))
+        names = sorted(table.table_id for table in client.list_tables(dataset) if table.table_type == "TABLE")
         return {name: _hash_of_rows(client, f"{dataset}.{name}") for name in names if name not in HISTORY}
 
 
