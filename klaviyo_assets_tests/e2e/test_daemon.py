@@ -25,7 +25,7 @@ from klaviyo_assets_tests.e2e.project import Project, run
 SENSOR = "fivetran_syncs"
 # A run is first seen by the daemon's own loop, and a loaded machine is slower than that.
 PATIENCE = 4 * INTERVAL_SECONDS
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 
 @dataclass
@@ -130,7 +130,7 @@ def test_a_sync_of_somebody_else_is_noticed_within_an_interval_and_runs_what_it_
 
     noticed = watched.await_tick(ended.timestamp() - 1, with_runs=True)
     assert noticed["timestamp"] - ended.timestamp() <= INTERVAL_SECONDS + 15, "an interval, and the daemon's own loop"
-    watched.dagster.settle()
+    watched.dagster.settle(900)
 
     runs = [one for one in watched.dagster.runs() if one.id in noticed["runIds"]]
     days = requested(runs)
@@ -159,7 +159,7 @@ def test_killed_between_any_two_steps_it_loses_and_doubles_nothing(watched: Watc
     watched.dagster = DagsterDev.begin(watched.project)
     again = watched.syncs(("late_events", 1))
     watched.await_tick(again.timestamp() - 1, with_runs=True)
-    watched.dagster.settle(420)
+    watched.dagster.settle(900)
 
     assert watched.is_as_if_made_anew()
 
@@ -172,5 +172,5 @@ def test_a_sequence_of_syncs_leaves_what_a_rebuild_gives(watched: Watched, seed:
         befallen = [(kind, dice.randint(1, 5)) for kind in dice.sample(KINDS, 4)]
         ended = watched.syncs(("late_events", 1), *befallen, mode=mode)
         watched.await_tick(ended.timestamp() - 1, with_runs=True)
-        watched.dagster.settle(420)
+        watched.dagster.settle(900)
         assert watched.is_as_if_made_anew(), (mode, befallen)

@@ -276,7 +276,10 @@ def check_reports(fleet: Fleet) -> None:
     for account in fleet.healthy:
         with dg.DagsterInstance.ephemeral() as made:
             deployed = fleet.deployment(account, made)
-            counted = deployed.query("SELECT COALESCE(SUM(conversions), 0) FROM account_by_event_date")
+            counted = deployed.query(
+                "SELECT COALESCE(SUM(conversions + conversions_other_currency + conversions_unattributed "
+                "+ conversions_unattributed_other_currency), 0) FROM account_by_event_date"
+            )
             events = deployed.query("SELECT COUNTIF(is_conversion) FROM event")
             assert counted == events, account.name
             ready = {name for (name,) in deployed.query("SELECT DISTINCT table_name FROM ledger")}
