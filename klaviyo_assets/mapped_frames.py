@@ -132,7 +132,8 @@ class AccountMapping:
                 deleted += len(raw) - len(mapped.rows)
                 rows = outcome.check(EVENT, mapped, day)
                 outcome.add_value(rows)
-                seen |= set(column(rows, "metric_id").unique().to_pylist())
+                # Of all raw rows, as planning sees them: the deleted and the quarantined too.
+                seen |= set(column(raw, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
             known: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": sorted(filter(None, seen))}

@@ -63,6 +63,14 @@ def test_a_day_without_events_is_an_empty_partition(account, day):
     assert day not in account.dirty()
 
 
+def test_a_metric_that_only_a_deleted_event_of_a_day_is_of_does_not_keep_the_day_dirty(account, day):
+    (event_id,) = some_ids(account, day, 1)
+    account.raw("UPDATE {}.event SET metric_id = 'onlyDeleted', _fivetran_deleted = true WHERE id = %s", [event_id])
+    assert account.all_days().success
+    assert account.query(f"SELECT COUNT(*) FROM event WHERE event_id = '{event_id}'") == [(0,)]
+    assert account.dirty() == []
+
+
 def test_a_table_fivetran_never_created_is_empty_and_says_so(account):
     account.raw("DROP TABLE {}.coupon")
     outcome = account.tables("coupon", "campaign")
