@@ -20,6 +20,8 @@ from zoneinfo import ZoneInfo, available_timezones
 from klaviyo_assets.errors import SettingsError, UnknownNameError
 
 DEFAULT_FILE = "accounts.toml"
+# The dataset with views over all accounts is named like an account's; no account may be called so.
+PORTFOLIO = "portfolio"
 PII_MODES = ("hash", "keep", "drop")
 SOURCES = ("auto", "native", "touch")
 # Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts state theirs in accounts.toml.
@@ -222,7 +224,10 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
 
 def _check(account: Account, where: str) -> None:
     rules = {
-        "name": (bool(re.fullmatch(r"[a-z0-9_]+", account.name)), "letters a-z, digits and _"),
+        "name": (
+            bool(re.fullmatch(r"[a-z0-9_]+", account.name)) and account.name != PORTFOLIO,
+            f"letters a-z, digits and _, but not {PORTFOLIO!r}: that dataset holds the views over all accounts",
+        ),
         "timezone": (account.timezone in available_timezones(), "an IANA name such as Europe/Berlin"),
         "currency": (bool(re.fullmatch(r"[A-Z]{3}", account.currency)), "three capital letters such as EUR"),
         "pii": (account.pii in PII_MODES, " | ".join(PII_MODES)),

@@ -19,11 +19,13 @@ from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
 from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
 from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
 from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
+from klaviyo_assets.assets.portfolio import build_portfolio_assets  # noqa: E402
 from klaviyo_assets.assets.published import build_published_assets  # noqa: E402
 from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
-from klaviyo_assets.frames import FrameStore  # noqa: E402
+from klaviyo_assets.freshness import build_freshness_assets, build_freshness_checks, build_freshness_sensor  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.partitions import Partitions  # noqa: E402
+from klaviyo_assets.portfolio import build_portfolio_schedule, build_portfolio_sensor  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
 from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
 from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
@@ -32,6 +34,7 @@ from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
 from klaviyo_assets.schedules import build_schedules  # noqa: E402
 from klaviyo_assets.sensors import build_report_sensors, build_sync_sensor  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
+from klaviyo_assets.turns import GuardedFrames  # noqa: E402
 
 
 def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, Any] | None = None) -> dg.Definitions:
@@ -53,18 +56,26 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             *build_loaded_assets(accounts, partitions),
             build_reported_assets(accounts, partitions),
             build_published_assets(accounts, partitions),
+            build_portfolio_assets(accounts),
+            *build_freshness_assets(partitions.accounts),
         ],
+        asset_checks=[build_freshness_checks(accounts, partitions.accounts)],
         jobs=list(jobs.values()),
-        schedules=build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
+        schedules=[
+            *build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
+            build_portfolio_schedule(jobs["portfolio"]),
+        ],
         sensors=[
             build_sync_sensor(accounts, jobs["events"], jobs["dimensions"]),
             *build_report_sensors(accounts.names, jobs["reports"]),
+            build_portfolio_sensor(accounts, jobs["portfolio"]),
+            build_freshness_sensor(accounts),
         ],
         resources={
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")
             ),
-            "frames": FrameStore(),
+            "frames": GuardedFrames(),
             "postgres": PostgresResource(url=dg.EnvVar("POSTGRES_URL")),
             "privacy": PrivacyResource(),
             "s3": S3ArchiveResource(bucket=dg.EnvVar("S3_BUCKET")),

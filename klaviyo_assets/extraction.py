@@ -15,7 +15,7 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames import FrameRecord, FrameWriter
+from klaviyo_assets.frames import FrameRecord, FrameWriter, TableState
 from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.resources.postgres import Snapshot
 from klaviyo_assets.schemas.arrow import table_to_frame
@@ -44,6 +44,7 @@ class AccountSource:
     attribution_source: str = "touch"
     data_through: str | None = None
     _digests: dict[date, str] = field(default_factory=dict)
+    _table_digests: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, account: Account, snapshot: Snapshot) -> "AccountSource":
@@ -141,6 +142,22 @@ class AccountSource:
                 self._digests[day] = self.snapshot.read(query).to_pylist()[0]["digest"]
         return {day: self._digests[day] for day in days}
 
+    def table_digest(self, spec: TableSpec) -> str:
+        """The digest of an account table: number of rows, a colon, and a sum over keys, delete marks and sync times."""
+        if spec.name not in self._table_digests:
+            self._table_digests[spec.name] = _digest(self, spec, self.table(spec))
+        return self._table_digests[spec.name]
+
+    def undated_digest(self) -> str:
+        """The digest of the events that no day can claim: they have no usable time."""
+        table = self.table(EVENT)
+        if not table.columns:
+            return NO_ROWS
+        query = sql.SQL("SELECT {} AS digest FROM {} AS t WHERE {} IS NULL").format(
+            digest_expression(table, EVENT_DIGEST_COLUMNS), table.identifier, event_time(table)
+        )
+        return str(self.snapshot.read(query).to_pylist()[0]["digest"])
+
     def reads(self, day: date, touches: pa.Table) -> dict[str, str]:
         """The other days that a day's touches were looked for in or found on, as ISO dates, with their digests."""
         found = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
@@ -157,17 +174,29 @@ def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
     return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
 
 
-def extract_table(source: AccountSource, spec: TableSpec, writer: FrameWriter) -> FrameRecord:
-    """Read a whole account table into a frame, in its total order."""
+def extract_table(
+    source: AccountSource, spec: TableSpec, writer: FrameWriter, state: TableState | None = None,
+    where: sql.Composable | None = None,
+) -> FrameRecord:  # fmt: skip
+    """Read an account table into a frame, in its total order.
+
+    Args:
+        source: The account in one snapshot.
+        spec: The table.
+        writer: Takes the rows.
+        state: What the frame brings a large table to.
+        where: Which rows `t` to read; by default all.
+    """
     table = source.table(spec)
     if table.columns:
-        query = sql.SQL("{} {}").format(select(spec, table), order_by(spec, table))
+        chosen = sql.SQL("WHERE {}").format(where) if where else sql.SQL("")
+        query = sql.SQL("{} {} {}").format(select(spec, table), chosen, order_by(spec, table))
         _write(source.snapshot, query, writer, "rows")
     else:
         writer.append(_empty(spec))
     return writer.finish(
-        source_digest=_digest(source, spec, table), data_through=source.data_through,
-        warnings=source.warnings(spec), details=source.details(),
+        source_digest=source.table_digest(spec), data_through=source.data_through,
+        warnings=source.warnings(spec), details=source.details(), state=state,
     )  # fmt: skip
 
 
@@ -231,7 +260,9 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
         _write(source.snapshot, of_no_day, writer, "rows")
     else:
         writer.append(_empty(EVENT))
-    return writer.finish(data_through=source.data_through, details=source.details())
+    return writer.finish(
+        source_digest=source.undated_digest(), data_through=source.data_through, details=source.details()
+    )
 
 
 def _write(

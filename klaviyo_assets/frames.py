@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -51,11 +51,50 @@ class FrameKey:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One file of a table in the archive: its SHA-256, rows and bytes."""
+
+    sha256: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What a frame brings a large account table to: by the whole table, or by a delta on what is loaded already.
+
+    Attributes:
+        why: Why the table was read whole, or what the delta holds, in words.
+        rows: Rows of the source table.
+        checksum: Of the source table's keys, sync times and delete marks, where BigQuery must agree; else empty.
+        watermark: The newest `_fivetran_synced` of the source table, ISO 8601; empty where there is none.
+        shape: Fingerprint of what decides all rows: settings, mapping, spec, columns of the source table.
+        key: The mapped key columns.
+        below: The archived parts that a delta builds on, in order; empty for a whole table.
+    """
+
+    why: str
+    rows: int
+    checksum: str = ""
+    watermark: str = ""
+    shape: str = ""
+    key: tuple[str, ...] = ()
+    below: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> "TableState":
+        """From JSON."""
+        below = tuple(Part(**part) for part in known["below"])
+        return cls(**{**known, "key": tuple(known["key"]), "below": below})
+
+
+@dataclass(frozen=True)
 class FrameRecord:
     """What is known of a frame; written last, so a frame without a record is not there.
 
     Numbers of rows by fate (`rows_*`), the SHA-256 of the file, the digest and the newest sync of its source, and
-    under `details` what the next stage needs to know.
+    under `details` what the next stage needs to know. All numbers are the frame's own; `state` tells of the whole
+    table where it is a large one.
     """
 
     rows: int
@@ -69,6 +108,35 @@ class FrameRecord:
     rows_quarantined: int = 0
     warnings: list[str] = field(default_factory=list)
     details: dict[str, Any] = field(default_factory=dict)
+    state: TableState | None = None
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether the frame holds only the rows that changed."""
+        return self.state is not None and bool(self.state.below)
+
+    @property
+    def mode(self) -> str:
+        """`delta` or `whole`."""
+        return "delta" if self.is_delta else "whole"
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the table once the frame is in it."""
+        return self.state.rows if self.state and self.is_delta else self.rows
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The archived parts that the table consists of once the frame is in it; the same delta again adds none."""
+        own, below = Part(self.sha256, self.rows, self.bytes), self.state.below if self.state else ()
+        is_new = not below or (self.rows > 0 and own.sha256 != below[-1].sha256)
+        return (*below, own) if is_new else below
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> "FrameRecord":
+        """From JSON."""
+        state = known.get("state")
+        return cls(**{**known, "state": TableState.of(state) if state else None})
 
 
 class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -128,7 +196,7 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         if filesystem.get_file_info(path).type != pa_fs.FileType.File:
             return None
         with filesystem.open_input_stream(path) as stream:
-            return FrameRecord(**json.loads(stream.readall()))
+            return FrameRecord.of(json.loads(stream.readall()))
 
     def require(self, key: FrameKey) -> FrameRecord:
         """What is known of a frame that has to be there.

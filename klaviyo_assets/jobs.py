@@ -9,12 +9,13 @@ import dagster as dg
 
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 
 
 def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
-    """`dimensions` (account tables), `events` (daily tables) and `reports`, each through all its stages."""
+    """`dimensions` (account tables), `events` (daily tables), `reports` through all their stages; and `portfolio`."""
     daily = [
         [stage, table] for stage in _STAGES for table in daily_tables if (stage, table) != ("extracted", "attribution")
     ]
@@ -27,6 +28,7 @@ def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
             [*(["report", name] for name in REPORTS), *(["view", name] for name in VIEWS)],
             "Restate the report rows that loads changed, and bring the views up to date.",
         ),
+        _job("portfolio", [["portfolio", name] for name in PORTFOLIO_VIEWS], "The views over all accounts."),
     ]
 
 

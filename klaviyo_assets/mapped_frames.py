@@ -102,7 +102,7 @@ class AccountMapping:
     quarantine_share: float = 0.05
 
     def map_table(self, spec: TableSpec) -> FrameRecord:
-        """Map a whole account table.
+        """Map an account table: the whole of it, or what changed.
 
         Raises:
             BrokenPartitionError: naming table, account and what broke.
@@ -136,7 +136,7 @@ class AccountMapping:
                 seen |= set(column(raw, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
-            known = {"settings": event_settings(self.account)}
+            known: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": sorted(filter(None, seen))}
             if record.details.get("needs_receipts"):
                 known["reads"] = record.details.get("reads", {})
             return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, known, deleted=deleted)
@@ -233,7 +233,7 @@ class AccountMapping:
         found = writer.finish(
             source_digest=source.source_digest, settings_fingerprint=fingerprint, data_through=source.data_through,
             rows_raw=source.rows if rows_raw is None else rows_raw, rows_deleted=deleted,
-            rows_quarantined=outcome.dropped, warnings=source.warnings,
+            rows_quarantined=outcome.dropped, warnings=source.warnings, state=source.state,
             details={
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
@@ -294,6 +294,9 @@ def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
             f"{record.rows_raw} rows came in, but {record.rows} mapped + {record.rows_deleted} deleted + "
             f"{record.rows_quarantined} quarantined = {accounted}"
         )
+    if record.is_delta and record.rows_quarantined:
+        # Its earlier version would stay where it was loaded, a rebuild would leave it out.
+        return f"{record.rows_quarantined} changed rows broke a rule; materialize from extracted on with whole = true"
     if record.rows_quarantined > max(1.0, share * record.rows_raw):
         return (
             f"{record.rows_quarantined} of {record.rows_raw} rows broke a rule, more than the share of {share:.0%} "

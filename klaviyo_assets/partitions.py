@@ -3,21 +3,24 @@
 Here: the two partitions definitions of the graph, and translating their keys. Not here: which partition needs work.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
+
+_ENDS = ("start", "end")
 
 
 @dataclass(frozen=True)
 class Partitions:
     """The graph's two partitions definitions: per account, and per account and calendar day of its time zone.
 
-    Daily keys are named `account` and `date`, the day before today's last one of UTC included; whose day it is
-    depends on the account.
+    Daily keys are named `account` and `date`. The last day is today, where the day begins first: an account east of
+    UTC is in tomorrow while UTC is not, so where there is one, tomorrow of UTC is a partition.
     """
 
     accounts: dg.StaticPartitionsDefinition
@@ -27,8 +30,23 @@ class Partitions:
     def of(cls, accounts: Accounts) -> "Partitions":
         """Partitions for these accounts: days begin with the earliest start date of any."""
         by_account = dg.StaticPartitionsDefinition(accounts.names)
-        by_day = dg.DailyPartitionsDefinition(start_date=accounts.first_day.isoformat(), end_offset=1)
+        ahead = 2 if any(is_ahead_of_utc(account.zone) for account in accounts.by_name.values()) else 1
+        by_day = dg.DailyPartitionsDefinition(start_date=accounts.first_day.isoformat(), end_offset=ahead)
         return cls(by_account, dg.MultiPartitionsDefinition({"account": by_account, "date": by_day}))
+
+
+def is_ahead_of_utc(zone: ZoneInfo) -> bool:
+    """Whether a zone's clock is ever ahead of UTC, in this year's winter or summer."""
+    year = datetime.now(UTC).year
+    offsets = (datetime(year, month, 1, tzinfo=zone).utcoffset() or timedelta() for month in (1, 7))
+    return any(offset > timedelta() for offset in offsets)
+
+
+def account_of(tags: Mapping[str, str]) -> str | None:
+    """The one account that a run is of, as the tags of its partition or range say; None where it is of several."""
+    ends = [tags.get(f"dagster/asset_partition_range_{end}") or tags.get("dagster/partition", "") for end in _ENDS]
+    first, last = (end.partition("|")[0] for end in ends)
+    return first if first and first == last else None
 
 
 def account_days(partition_keys: Iterable[str]) -> dict[str, list[date]]:

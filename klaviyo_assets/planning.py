@@ -9,33 +9,35 @@ is dirty by itself where a day changed that its touches were read from, or a set
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import cached_property
+from datetime import date, datetime
+from functools import cached_property, partial
 from typing import Any
 
 from psycopg import sql
 
-from klaviyo_assets.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
+from klaviyo_assets.extraction import NO_ROWS, AccountSource
 from klaviyo_assets.ledger import Entry
-from klaviyo_assets.mapped_frames import attribution_fingerprint, event_fingerprint, event_settings
-from klaviyo_assets.schemas.sql import event_time, id_text
-from klaviyo_assets.tables import ATTRIBUTION, EVENT
+from klaviyo_assets.looks import OVERLAP, Known, Look, all_days, is_older, known_days, reads
+from klaviyo_assets.mapped_frames import (
+    UNDATED,
+    UNDATED_WITH,
+    attribution_fingerprint,
+    event_fingerprint,
+    event_settings,
+)
+from klaviyo_assets.schemas.sql import id_text
+from klaviyo_assets.source_days import late_receipts, metrics_of_days, ranges
+from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
 NEW_ROWS = "new rows"
 CHANGED_ROWS = "changed rows"
 CHANGED_TOUCHES = "touches of a changed day"
+LATE_RECEIPTS = "receipts of people of the day arrived late"
+NOT_LOADED = "not loaded since it was found dirty"
 ARRIVED_TOUCHES = "recorded touches that were missing arrived"
 RENAMED_METRICS = "metric names changed"
 OTHER_VERSION = "made by another version of this program"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
-
-
-@dataclass(frozen=True)
-class DayState:
-    """One day of events as Postgres has it: digest of its rows, and the metrics that occur."""
-
-    digest: str
-    metric_ids: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,22 @@ class DirtyDay:
 
 @dataclass(frozen=True)
 class Plan:
-    """The dirty days of an account, in order."""
+    """What of an account has to be made again: days in order, and account tables.
+
+    `through` is the newest sync that was seen; `swept`: every day was looked at.
+    """
 
     days: tuple[DirtyDay, ...] = ()
+    tables: tuple[str, ...] = ()
+    through: datetime | None = None
+    swept: bool = True
+
+    @property
+    def look(self) -> Look | None:
+        """What the next look needs to know; None where nothing has ever been synced."""
+        if self.through is None:
+            return None
+        return Look(self.through, *(tuple(self.ranges(only_attribution=only)) for only in (False, True)))
 
     def ranges(self, *, only_attribution: bool) -> list[tuple[date, date]]:
         """Consecutive days of one kind as (first, last), in order."""
@@ -79,40 +94,31 @@ class Plan:
         ]
 
 
-def source_days(source: AccountSource, first: date, last: date) -> dict[date, DayState]:
-    """Every day from `first` to `last` (inclusive, account days) that has events, in one pass over the table."""
-    table = source.table(EVENT)
-    if not table.columns:
-        return {}
-    start, _ = source.account.day_bounds(first)
-    _, end = source.account.day_bounds(last)
-    day = sql.SQL("(({}) AT TIME ZONE {})::date").format(event_time(table), sql.Literal(source.account.timezone))
-    metrics = (
-        sql.SQL("string_agg(DISTINCT t.metric_id::text, chr(10))")
-        if "metric_id" in table.columns
-        else sql.SQL("NULL::text")
-    )
-    query = sql.SQL("SELECT {} AS day, {} AS digest, {} AS metrics FROM {} AS t WHERE {} >= {} AND {} < {} GROUP BY 1")
-    found = source.snapshot.read(
-        query.format(
-            day, digest_expression(table, EVENT_DIGEST_COLUMNS), metrics, table.identifier,
-            event_time(table), sql.Literal(start), event_time(table), sql.Literal(end),
-        )
-    )  # fmt: skip
-    return {
-        row["day"]: DayState(row["digest"], frozenset((row["metrics"] or "").split("\n")) - {""})
-        for row in found.to_pylist()
-    }
+def plan(
+    source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date, seen: Look | None = None
+) -> Plan:
+    """Days from `first` to `last` whose rows, settings or possible touches differ from what was last loaded.
 
-
-def plan(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> Plan:
-    """Days from `first` to `last` whose rows, settings or possible touches differ from what was last loaded."""
-    return _Planner(source, entries, first, last).plan()
+    Args:
+        source: The account in one snapshot.
+        entries: The ledger's newest entries.
+        first: First day, inclusive.
+        last: Last day, inclusive.
+        seen: What the last look left. Then only the days are looked at that syncs have written to since, and those
+            that were dirty, unless the number of events tells that others changed too. None: every day, in one pass.
+    """
+    known = known_days(source, entries, first, last, seen) if seen else None
+    swept = known is None
+    return _Planner(source, entries, first, last, known or all_days(source, entries, first, last), seen, swept).plan()
 
 
 def dirty_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> list[date]:
     """The days of the plan, for whatever reason."""
     return [dirty.day for dirty in plan(source, entries, first, last).days]
+
+
+def _moment(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 @dataclass(frozen=True)
@@ -121,55 +127,74 @@ class _Planner:
     entries: Mapping[tuple[str, str], Entry]
     first: date
     last: date
-
-    @cached_property
-    def _states(self) -> dict[date, DayState]:
-        return source_days(self.source, self.first, self.last)
+    known: Known
+    seen: Look | None
+    swept: bool
 
     def plan(self) -> Plan:
         loaded = {entry.day for entry in self.entries.values() if entry.table == EVENT.name and entry.day}
-        days = sorted(day for day in self._states.keys() | loaded if self.first <= day <= self.last)
+        with_rows = {day for day, digest in self.known.digests.items() if digest != NO_ROWS}
+        days = sorted(day for day in with_rows | loaded if self.first <= day <= self.last)
         changed = {day: reasons for day in days if (reasons := list(self._of_events(day)))}
-        arrived = self._arrived(day for day in days if day not in changed)
         # Other rows show in the digests of what was read; another meaning of the same rows does not.
-        renamed = {day.isoformat() for day, reasons in changed.items() if RENAMED_METRICS in reasons}
-        dirty = [
-            DirtyDay(day, tuple(changed[day] if day in changed else self._of_attribution(day, renamed, arrived)),
-                     only_attribution=day not in changed)
-            for day in days
-        ]  # fmt: skip
-        return Plan(tuple(found for found in dirty if found.reasons))
-
-    def _state(self, day: date) -> DayState:
-        return self._states.get(day) or DayState(NO_ROWS, frozenset())
+        renamed = {day for day, reasons in changed.items() if RENAMED_METRICS in reasons}
+        late = self._late_receipts(days, renamed)
+        for day in late[EVENT.name]:
+            changed.setdefault(day, []).append(LATE_RECEIPTS)
+        arrived = self._arrived(day for day in days if day not in changed)
+        credit = partial(self._of_attribution, renamed=renamed, arrived=arrived, late=late[ATTRIBUTION.name])
+        dirty = [DirtyDay(day, tuple(changed.get(day) or credit(day)), day not in changed) for day in days]
+        return Plan(
+            tuple(found for found in dirty if found.reasons), tuple(self._tables()),
+            _moment(self.source.data_through), self.swept,
+        )  # fmt: skip
 
     def _of_events(self, day: date) -> Iterator[str]:
         """Why a day's events have to be made again, and all that follows from them."""
-        entry, state = self.entries.get((EVENT.name, day.isoformat())), self._state(day)
+        entry = self.entries.get((EVENT.name, day.isoformat()))
         if entry is None:
             yield NEW_ROWS
             return
-        if entry.source_digest != state.digest:
+        if entry.source_digest != self.known.of(day):
             yield CHANGED_ROWS
-        account, metrics = self.source.account, self.source.metrics
-        if entry.settings_fingerprint != event_fingerprint(account, metrics, state.metric_ids):
-            yield from _setting_changes(entry, event_settings(account))
+        if self._is_set_otherwise(entry, day):
+            yield from _setting_changes(entry, event_settings(self.source.account))
         if self._reads_differ(entry):
             yield CHANGED_TOUCHES
+        if self.seen and day in self.seen.of_events and is_older(entry, self.seen):
+            yield NOT_LOADED
 
-    def _of_attribution(self, day: date, renamed: set[str], arrived: set[str]) -> Iterator[str]:
+    def _is_set_otherwise(self, entry: Entry, day: date) -> bool:
+        """Whether events were made with other settings or metric names than those of now."""
+        account, metrics, seen = self.source.account, self.source.metrics, entry.details.get("metric_ids")
+        if seen is None:
+            seen = self._metrics_of_unknown.get(day, frozenset())
+        return entry.settings_fingerprint != event_fingerprint(account, metrics, seen)
+
+    @cached_property
+    def _metrics_of_unknown(self) -> dict[date, frozenset[str]]:
+        """The metrics of days whose load did not keep them: it was one from the archive, or an older version's."""
+        entries = [entry for entry in self.entries.values() if entry.table == EVENT.name and entry.day]
+        days = [entry.day for entry in entries if entry.details.get("metric_ids") is None]
+        return metrics_of_days(self.source, [day for day in days if day])
+
+    def _of_attribution(self, day: date, renamed: set[date], arrived: set[str], late: set[date]) -> Iterator[str]:
         """Why the credits of a day whose events are as loaded have to be made again."""
         entry = self.entries.get((ATTRIBUTION.name, day.isoformat()))
-        if entry is None or entry.source_digest != self._state(day).digest:
+        if entry is None or entry.source_digest != self.known.of(day):
             yield NEW_ROWS if entry is None else CHANGED_ROWS
             return
         if self._has_other_settings(entry):
             settings = self.source.account.attribution_settings(self.source.attribution_source)
             yield from _setting_changes(entry, settings)
-        if self._reads_differ(entry) or not renamed.isdisjoint(entry.details.get("reads") or ()):
+        if self._reads_differ(entry) or not renamed.isdisjoint(reads(entry)):
             yield CHANGED_TOUCHES
         if not arrived.isdisjoint(entry.details.get("missing") or ()):
             yield ARRIVED_TOUCHES
+        if day in late:
+            yield LATE_RECEIPTS
+        if self.seen and day in self.seen.days and is_older(entry, self.seen):
+            yield NOT_LOADED
 
     def _has_other_settings(self, entry: Entry) -> bool:
         """Whether credits were made with other settings or metric names; a load from the archive knows no names."""
@@ -180,9 +205,28 @@ class _Planner:
         return entry.settings_fingerprint != wanted
 
     def _reads_differ(self, entry: Entry) -> bool:
-        """Whether a day that touches were looked for in is another one now; days before `first` are not looked at."""
-        read = {date.fromisoformat(day): digest for day, digest in (entry.details.get("reads") or {}).items()}
-        return any(digest != self._state(day).digest for day, digest in read.items() if self.first <= day <= self.last)
+        """Whether a day that touches were looked for in, or found on, is another one now."""
+        return any(self.known.of(day) not in {None, digest} for day, digest in reads(entry).items())
+
+    def _late_receipts(self, days: Iterable[date], renamed: set[date]) -> dict[str, set[date]]:
+        """Days of events, and of credits, that lack a receipt because it arrived after they had been read."""
+        loaded: dict[str, dict[date, datetime]] = {EVENT.name: {}, ATTRIBUTION.name: {}}
+        for day in days:
+            for table, moments in loaded.items():
+                entry = self.entries.get((table, day.isoformat()))
+                # Events keep what they read only where some of them want a receipt.
+                if entry and entry.data_through and entry.details.get("reads") is not None:
+                    moments[day] = entry.data_through
+        every = {day: min(moments[day] for moments in loaded.values() if day in moments)
+                 for day in loaded[EVENT.name] | loaded[ATTRIBUTION.name]}  # fmt: skip
+        since = None
+        if self.seen and not self.swept:
+            since = min([self.seen.through, *(every[day] for day in self.seen.days & every.keys())]) - OVERLAP
+        arrived = late_receipts(self.source, every, since, renamed)
+        return {
+            table: {day for day, moment in moments.items() if day in arrived and arrived[day] > moment}
+            for table, moments in loaded.items()
+        }
 
     def _arrived(self, days: Iterable[date]) -> set[str]:
         """Ids that recorded attribution named when they were nowhere, and that Postgres has now."""
@@ -194,6 +238,23 @@ class _Planner:
         query = sql.SQL("SELECT {0} AS id FROM {1} AS t WHERE {0} = ANY({2})")
         found = self.source.snapshot.read(query.format(id_text(table, "id"), table.identifier, sql.Literal(missing)))
         return set(found.column("id").to_pylist())
+
+    def _tables(self) -> Iterator[str]:
+        """The account tables whose rows or settings are others than those that were loaded."""
+        for spec in ACCOUNT_TABLES:
+            entry = self.entries.get((spec.name, self.source.account.name))
+            if (
+                entry is None
+                or entry.source_digest != self.source.table_digest(spec)
+                or entry.settings_fingerprint != self.source.account.table_fingerprint
+                or (spec is UNDATED_WITH and self._undated_differ())
+            ):
+                yield spec.name
+
+    def _undated_differ(self) -> bool:
+        """Whether other events than at the last load lack a time; before there were any, there was no entry."""
+        entry = self.entries.get((EVENT.name, UNDATED))
+        return (entry.source_digest if entry else NO_ROWS) != self.source.undated_digest()
 
 
 def _setting_changes(entry: Entry, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -230,14 +291,3 @@ def _duration(seconds: int | None) -> str:
 
 def _number(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
-    """Consecutive days as (first, last), in order."""
-    found: list[tuple[date, date]] = []
-    for day in sorted(set(days)):
-        if found and day - found[-1][1] == timedelta(days=1):
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found

@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -18,6 +18,7 @@ from klaviyo_assets.assets.fivetran import connection_id_of, fivetran_key, sync_
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.ledger import current
+from klaviyo_assets.looks import Look
 from klaviyo_assets.mapped_frames import event_settings
 from klaviyo_assets.partitions import range_tags
 from klaviyo_assets.planning import Plan, plan
@@ -31,8 +32,11 @@ from klaviyo_assets.tables import TABLES
 INTERVAL_SECONDS = 60
 # A tick has to end before Dagster gives it up; accounts it did not reach are first in the next one.
 TICK_SECONDS = 40
+# Once a day every day is looked at, whatever sync times say; it costs one pass over an account's events.
+SWEEP_SECONDS = 86_400
 # More separate ranges than this are one run from the first day to the last: a start of a run costs more than a day.
 MOST_RANGES = 10
+_STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 # What makes credits again and leaves events as they are.
 _ATTRIBUTION = [
     dg.AssetKey(key)
@@ -93,11 +97,12 @@ def _account_of(tags: Mapping[str, str]) -> str:
 def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.SensorDefinition:
     """`fivetran_syncs`: sees syncs of any origin end, and requests runs for what they changed.
 
-    So does a setting of an account that is another one than at the last look. The cursor holds Fivetran's own time of
-    each connection's last seen sync, the settings' fingerprints, and until when Fivetran's rate limit asks to wait. A
-    connection that cannot be asked, or an account whose changes cannot be looked up, keeps its old time and is tried
-    again at the next tick; the others go on. Why days are made again stands in the tick's log, and on each run as the
-    tag `klaviyo/reason`.
+    So does a setting of an account that is another one than at the last look, and once a day a sweep over all days,
+    for what sync times do not show. The cursor holds, of each account, Fivetran's own time of the last seen sync and
+    what the look left for the next one (`planning.Look`), and until when Fivetran's rate limit asks to wait. A
+    connection that cannot be asked, or an account whose changes cannot be looked up, keeps what was known of it and is
+    tried again at the next tick; the others go on. Why days are made again stands in the tick's log, and on each run as
+    the tag `klaviyo/reason`.
     """
 
     @dg.sensor(
@@ -105,7 +110,7 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
         jobs=[dimensions, events],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="When a Fivetran sync ends: account tables, and the days whose events it changed, to BigQuery.",
+        description="When a Fivetran sync ends: the account tables that moved, and the days whose events it changed.",
     )
     def fivetran_syncs(
         context: dg.SensorEvaluationContext,
@@ -122,26 +127,41 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
                 break
             tick.last = account.name
             try:
-                connection = fivetran.connection(connection_id_of(account))
-                if tick.is_new(connection) or tick.has_other_settings(account, connection):
-                    tick.requests += _requests(account, connection, _plan(account, postgres, bigquery), context.log)
-                    tick.take(account, connection)
+                tick.look_at(account, fivetran.connection(connection_id_of(account)), (postgres, bigquery), context.log)
             except RateLimitedError as error:
                 tick.blocked_until = time.time() + (error.retry_after or INTERVAL_SECONDS)
                 break
             except KlaviyoAssetsError as error:
                 context.log.error(f"{account.name}: {error}")  # noqa: TRY400  the reason is the whole story
+            except Exception:
+                # Whatever it is, it is this account's alone.
+                context.log.exception(f"{account.name}: its changes could not be looked up")
         return dg.SensorResult(run_requests=tick.requests, asset_events=tick.events, cursor=tick.written)
 
     return fivetran_syncs
 
 
 @dataclass
+class _Known:
+    """What the sensor remembers of one account.
+
+    `seen` is the connection's time of the last sync that was looked at, `historical` whether it was seen to sync
+    everything since, `settings` the fingerprint of then, `swept` when all days were last looked at (epoch seconds), and
+    `look` what planning left.
+    """
+
+    seen: str = ""
+    historical: bool = False
+    settings: str = ""
+    swept: float = 0.0
+    look: dict[str, Any] | None = None
+
+
+@dataclass
 class _Tick:
     """What the sensor remembers between ticks, and what this one found."""
 
-    seen: dict[str, str] = field(default_factory=dict)
-    settings: dict[str, str] = field(default_factory=dict)
+    accounts: dict[str, _Known] = field(default_factory=dict)
     blocked_until: float = 0.0
     last: str = ""
     requests: list[dg.RunRequest] = field(default_factory=list)
@@ -150,14 +170,15 @@ class _Tick:
     @classmethod
     def read(cls, cursor: str | None) -> "_Tick":
         known = json.loads(cursor or "{}")
-        return cls(
-            known.get("seen", {}), known.get("settings", {}), known.get("blocked_until", 0.0), known.get("last", "")
-        )
+        accounts = {name: _Known(**each) for name, each in known.get("accounts", {}).items()}
+        return cls(accounts, known.get("blocked_until", 0.0), known.get("last", ""))
 
     @property
     def written(self) -> str:
-        known = {name: getattr(self, name) for name in ("seen", "settings", "blocked_until", "last")}
-        return json.dumps(known, sort_keys=True)
+        accounts = {name: asdict(known) for name, known in self.accounts.items()}
+        return json.dumps(
+            {"accounts": accounts, "blocked_until": self.blocked_until, "last": self.last}, sort_keys=True
+        )
 
     def in_turn(self, accounts: Accounts) -> list[Account]:
         """All accounts, beginning with the one after the last that was looked at."""
@@ -165,44 +186,60 @@ class _Tick:
         start = names.index(self.last) + 1 if self.last in names else 0
         return [accounts[name] for name in (*names[start:], *names[:start])]
 
-    def is_new(self, connection: Connection) -> bool:
-        ended = connection.succeeded_at
-        return ended is not None and ended.isoformat() > self.seen.get(connection.id, "")
+    def look_at(
+        self, account: Account, connection: Connection, places: tuple[PostgresResource, BigQueryProjectResource],
+        log: logging.Logger,
+    ) -> None:  # fmt: skip
+        """Ask for what an account's newest sync, or another setting, or the day's sweep finds to do."""
+        known = self.accounts.get(account.name, _Known())
+        ended = connection.succeeded_at.isoformat() if connection.succeeded_at else ""
+        is_new, settings = ended > known.seen, settings_of(account)
+        known = replace(known, historical=known.historical or connection.is_historical_sync)
+        # Until its first sync there is nothing to look for, not even under other settings.
+        is_due = bool(known.seen) and (known.settings != settings or time.time() - known.swept > SWEEP_SECONDS)
+        if is_new or is_due:
+            whole = is_due or known.historical or known.look is None
+            found = _plan(account, *places, None if whole else Look.read(known.look or {}))
+            # Dagster drops a key it has seen: what a sweep finds that was asked for before has to be another's.
+            key = f"{connection.id}:{ended}:{settings}:{int(known.swept)}"
+            self.requests += _requests(account, key, found, log)
+            self.events += _materialized(account, connection) if is_new else []
+            known = _Known(
+                ended, connection.is_historical_sync, settings, time.time() if found.swept else known.swept,
+                found.look.written if found.look else None,
+            )  # fmt: skip
+        self.accounts[account.name] = known
 
-    def has_other_settings(self, account: Account, connection: Connection) -> bool:
-        """Whether the account is set otherwise than when its last sync was seen."""
-        return connection.id in self.seen and self.settings.get(account.name, "") not in {"", settings_of(account)}
 
-    def take(self, account: Account, connection: Connection) -> None:
-        """Note that this sync and these settings are seen; the raw tables of a new sync are as new as it."""
-        is_new = self.is_new(connection)
-        self.settings[account.name] = settings_of(account)
-        if not is_new:
-            return
-        assert connection.succeeded_at is not None  # noqa: S101  `is_new` said so
-        self.seen[connection.id] = connection.succeeded_at.isoformat()
-        self.events += [
-            dg.AssetMaterialization(
-                fivetran_key(table.name), partition=account.name, metadata=sync_metadata(connection, table.name)
-            )
-            for table in TABLES.values()
-            if table.raw
-        ]
+def _materialized(account: Account, connection: Connection) -> list[dg.AssetMaterialization]:
+    """The raw tables, as new as the sync that has ended."""
+    return [
+        dg.AssetMaterialization(
+            fivetran_key(table.name), partition=account.name, metadata=sync_metadata(connection, table.name)
+        )
+        for table in TABLES.values()
+        if table.raw
+    ]
 
 
-def _plan(account: Account, postgres: PostgresResource, bigquery: BigQueryProjectResource) -> Plan:
+def _plan(
+    account: Account, postgres: PostgresResource, bigquery: BigQueryProjectResource, seen: Look | None
+) -> Plan:  # fmt: skip
     entries = current(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
-        return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today())
+        return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
 
 
-def _requests(account: Account, connection: Connection, found: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
-    """The account tables, each range of dirty days, and each range of days whose credits alone are made again."""
+def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
+    """The account tables that moved, each range of dirty days, and each range whose credits alone are made again."""
     for announcement in found.announcements:
         log.info(f"{account.name}: {announcement}")
-    key = f"{connection.id}:{connection.succeeded_at}:{settings_of(account)}"
     tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
-    yield dg.RunRequest(run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags)
+    if found.tables:
+        yield dg.RunRequest(
+            run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags,
+            asset_selection=[dg.AssetKey([stage, table]) for stage in _STAGES for table in found.tables],
+        )  # fmt: skip
     for only_attribution in (False, True):
         for first, last in _few(found.ranges(only_attribution=only_attribution)):
             reasons = "; ".join(found.reasons(first, last, only_attribution=only_attribution))
@@ -216,7 +253,10 @@ def _requests(account: Account, connection: Connection, found: Plan, log: loggin
 
 def settings_of(account: Account) -> str:
     """Fingerprint of every setting that may make days again."""
-    return fingerprint_of([event_settings(account), account.attribution.source, account.attribution_settings("touch")])
+    return fingerprint_of(
+        [event_settings(account), account.attribution.source, account.attribution_settings("touch"),
+         account.start_date.isoformat()]
+    )  # fmt: skip
 
 
 def _few(found: list[tuple[date, date]]) -> list[tuple[date, date]]:

@@ -149,6 +149,8 @@ class TouchReader:
         for _hop in range(MAX_HOPS):
             wanted -= seen
             seen |= wanted
+            # Those that are nowhere yet are remembered, whoever named them.
+            needs.recorded_ids |= wanted
             following: set[str] = set()
             for chunk in _chunks(sorted(wanted), _IDS_PER_QUERY):
                 key = id_text(self.table, "id")
@@ -185,11 +187,16 @@ class TouchReader:
             return
         received = sql.SQL("{} WHERE {} < {} AND {}").format(
             self._narrow, event_time(self.table), sql.Literal(self.bounds[1]),
-            self._of_kind(lambda kind: kind.role is Role.RECEIVED),
+            self.is_receipt,
         )  # fmt: skip
         for chunk in _chunks(wanted, _IDS_PER_QUERY):
             columns = [sql.Literal(list(part)) for part in zip(*chunk, strict=True)]
             yield self.snapshot.read(_WANTED_RECEIPTS.format(received, *columns))
+
+    @property
+    def is_receipt(self) -> sql.Composable:
+        """Whether an event `t` is the receipt of a message."""
+        return self._of_kind(lambda kind: kind.role is Role.RECEIVED)
 
     def _of_kind(self, chosen: Callable[[MetricKind], bool]) -> sql.Composable:
         """Whether an event's metric is chosen: by its id, else by its written name, exactly as it will be mapped."""

@@ -81,9 +81,12 @@ def _archive(frames: FrameStore, s3: S3ArchiveResource, mapped: FrameKey) -> Don
     if frames.mark(mapped, STAGE):
         frames.remove(mapped)
     return Done({
-        "dagster/partition_row_count": record.rows,
+        "dagster/partition_row_count": record.table_rows,
         "dagster/uri": archived.uri,
         "bytes": record.bytes,
         "sha256": record.sha256,
+        "data_through": record.data_through or "never synced",
+        "mode": record.mode,
+        "parts": len(record.parts),
         "written": "a new part" if archived.part_written else "nothing: the archive had this very part",
     })  # fmt: skip

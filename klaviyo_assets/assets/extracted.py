@@ -3,7 +3,7 @@
 Here: the assets. Not here: which rows are read (`extraction.py`) and how columns are selected (`schemas/sql.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -12,17 +12,31 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.deltas import DELTA_FROM_ROWS, TableReading
 from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.extraction import AccountSource, extract_day, extract_table, extract_undated
+from klaviyo_assets.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
 from klaviyo_assets.partitions import Partitions, account_days
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.privacy import PrivacyResource
+from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
 STAGE = "extracted"
+
+
+class ReadingConfig(dg.Config):
+    """Launchpad settings of reading account tables.
+
+    `delta_from_rows`: tables with fewer rows are always read whole; `whole`: so are all others, this once.
+    """
+
+    delta_from_rows: int = DELTA_FROM_ROWS
+    whole: bool = False
 
 
 def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -35,11 +49,16 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
     def extract_tables(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, frames: FrameStore
-    ) -> Iterator[Any]:
+        context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        bigquery: BigQueryProjectResource, s3: S3ArchiveResource, privacy: PrivacyResource,
+    ) -> Iterator[Any]:  # fmt: skip
         run = StageRun(context, frames)
+        reading = partial(
+            TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
+            always_whole=config.whole,
+        )  # fmt: skip
         for name in context.partition_keys:
-            yield from _extract_account(run, postgres, accounts[name])
+            yield from _extract_account(run, LazySource(postgres, accounts[name]), accounts[name], reading)
         yield from run.outputs()
 
     @dg.multi_asset(
@@ -102,17 +121,17 @@ class LazySource:
         self._context, self._source = None, None
 
 
-def _extract_account(run: StageRun, postgres: PostgresResource, account: Account) -> Iterator[Any]:
-    source = LazySource(postgres, account)
-
+def _extract_account(
+    run: StageRun, source: LazySource, account: Account, reading: Callable[[AccountSource], TableReading]
+) -> Iterator[Any]:
     def one(table: TableSpec, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened:
             with run.frames.write(frame) as writer:
-                record = extract_table(opened, table, writer)
+                record = reading(opened).extract(table, writer)
             if table is UNDATED_WITH:
                 with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
                     extract_undated(opened, writer)
-        return Done(metadata_of(record, run))
+        return Done(metadata_of(record, run) | reading_metadata(record))
 
     try:
         for table in ACCOUNT_TABLES:
@@ -138,6 +157,18 @@ def _extract_days(run: StageRun, postgres: PostgresResource, account: Account, d
             yield from run.work(key, partition, frame, partial(one, day, frame))
     finally:
         source.close()
+
+
+def reading_metadata(record: FrameRecord) -> dict[str, Any]:
+    """What the UI shows of how an account table was read or handed on: whole or the changed rows, and why."""
+    if record.state is None:
+        return {"mode": "whole", "why": "a small table"}
+    return {
+        "mode": record.mode,
+        "why": record.state.why,
+        "rows_changed": record.rows,
+        "rows_of_table": record.state.rows,
+    }
 
 
 def metadata_of(record: FrameRecord, run: StageRun) -> dict[str, Any]:

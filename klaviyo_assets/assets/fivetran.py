@@ -6,18 +6,20 @@ sensor that sees syncs of any origin end (`sensors.py`).
 One request per account and run, whatever tables are selected: Fivetran syncs a connection as a whole. Alone in a run
 the stage triggers and returns, and the sensor materializes its assets when the sync ends. With something downstream
 in the run, or in a backfill, it waits: an asset that yields nothing would leave its downstream skipped and the run
-green.
+green. Of several accounts in one run those whose sync succeeded go on; the others are named when the run ends.
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.failures import failure
+from klaviyo_assets.assets.stage import StageRun, synced
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
+from klaviyo_assets.frames import FrameStore
 from klaviyo_assets.resources.fivetran import FivetranResource, StartedSync
 from klaviyo_assets.resources.fivetran_models import Connection, until
 from klaviyo_assets.spec import TableSpec
@@ -47,22 +49,26 @@ def build_fivetran_assets(
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
-    def fivetran_sync(context: dg.AssetExecutionContext, fivetran: FivetranResource) -> Iterator[Any]:
+    def fivetran_sync(
+        context: dg.AssetExecutionContext, fivetran: FivetranResource, frames: FrameStore
+    ) -> Iterator[Any]:
         syncs = AccountSyncs(context, fivetran)
         for name in context.partition_keys:
             syncs.start(accounts[name])
         if not _is_waited_for(context):
             syncs.raise_failures()
             return
-        ended = syncs.wait()
-        keys = sorted(context.selected_asset_keys)
-        if syncs.failures:
-            yield from _recorded_alone(keys, ended)
+        run = StageRun(context, frames)
+        for name, connection in syncs.wait().items():
+            for key in sorted(context.selected_asset_keys):
+                yield dg.AssetMaterialization(
+                    key, partition=name, metadata=sync_metadata(connection, key.path[-1])
+                )  # fmt: skip
+        for name, error in syncs.failures.items():
+            frames.note_failure(synced(name), run.run_id, f"account {name}: {error}")
+        if run.is_last():
             syncs.raise_failures()
-        for key in keys:
-            for name, connection in ended.items():
-                context.add_asset_metadata(sync_metadata(connection, key.path[-1]), asset_key=key, partition_key=name)
-            yield dg.MaterializeResult(asset_key=key)
+        yield from run.outputs()
 
     return fivetran_sync
 
@@ -181,13 +187,3 @@ def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
     if "dagster/backfill" in context.run.tags:
         return True
     return any(key.path[0] != STAGE for key in context.job_def.asset_layer.selected_asset_keys)
-
-
-def _recorded_alone(keys: Sequence[dg.AssetKey], ended: Mapping[str, Connection]) -> Iterator[dg.AssetMaterialization]:
-    """The accounts whose sync succeeded where others failed: the step's own result would claim them all.
-
-    They are yielded: what is logged by the context is lost when the step then fails.
-    """
-    for key in keys:
-        for name, connection in ended.items():
-            yield dg.AssetMaterialization(key, partition=name, metadata=sync_metadata(connection, key.path[-1]))

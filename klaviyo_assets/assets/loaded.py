@@ -20,10 +20,13 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.assets.archived import stage_partitions
+from klaviyo_assets.assets.deltas import kept_state, loaded_states
 from klaviyo_assets.assets.mapped import column_schema
 from klaviyo_assets.assets.stage import Done, StageRun
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery import BigQueryDataset, Loaded
+from klaviyo_assets.destinations.bigquery_merge import checksum, merge
 from klaviyo_assets.destinations.s3_archive import S3Archive
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.ledger import LEDGER, PLANNING_DETAILS, QUARANTINE
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
@@ -134,20 +137,42 @@ class AccountLoad:
             self.flush()
         if table.name not in self._tables:
             self._tables[table.name] = self.dataset.prepare(table)
-        day = date.fromisoformat(mapped.day) if mapped.day else None
         partition = mapped.day or self.account
         with self._mapped_file(mapped) as (path, record):
-            loaded = self.dataset.load(
-                table, self._tables[table.name], path, record.rows, day, self.job_id(f"{table.name}-{partition}")
-            )
+            send = self._merge if record.is_delta else self._replace
+            loaded = send(table, path, record, mapped.day, self.job_id(f"{table.name}-{partition}"))
         self._note(table, partition, mapped, record, loaded.job_id)
         return Done({
-            "dagster/partition_row_count": record.rows,
+            "dagster/partition_row_count": record.table_rows,
             "table": loaded.table,
             "job_id": loaded.job_id,
             "sha256": record.sha256,
             "data_through": record.data_through or "never synced",
-        })  # fmt: skip
+            "mode": record.mode,
+        } | ({"rows_changed": record.rows} if record.is_delta else {}))  # fmt: skip
+
+    def _replace(self, table: TableSpec, path: Path, record: FrameRecord, day: str | None, job_id: str) -> Loaded:
+        on = date.fromisoformat(day) if day else None
+        return self.dataset.load(table, self._tables[table.name], path, record.rows, on, job_id)
+
+    def _merge(self, table: TableSpec, path: Path, record: FrameRecord, _: str | None, job_id: str) -> Loaded:
+        """Bring changed rows into a table that is what they were read for, and see that it is now what Postgres is."""
+        state = record.state
+        known = loaded_states(self.dataset, self.account).get(table.name)
+        if state is None or known is None or known.parts not in (state.below, record.parts):
+            raise PermanentError(
+                f"{table.name} of {self.account} was loaded by another run since its changed rows were read; "
+                f"materialize extracted/{table.name} and what follows it together"
+            )
+        merged = merge(self.dataset, table, path, record.rows, job_id)
+        rows, held = checksum(self.dataset, table)
+        if f"{rows}:{held}" != state.checksum:
+            raise PermanentError(
+                f"{merged.table} is not what Postgres holds after the changed rows were merged: number and checksum "
+                f"are {rows}:{held} and should be {state.checksum}. Materialize extracted/{table.name} and what "
+                "follows it together, with whole = true in the configuration of extract_tables."
+            )
+        return merged
 
     @contextmanager
     def _mapped_file(self, mapped: FrameKey) -> Iterator[tuple[Path, FrameRecord]]:
@@ -165,21 +190,25 @@ class AccountLoad:
         with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
             path = Path(folder) / manifest.part
             archive.fetch(manifest, path)
+            # The bytes are of the newest part, as the ledger's are.
             yield path, FrameRecord(
                 rows=manifest.rows, bytes=manifest.bytes, sha256=manifest.sha256,
                 source_digest=manifest.source_digest, settings_fingerprint=manifest.settings_fingerprint,
             )  # fmt: skip
 
     def _note(self, table: TableSpec, partition: str, mapped: FrameKey, record: FrameRecord, job_id: str) -> None:
+        newest, details = record.parts[-1], {name: record.details.get(name) for name in PLANNING_DETAILS}
         self._ledger.append({
-            **self._entry(table.name, partition, record),
-            "job_id": job_id, "rows_raw": record.rows_raw, "rows_deleted": record.rows_deleted,
-            "rows_quarantined": record.rows_quarantined, "rows_loaded": record.rows,
-            "value": ledger_value(record.details.get("value", "0")), "sha256": record.sha256, "bytes": record.bytes,
-            "source_digest": record.source_digest, "settings_fingerprint": record.settings_fingerprint,
-            "details": json.dumps({name: record.details.get(name) for name in PLANNING_DETAILS}),
+            **self._entry(table.name, partition, record), "job_id": job_id,
+            "rows_raw": record.table_rows if record.is_delta else record.rows_raw,
+            "rows_deleted": record.rows_deleted, "rows_quarantined": record.rows_quarantined,
+            "rows_loaded": record.table_rows, "value": ledger_value(record.details.get("value", "0")),
+            "sha256": newest.sha256, "bytes": newest.bytes, "source_digest": record.source_digest,
+            "settings_fingerprint": record.settings_fingerprint, "details": json.dumps(details | kept_state(record)),
         })  # fmt: skip
         self._take_notes(table.name, partition, mapped)
+        if record.is_delta:
+            self._keep_notes(table, partition, mapped)
         if table is UNDATED_WITH:
             self._note_undated()
         self._done.append(mapped)
@@ -191,7 +220,10 @@ class AccountLoad:
         if record is None:
             return
         count = int(record.details["notes"])
-        counted = {"rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0}
+        counted = {
+            "rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0,
+            "source_digest": record.source_digest,
+        }  # fmt: skip
         self._ledger.append({**self._entry(EVENT.name, UNDATED, record), **counted})
         self._take_notes(EVENT.name, UNDATED, mapped)
 
@@ -206,6 +238,19 @@ class AccountLoad:
         if self.run.frames.record(mapped) is not None:
             self._noted.add((table, partition))
             self._notes += self.run.frames.open(mapped, "quarantine").read().to_pylist()
+
+    def _keep_notes(self, table: TableSpec, partition: str, mapped: FrameKey) -> None:
+        """The notes on the rows that a delta leaves alone stay as they are."""
+        keys = self.run.frames.open(mapped).read(columns=list(table.key))
+        changed = ["|".join(key) for key in zip(*(values.to_pylist() for values in keys.columns), strict=True)]
+        self.dataset.ensure_table("quarantine", QUARANTINE)
+        kept = self.dataset.query(
+            f"SELECT {', '.join(column.name for column in QUARANTINE)} FROM quarantine WHERE table_name = @table "
+            "AND partition = @partition AND row_id NOT IN (SELECT one FROM UNNEST(@changed) AS one)",
+            {"table": ("STRING", table.name), "partition": ("STRING", partition),
+             "changed": ("ARRAY<STRING>", changed)},
+        )  # fmt: skip
+        self._notes += [dict(row.items()) for row in kept]
 
     def flush(self) -> None:
         """Write quarantine, then ledger, then let go of the frames."""

@@ -147,6 +147,7 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
         "dagster/partition_row_count": record.rows,
         "bytes": record.bytes,
         "sha256": record.sha256,
+        "mode": record.mode,
         "rows_raw": record.rows_raw,
         "rows_deleted": record.rows_deleted,
         "rows_quarantined": record.rows_quarantined,

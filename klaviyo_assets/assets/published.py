@@ -50,7 +50,7 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
 def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
         [STAGE, view.name],
-        deps=[[_stage_of(name), name] for name in view.reads],
+        deps=[[stage_of(name), name] for name in view.reads],
         group_name=STAGE,
         kinds={"bigquery", "sql", "view"},
         description=f"{view.grain} {view.description}",
@@ -60,7 +60,8 @@ def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSp
     )
 
 
-def _stage_of(name: str) -> str:
+def stage_of(name: str) -> str:
+    """The stage that makes a table, report or view."""
     if name in VIEWS:
         return STAGE
     return REPORT_STAGE if name in REPORTS else "bigquery"

@@ -6,8 +6,10 @@ A partition that fails is not handed on and gets no materialization; the stage g
 at its end: only the last stage that is in the run raises, naming every partition that failed on the way.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import dagster as dg
@@ -18,12 +20,21 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
 from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.turns import AccountBusyError, GuardedFrames
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
+# The stages that go on with the partitions of one, and say what failed in it.
+_FOLLOW = {
+    "fivetran": {"extracted"},
+    "extracted": {"mapped"},
+    "mapped": {"s3_archive", "bigquery"},
+    "s3_archive": {"bigquery"},
+}
 ATTEMPTS = 3
 # Clients wait for a passing fault themselves; what they waited long for is not tried over and over.
 ATTEMPT_SECONDS = 15
-# So many partitions in a row that a passing fault stopped mean that the system is down: the rest is not tried.
+# So many partitions of an account in a row that a passing fault stopped mean that the system is down, or the account's
+# part of it: the rest of the account is not tried. Other accounts are, for they may be elsewhere.
 GIVE_UP_AFTER = 2
 
 
@@ -46,6 +57,11 @@ class Done:
     checks: tuple[Check, ...] = ()
 
 
+def synced(account: str) -> FrameKey:
+    """Where a run notes that an account's sync failed, for the stage that reads what it brings."""
+    return FrameKey("fivetran", account, "sync")
+
+
 @dataclass
 class StageRun:
     """One step's work over its partitions."""
@@ -54,7 +70,7 @@ class StageRun:
     frames: FrameStore
     failures: dict[tuple[dg.AssetKey, str], str] = field(default_factory=dict)
     _inherited: set[tuple[dg.AssetKey, str]] = field(default_factory=set)
-    _unreached: int = 0
+    _unreached: Counter[str] = field(default_factory=Counter)
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
 
     @property
@@ -78,16 +94,17 @@ class StageRun:
             one: The work.
             before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
         """
-        inherited = self.frames.failure(before, self.run_id) if before else None
+        inherited = self._inherited_failure(frame, before)
         if inherited:
             self._inherited.add((key, partition))
             self._fail(key, partition, frame, inherited)
             return
         try:
-            done = self._attempt(one)
-            self._unreached = 0
+            done = self._attempt(frame, one)
+            self._unreached.clear()
         except KlaviyoAssetsError as error:
-            self._unreached = min(self._unreached + isinstance(error, TransientError), GIVE_UP_AFTER)
+            if isinstance(error, TransientError) and not isinstance(error, AccountBusyError):
+                self._unreached[frame.account] = min(self._unreached[frame.account] + 1, GIVE_UP_AFTER)
             # The reason is the whole story; a traceback would bury it.
             self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")  # noqa: TRY400
             self._fail(key, partition, frame, str(error))
@@ -97,34 +114,65 @@ class StageRun:
         for check in done.checks:
             yield from self.evaluate(key, partition, check)
 
-    def _attempt(self, one: Callable[[], Done]) -> Done:
+    def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> str | None:
+        """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
+        if isinstance(self.frames, GuardedFrames) and (reason := self.frames.given_up(frame.account)):
+            return reason
+        needed = synced(frame.account) if frame.stage == "extracted" else before
+        return self.frames.failure(needed, self.run_id) if needed else None
+
+    @cached_property
+    def _is_of_one_account(self) -> bool:
+        return len({str(key).partition("|")[0] for key in self.context.partition_keys}) == 1
+
+    def _take_turn(self, frame: FrameKey) -> None:
+        """Be the account's one writer; Fivetran's syncs write nothing of ours."""
+        if frame.stage != "fivetran" and isinstance(self.frames, GuardedFrames):
+            self.frames.take_turn(
+                frame.account, self.run_id, alone=self._is_of_one_account, say=self.context.log.warning
+            )
+
+    def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
         from tenacity import (
             Retrying,
-            retry_if_exception_type,
+            retry_if_exception,
             stop_after_attempt,
             stop_after_delay,
             wait_exponential_jitter,
         )
 
-        if self._unreached >= GIVE_UP_AFTER:
+        unreached = self._unreached[frame.account]
+        if unreached >= GIVE_UP_AFTER:
             raise TransientError(
-                f"not tried: the {self._unreached} partitions before could not be done for a passing fault; run this "
+                f"not tried: the {unreached} partitions before could not be done for a passing fault; run this "
                 "again when the system is back"
             )
+
+        def once() -> Done:
+            self._take_turn(frame)
+            return one()
+
         retrying = Retrying(
-            retry=retry_if_exception_type(TransientError),
+            # Who waited for a turn in vain has waited as long as it may.
+            retry=retry_if_exception(
+                lambda error: isinstance(error, TransientError) and not isinstance(error, AccountBusyError)
+            ),
             # What was out of reach a moment ago is asked once, not three times.
-            stop=stop_after_attempt(1 if self._unreached else ATTEMPTS) | stop_after_delay(ATTEMPT_SECONDS),
+            stop=stop_after_attempt(1 if self._unreached.total() else ATTEMPTS) | stop_after_delay(ATTEMPT_SECONDS),
             wait=wait_exponential_jitter(initial=1, max=10),
             before_sleep=lambda state: self.context.log.warning(
                 f"attempt {state.attempt_number} of {ATTEMPTS}: {state.outcome and state.outcome.exception()}"
             ),
             reraise=True,
         )
-        return retrying(one)
+        return retrying(once)
 
     def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey, reason: str) -> None:
         self.failures[key, partition] = reason
+        if isinstance(self.frames, GuardedFrames) and not self.frames.has_turn(frame.account):
+            # Whose frames these are now is another run's matter: later stages of this one are told otherwise.
+            self.frames.give_up(frame.account, reason)
+            return
         self.frames.note_failure(frame, self.run_id, reason)
 
     def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
@@ -167,18 +215,17 @@ class StageRun:
 
     def _unsaid(self) -> dict[tuple[dg.AssetKey, str], str]:
         """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
-        if self._is_last():
+        if self.is_last():
             return self.failures
         if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
             return {failed: reason for failed, reason in self.failures.items() if failed not in self._inherited}
         return {}
 
-    def _is_last(self) -> bool:
+    def is_last(self) -> bool:
         """Whether no asset of this run follows this step's."""
         own = self.context.assets_def.keys
         stage = max(STAGES.index(key.path[0]) for key in own)
-        later = {"extracted": {"mapped"}, "mapped": {"s3_archive", "bigquery"}, "s3_archive": {"bigquery"}}
-        follow = later.get(STAGES[stage], set())
+        follow = _FOLLOW.get(STAGES[stage], set())
         tables = {key.path[-1] for key in own}
         in_run = self.context.job_def.asset_layer.selected_asset_keys
         return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)

@@ -174,8 +174,20 @@ class BigQueryDataset:
             PermanentError: it refused the rows.
         """
         target = f"{self.qualified}.{spec.name}" + (f"${day:%Y%m%d}" if day else "")
+        return self._loaded(path, target, self._load_config(spec, table, day), rows, job_id)
+
+    def stage(self, spec: TableSpec, name: str, path: Path, rows: int, job_id: str) -> Loaded:
+        """Put a mapped Parquet file into a table of its own, replacing what is there."""
+        from google.cloud.bigquery import LoadJobConfig
+
+        config = LoadJobConfig(
+            source_format="PARQUET", write_disposition="WRITE_TRUNCATE", schema=schema_fields(spec.columns)
+        )
+        return self._loaded(path, f"{self.qualified}.{name}", config, rows, job_id)
+
+    def _loaded(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
         with explained(f"loading {target}"):
-            job = self._run_load(path, target, self._load_config(spec, table, day), job_id)
+            job = self._run_load(path, target, config, job_id)
         if job.output_rows != rows:
             raise PermanentError(
                 f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "

@@ -3,29 +3,40 @@
 Here: keys, conditional writes, manifests. Not here: what is in a part, and when it is written.
 
 Parts are named by their SHA-256 and never overwritten, so earlier versions stay; the manifest is replaced last and
-only if nobody else replaced it meanwhile. A crash leaves at most a part that no manifest names.
+only if nobody else replaced it meanwhile. A crash leaves at most a part that no manifest names. A large account table
+may be a whole part and deltas on it: the manifest names them all, in order.
 """
 
 import base64
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from klaviyo_assets.destinations.merged_parts import merge_parts
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames import FrameRecord
+from klaviyo_assets.frames import FrameRecord, Part
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 MANIFEST = "_manifest.json"
 FORMAT = 1
+WITH_DELTAS = 2
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the archive holds of one partition now. Nothing in it depends on the run that wrote it."""
+    """What the archive holds of one partition now. Nothing in it depends on the run that wrote it.
+
+    `part`, `sha256` and `bytes` are of the newest part, `rows` of the whole partition. Where there are deltas (format
+    2), `parts` lists the whole part and the deltas in order: of rows that are equal in the columns `key`, the one of
+    the latest part counts.
+    """
 
     account: str
     table: str
@@ -37,11 +48,45 @@ class Manifest:
     source_digest: str
     settings_fingerprint: str
     format: int = FORMAT
+    parts: tuple[Part, ...] = ()
+    key: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, record: FrameRecord, account: str, table: str, day: str | None) -> "Manifest":
+        """What the archive holds of a partition once a frame is in it."""
+        newest, state = record.parts[-1], record.state
+        made = cls(
+            account, table, day, part_name(newest.sha256), newest.sha256, record.table_rows, newest.bytes,
+            record.source_digest, record.settings_fingerprint,
+        )  # fmt: skip
+        if state is None or len(record.parts) == 1:
+            return made
+        return replace(made, format=WITH_DELTAS, parts=record.parts, key=state.key)
+
+    @classmethod
+    def read(cls, text: str) -> "Manifest":
+        """From its text."""
+        known = json.loads(text)
+        parts = tuple(Part(**part) for part in known.get("parts", ()))
+        return cls(**{**known, "parts": parts, "key": tuple(known.get("key", ()))})
 
     @property
     def text(self) -> str:
         """As written to S3."""
-        return json.dumps(asdict(self), sort_keys=True, indent=2) + "\n"
+        known = asdict(self)
+        if not self.parts:
+            del known["parts"], known["key"]
+        return json.dumps(known, sort_keys=True, indent=2) + "\n"
+
+    @property
+    def all_parts(self) -> tuple[Part, ...]:
+        """The parts that make up the partition, in order."""
+        return self.parts or (Part(self.sha256, self.rows, self.bytes),)
+
+
+def part_name(sha256: str) -> str:
+    """The file name of a part."""
+    return f"part-{sha256}.parquet"
 
 
 @dataclass(frozen=True)
@@ -72,20 +117,21 @@ class S3Archive:
 
         Raises:
             TransientError: S3 could not be reached, or another writer replaced the manifest at the same time.
-            PermanentError: S3 refused: the message names bucket, key and what is allowed.
+            PermanentError: S3 refused: the message names bucket, key and what is allowed. Or the frame is a delta on
+                something else than the archive holds.
         """
-        part = f"part-{record.sha256}.parquet"
         folder = self.folder(account, table, day)
-        manifest = Manifest(
-            account, table, day, part, record.sha256, record.rows, record.bytes, record.source_digest,
-            record.settings_fingerprint,
-        )  # fmt: skip
+        manifest = Manifest.of(record, account, table, day)
+        below = record.state.below if record.state else ()
         try:
-            part_written = self._put_part(path, f"{folder}/{part}", record)
-            manifest_written = self._put_manifest(f"{folder}/{MANIFEST}", manifest)
+            # A delta that adds nothing is no part.
+            part_written = manifest.sha256 == record.sha256 and self._put_part(
+                path, f"{folder}/{manifest.part}", record
+            )
+            manifest_written = self._put_manifest(f"{folder}/{MANIFEST}", manifest, below)
         except Exception as error:
             raise self._translated(error, folder) from error
-        return Archived(f"s3://{self.bucket}/{folder}/{part}", manifest, part_written, manifest_written)
+        return Archived(f"s3://{self.bucket}/{folder}/{manifest.part}", manifest, part_written, manifest_written)
 
     def manifest(self, account: str, table: str, day: str | None) -> Manifest | None:
         """The current manifest of a partition; None when it was never archived."""
@@ -93,24 +139,41 @@ class S3Archive:
             found = self._read(f"{self.folder(account, table, day)}/{MANIFEST}")
         except Exception as error:
             raise self._translated(error, self.folder(account, table, day)) from error
-        return Manifest(**json.loads(found[0])) if found else None
+        return Manifest.read(found[0]) if found else None
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
-        """Download the part a manifest names, and make sure it is that one.
+        """Download what a manifest names, and make sure it is that: the part, or its parts merged into one.
 
         Raises:
             PermanentError: what is in the archive is not what the manifest says.
         """
-        key = f"{self.folder(manifest.account, manifest.table, manifest.date)}/{manifest.part}"
+        if not manifest.parts:
+            self._fetch_part(manifest, manifest.sha256, target)
+            return
+        with TemporaryDirectory(prefix="klaviyo_assets-") as name:
+            files = [Path(name) / f"{number}.parquet" for number in range(len(manifest.parts))]
+            for part, file in zip(manifest.parts, files, strict=True):
+                self._fetch_part(manifest, part.sha256, file)
+            merged = Path(name) / "merged"
+            merged.mkdir()
+            shutil.move(merge_parts(files, manifest.key, merged), target)
+
+    def part_key(self, manifest: Manifest, sha256: str) -> str:
+        """Key of one of a manifest's parts."""
+        return f"{self.folder(manifest.account, manifest.table, manifest.date)}/{part_name(sha256)}"
+
+    def _fetch_part(self, manifest: Manifest, sha256: str, target: Path) -> None:
+        key = self.part_key(manifest, sha256)
         try:
             self.client.download_file(self.bucket, key, str(target))
         except Exception as error:
             raise self._translated(error, key) from error
-        found = hashlib.sha256(target.read_bytes()).hexdigest()
-        if found != manifest.sha256:
+        with target.open("rb") as content:
+            found = hashlib.file_digest(content, "sha256").hexdigest()
+        if found != sha256:
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {manifest.sha256}. "
-                "Materialize the partition again from extracted on."
+                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {sha256}. "
+                "Materialize the partition again from extracted on (a large account table with whole = true)."
             )
 
     def _put_part(self, path: Path, key: str, record: FrameRecord) -> bool:
@@ -118,10 +181,15 @@ class S3Archive:
         with path.open("rb") as content:
             return self._put_if(key, content, IfNoneMatch="*", ChecksumSHA256=checksum)
 
-    def _put_manifest(self, key: str, manifest: Manifest) -> bool:
+    def _put_manifest(self, key: str, manifest: Manifest, below: Sequence[Part]) -> bool:
         found = self._read(key)
         if found is not None and found[0] == manifest.text:
             return False
+        if below and (found is None or Manifest.read(found[0]).all_parts[: len(below)] != tuple(below)):
+            raise PermanentError(
+                f"s3://{self.bucket}/{key} is not what the changed rows were read for; materialize the table again "
+                "from extracted on"
+            )
         condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
         if not self._put_if(key, manifest.text.encode(), ContentType="application/json", **condition):
             raise TransientError(

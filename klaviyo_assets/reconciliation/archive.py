@@ -1,21 +1,43 @@
-"""What the archive holds: the manifest of each partition, and the object it names.
+"""What the archive holds: the manifest of each partition, and the objects it names.
 
 Here: reading S3, several partitions at a time. Not here: writing (`destinations/s3_archive.py`), comparing.
 """
 
 import base64
 import hashlib
+import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
+
+import pyarrow.parquet as pq
 
 from klaviyo_assets.destinations.s3_archive import Manifest, S3Archive
 from klaviyo_assets.errors import PermanentError, TransientError
+from klaviyo_assets.frames import Part
 
 _AT_ONCE = 8
 _NO_SUCH_OBJECT = 404
+
+
+@dataclass(frozen=True)
+class ArchivedObject:
+    """A part that the newest one builds on.
+
+    Attributes:
+        part: What the manifest says of it.
+        uri: Where it is.
+        bytes: Size of the object that is there; None where there is none.
+        sha256: Of its content, as of the newest part's.
+    """
+
+    part: Part
+    uri: str
+    bytes: int | None
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -24,15 +46,19 @@ class ArchivedPart:
 
     Attributes:
         manifest: What the archive says it holds.
-        uri: Where the manifest's part is.
+        uri: Where the manifest's newest part is.
         bytes: Size of the object that is there; None where there is none.
         sha256: Of its content where it was read, or where S3 itself keeps it; else None: not known.
+        below: The parts that the newest one builds on, where it is a delta.
+        merged_rows: Rows of all parts merged, where they were read; else None.
     """
 
     manifest: Manifest
     uri: str
     bytes: int | None
     sha256: str | None
+    below: tuple[ArchivedObject, ...] = ()
+    merged_rows: int | None = None
 
 
 def archived_parts(
@@ -60,9 +86,26 @@ def _part(archive: S3Archive, account: str, table: str, day: date | None, *, dee
     manifest = archive.manifest(account, table, day.isoformat() if day else None)
     if manifest is None:
         return None
-    key = f"{archive.folder(account, table, manifest.date)}/{manifest.part}"
+    *below, newest = [_object(archive, manifest, part, deep=deep) for part in manifest.all_parts]
+    merged = _merged_rows(archive, manifest) if deep and below else None
+    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged)
+
+
+def _object(archive: S3Archive, manifest: Manifest, part: Part, *, deep: bool) -> ArchivedObject:
+    key = archive.part_key(manifest, part.sha256)
     size, sha256 = _read(archive, key) if deep else _look(archive, key)
-    return ArchivedPart(manifest, f"s3://{archive.bucket}/{key}", size, sha256)
+    return ArchivedObject(part, f"s3://{archive.bucket}/{key}", size, sha256)
+
+
+def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
+    """Rows of the partition as it would be loaded; None where a part is damaged, which is said by itself."""
+    with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+        target = Path(folder) / "rows.parquet"
+        try:
+            archive.fetch(manifest, target)
+        except PermanentError:
+            return None
+        return int(pq.ParquetFile(target).metadata.num_rows)
 
 
 def _look(archive: S3Archive, key: str) -> tuple[int | None, str | None]:

@@ -41,6 +41,12 @@ UNREADABLE = Equation(
 ARCHIVED = Equation("archived", "Every loaded partition is in the archive.", "loaded", "archived")
 ARCHIVE_ROWS = Equation("archive_rows", "Rows in the archive = rows loaded.", "ledger", "archive")
 ARCHIVE_HASH = Equation("archive_hash", "The archive names the very file that was loaded.", "ledger", "archive")
+ARCHIVE_PARTS = Equation(
+    "archive_parts", "The archive names the whole part and the deltas that were loaded.", "ledger", "archive"
+)
+MERGED_ROWS = Equation(
+    "merged_rows", "The archived parts merged = rows the manifest says there are.", "manifest", "parts"
+)
 OBJECT_SIZE = Equation("object_size", "The archived object is as long as its manifest says.", "manifest", "object")
 OBJECT_HASH = Equation("object_hash", "The archived object's content is what its name says.", "manifest", "object")
 UNDATED_ROWS = Equation(
@@ -148,11 +154,35 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
         return
     findings.compare(ARCHIVE_HASH, row.sha256, part.manifest.sha256, again, day=day, subject=row.table)
     findings.compare(ARCHIVE_ROWS, row.rows_loaded, part.manifest.rows, again, day=day, subject=row.table)
+    _check_deltas(stages, findings, row, part)
     # Parts are never written over, so a damaged one has to go first.
-    damaged = f"{again} Where {part.uri} is there and damaged, delete it before."
+    damaged = _mend_object(part, part.uri, again)
     findings.compare(OBJECT_SIZE, part.manifest.bytes, part.bytes, damaged, day=day, subject=row.table)
     if part.sha256 is not None:
         findings.compare(OBJECT_HASH, part.manifest.sha256, part.sha256, damaged, day=day, subject=row.table)
+
+
+def _check_deltas(stages: Stages, findings: Findings, row: LedgerRow, part: ArchivedPart) -> None:
+    """A large account table may be a whole part and deltas on it."""
+    again = f"{_reload(stages, None)} reads the table whole and archives it again."
+    loaded = [known["sha256"][:12] for known in (row.entry.details.get("state") or {}).get("parts", ())]
+    if part.below or len(loaded) > 1:
+        named = [one.sha256[:12] for one in part.manifest.all_parts]
+        findings.compare(ARCHIVE_PARTS, " ".join(loaded), " ".join(named), again, subject=row.table)
+    if part.merged_rows is not None:
+        findings.compare(MERGED_ROWS, part.manifest.rows, part.merged_rows, again, subject=row.table)
+    for older in part.below:
+        damaged = _mend_object(part, older.uri, again)
+        findings.compare(OBJECT_SIZE, older.part.bytes, older.bytes, damaged, subject=row.table)
+        if older.sha256 is not None:
+            findings.compare(OBJECT_HASH, older.part.sha256, older.sha256, damaged, subject=row.table)
+
+
+def _mend_object(part: ArchivedPart, uri: str, again: str) -> str:
+    if not part.below:
+        return f"{again} Where {uri} is there and damaged, delete it before."
+    manifest = f"{part.uri.rpartition('/')[0]}/_manifest.json"
+    return f"Delete {uri} if it is there, and {manifest}: then the table is read whole. {again}"
 
 
 def _check_money(stages: Stages, findings: Findings, day: date) -> None:

@@ -10,6 +10,7 @@ statement. Both can be repeated after a crash at any point: what is to do is rea
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import sqlglot
@@ -20,6 +21,8 @@ from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.spec import ReportSpec
 
 _DIALECT = "bigquery"
+# Writing a statement takes a tenth of a second, and the same ones are asked for again and again.
+_KEPT = 256
 _FIRST_DAY = date(1, 1, 1)
 # GoogleSQL types of the parameters; days and ids are arrays.
 PARAMETER_TYPES: dict[str, str] = {
@@ -65,6 +68,7 @@ class Days:
         return bool(self.known) or self.unknown or self.everything
 
 
+@lru_cache(_KEPT)
 def restate(report: ReportSpec, dataset: str) -> str:
     """GoogleSQL that replaces the rows of some days by freshly computed ones, in one atomic statement.
 
@@ -114,6 +118,7 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
     }
 
 
+@lru_cache(_KEPT)
 def affected(report: ReportSpec, dataset: str) -> str:
     """GoogleSQL for the days of a report that a change concerns: one column, null for the unknown day.
 
@@ -148,6 +153,7 @@ def affected_parameters(
     }
 
 
+@lru_cache(_KEPT)
 def located(sql: str, dataset: str) -> str:
     """GoogleSQL with `project.dataset` put before every table it names; its own common table expressions stay."""
     return _text(_placed(sql, dataset))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.accounts import Account
+from klaviyo_assets.accounts import PORTFOLIO, Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.resources.environment import optional
 
@@ -32,10 +32,17 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
 
     def dataset(self, account: Account) -> BigQueryDataset:
         """The account's dataset: `<prefix>_<account>`."""
+        return self._dataset(account.name)
+
+    def portfolio(self) -> BigQueryDataset:
+        """The dataset of the views over all accounts: `<prefix>_portfolio`."""
+        return self._dataset(PORTFOLIO)
+
+    def _dataset(self, name: str) -> BigQueryDataset:
         prefix = optional(self.dataset_prefix, "BIGQUERY_DATASET_PREFIX", "klaviyo")
         # A stand-in on this machine that does not answer is down, not busy.
         patience = 10.0 if self._emulator else 120.0
-        return BigQueryDataset(self.client, f"{prefix}_{account.name}", self._location, patience)
+        return BigQueryDataset(self.client, f"{prefix}_{name}", self._location, patience)
 
     @property
     def _emulator(self) -> str:

@@ -42,7 +42,9 @@ def sandbox(events_per_day: int, days: int) -> Iterator[tuple[Path, dict[str, st
         folder = Path(name)
         # Run by root, Postgres is another user and has to pass through.
         folder.chmod(0o755)
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+        kept = {
+            name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR") if name in os.environ
+        }
         shop = ["--accounts", "1", "--events-per-day", str(events_per_day), "--days", str(days)]
         timed(["sandbox", "start", "--no-dotenv", *shop], folder, kept)
         try:

@@ -136,7 +136,8 @@ class DagsterDev:
         def is_settled() -> bool:
             runs = self.runs()
             reported = {run.tags.get("dagster/run_key") for run in runs if run.job == "reports"}
-            loads = {f"after-{run.id}" for run in runs if run.job != "reports"}
+            # The command line restates reports itself, in runs of no job.
+            loads = {f"after-{run.id}" for run in runs if run.job not in {"reports", "portfolio"} and not _of_cli(run)}
             return loads <= reported and all(run.status in ENDED for run in runs)
 
         wait(is_settled, seconds, "all runs and their reports to end")
@@ -205,6 +206,25 @@ class DagsterDev:
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": schedule}
         found: list[dict[str, Any]] = self.ask(query, s=selector)["scheduleOrError"]["scheduleState"]["ticks"]
         return found
+
+    def sensor_ticks(self, sensor: str) -> list[dict[str, Any]]:
+        """A sensor's ticks, the newest first: status, and the runs it started."""
+        query = (
+            "query($s:SensorSelector!){sensorOrError(sensorSelector:$s){... on Sensor{"
+            "sensorState{ticks(limit:50){status runIds timestamp error{message}}}}}}"
+        )
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "sensorName": sensor}
+        found: list[dict[str, Any]] = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
+        return found
+
+    def kill(self) -> None:
+        """Webserver, daemon, code server and runs end at once, in the middle of whatever they do."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait(timeout=20)
+
+
+def _of_cli(run: Run) -> bool:
+    return run.tags.get("klaviyo/started_by") == "cli"
 
 
 def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinition], since: datetime) -> None:

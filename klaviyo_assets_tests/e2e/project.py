@@ -90,15 +90,15 @@ class Project:
         return {name: _hash_of_rows(client, f"{dataset}.{name}") for name in names if name not in HISTORY}
 
 
-def run(folder: Path, *arguments: str) -> str:
-    """Run `klaviyo-assets` in a folder, without the settings of whoever runs the tests."""
+def run(folder: Path, *arguments: str, seconds: float = 180) -> str:
+    """Run `klaviyo-assets` in a folder, at most so long, without the settings of whoever runs the tests."""
     done = subprocess.run(
         [BIN / "klaviyo-assets", *arguments],
         cwd=folder,
         env=bare_environment(),
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=seconds,
     )
     assert done.returncode == 0, f"klaviyo-assets {' '.join(arguments)}: {done.stdout}{done.stderr}"
     return done.stdout
@@ -106,7 +106,7 @@ def run(folder: Path, *arguments: str) -> str:
 
 def bare_environment() -> dict[str, str]:
     """What a fresh shell has, and no setting: `.env` in the folder names the sandbox."""
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
+    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
     return kept | {"DAGSTER_DISABLE_TELEMETRY": "yes"}
 
 

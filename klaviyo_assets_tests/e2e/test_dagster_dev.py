@@ -138,4 +138,4 @@ def test_the_sensor_of_syncs_loads_what_is_left_and_the_graph_is_green(
 
 
 def _of_schedules(run: Run) -> bool:
-    return run.tags.get("klaviyo/started_by") == "schedule"
+    return run.tags.get("klaviyo/started_by") == "schedule" and run.job != "portfolio"

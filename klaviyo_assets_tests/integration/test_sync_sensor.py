@@ -1,19 +1,19 @@
 """The sensor that sees Fivetran syncs end, against the real stand-in, Postgres and BigQuery."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
-from psycopg import sql
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource, fivetran_from_environment
 from klaviyo_assets.resources.postgres import PostgresResource
-from klaviyo_assets.tables import TABLES
+from klaviyo_assets.tables import ACCOUNT_TABLES, TABLES
 from klaviyo_assets_tests.integration.conftest import Deploy
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 
@@ -51,6 +51,23 @@ def day_ranges(result: dg.SensorResult) -> list[tuple[str, str]]:
     ]
 
 
+def days_of(result: dg.SensorResult) -> list[date]:
+    """Every day of the ranges that runs are requested for."""
+    ranges = ([date.fromisoformat(key.rpartition("|")[2]) for key in pair] for pair in day_ranges(result))
+    return [first + timedelta(days=ahead) for first, last in ranges for ahead in range((last - first).days + 1)]
+
+
+def late(deployment: Deployment, event_id: str, days: int) -> date:
+    """An event arrives that happened so many days after the account's first one; its day."""
+    day = deployment.account.start_date + timedelta(days=days)
+    start, _ = deployment.account.day_bounds(day)
+    deployment.raw(
+        "INSERT INTO {}.event (id, datetime, _fivetran_synced) VALUES (%s, %s, now())",
+        [event_id, start + timedelta(hours=3)],
+    )
+    return day
+
+
 @pytest.fixture(scope="module")
 def seen(deploy: Deploy) -> Deployment:
     return deploy("sensed", last_days=9)
@@ -82,15 +99,7 @@ def test_the_same_sync_is_seen_once(seen: Deployment) -> None:
 def test_after_the_load_a_late_event_asks_for_its_day_and_says_why(seen: Deployment) -> None:
     before = tick(seen, None)
     assert seen.all_days().success
-    day = seen.account.start_date + timedelta(days=1)
-    start, _ = seen.account.day_bounds(day)
-    with seen.sandbox.postgres() as connection:
-        connection.execute(
-            sql.SQL("INSERT INTO {} (id, datetime, _fivetran_synced) VALUES ('lateEvent1', %s, now())").format(
-                sql.Identifier(seen.account.postgres_schema, "event")
-            ),
-            [start + timedelta(hours=3)],
-        )
+    day = late(seen, "lateEvent1", days=1)
     sync(seen)
 
     result = tick(seen, before.cursor)
@@ -100,6 +109,55 @@ def test_after_the_load_a_late_event_asks_for_its_day_and_says_why(seen: Deploym
     assert [request.tags["klaviyo/reason"] for request in requests[:1]] == ["changed rows"]
     assert {request.tags["klaviyo/reason"] for request in requests[1:]} <= {"touches of a changed day"}
     assert all(request.asset_selection and len(request.asset_selection) == 4 for request in requests[1:])
+
+
+def test_days_whose_run_failed_are_asked_for_again_after_the_next_sync(seen: Deployment) -> None:
+    assert seen.all_days().success
+    before = tick(seen, None)
+    late(seen, "lateEvent2", days=2)
+    sync(seen)
+    asked = tick(seen, before.cursor)
+    day = seen.account.start_date + timedelta(days=2)
+    assert (f"sensed|{day}", f"sensed|{day}") in day_ranges(asked)
+
+    sync(seen)
+    again = tick(seen, asked.cursor)
+
+    assert set(days_of(asked)) <= set(days_of(again)), "nothing was run in between"
+    keys = {request.run_key for request in asked.run_requests}
+    assert keys.isdisjoint(request.run_key for request in again.run_requests), "Dagster drops a key it has seen"
+
+
+def test_only_the_account_tables_that_moved_are_asked_for(seen: Deployment) -> None:
+    assert seen.all_days().success
+    assert seen.tables(*(spec.name for spec in ACCOUNT_TABLES)).success
+    before = tick(seen, None)
+    seen.raw("UPDATE {}.campaign SET _fivetran_synced = now() + interval '1 minute'")
+    with environment(seen.variables):
+        newest = fivetran_from_environment().connection(seen.account.fivetran_connection_id).succeeded_at
+    cursor = json.loads(before.cursor)
+    cursor["accounts"]["sensed"]["seen"] = ""
+
+    result = tick(seen, json.dumps(cursor))
+
+    assert newest
+    (request,) = result.run_requests
+    assert {key.path[-1] for key in request.asset_selection} == {"campaign"}
+
+
+def test_a_day_after_the_last_sweep_every_day_is_looked_at_without_a_sync(seen: Deployment) -> None:
+    assert seen.all_days().success
+    before = tick(seen, None)
+    cursor = json.loads(before.cursor)
+    ((gone, day),) = seen.raw("SELECT id, datetime FROM {}.event ORDER BY datetime, id LIMIT 1")
+    seen.raw("DELETE FROM {}.event WHERE id = %s", [gone])
+    assert not tick(seen, before.cursor).run_requests
+
+    cursor["accounts"]["sensed"]["swept"] -= 90_000
+    result = tick(seen, json.dumps(cursor))
+
+    assert f"sensed|{day.astimezone(seen.account.zone).date()}" in {first for first, _ in day_ranges(result)}
+    assert not result.asset_events
 
 
 def test_a_changed_setting_is_acted_on_without_a_sync(seen: Deployment) -> None:

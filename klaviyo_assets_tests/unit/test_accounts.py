@@ -70,6 +70,7 @@ def test_accounts_keep_the_order_of_the_file(read):
     (BLOCK + BLOCK, "two accounts are named 'acme'"),
     (BLOCK + 'time_zone = "UTC"', "unknown setting 'time_zone'; known: .*timezone"),
     (BLOCK.replace("acme", "Acme"), "name = 'Acme'; allowed: letters a-z"),
+    (BLOCK.replace("acme", "portfolio"), "name = 'portfolio'; allowed: .* but not 'portfolio'"),
     (BLOCK + 'timezone = "Berlin"', "timezone = 'Berlin'; allowed: an IANA name such as Europe/Berlin"),
     (BLOCK + 'currency = "euro"', "currency = 'euro'; allowed: three capital letters"),
     (BLOCK + 'pii = "hashed"', r"pii = 'hashed'; allowed: hash \| keep \| drop"),

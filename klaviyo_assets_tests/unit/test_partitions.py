@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime
 
 import dagster as dg
+import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from klaviyo_assets.accounts import Account, Accounts
@@ -28,6 +29,35 @@ def test_days_begin_with_the_earliest_account_and_end_with_today():
     assert {str(key) for key in keys} == {
         f"{account}|2026-01-0{day}" for account in ("zoo", "acme") for day in (1, 2, 3)
     }
+
+
+@pytest.mark.parametrize(
+    ("now", "zone"),
+    [
+        (datetime(2026, 1, 3, 11, 30, tzinfo=UTC), "Pacific/Auckland"),
+        (datetime(2026, 7, 3, 12, 30, tzinfo=UTC), "Pacific/Auckland"),
+        (datetime(2026, 1, 3, 10, 30, tzinfo=UTC), "Pacific/Kiritimati"),
+        (datetime(2026, 7, 3, 22, 30, tzinfo=UTC), "Europe/London"),
+        (datetime(2026, 1, 3, 0, 30, tzinfo=UTC), "America/Los_Angeles"),
+    ],
+)
+def test_today_of_every_account_is_a_partition_before_utc_gets_there(now, zone):
+    """In Auckland it is tomorrow for half of UTC's day; a schedule at five there asks for days of that calendar."""
+    account = Account("far", "klaviyo_far", timezone=zone, start_date=date(2026, 1, 1))
+    west = Account("west", "klaviyo_west", timezone="America/Los_Angeles", start_date=date(2026, 1, 1))
+    made = Partitions.of(Accounts({"far": account, "west": west}, "a test"))
+
+    with partition_loading_context(effective_dt=now):
+        assert made.account_days.has_partition_key(day_key("far", now.astimezone(account.zone).date()))
+
+
+def test_where_no_account_is_ahead_of_utc_no_day_of_the_future_is_a_partition():
+    west = Account("west", "klaviyo_west", timezone="America/Los_Angeles", start_date=date(2026, 1, 1))
+
+    with partition_loading_context(effective_dt=NOW):
+        keys = Partitions.of(Accounts({"west": west}, "a test")).account_days.get_partition_keys()
+
+    assert max(str(key) for key in keys) == "west|2026-01-03"
 
 
 def test_a_key_is_what_dagster_makes_of_account_and_day():

@@ -1,12 +1,16 @@
 """What a plan says: days by kind, reasons by range, and a sentence for each change."""
 
-from datetime import date, timedelta
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
 from klaviyo_assets.accounts import DEFAULT_WINDOWS, Account, AttributionSettings
-from klaviyo_assets.planning import DirtyDay, Plan, _setting_changes, ranges
+from klaviyo_assets.looks import Look
+from klaviyo_assets.planning import DirtyDay, Plan, _setting_changes
+from klaviyo_assets.source_days import ranges
 
 FIRST = date(2026, 1, 1)
 DAYS = [FIRST + timedelta(days=ahead) for ahead in range(10)]
@@ -36,6 +40,15 @@ def test_every_set_of_reasons_is_announced_with_its_days():
         "touches of a changed day: 2 days of attribution will be made again",
     ]
     assert Plan().announcements == []
+
+
+def test_what_a_look_leaves_for_the_next_one_survives_being_written():
+    look = replace(PLAN, through=datetime(2026, 1, 11, tzinfo=UTC)).look
+
+    assert Look.read(json.loads(json.dumps(look.written))) == look
+    assert look.of_events == {DAYS[0], DAYS[1], DAYS[5]}
+    assert look.days == look.of_events | {DAYS[2], DAYS[3]}
+    assert PLAN.look is None, "nothing has ever been synced"
 
 
 def test_consecutive_days_are_one_range():

@@ -5,6 +5,8 @@ import pytest
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.fivetran import build_fivetran_assets, fivetran_key
+from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.unit.resources.scripted_fivetran import Answer, shown
 
@@ -27,14 +29,20 @@ BACKFILL = {"dagster/backfill": "a-backfill"}
 EXTRACTED = dg.AssetKey(["extracted", "event"])
 
 
-@dg.asset(key=EXTRACTED, deps=[EVENT], partitions_def=PARTITIONS, backfill_policy=dg.BackfillPolicy.single_run())
-def extracted_event(context: dg.AssetExecutionContext) -> None:
-    """Stands for everything downstream."""
-    context.log.info("extracted")
+@dg.multi_asset(
+    specs=[dg.AssetSpec(EXTRACTED, deps=[EVENT], partitions_def=PARTITIONS, skippable=True)], can_subset=True,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)  # fmt: skip
+def extracted_event(context: dg.AssetExecutionContext, frames: FrameStore):
+    """Stands for everything downstream, with the stages' own handling of partitions."""
+    run = StageRun(context, frames)
+    for name in context.partition_keys:
+        yield from run.work(EXTRACTED, name, FrameKey("extracted", name, "event"), lambda: Done({}))
+    yield from run.outputs()
 
 
 @pytest.fixture
-def run(server):
+def run(server, tmp_path):
     """Materialize a selection of the graph for one account or a range of accounts."""
     assets = build_fivetran_assets([TABLES["event"], TABLES["person"]], ACCOUNTS, PARTITIONS)
     instance = dg.DagsterInstance.ephemeral()
@@ -45,7 +53,7 @@ def run(server):
         names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
         return dg.materialize(
             [assets, extracted_event], selection=list(keys), instance=instance, raise_on_error=False,
-            resources={"fivetran": server.resource(**settings)},
+            resources={"fivetran": server.resource(**settings), "frames": FrameStore(url=str(tmp_path))},
             tags={**dict(zip(names, first_and_last, strict=False)), **(tags or {})}, **single,
         )  # fmt: skip
 
@@ -180,6 +188,66 @@ def test_a_failing_account_does_not_keep_another_from_its_sync(server, run):
     assert "account acme: " in description(result)
     assert "bloom" not in description(result)
     assert materialized(result) == {(EVENT, "bloom")}
+
+
+def test_downstream_of_a_good_account_goes_on_where_another_failed(server, run):
+    """The run ends failed, once, where its last stage names the bad account and why."""
+    server.on(GET, shown(paused=True))
+    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(BLOOM_POST, Answer())
+
+    result = run(EVENT, PERSON, EXTRACTED, partition=("acme", "bloom"))
+
+    assert materialized(result) == {(EVENT, "bloom"), (PERSON, "bloom"), (EXTRACTED, "bloom")}
+    assert [event.step_key for event in result.all_events if event.is_step_failure] == ["extracted_event"]
+    assert "event [acme]: account acme: " in description(result)
+    assert "is paused" in description(result)
+    assert "bloom" not in description(result).replace("warm_harbor", "")
+
+
+def test_a_sync_that_failed_in_one_run_does_not_stop_the_next(server, run):
+    server.on(GET, shown(paused=True))
+    assert not run(EVENT, EXTRACTED).success
+    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(POST, Answer())
+
+    assert materialized(run(EVENT, EXTRACTED)) == {(EVENT, "acme"), (EXTRACTED, "acme")}
+
+
+def test_a_slow_account_costs_the_others_no_part_of_what_they_brought(server, run):
+    """It is given up after the bound that all share; what ended in the meantime counts."""
+    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(POST, Answer())
+    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(BLOOM_POST, Answer())
+
+    result = run(EVENT, EXTRACTED, partition=("acme", "bloom"), sync_timeout_seconds=0.3)
+
+    assert materialized(result) == {(EVENT, "bloom"), (EXTRACTED, "bloom")}
+    assert "account acme: the Fivetran sync of speak_menial (klaviyo_acme) had not ended after" in description(result)
+
+
+@pytest.mark.parametrize("selected", [(EVENT,), (EVENT, PERSON, EXTRACTED)])
+def test_nothing_but_the_one_sync_is_ever_asked_for(server, run, selected):
+    """No schedule is switched to manual, nothing is paused or enabled: one POST, and its body forces nothing."""
+    server.on(GET, shown(schedule_type="auto"), shown(succeeded_at=LATER))
+    server.on(POST, Answer())
+
+    assert run(*selected).success
+
+    changing = [(asked.method, asked.path, asked.body) for asked in server.requests if asked.method != "GET"]
+    assert changing == [("POST", "/v1/connections/speak_menial/sync", {"force": False})]
+
+
+def test_a_sync_that_is_put_off_while_alone_is_said_and_materializes_nothing(server, run, capfd):
+    server.on(GET, shown(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
+    server.on(POST, Answer())
+
+    result = run(EVENT)
+
+    assert result.success
+    assert materialized(result) == set()
+    assert "which Fivetran had put off until 2026-03-01 09:30 UTC" in capfd.readouterr().err
 
 
 def test_every_failing_account_is_named(server, run):

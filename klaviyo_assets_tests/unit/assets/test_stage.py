@@ -13,6 +13,7 @@ from klaviyo_assets.assets.stage import ATTEMPTS, GIVE_UP_AFTER, Check, Done, St
 from klaviyo_assets.errors import PermanentError, TransientError
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions, account_days, range_tags
+from klaviyo_assets.turns import AccountBusyError, GuardedFrames
 
 FIRST = date(2026, 1, 1)
 EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
@@ -190,3 +191,86 @@ def test_a_failure_of_an_earlier_run_does_not_stop_this_one(run_days):
 
     assert result.success
     assert worked["mapped"] == [1]
+
+
+class Accounted(GuardedFrames):
+    """Frames whose turns are granted as a test says, and noted."""
+
+    busy: str = ""
+
+    def take_turn(self, account, run_id, *, alone, say):
+        asked.append((account, alone))
+        if account == self.busy:
+            raise AccountBusyError(f"account {account!r} is being written by another run")
+
+    def has_turn(self, account):
+        return account != self.busy
+
+
+asked: list[tuple[str, bool]] = []
+
+
+@pytest.fixture
+def run_accounts(tmp_path, pauses):
+    """Run a stage of two tables over accounts of one run; gives the result and what was worked on."""
+    names = dg.StaticPartitionsDefinition(["acme", "bloom"])
+    tables = [dg.AssetKey(["extracted", name]) for name in ("metric", "person")]
+
+    def run(first, last, faults=None, busy=""):
+        asked.clear()
+        worked = []
+
+        @dg.multi_asset(
+            name="extract", can_subset=True, backfill_policy=dg.BackfillPolicy.single_run(),
+            specs=[dg.AssetSpec(key, partitions_def=names, skippable=True) for key in tables],
+        )  # fmt: skip
+        def extract(context: dg.AssetExecutionContext, frames: FrameStore):
+            stage_run = StageRun(context, frames)
+            for account in context.partition_keys:
+                for key in tables:
+                    frame = FrameKey("extracted", account, key.path[-1])
+                    yield from stage_run.work(key, account, frame, partial(work, account))
+            yield from stage_run.outputs()
+
+        def work(account):
+            worked.append(account)
+            if (faults or {}).get(account):
+                raise faults[account]
+            return Done({})
+
+        result = dg.materialize(
+            [extract], resources={"frames": Accounted(url=str(tmp_path), busy=busy)},
+            instance=dg.DagsterInstance.ephemeral(), raise_on_error=False,
+            tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
+        )  # fmt: skip
+        return result, worked
+
+    return run
+
+
+def accounts_done(result):
+    return [event.partition for event in result.get_asset_materialization_events()]
+
+
+def test_an_account_whose_systems_are_away_does_not_stop_another(run_accounts):
+    result, worked = run_accounts("acme", "bloom", {"acme": TransientError("its schema is locked")})
+
+    assert accounts_done(result) == ["bloom", "bloom"]
+    assert Counter(worked) == {"acme": ATTEMPTS + 1, "bloom": 2}
+    assert "metric [acme], person [acme]: its schema is locked" in failure_of(result)[1]
+
+
+def test_a_busy_account_fails_by_name_without_trying_again_and_the_other_goes_on(run_accounts, pauses):
+    result, worked = run_accounts("acme", "bloom", busy="acme")
+
+    assert accounts_done(result) == ["bloom", "bloom"]
+    assert worked == ["bloom", "bloom"]
+    assert pauses == []
+    assert "metric [acme], person [acme]: account 'acme' is being written by another run" in failure_of(result)[1]
+
+
+def test_only_a_run_of_one_account_may_wait_for_long(run_accounts):
+    run_accounts("acme", "acme")
+    assert set(asked) == {("acme", True)}
+    run_accounts("acme", "bloom")
+    assert set(asked) == {("acme", False), ("bloom", False)}

@@ -2,17 +2,20 @@
 
 import base64
 import hashlib
+import io
 import json
 from dataclasses import replace
 
 import boto3
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from botocore.config import Config
 from moto import mock_aws
 
 from klaviyo_assets.destinations.s3_archive import S3Archive
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames import FrameRecord
+from klaviyo_assets.frames import FrameRecord, Part, TableState
 
 BUCKET = "archive"
 
@@ -178,3 +181,94 @@ def test_a_server_that_does_not_answer_is_a_passing_fault(frame):
 ])  # fmt: skip
 def test_keys_begin_with_the_prefix_and_never_with_a_slash(prefix, folder):
     assert S3Archive(None, BUCKET, prefix).folder("acme", "event", "2026-01-31") == folder
+
+
+def table(*rows):
+    """A Parquet file of people, by id and city."""
+    content = io.BytesIO()
+    pq.write_table(pa.table({"person_id": [row[0] for row in rows], "city": [row[1] for row in rows]}), content)
+    return content.getvalue(), len(rows)
+
+
+@pytest.fixture
+def person(tmp_path):
+    """Make a mapped file of people and its record; `below` are the parts it builds on, `total` the rows of all."""
+
+    def make(*rows, below=(), total=None):
+        content, count = table(*rows)
+        path = tmp_path / f"{len(below)}.parquet"
+        path.write_bytes(content)
+        sha256 = hashlib.sha256(content).hexdigest()
+        state = TableState("", total if total is not None else count, key=("person_id",), below=tuple(below))
+        return path, FrameRecord(rows=count, bytes=len(content), sha256=sha256, state=state)
+
+    return make
+
+
+def archived_people(archive, frame):
+    return archive.archive(*frame, "acme", "person", None).manifest
+
+
+def test_a_delta_is_a_part_that_the_manifest_names_after_those_it_builds_on(archive, client, person, tmp_path):
+    base = archived_people(archive, person(("a", "Rome"), ("b", "Bonn")))
+    delta = person(("b", "Paris"), ("c", "Oslo"), below=base.all_parts, total=3)
+
+    made = archived_people(archive, delta)
+
+    known = json.loads(made.text)
+    assert (known["format"], known["key"], known["rows"], made.sha256) == (2, ["person_id"], 3, delta[1].sha256)
+    assert made.all_parts == (*base.all_parts, Part(delta[1].sha256, 2, delta[1].bytes))
+    assert archive.manifest("acme", "person", None) == made
+    archive.fetch(made, tmp_path / "back.parquet")
+    back = pq.read_table(tmp_path / "back.parquet").to_pylist()
+    assert [(row["person_id"], row["city"]) for row in back] == [("a", "Rome"), ("b", "Paris"), ("c", "Oslo")]
+
+
+def test_a_delta_without_rows_or_the_same_again_writes_nothing(archive, client, person):
+    base = archived_people(archive, person(("a", "Rome")))
+    delta = person(("b", "Bonn"), below=base.all_parts, total=2)
+    made = archived_people(archive, delta)
+    before = keys(client)
+
+    for again in (delta, person(("b", "Bonn"), below=made.all_parts, total=2), person(below=made.all_parts, total=2)):
+        done = archive.archive(*again, "acme", "person", None)
+        assert (done.manifest, done.part_written, done.manifest_written) == (made, False, False)
+    assert keys(client) == before
+
+
+def test_a_delta_that_no_load_took_is_left_out_of_the_next(archive, person, tmp_path):
+    base = archived_people(archive, person(("a", "Rome")))
+    archived_people(archive, person(("gone", "Bonn"), below=base.all_parts, total=2))
+
+    made = archived_people(archive, person(("c", "Oslo"), below=base.all_parts, total=2))
+
+    archive.fetch(made, tmp_path / "back.parquet")
+    assert pq.read_table(tmp_path / "back.parquet").column("person_id").to_pylist() == ["a", "c"]
+
+
+def test_a_delta_on_something_else_than_the_archive_holds_is_refused(archive, client, person):
+    base = archived_people(archive, person(("a", "Rome")))
+    whole = archived_people(archive, person(("a", "Ulm")))
+
+    with pytest.raises(PermanentError, match="is not what the changed rows were read for"):
+        archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
+
+    assert archive.manifest("acme", "person", None) == whole
+
+
+def test_a_whole_part_replaces_the_deltas(archive, person):
+    base = archived_people(archive, person(("a", "Rome")))
+    archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
+
+    made = archived_people(archive, person(("a", "Rome"), ("b", "Bonn")))
+
+    assert (made.format, made.parts, len(made.all_parts)) == (1, (), 1)
+
+
+def test_a_damaged_part_below_a_delta_is_refused(archive, client, person, tmp_path):
+    base = archived_people(archive, person(("a", "Rome")))
+    made = archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
+    client.put_object(Bucket=BUCKET, Key=archive.part_key(made, base.sha256), Body=b"other")
+
+    with pytest.raises(PermanentError, match="is damaged"):
+        archive.fetch(made, tmp_path / "back")

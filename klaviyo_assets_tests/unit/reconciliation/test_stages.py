@@ -1,14 +1,15 @@
 """From Postgres to BigQuery: each equation breaks by its own name, and a partition in order breaks none."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from klaviyo_assets.destinations.s3_archive import Manifest
+from klaviyo_assets.frames import Part
 from klaviyo_assets.ledger import Entry
-from klaviyo_assets.reconciliation.archive import ArchivedPart
+from klaviyo_assets.reconciliation.archive import ArchivedObject, ArchivedPart
 from klaviyo_assets.reconciliation.findings import Findings
 from klaviyo_assets.reconciliation.raw import RawDay
 from klaviyo_assets.reconciliation.stages import Stages, check_stages, quarantined_money, stage_sums
@@ -139,3 +140,40 @@ def test_sums_of_stages_add_up_days_and_keep_currencies_apart():
     assert sums["Postgres"].money == {"EUR": Decimal("12.01"), "USD": Decimal("0.5")}
     assert sums["BigQuery event"].money == MONEY
     assert sums["ledger"].money == {"": Decimal("10.51")}
+
+
+PARTS = (Part("c" * 64, 3, 90), Part("d" * 64, 1, 20))
+
+
+def people(*, base: int | None = 90, content: str | None = None, merged: int | None = None, loaded=PARTS) -> Stages:
+    """A large account table of four people: a whole part, and a delta that adds one of them."""
+    state = {"state": {"parts": [asdict(one) for one in loaded]}}
+    entry = Entry("person", "acme", NOW, "digest", "settings", NOW, state)
+    row = LedgerRow(entry, 4, 0, 0, 4, None, "d" * 64, 20)
+    manifest = Manifest(
+        "acme", "person", None, "part.parquet", "d" * 64, 4, 20, "digest", "settings", 2, PARTS, ("person_id",)
+    )
+    below = (ArchivedObject(PARTS[0], "s3://bucket/base.parquet", base, content),)
+    archived = ArchivedPart(manifest, "s3://bucket/part.parquet", 20, None, below, merged)
+    known = stages()
+    return replace(
+        known, ledger={**known.ledger, ("person", "acme"): row}, raw_tables={"person": 4},
+        loaded_tables={"person": 4}, archive={**known.archive, ("person", None): archived},
+    )  # fmt: skip
+
+
+def test_a_table_of_a_whole_part_and_deltas_in_order_breaks_no_equation():
+    assert broken(people(content="c" * 64, merged=4)) == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"base": None}, {"object_size": None}),
+        ({"content": "e" * 64}, {"object_hash": None}),
+        ({"merged": 5}, {"merged_rows": -1}),
+        ({"loaded": (*PARTS[:1], Part("e" * 64, 1, 20), PARTS[1])}, {"archive_parts": None}),
+    ],
+)
+def test_each_equation_of_deltas_breaks_by_its_own_name(change, expected):
+    assert broken(people(**change)) == expected

@@ -30,7 +30,7 @@ from klaviyo_assets_tests.reference import Mapped, Row, Standing
 
 PROJECT, DATASET = "a-project", "klaviyo_acme"
 LOCATION = f"{PROJECT}.{DATASET}"
-READ = ("event", "attribution", "campaign", "list", "list_person", "segment", "segment_person", "person")
+READ = ("event", "attribution", "metric", "campaign", "list", "list_person", "segment", "segment_person", "person")
 SPECS: dict[str, TableSpec] = {**{name: TABLES[name] for name in READ}, **REPORTS}
 _API_TYPES = {kind: kind.value for kind in LogicalType} | {LogicalType.JSON: "STRING"}
 
@@ -103,7 +103,7 @@ class Warehouse:
         """Run one GoogleSQL statement."""
         given = [Parameter(name, PARAMETER_TYPES[name], _wire(value)) for name, value in parameters.items()]
         (statement,) = translate(
-            sql, parameters=given, schemas=Schemas(), default_project=PROJECT, default_dataset=None,
+            sql, parameters=given, schemas=Schemas(), default_project=PROJECT, default_dataset=DATASET,
             physical_name=lambda ref: _place(ref[2]),
         )  # fmt: skip
         return self.connection.execute(statement.duckdb_sql, statement.parameters).fetchall()

@@ -21,6 +21,7 @@ SPACES = (
 
 _MACROS = {
     "bq_int64(s)": "CASE WHEN regexp_full_match(s, '\\s*[+-]?[0-9]+\\s*') THEN CAST(trim(s) AS BIGINT)"
+    " WHEN regexp_full_match(s, '0[xX][0-9a-fA-F]{1,15}') THEN CAST(s AS BIGINT)"
     " ELSE CAST('Bad int64 value: ' || s AS BIGINT) END",
     "bq_float64(s)": f"CASE WHEN regexp_full_match(lower(s), '{_NUMBER}|[+-]?inf(inity)?|nan')"
     " THEN CAST(trim(s) AS DOUBLE) ELSE CAST('Bad double value: ' || s AS DOUBLE) END",

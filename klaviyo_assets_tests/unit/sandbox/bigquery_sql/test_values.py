@@ -116,6 +116,8 @@ CASTS = [
     ("CAST(3.5 AS INT64)", 4),
     ("CAST(NUMERIC '2.5' AS INT64)", 3),
     ("CAST('12' AS INT64)", 12),
+    ("CAST('0x1F' AS INT64)", 31),
+    ("CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5('a')), 1, 15)) AS INT64)", 57446577476672362),
     ("CAST(' 12 ' AS INT64)", 12),
     ("SAFE_CAST('1.5' AS INT64)", None),
     ("SAFE_CAST('abc' AS INT64)", None),

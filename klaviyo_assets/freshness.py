@@ -1,0 +1,186 @@
+"""How old each account's data are at each stage, by the data's own time and never by that of a run.
+
+Here: the check `fresh` of every stage and account, and the sensor that keeps it current. Not here: what `data_through`
+means (docs/decisions/0003), and making anything fresh.
+
+Dagster's own freshness policies ask when an asset was last materialized, in whatever partition: a rerun over old data
+looks fresh, and so does an account whose sync has failed for a week, for the sake of another one. So the age is read
+from what each partition's materialization says of its data: Fivetran's time of the last sync that succeeded, and the
+newest sync that the rows of a stage come from.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.partitions import day_key
+
+FRESH = "fresh"
+# Fivetran syncs a connection once a day at the rarest usual; two hours are for the sync and what follows it.
+LATE_AFTER = timedelta(hours=26)
+# Two syncs missed.
+STALE_AFTER = timedelta(hours=50)
+INTERVAL_SECONDS = 600
+# A verdict that stays is said again so often: the page then shows the age it has.
+SAID_AGAIN_AFTER = timedelta(hours=6)
+# An account's newest rows are in its last days, of whatever time zone; its people change all the time.
+_RECENT_DAYS = 8
+_TABLE, _DAILY, _REPORT = "person", "event", "account_by_event_date"
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+
+
+@dataclass(frozen=True)
+class Age:
+    """What is known of one stage of one account."""
+
+    stage: str
+    account: str
+    data_through: datetime | None
+    now: datetime
+
+    @property
+    def verdict(self) -> str:
+        """`fresh`, `late`, `stale` or `unknown`."""
+        if self.data_through is None:
+            return "unknown"
+        age = self.now - self.data_through
+        return "fresh" if age <= LATE_AFTER else "late" if age <= STALE_AFTER else "stale"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people."""
+        if self.data_through is None:
+            return f"no data of account {self.account} has passed the stage {self.stage} yet"
+        hours = (self.now - self.data_through) / timedelta(hours=1)
+        return f"the data of account {self.account} reach to {self.data_through:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago"
+
+    @property
+    def evaluation(self) -> dg.AssetCheckEvaluation:
+        """The check's verdict on the account's partition; only what is stale is an error."""
+        known = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
+        return dg.AssetCheckEvaluation(
+            asset_key=freshness_key(self.stage),
+            check_name=FRESH,
+            partition=self.account,
+            passed=self.verdict == "fresh",
+            severity=dg.AssetCheckSeverity.ERROR if self.verdict == "stale" else dg.AssetCheckSeverity.WARN,
+            description=self.sentence,
+            metadata={"verdict": self.verdict, **known},
+        )
+
+
+def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None = None) -> Iterator[Age]:
+    """Every stage of every account, from Dagster's own records: no system of any account is asked."""
+    now = now or datetime.now(UTC)
+    for account in accounts.by_name.values():
+        for stage in STAGES:
+            yield Age(stage, account.name, max(_data_times(instance, stage, account), default=None), now)
+
+
+def freshness_key(stage: str) -> dg.AssetKey:
+    """Key of what stands for a stage's age."""
+    return dg.AssetKey(["freshness", stage])
+
+
+def build_freshness_assets(partitions_def: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
+    """One per stage, partitioned by account; nobody materializes them, they bear the check.
+
+    On the stages' own assets the check would be a step of every run.
+    """
+    return [
+        dg.AssetSpec(
+            freshness_key(stage),
+            deps=[key for key, _ in _looked_at(stage, [])],
+            group_name="freshness",
+            description=f"How old each account's data are at the stage `{stage}`, by the sync they come from.",
+            partitions_def=partitions_def,
+        )
+        for stage in STAGES
+    ]
+
+
+def build_freshness_checks(
+    accounts: Accounts, partitions_def: dg.PartitionsDefinition[str]
+) -> dg.AssetChecksDefinition:
+    """`fresh` of every stage, per account."""
+    specs = {
+        stage: dg.AssetCheckSpec(
+            FRESH, asset=freshness_key(stage), partitions_def=partitions_def,
+            description=f"The data are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of the sync they "
+            f"come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
+        )
+        for stage in STAGES
+    }  # fmt: skip
+
+    @dg.multi_asset_check(name="freshness", specs=list(specs.values()), can_subset=True)
+    def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        wanted = [stage for stage, spec in specs.items() if spec.key in context.selected_asset_check_keys]
+        for age in ages(accounts, context.instance):
+            if age.stage in wanted:
+                yield age.evaluation
+        for stage in wanted:
+            yield dg.Output(None, output_name=specs[stage].get_python_identifier())
+
+    return freshness
+
+
+def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
+    """`freshness`: evaluates the checks; says what changed, and all of it now and then."""
+
+    @dg.sensor(
+        name="freshness",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        asset_selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(freshness_key(stage), FRESH) for stage in STAGES)),
+        description="Keeps the check `fresh` of every stage and account current.",
+    )
+    def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        before: dict[str, list[Any]] = json.loads(context.cursor or "{}")
+        said: dict[str, list[Any]] = {}
+        events = []
+        for age in ages(accounts, context.instance):
+            place, at = f"{age.stage}/{age.account}", age.now.timestamp()
+            verdict, last = before.get(place, ["", 0])
+            is_news = verdict != age.verdict or at - last > SAID_AGAIN_AFTER.total_seconds()
+            said[place] = [age.verdict, at] if is_news else [verdict, last]
+            events += [age.evaluation] if is_news else []
+        return dg.SensorResult(asset_events=events, cursor=json.dumps(said))
+
+    return freshness
+
+
+def _looked_at(stage: str, days: Sequence[str]) -> list[tuple[dg.AssetKey, Sequence[str] | None]]:
+    """The assets of a stage whose materializations state the data's time, with the partitions besides the account."""
+    if stage == "report":
+        return [(dg.AssetKey([stage, _REPORT]), None)]
+    daily = [] if stage == "fivetran" else [(dg.AssetKey([stage, _DAILY]), days)]
+    return [(dg.AssetKey([stage, _TABLE]), None), *daily]
+
+
+def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> Iterator[datetime]:
+    today = account.today()
+    days = [day_key(account.name, today - timedelta(days=ago)) for ago in range(_RECENT_DAYS)]
+    for key, partitions in _looked_at(stage, days):
+        found = instance.fetch_materializations(
+            dg.AssetRecordsFilter(key, asset_partitions=partitions or [account.name]),
+            limit=len(partitions or [account.name]),
+        )
+        for record in found.records:
+            moment = _data_time(record.asset_materialization.metadata if record.asset_materialization else {})
+            if moment is not None:
+                yield moment
+
+
+def _data_time(metadata: Mapping[str, Any]) -> datetime | None:
+    """The data's time as a materialization states it; a run's own time is never taken instead."""
+    if "sync_completed_at" in metadata:
+        return datetime.fromtimestamp(metadata["sync_completed_at"].value, UTC)
+    try:
+        return datetime.fromisoformat(str(metadata["data_through"].value))
+    except (KeyError, ValueError):
+        return None

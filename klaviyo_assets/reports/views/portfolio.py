@@ -1,0 +1,111 @@
+"""The portfolio: one view per report over all accounts, with the account as its first column.
+
+Here: which tables, reports and views are joined, and the statement that creates such a view. Not here: which accounts
+have them (`assets/portfolio.py`), and what they show.
+
+No number of two accounts is added up here: their currencies and days differ. Money stands beside its currency, as in
+each account, and a day is the day of the row's account.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sqlglot import exp
+
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.spec import Column, LogicalType, TableSpec
+
+_DIALECT = "bigquery"
+ACCOUNT = Column(
+    name="account", type=LogicalType.STRING, description="The account, by its name in `accounts.toml`."
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Member:
+    """An account that takes part in a view: where its rows are, and the columns they have there."""
+
+    account: str
+    dataset: str
+    columns: frozenset[str]
+
+
+def portfolio_view(source: TableSpec) -> TableSpec:
+    """The view over all accounts of one report or view."""
+    shown = (replace(column, raw=None, required=False, constraints=()) for column in source.columns)
+    return TableSpec(
+        name=source.name,
+        grain=f"Per account: {source.grain[:1].lower()}{source.grain[1:]}",
+        description=f"`{source.name}` of every account. {source.description}",
+        key=(), columns=(ACCOUNT, *shown), order=(ACCOUNT.name, *source.order),
+    )  # fmt: skip
+
+
+# Every report, events with what earned them, and the reports with names. Tables of single people and what is known
+# of them stay with their account.
+PORTFOLIO_VIEWS: dict[str, TableSpec] = {
+    source.name: portfolio_view(source)
+    for source in (*REPORTS.values(), *VIEWS.values())
+    if source.name in REPORTS or source.name == "event_with_attribution" or source.name.endswith("_named")
+}
+
+
+def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: str) -> str:
+    """GoogleSQL that creates a view over the accounts, or brings it to what it should be now.
+
+    Args:
+        view: The view.
+        members: The accounts that take part; without any the view is there and has no rows. A column that an account
+            does not have yet is null for it.
+        dataset: `project.dataset` of the portfolio.
+
+    Returns:
+        A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.
+    """
+    columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
+    rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_selected(view, None)}\nLIMIT 0"
+    described = _described(f"{view.grain} {view.description}")
+    return f"CREATE OR REPLACE VIEW {_table(dataset, view.name)} ({columns}) {described} AS\n{rows}"
+
+
+def _rows(view: TableSpec, member: Member) -> str:
+    return f"{_selected(view, member)}\nFROM {_table(member.dataset, view.name)} AS of_account"
+
+
+def _selected(view: TableSpec, member: Member | None) -> str:
+    shown = [_literal(member.account) if member else _null(ACCOUNT)]
+    shown += [_value(column, member) for column in view.columns[1:]]
+    listed = (
+        f"{value} AS {_quoted(column.name)}" for value, column in zip(shown, view.columns, strict=True)
+    )  # fmt: skip
+    return "SELECT " + ", ".join(listed)
+
+
+def _value(column: Column, member: Member | None) -> str:
+    if member is None or column.name not in member.columns:
+        return _null(column)
+    return f"of_account.{_quoted(column.name)}"
+
+
+def _null(column: Column) -> str:
+    # JSON text lands as STRING; LogicalType's other names are BigQuery's own.
+    kind = LogicalType.STRING if column.type is LogicalType.JSON else column.type
+    return f"CAST(NULL AS {exp.DataType.build(kind, dialect=_DIALECT).sql(_DIALECT)})"
+
+
+def _table(dataset: str, name: str) -> str:
+    project, _, schema = dataset.rpartition(".")
+    return exp.table_(name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
+
+
+def _quoted(name: str) -> str:
+    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
+
+
+def _literal(text: str) -> str:
+    return exp.Literal.string(text).sql(_DIALECT)
+
+
+def _described(text: str) -> str:
+    return f"OPTIONS(description={_literal(text)})"
