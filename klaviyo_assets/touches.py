@@ -136,7 +136,7 @@ class TouchReader:
     bounds: tuple[datetime, datetime]
 
     @property
-    def _narrow(self) -> sql.Composed:
+    def _narrow(self) -> sql.SQL:
         return select(EVENT, self.table, properties=False)
 
     def none(self) -> pa.Table:
