@@ -119,11 +119,11 @@ def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.
         table: What there is to read from.
         properties: Whether to add `_properties` and `_packed`, the two sources of `properties`.
     """
-    made = table._selects.get((spec.name, properties))  # noqa: SLF001  the memory of this function
+    made = table._selects.get((spec.name, properties))
     if made is None:
         # As text: composing hundreds of expressions takes longer than many a day's query.
         text = _select(spec, table, properties=properties).as_string(None)
-        made = table._selects[spec.name, properties] = sql.SQL(text)  # noqa: SLF001
+        made = table._selects[spec.name, properties] = sql.SQL(text)
     return made
 
 

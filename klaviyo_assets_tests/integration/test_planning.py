@@ -67,7 +67,7 @@ def copy_event(account: Deployment, event_id: str, new_id: str, at: datetime) ->
 def reach(account: Deployment, changed: list[date], days: list[date]) -> list[date]:
     """Changed days, and those that read touches of them.
 
-    Where Klaviyo recorded attribution, these are the days with events that it credits to one of the changed days;
+    Where Klaviyo recorded attribution, these are the days with events that it credited to one of the changed days;
     else those whose window reaches back to one.
     """
     listed = ", ".join(f"'{day}'" for day in changed)
@@ -185,6 +185,6 @@ def test_a_renamed_metric_dirties_the_days_that_have_events_of_it(account, days)
         found = account.plan().days
     assert [dirty.day for dirty in found if not dirty.only_attribution] == sorted(having), name
     # What was no receipt may be one now, for events of any later day.
-    credits = {dirty.day for dirty in found if dirty.only_attribution}
-    assert credits >= set(reach(account, having, days)) - set(having)
-    assert all(day > min(having) for day in credits)
+    credited = {dirty.day for dirty in found if dirty.only_attribution}
+    assert credited >= set(reach(account, having, days)) - set(having)
+    assert all(day > min(having) for day in credited)
