@@ -3,7 +3,7 @@
 Here: the two partitions definitions of the graph, and translating their keys. Not here: which partition needs work.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -44,9 +44,23 @@ def is_ahead_of_utc(zone: ZoneInfo) -> bool:
 
 def account_of(tags: Mapping[str, str]) -> str | None:
     """The one account that a run is of, as the tags of its partition or range say; None where it is of several."""
-    ends = [tags.get(f"dagster/asset_partition_range_{end}") or tags.get("dagster/partition", "") for end in _ENDS]
-    first, last = (end.partition("|")[0] for end in ends)
+    first, last = _accounts_at_ends(tags)
     return first if first and first == last else None
+
+
+def accounts_of(tags: Mapping[str, str], names: Sequence[str]) -> list[str]:
+    """The accounts among `names` that a run is of, in their order: a range reaches from one account to another."""
+    first, last = _accounts_at_ends(tags)
+    if first not in names or last not in names:
+        return []
+    return list(names[names.index(first) : names.index(last) + 1])
+
+
+def _accounts_at_ends(tags: Mapping[str, str]) -> tuple[str, str]:
+    first, last = (
+        tags.get(f"dagster/asset_partition_range_{end}") or tags.get("dagster/partition", "") for end in _ENDS
+    )
+    return first.partition("|")[0], last.partition("|")[0]
 
 
 def account_days(partition_keys: Iterable[str]) -> dict[str, list[date]]:

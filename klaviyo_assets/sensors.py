@@ -6,7 +6,7 @@ Here: the sensors. Not here: what jobs do, and which days are dirty (`planning.p
 import json
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -20,7 +20,7 @@ from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.ledger import current
 from klaviyo_assets.looks import Look
 from klaviyo_assets.mapped_frames import event_settings
-from klaviyo_assets.partitions import range_tags
+from klaviyo_assets.partitions import accounts_of, range_tags
 from klaviyo_assets.planning import Plan, plan
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
@@ -36,6 +36,12 @@ TICK_SECONDS = 40
 SWEEP_SECONDS = 86_400
 # More separate ranges than this are one run from the first day to the last: a start of a run costs more than a day.
 MOST_RANGES = 10
+# As many runs under way as are looked through for another load of an account; beyond them reports come too often.
+MOST_RUNS = 500
+_UNDER_WAY = [
+    dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
+]  # fmt: skip
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 # What makes credits again and leaves events as they are.
 _ATTRIBUTION = [
@@ -48,8 +54,9 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
     """`reports_after_loads`: when a run that loaded into BigQuery ends, the account's reports are restated.
 
     Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also
-    after a run that failed: it loaded its good days. Reports look for what changed themselves, so one run after
-    several loads is as good as one after each.
+    after a run that failed or was canceled: it loaded its good days. Reports look for what changed themselves, so one
+    run after several loads is as good as one after each: while another load of the account waits or runs, that one's
+    end is awaited.
     """
 
     def after(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
@@ -61,22 +68,31 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
             minimum_interval_seconds=15,
             description=f"Restates an account's reports when a load ended ({status.value.lower()}).",
         )
-        def reports_after_loads(context: dg.RunStatusSensorContext) -> dg.RunRequest | dg.SkipReason:
+        def reports_after_loads(context: dg.RunStatusSensorContext) -> dg.SensorResult:
             run = context.dagster_run
-            account = _account_of(run.tags)
-            if account not in accounts or not _loads(run):
-                return dg.SkipReason(f"run {run.run_id} loaded nothing of an account of this deployment")
-            return dg.RunRequest(
-                run_key=f"after-{run.run_id}",
-                partition_key=account,
-                tags={"klaviyo/account": account, "klaviyo/started_by": "sensor"},
-            )
+            loaded = accounts_of(run.tags, accounts) if _loads(run) else []
+            if not loaded:
+                reason = f"run {run.run_id} loaded nothing of an account of this deployment"
+                return dg.SensorResult(skip_reason=reason)
+            busy = _loading(context.instance, accounts)
+            requests = [
+                dg.RunRequest(
+                    run_key=f"after-{run.run_id}-{account}",
+                    partition_key=account,
+                    tags={"klaviyo/account": account, "klaviyo/started_by": "sensor"},
+                )
+                for account in loaded
+                if account not in busy
+            ]
+            waited = f"reports follow the loads that are still to end: {', '.join(sorted(busy.intersection(loaded)))}"
+            return dg.SensorResult(run_requests=requests, skip_reason=None if requests else waited)
 
         return reports_after_loads
 
     return [
         after("reports_after_loads", dg.DagsterRunStatus.SUCCESS),
         after("reports_after_partial_loads", dg.DagsterRunStatus.FAILURE),
+        after("reports_after_canceled_loads", dg.DagsterRunStatus.CANCELED),
     ]
 
 
@@ -88,10 +104,10 @@ def _loads(run: dg.DagsterRun) -> bool:
     return run.job_name in {"events", "dimensions"} or any(key.path[0] == "bigquery" for key in chosen)
 
 
-def _account_of(tags: Mapping[str, str]) -> str:
-    """The account a run is of, from the tags of its partition or range."""
-    key = tags.get("dagster/asset_partition_range_start") or tags.get("dagster/partition", "")
-    return key.partition("|")[0]
+def _loading(instance: dg.DagsterInstance, accounts: list[str]) -> set[str]:
+    """The accounts that a run loads, or will: one in the queue, or under way."""
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=MOST_RUNS)
+    return {account for run in runs if _loads(run) for account in accounts_of(run.tags, accounts)}
 
 
 def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.SensorDefinition:

@@ -19,6 +19,7 @@ from klaviyo_assets.assets.published import stage_of
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientError
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
+from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.spec import TableSpec
 
@@ -88,6 +89,7 @@ class Portfolio:
     dataset: BigQueryDataset
     members: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, accounts: Accounts, bigquery: BigQueryProjectResource) -> "Portfolio":
@@ -99,6 +101,7 @@ class Portfolio:
         """
         made = cls(bigquery.portfolio())
         made.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
+        made.labels = made.dataset.tables()
         for account in accounts.by_name.values():
             dataset = bigquery.dataset(account)
             try:
@@ -116,8 +119,9 @@ class Portfolio:
             for name, (dataset, tables) in self.members.items()
             if view.name in tables
         ]
-        sql = create_portfolio_view(view, members, self.dataset.qualified)
-        self.dataset.query(sql)
+        sql, label = create_portfolio_view(view, members, self.dataset.qualified)
+        if self.labels.get(view.name, {}).get(LABEL) != label:
+            self.dataset.query(sql)
         left_out = self.left_out | {
             name: f"{NOT_YET} into {view.name}" for name, (_, tables) in self.members.items() if view.name not in tables
         }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from klaviyo_assets.accounts import Account
 
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view", "portfolio")
 _SHOWN_ERRORS = 8
 
 
@@ -133,6 +133,7 @@ def _run_accounts(chosen: "list[Account]", wanted: tuple[date | None, date | Non
         pipeline = Pipeline(made, totals, progress)
         for account in chosen:
             pipeline.account(account, wanted, sync=sync)
+        pipeline.portfolio()
     return totals
 
 
@@ -157,6 +158,18 @@ class Pipeline:
                 self._reports(account)
         except KlaviyoAssetsError as error:
             self.totals.failures.append(f"{account.name}: {error}")
+
+    def portfolio(self) -> None:
+        """The views over all accounts, where there is more than one."""
+        import dagster as dg
+
+        from klaviyo_assets.accounts import load_accounts
+        from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
+
+        if len(load_accounts().names) < 2:
+            return
+        with self.progress.task(f"portfolio: {len(PORTFOLIO_VIEWS)} views over all accounts"):
+            self._take("portfolio", self._execute([dg.AssetKey(["portfolio", name]) for name in PORTFOLIO_VIEWS]))
 
     def _sync(self, account: "Account") -> None:
         import dagster as dg
@@ -280,9 +293,10 @@ class Pipeline:
 
     def _time(self, event: Any) -> None:
         stages = {
-            "extract": "extracted", "map": "mapped", "archive": "s3_archive", "load": "bigquery", "create": "view",
+            "extract": "extracted", "map": "mapped", "archive": "s3_archive", "load": "bigquery",
+            "restate": "report", "create_views": "view", "create_portfolio": "portfolio",
         }  # fmt: skip
-        stage = stages.get(event.step_key.split("_")[0], "report")
+        stage = next(stage for step, stage in stages.items() if event.step_key.startswith(step))
         if event.is_step_success:
             self.totals.stages[stage].seconds += event.step_success_data.duration_ms / 1000
 

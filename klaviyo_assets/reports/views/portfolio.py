@@ -7,6 +7,7 @@ No number of two accounts is added up here: their currencies and days differ. Mo
 each account, and a day is the day of the row's account.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -14,6 +15,7 @@ from sqlglot import exp
 
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.spec import Column, LogicalType, TableSpec
 
 _DIALECT = "bigquery"
@@ -51,7 +53,7 @@ PORTFOLIO_VIEWS: dict[str, TableSpec] = {
 }
 
 
-def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: str) -> str:
+def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: str) -> tuple[str, str]:
     """GoogleSQL that creates a view over the accounts, or brings it to what it should be now.
 
     Args:
@@ -61,12 +63,15 @@ def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: s
         dataset: `project.dataset` of the portfolio.
 
     Returns:
-        A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.
+        A CREATE OR REPLACE VIEW without parameters, and the label by which the view tells that it was made of this
+        very statement: running it again changes nothing, so it need not be run.
     """
     columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
     rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_selected(view, None)}\nLIMIT 0"
-    described = _described(f"{view.grain} {view.description}")
-    return f"CREATE OR REPLACE VIEW {_table(dataset, view.name)} ({columns}) {described} AS\n{rows}"
+    grain = f"{view.grain} {view.description}"
+    label = hashlib.sha256(repr((columns, grain, rows)).encode()).hexdigest()[:16]
+    described = _described(grain, f", labels=[('{LABEL}', '{label}')]")
+    return f"CREATE OR REPLACE VIEW {_table(dataset, view.name)} ({columns}) {described} AS\n{rows}", label
 
 
 def _rows(view: TableSpec, member: Member) -> str:
@@ -107,5 +112,5 @@ def _literal(text: str) -> str:
     return exp.Literal.string(text).sql(_DIALECT)
 
 
-def _described(text: str) -> str:
-    return f"OPTIONS(description={_literal(text)})"
+def _described(text: str, more: str = "") -> str:
+    return f"OPTIONS(description={_literal(text)}{more})"

@@ -28,7 +28,7 @@ def parsed(sql):
 
 @EVERY_VIEW
 def test_a_view_is_the_union_of_its_accounts_each_named_in_full(view):
-    statement = parsed(create_portfolio_view(view, members(view), HERE))
+    statement = parsed(create_portfolio_view(view, members(view), HERE)[0])
 
     tables = [f"{table.catalog}.{table.db}.{table.name}" for table in statement.find_all(exp.Table)]
     assert tables == [f"{HERE}.{view.name}", *(f"a-project.klaviyo_{name}.{view.name}" for name in ("acme", "bloom"))]
@@ -74,7 +74,7 @@ def test_a_column_that_an_account_has_not_got_yet_is_null_for_it():
         "old", "a-project.klaviyo_old", frozenset(REPORTS[view.name].column_names) - {"opens", "conversion_value"}
     )
 
-    sql = create_portfolio_view(view, [old], HERE)
+    sql, _ = create_portfolio_view(view, [old], HERE)
 
     assert "CAST(NULL AS INT64) AS `opens`" in sql
     assert "CAST(NULL AS NUMERIC) AS `conversion_value`" in sql
@@ -82,7 +82,7 @@ def test_a_column_that_an_account_has_not_got_yet_is_null_for_it():
 
 @EVERY_VIEW
 def test_without_any_account_a_view_has_its_columns_and_no_rows(view):
-    statement = parsed(create_portfolio_view(view, [], HERE))
+    statement = parsed(create_portfolio_view(view, [], HERE)[0])
 
     assert statement.expression.named_selects == list(view.column_names)
     assert statement.expression.args["limit"].sql() == "LIMIT 0"

@@ -1,0 +1,83 @@
+"""Reports after loads: asked for once the last load of an account has ended, of every account it was of."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.sensors import build_report_sensors
+
+NAMES = ["acme", "bloom", "zoo"]
+SENSORS = {sensor.name: sensor for sensor in build_report_sensors(NAMES, None)}
+
+
+@dg.job
+def events() -> None:
+    """Stands for the job of the name: what it holds does not matter here."""
+
+
+@dg.job
+def reports() -> None:
+    """Loads nothing."""
+
+
+@pytest.fixture
+def instance() -> Iterator[dg.DagsterInstance]:
+    with dg.DagsterInstance.ephemeral() as made:
+        yield made
+
+
+def of(first: str, last: str) -> dict[str, str]:
+    return {
+        "dagster/asset_partition_range_start": f"{first}|2026-01-01",
+        "dagster/asset_partition_range_end": f"{last}|2026-01-03",
+    }
+
+
+def ended(instance: dg.DagsterInstance, tags: dict[str, str], job: dg.JobDefinition = events) -> list[str]:
+    """The accounts that reports are asked for when a run of these tags ends."""
+    result = job.execute_in_process(instance=instance, tags=tags)
+    context = dg.build_run_status_sensor_context(
+        "reports_after_loads", result.get_run_success_event(), instance, result.dagster_run
+    )
+    asked = SENSORS["reports_after_loads"](context)
+    assert isinstance(asked, dg.SensorResult)
+    assert asked.run_requests or asked.skip_reason, "what is not done is said"
+    return [str(request.partition_key) for request in asked.run_requests or ()]
+
+
+def test_a_load_of_one_account_restates_its_reports(instance):
+    assert ended(instance, of("acme", "acme")) == ["acme"]
+    assert ended(instance, {"dagster/partition": "zoo"}) == ["zoo"]
+
+
+def test_a_load_of_several_accounts_restates_the_reports_of_each(instance):
+    assert ended(instance, of("acme", "bloom")) == ["acme", "bloom"]
+
+
+@pytest.mark.parametrize("status", [dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED])
+def test_while_another_load_of_the_account_is_to_end_that_one_is_awaited(instance, status):
+    instance.create_run_for_job(events, tags=of("acme", "acme"), status=status)
+
+    assert ended(instance, of("acme", "bloom")) == ["bloom"]
+
+
+def test_reports_under_way_are_not_awaited(instance):
+    instance.create_run_for_job(reports, tags={"dagster/partition": "acme"})
+
+    assert ended(instance, of("acme", "acme")) == ["acme"]
+
+
+@pytest.mark.parametrize(
+    "tags", [{}, {"dagster/partition": "gone"}, of("acme", "acme") | {"klaviyo/started_by": "cli"}]
+)
+def test_what_loaded_nothing_of_an_account_asks_for_nothing(instance, tags):
+    assert ended(instance, tags) == []
+
+
+def test_reports_ask_for_no_reports(instance):
+    assert ended(instance, {"dagster/partition": "acme"}, reports) == []
+
+
+def test_failed_and_canceled_loads_loaded_their_good_days():
+    assert set(SENSORS) == {"reports_after_loads", "reports_after_partial_loads", "reports_after_canceled_loads"}
