@@ -151,7 +151,7 @@ class BigQueryDataset:
     def tables(self) -> dict[str, dict[str, str]]:
         """The labels of every table and view there is, by name."""
         with explained(f"listing the tables of {self.qualified}"):
-            return {table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset)}
+            return {table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset, retry=self.retry)}
 
     def row_count(self, name: str) -> int:
         """How many rows a table has, from its metadata."""
@@ -243,7 +243,7 @@ class BigQueryDataset:
             for state in ("pending", "running"):
                 for job in self.client.list_jobs(state_filter=state, max_results=1000, retry=self.retry):
                     if job.job_id.startswith(prefix):
-                        job.result(timeout=max(1.0, deadline - time.monotonic()))
+                        job.result(timeout=max(1.0, deadline - time.monotonic()), retry=self.retry)
 
     def append(self, name: str, columns: Sequence[Column], rows: Sequence[Mapping[str, Any]], job_id: str) -> None:
         """Append a few rows to a bookkeeping table, all or none."""
@@ -287,7 +287,8 @@ class BigQueryDataset:
             )
         config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **options)
         with explained(f"querying {self.qualified}"):
-            job = self.client.query(text, job_config=config, retry=self.retry)
+            # The client's own `job_retry` would ask a server that is gone for ten minutes; stages try again.
+            job = self.client.query(text, job_config=config, retry=self.retry, job_retry=None)
             return job.result(timeout=_JOB_SECONDS, retry=self.retry)
 
 

@@ -99,6 +99,13 @@ def test_a_server_that_does_not_answer_is_a_passing_fault(destination, tmp_path)
         write(destination.out_of_reach(), tmp_path, ["a"])
 
 
+@pytest.mark.timeout(30)
+def test_reading_from_a_server_that_does_not_answer_ends_soon(destination):
+    """Google's client would ask for ten minutes."""
+    with pytest.raises(TransientError):
+        destination.out_of_reach().read(DAY)
+
+
 def test_a_place_or_login_that_is_refused_is_none(destination, tmp_path):
     """A rerun would not help, and the message says what is needed."""
     with pytest.raises(PermanentError, match=r"Needed|credentials"):
