@@ -268,9 +268,11 @@ class Pipeline:
 
     def _execute(self, keys: "list[AssetKey]", **partition: Any) -> "ExecuteInProcessResult":
         from klaviyo_assets.definitions import defs
+        from klaviyo_assets.run_launcher import PROCESS_TAG, this_process
 
         job = defs.resolve_implicit_global_asset_job_def()
-        tags = {"klaviyo/started_by": "cli", **partition.pop("tags", {})}
+        # A run that is killed with this process is then marked as failed by the daemon.
+        tags = {"klaviyo/started_by": "cli", PROCESS_TAG: this_process(), **partition.pop("tags", {})}
         return job.execute_in_process(
             instance=self.instance, asset_selection=keys, tags=tags, raise_on_error=False, **partition
         )

@@ -151,7 +151,9 @@ class BigQueryDataset:
     def tables(self) -> dict[str, dict[str, str]]:
         """The labels of every table and view there is, by name."""
         with explained(f"listing the tables of {self.qualified}"):
-            return {table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset, retry=self.retry)}
+            return {
+                table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset, retry=self.retry)
+            }
 
     def row_count(self, name: str) -> int:
         """How many rows a table has, from its metadata."""
