@@ -47,6 +47,12 @@ class Run:
     status: str
     tags: dict[str, str]
     seconds: float
+    ended: float
+
+    @property
+    def account(self) -> str:
+        """The account it is of."""
+        return self.account_and_days.partition("|")[0]
 
     @property
     def account_and_days(self) -> str:
@@ -108,7 +114,7 @@ class DagsterDev:
         return [
             Run(
                 node["runId"], node["jobName"], node["status"], {tag["key"]: tag["value"] for tag in node["tags"]},
-                (node["endTime"] or 0) - (node["startTime"] or 0),
+                (node["endTime"] or 0) - (node["startTime"] or 0), node["endTime"] or 0,
             )
             for node in nodes
         ]  # fmt: skip
@@ -131,14 +137,16 @@ class DagsterDev:
         return found
 
     def settle(self, seconds: float = 240) -> None:
-        """Wait until all runs have ended, and each that loaded has its run of reports, which the sensor starts."""
+        """Wait until all runs have ended, and each account's last load has its run of reports, by the sensor."""
 
         def is_settled() -> bool:
             runs = self.runs()
             reported = {run.tags.get("dagster/run_key") for run in runs if run.job == "reports"}
             # The command line restates reports itself, in runs of no job.
-            loads = {f"after-{run.id}" for run in runs if run.job not in {"reports", "portfolio"} and not _of_cli(run)}
-            return loads <= reported and all(run.status in ENDED for run in runs)
+            loads = [run for run in runs if run.job not in {"reports", "portfolio"} and not _of_cli(run)]
+            last = {run.account: run for run in sorted(loads, key=lambda run: run.ended)}
+            wanted = {f"after-{run.id}-{account}" for account, run in last.items()}
+            return wanted <= reported and all(run.status in ENDED for run in runs)
 
         wait(is_settled, seconds, "all runs and their reports to end")
 
