@@ -37,8 +37,6 @@ class RecommendedIndex:
 RECOMMENDED = (
     RecommendedIndex("event_synced", "event", ("_fivetran_synced",), "brin", "finding what a sync changed"),
     RecommendedIndex("event_datetime", "event", ("datetime",), "btree", "reading a day, or the days before it"),
-    # Events without a datetime are looked for by it: without this index, no index serves the days of any event.
-    RecommendedIndex("event_timestamp", "event", ("timestamp",), "btree", "reading a day, or the days before it"),
 )
 
 

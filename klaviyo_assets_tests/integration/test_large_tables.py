@@ -114,6 +114,7 @@ SYNCS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_whatever_a_sync_does_the_tables_are_what_a_rebuild_gives(tables, monkeypatch):
     monkeypatch.setattr(deltas, "MOST_SHARE", 0.5)
     for name, (statements, mode, why) in SYNCS.items():
