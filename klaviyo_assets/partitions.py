@@ -56,10 +56,14 @@ def accounts_of(tags: Mapping[str, str], names: Sequence[str]) -> list[str]:
     return list(names[names.index(first) : names.index(last) + 1])
 
 
+def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
+    """The first and the last partition key of a run's range, as its tags say; empty where it has none."""
+    first, last = (tags.get(f"dagster/asset_partition_range_{end}", "") for end in _ENDS)
+    return first, last
+
+
 def _accounts_at_ends(tags: Mapping[str, str]) -> tuple[str, str]:
-    first, last = (
-        tags.get(f"dagster/asset_partition_range_{end}") or tags.get("dagster/partition", "") for end in _ENDS
-    )
+    first, last = (key or tags.get("dagster/partition", "") for key in range_of(tags))
     return first.partition("|")[0], last.partition("|")[0]
 
 

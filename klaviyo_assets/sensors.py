@@ -20,7 +20,7 @@ from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.ledger import current
 from klaviyo_assets.looks import Look
 from klaviyo_assets.mapped_frames import event_settings
-from klaviyo_assets.partitions import accounts_of, range_tags
+from klaviyo_assets.partitions import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.planning import Plan, plan
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
@@ -152,9 +152,25 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
             except Exception:
                 # Whatever it is, it is this account's alone.
                 context.log.exception(f"{account.name}: its changes could not be looked up")
-        return dg.SensorResult(run_requests=tick.requests, asset_events=tick.events, cursor=tick.written)
+        waiting = context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=MOST_RUNS)
+        requests = [one for one in tick.requests if not any(_covers(run, one) for run in waiting)]
+        if len(requests) < len(tick.requests):
+            context.log.info(f"{len(tick.requests) - len(requests)} of it waits in the queue already")
+        return dg.SensorResult(run_requests=requests, asset_events=tick.events, cursor=tick.written)
 
     return fivetran_syncs
+
+
+def _covers(run: dg.DagsterRun, request: dg.RunRequest) -> bool:
+    """Whether a run that waits will do what is asked for: it reads Postgres when it starts, so later than this look."""
+    asked, chosen = request.asset_selection, run.asset_selection
+    if run.job_name != request.job_name or not (chosen is None or (asked is not None and chosen >= set(asked))):
+        return False
+    if request.partition_key:
+        return run.tags.get("dagster/partition") == request.partition_key
+    (first, last), (begin, end) = (range_of(tags) for tags in (run.tags, request.tags))
+    # Of one account, keys are in the order of days.
+    return account_of(run.tags) == account_of(request.tags) and first <= begin and end <= last
 
 
 @dataclass

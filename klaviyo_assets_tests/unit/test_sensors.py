@@ -1,11 +1,13 @@
 """Reports after loads: asked for once the last load of an account has ended, of every account it was of."""
 
 from collections.abc import Iterator
+from datetime import date
 
 import dagster as dg
 import pytest
 
-from klaviyo_assets.sensors import build_report_sensors
+from klaviyo_assets.partitions import range_tags
+from klaviyo_assets.sensors import _covers, build_report_sensors
 
 NAMES = ["acme", "bloom", "zoo"]
 SENSORS = {sensor.name: sensor for sensor in build_report_sensors(NAMES, None)}
@@ -81,3 +83,43 @@ def test_reports_ask_for_no_reports(instance):
 
 def test_failed_and_canceled_loads_loaded_their_good_days():
     assert set(SENSORS) == {"reports_after_loads", "reports_after_partial_loads", "reports_after_canceled_loads"}
+
+
+def waiting(job: str, tags: dict[str, str], *keys: str) -> dg.DagsterRun:
+    chosen = frozenset(dg.AssetKey(key.split("/")) for key in keys) or None
+    return dg.DagsterRun(job_name=job, tags=tags, asset_selection=chosen, status=dg.DagsterRunStatus.NOT_STARTED)
+
+
+def days(account: str, first: int, last: int) -> dict[str, str]:
+    return range_tags(account, date(2026, 1, first), date(2026, 1, last))
+
+
+ASKED = dg.RunRequest(job_name="events", tags=days("acme", 9, 11))
+CREDITS = dg.RunRequest(
+    job_name="events", tags=days("acme", 9, 11), asset_selection=[dg.AssetKey(["mapped", "attribution"])]
+)
+TABLES = dg.RunRequest(
+    job_name="dimensions", partition_key="acme", asset_selection=[dg.AssetKey(["mapped", "campaign"])]
+)
+
+
+@pytest.mark.parametrize(
+    ("run", "asked", "covered"),
+    [
+        (waiting("events", days("acme", 9, 11)), ASKED, True),
+        (waiting("events", days("acme", 8, 12)), ASKED, True),
+        (waiting("events", days("acme", 9, 10)), ASKED, False),
+        (waiting("events", days("acme", 10, 12)), ASKED, False),
+        (waiting("events", days("bloom", 8, 12)), ASKED, False),
+        (waiting("reports", days("acme", 8, 12)), ASKED, False),
+        (waiting("events", days("acme", 8, 12), "mapped/attribution"), ASKED, False),
+        (waiting("events", days("acme", 8, 12), "mapped/attribution"), CREDITS, True),
+        (waiting("events", days("acme", 8, 12)), CREDITS, True),
+        (waiting("dimensions", {"dagster/partition": "acme"}), TABLES, True),
+        (waiting("dimensions", {"dagster/partition": "acme"}, "mapped/campaign", "mapped/flow"), TABLES, True),
+        (waiting("dimensions", {"dagster/partition": "acme"}, "mapped/flow"), TABLES, False),
+        (waiting("dimensions", {"dagster/partition": "bloom"}), TABLES, False),
+    ],
+)
+def test_what_a_waiting_run_will_do_is_not_asked_for_again(run, asked, covered):
+    assert _covers(run, asked) is covered
