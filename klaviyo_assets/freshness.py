@@ -1,12 +1,15 @@
 """How old each account's data are at each stage, by the data's own time and never by that of a run.
 
-Here: the check `fresh` of every stage and account, and the sensor that keeps it current. Not here: what `data_through`
+Here: the checks `fresh_<account>` of every stage, and the sensor that keeps it current. Not here: what `data_through`
 means (docs/decisions/0003), and making anything fresh.
 
 Dagster's own freshness policies ask when an asset was last materialized, in whatever partition: a rerun over old data
 looks fresh, and so does an account whose sync has failed for a week, for the sake of another one. So the age is read
 from what each partition's materialization says of its data: Fivetran's time of the last sync that succeeded, and the
 newest sync that the rows of a stage come from.
+
+Each account has a check of its own, without partitions: Dagster keeps one verdict from outside of runs per check and
+partition, and fails at the second.
 """
 
 import json
@@ -20,6 +23,7 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.partitions import day_key
 
+# Begins the name of every check of freshness; the account follows.
 FRESH = "fresh"
 # Fivetran syncs a connection once a day at the rarest usual; two hours are for the sync and what follows it.
 LATE_AFTER = timedelta(hours=26)
@@ -61,12 +65,11 @@ class Age:
 
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
-        """The check's verdict on the account's partition; only what is stale is an error."""
+        """The verdict of the account's check; only what is stale is an error."""
         known = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
         return dg.AssetCheckEvaluation(
             asset_key=freshness_key(self.stage),
-            check_name=FRESH,
-            partition=self.account,
+            check_name=check_of(self.account),
             passed=self.verdict == "fresh",
             severity=dg.AssetCheckSeverity.ERROR if self.verdict == "stale" else dg.AssetCheckSeverity.WARN,
             description=self.sentence,
@@ -87,8 +90,13 @@ def freshness_key(stage: str) -> dg.AssetKey:
     return dg.AssetKey(["freshness", stage])
 
 
-def build_freshness_assets(partitions_def: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
-    """One per stage, partitioned by account; nobody materializes them, they bear the check.
+def check_of(account: str) -> str:
+    """Name of an account's check."""
+    return f"{FRESH}_{account}"
+
+
+def build_freshness_assets() -> list[dg.AssetSpec]:
+    """One per stage; nobody materializes them, they bear the checks.
 
     On the stages' own assets the check would be a step of every run.
     """
@@ -98,33 +106,33 @@ def build_freshness_assets(partitions_def: dg.PartitionsDefinition[str]) -> list
             deps=[key for key, _ in _looked_at(stage, [])],
             group_name="freshness",
             description=f"How old each account's data are at the stage `{stage}`, by the sync they come from.",
-            partitions_def=partitions_def,
         )
         for stage in STAGES
     ]
 
 
-def build_freshness_checks(
-    accounts: Accounts, partitions_def: dg.PartitionsDefinition[str]
-) -> dg.AssetChecksDefinition:
-    """`fresh` of every stage, per account."""
+def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
+    """`fresh_<account>` of every stage."""
     specs = {
-        stage: dg.AssetCheckSpec(
-            FRESH, asset=freshness_key(stage), partitions_def=partitions_def,
-            description=f"The data are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of the sync they "
-            f"come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
+        (stage, account): dg.AssetCheckSpec(
+            check_of(account), asset=freshness_key(stage),
+            description=f"The data of {account} are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of "
+            f"the sync they come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
         )
         for stage in STAGES
+        for account in accounts.names
     }  # fmt: skip
 
     @dg.multi_asset_check(name="freshness", specs=list(specs.values()), can_subset=True)
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        wanted = [stage for stage, spec in specs.items() if spec.key in context.selected_asset_check_keys]
+        wanted = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
         for age in ages(accounts, context.instance):
-            if age.stage in wanted:
-                yield age.evaluation
-        for stage in wanted:
-            yield dg.Output(None, output_name=specs[stage].get_python_identifier())
+            if (age.stage, age.account) in wanted:
+                evaluation = age.evaluation
+                yield dg.AssetCheckResult(
+                    passed=evaluation.passed, asset_key=evaluation.asset_key, check_name=evaluation.check_name,
+                    severity=evaluation.severity, description=evaluation.description, metadata=evaluation.metadata,
+                )  # fmt: skip
 
     return freshness
 
@@ -136,8 +144,10 @@ def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
         name="freshness",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        asset_selection=dg.AssetSelection.checks(*(dg.AssetCheckKey(freshness_key(stage), FRESH) for stage in STAGES)),
-        description="Keeps the check `fresh` of every stage and account current.",
+        asset_selection=dg.AssetSelection.checks(
+            *(dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in accounts.names)
+        ),
+        description="Keeps the checks `fresh_<account>` of every stage current.",
     )
     def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, list[Any]] = json.loads(context.cursor or "{}")

@@ -7,7 +7,7 @@ import pytest
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.freshness import FRESH, LATE_AFTER, SAID_AGAIN_AFTER, STAGES, STALE_AFTER, ages, freshness_key
+from klaviyo_assets.freshness import LATE_AFTER, SAID_AGAIN_AFTER, STAGES, STALE_AFTER, ages, check_of, freshness_key
 from klaviyo_assets.partitions import day_key
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -82,25 +82,25 @@ def test_the_verdict_names_the_account_and_how_far_its_data_reach(instance):
     synced(instance, "acme", NOW - timedelta(hours=60))
     (age,) = [age for age in ages(ACCOUNTS, instance, NOW) if (age.stage, age.account) == ("fivetran", "acme")]
     evaluation = age.evaluation
-    assert (evaluation.passed, evaluation.severity, evaluation.partition) == (
-        False,
-        dg.AssetCheckSeverity.ERROR,
-        "acme",
-    )
+    assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert evaluation.check_name == "fresh_acme"
     reach = f"{NOW - timedelta(hours=60):%Y-%m-%d %H:%M} UTC, 60 h ago"
     assert evaluation.description == f"the data of account acme reach to {reach}"
 
 
 def test_the_check_can_be_executed_for_all_accounts(instance):
     synced(instance, "acme", NOW - HOUR)
-    keys = [dg.AssetCheckKey(freshness_key(stage), FRESH) for stage in STAGES]
+    keys = [dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in ACCOUNTS.names]
     job = dg.define_asset_job("look", selection=dg.AssetSelection.checks(*keys))
     made = dg.Definitions.merge(build_definitions(accounts=ACCOUNTS), dg.Definitions(jobs=[job]))
 
     result = made.resolve_job_def("look").execute_in_process(instance=instance, raise_on_error=False)
 
     assert result.success
-    found = {(one.asset_key.path[-1], one.partition): one.passed for one in result.get_asset_check_evaluations()}
+    found = {
+        (one.asset_key.path[-1], one.check_name.removeprefix("fresh_")): one.passed
+        for one in result.get_asset_check_evaluations()
+    }
     assert found == {
         (stage, name): (stage, name) == ("fivetran", "acme") for stage in STAGES for name in ACCOUNTS.names
     }
@@ -125,6 +125,13 @@ def test_the_sensor_says_what_changed_and_all_of_it_now_and_then(instance, monke
     assert not tick(first.cursor).asset_events
     synced(instance, "acme", NOW)
     second = tick(first.cursor)
-    assert [(one.partition, one.passed) for one in second.asset_events] == [("acme", True)]
+    assert [(one.check_name, one.passed) for one in second.asset_events] == [("fresh_acme", True)]
+    for said in (first, second):
+        for event in said.asset_events:
+            instance.report_runless_asset_event(event)
+    (latest,) = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(freshness_key("fivetran"), "fresh_acme"), limit=1
+    )
+    assert latest.event.asset_check_evaluation.passed, "a later verdict takes the place of an earlier one"
     monkeypatch.setattr("klaviyo_assets.freshness.SAID_AGAIN_AFTER", -SAID_AGAIN_AFTER)
     assert len(tick(second.cursor).asset_events) == len(STAGES) * len(ACCOUNTS.names)
