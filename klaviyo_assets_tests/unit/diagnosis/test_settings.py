@@ -98,6 +98,9 @@ def test_a_misspelled_name_in_dotenv_is_told_with_the_right_one(dotenv):
     assert mend == "Did you mean POSTGRES_URL?"
 
 
+_SMTP = {"SMTP_URL": "smtps://me:password@mail.example"}
+
+
 def test_without_mail_settings_mail_is_not_looked_at():
     assert list(check_mail(GOOD)) == []
 
@@ -106,10 +109,13 @@ def test_without_mail_settings_mail_is_not_looked_at():
     ("given", "told"),
     [
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example, E <e@f.example>", "SES_REGION": "eu-central-1"}, []),
-        ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent"]),
-        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example"}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
-        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example"}, ["MAIL_TO = 'c@d.example;e@f.example' is "
-                                                                          "not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent",
+                                        "neither SES_REGION nor SMTP_URL is set, so no mail is sent"]),
+        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example", **_SMTP},
+         ["MAIL_TO = 'c@d.example;e@f.example' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SMTP_URL": "http://me:hidden@host"},
+         ["SMTP_URL is not written as it should be"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SES_REGION": "Frankfurt"},
          ["SES_REGION = 'Frankfurt' is not written as it should be"]),
     ],
@@ -136,3 +142,11 @@ def test_an_account_that_does_not_hash_needs_no_key(pii, levels):
     found = list(check_privacy(Account("acme", "klaviyo_acme", pii=pii), ""))
 
     assert [one.level for one in found] == levels
+
+
+def test_the_key_of_a_klaviyo_account_is_no_misspelling(tmp_path):
+    """Their names end in the account's."""
+    path = tmp_path / ".env"
+    path.write_text("KLAVIYO_API_KEY_ACME=pk_x\nKLAVIYO_API_URL=https://a.klaviyo.com\n")
+    path.chmod(0o600)
+    assert problems(check_dotenv(path)) == []
