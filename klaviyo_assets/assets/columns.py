@@ -28,6 +28,7 @@ _FILES = {
 }  # fmt: skip
 _UNNAMED = {
     UNLISTED: "Every raw column that has no name of its own here, as one JSON document.",
+    "_fivetran_deleted": "Whether the row was deleted in Klaviyo.",
     PACKED: "The custom fields that Fivetran packs into one JSON column.",
 }
 
@@ -61,10 +62,14 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
     columns = []
     for name in raw_columns(table):
         back[name] = {} if stage == "fivetran" else {f"fivetran/{table.name}": [name]}
-        said = f"Becomes {_listed(becomes[name])} of {_link(f'mapped/{table.name}')}." if becomes[name] else ""
+        said = [
+            _UNNAMED.get(name, ""),
+            f"Becomes {_listed(becomes[name])} of {_link(f'mapped/{table.name}')}." if becomes[name] else "",
+            f"From {_by_asset_listed(back[name])}." if back[name] else "",
+        ]
         columns.append(
             dg.TableColumn(
-                name, types.get(name, "STRING"), f"{_UNNAMED.get(name, '')} {said}".strip() or None,
+                name, types.get(name, "STRING"), " ".join(filter(None, said)) or None,
                 tags={"personal": ""} if name in personal else {},
             )
         )  # fmt: skip

@@ -188,7 +188,8 @@ class _Account:
             )
             return self._compared(owner, window, dataset, reports)
         except KlaviyoAssetsError as error:
-            return Verdict(owner, name, False, f"Could not be compared: {' '.join(str(error).split())}", {})
+            reason = " ".join(str(error).split())
+            return Verdict(owner, name, False, f"Account {name} could not be compared: {reason}", {})
 
     def _window(self, dataset: BigQueryDataset) -> Window | None:
         try:
@@ -210,7 +211,8 @@ class _Account:
         compared = compare(klaviyos_side(owner, answer), our_side(dataset, self._account, owner, window))
         known = names(dataset, owner)
         return Verdict(
-            owner, self._account.name, compared.agrees, headline(compared, owner, window, known),
+            owner, self._account.name, compared.agrees,
+            f"Account {self._account.name}: {headline(compared, owner, window, known)}",
             _metadata(compared, known, window, reports.left_today),
         )  # fmt: skip
 

@@ -7,6 +7,7 @@ Here: the assets, their checks and what the UI shows. Not here: mapping (`mapped
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -27,7 +28,7 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 STAGE = "mapped"
 PREVIEW_ROWS = 5
 # More columns do not fit on a page.
-PREVIEW_COLUMNS = 6
+PREVIEW_COLUMNS = 5
 _SHOWN_REASONS = 10
 # Who somebody is and where, what was given to one person, bookkeeping, and whole pages of text.
 _NOT_SHOWN = {
@@ -222,5 +223,6 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value).removesuffix("+00:00")
+    shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    text = "" if value is None else str(shown).removesuffix("+00:00")
     return text.replace("|", "\\|").replace("\n", " ")[:40]

@@ -63,7 +63,7 @@ def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> 
     try:
         yield
     except KlaviyoAssetsError as error:
-        what, mend = _in_two(str(error), _default_mend(error))
+        what, mend = in_two(str(error), _default_mend(error))
         show_error(what, mend, verbose=verbose)
         wrong_usage = isinstance(error, SettingsError | UnknownNameError)
         raise typer.Exit(WRONG_USAGE if wrong_usage else FAILED) from None
@@ -103,7 +103,7 @@ def _plain_when_piped(*, stderr: bool) -> Console:
     )  # fmt: skip
 
 
-def _in_two(message: str, mend: str) -> tuple[str, str]:
+def in_two(message: str, mend: str) -> tuple[str, str]:
     """What is wrong and how to mend it: the first sentence and the others, or what is allowed."""
     what, _, rest = message.partition(". ")
     if not rest and "; allowed: " in message:

@@ -15,13 +15,13 @@ import typer
 
 from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import FAILED, Verbose, console, errors, notes
+from klaviyo_assets.cli.options import DAY, AccountNames, days_between
 from klaviyo_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
     from klaviyo_assets.html_report import Report
 
-_DAY = ["%Y-%m-%d"]
 DEFAULT_DAYS = 30
 
 
@@ -29,15 +29,15 @@ def report(
     out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")],
     start: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help=f"First day. Default: {DEFAULT_DAYS} days with the last "
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help=f"First day. Default: {DEFAULT_DAYS} days with the last "
                      "one."),
     ] = None,
     end: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: the last day that is over "
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: the last day that is over "
                      "in every account's time zone."),
     ] = None,
-    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    account: AccountNames = None,
     open_it: Annotated[bool, typer.Option("--open", help="Show the file in the browser.")] = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
@@ -48,9 +48,9 @@ def report(
 
     Example: klaviyo-assets report --start 2026-01-01 --end 2026-01-31 --out january.html
     """
-    with errors(verbose=verbose):
+    with errors(verbose=verbose, stopped="No file was written."):
         chosen = _accounts(account)
-        days = _days(start.date() if start else None, end.date() if end else None, chosen)
+        days = _days(*days_between(start, end), chosen)
         with _progress() as say:
             made = _made(chosen, days, say)
         written = _written(made.html, out)

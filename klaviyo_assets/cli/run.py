@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from klaviyo_assets.cli import closing
-from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes, screen
+from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, in_two, notes, screen
 from klaviyo_assets.cli.options import AccountNames
 from klaviyo_assets.cli.pipeline import Pipeline, Totals
 from klaviyo_assets.cli.progress import Progress
@@ -114,7 +114,7 @@ def _use_archive(address: str | None) -> None:
 def _days(start: str | None, end: str | None) -> tuple[date | None, date | None]:
     first, last = _day("--start", start), _day("--end", end)
     if last and not first:
-        raise SettingsError("--end stands without --start. Give both, or neither for every day that changed.")
+        raise SettingsError("--end without --start. Give both, or neither for every day that changed.")
     if first and last and first > last:
         raise SettingsError(f"--start {first} lies after --end {last}. Give the earlier day first.")
     return first, last
@@ -153,7 +153,8 @@ def _show_plan(totals: Totals) -> None:
 
 def _conclude(totals: Totals, accounts: "list[Account]") -> None:
     shown = console()
-    shown.print(closing.stage_table(totals.stages, failed=bool(totals.failures)))
+    if any(done.partitions for done in totals.stages.values()):
+        shown.print(closing.stage_table(totals.stages, failed=bool(totals.failures)))
     if totals.failures:
         return
     lines = max(3, closing.LINES // len(accounts))
@@ -168,7 +169,11 @@ def _show_failures(totals: Totals, *, everything: bool) -> None:
     shown = notes()
     told = totals.failures if everything else totals.failures[:_SHOWN_ERRORS]
     for failure in told:
-        shown.print(Text(f"failed: {failure}", style="red"), soft_wrap=True)
+        # A step says line by line what failed; anything else is what is wrong, and how to mend it.
+        first, *others = failure.splitlines() if "\n" in failure else in_two(failure, "")
+        shown.print(Text(f"failed: {first}", style="red"), soft_wrap=True)
+        for line in filter(None, others):
+            shown.print(Text(f"  {line}"), soft_wrap=True)
     if len(totals.failures) > len(told):
         shown.print(f"and {len(totals.failures) - len(told)} more; -v lists all")
 

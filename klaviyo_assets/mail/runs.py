@@ -24,7 +24,8 @@ _RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_
 _LISTED = re.compile(r"^(?P<names>.*?\]): (?P<reason>\S.*)$")
 # How HTTP clients say that nobody answers, in four lines of their own internals.
 _NO_ANSWER = re.compile(
-    r"(?:Timeout of \S+ exceeded, last exception: )?HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d+)\).*"
+    r"(?:Timeout of \S+ exceeded, last exception: )?"
+    r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d+)\).*"
 )
 _LONGEST, _LONGEST_NAMES = 320, 200
 _ENDS: tuple[tuple[str, Any], ...] = (

@@ -66,7 +66,7 @@ def test_one_number_that_differs_is_named_with_message_and_size(acme):
     wrong = verdicts["campaign_by_send_date"]
     assert verdicts["flow_by_send_date"].passed
     assert (wrong.passed, wrong.severity) == (False, dg.AssetCheckSeverity.WARN)
-    assert wrong.description.startswith("1 of ")
+    assert wrong.description.startswith("Account compared_acme: 1 of ")
     assert f"({message}" in wrong.description
     assert f"is {opens} in Klaviyo and {opens + 2} here (+{Decimal(2) / opens:.2%})" in wrong.description
     assert f"| opens | {opens} | {opens + 2} | +2 |" in wrong.metadata["largest_differences"].value

@@ -1,4 +1,4 @@
-"""The check `unusual` through a run: silent on a calm account, a warning with a sentence and a plot on a planted day."""
+"""The check `unusual` through a run: silent on a calm account, a warning with sentence and plot on a planted day."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -10,6 +10,7 @@ import pytest
 from klaviyo_assets.anomalies import REPORT, find_anomalies
 from klaviyo_assets.assets import unusual as check
 from klaviyo_assets.assets.unusual import DAYS, UNUSUAL
+from klaviyo_assets.errors import TransientError
 from klaviyo_assets.ledger import LEDGER
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.spec import LogicalType
@@ -94,15 +95,16 @@ def test_where_bigquery_cannot_be_asked_the_check_says_so(account, monkeypatch):
     """The reports are right, and stay done."""
 
     def refused(*_: Any) -> None:
-        from klaviyo_assets.errors import TransientError
-
         raise TransientError("BigQuery does not answer")
 
     monkeypatch.setattr(check, "anomalies_of", refused)
 
-    assert account.reports().success
-    assert not verdict(account).passed
-    assert verdict(account).description.endswith("could not be looked at: BigQuery does not answer")
+    said = check.unusual(account.dataset, account.account, {}, datetime.now(UTC))
+
+    assert not said.passed
+    assert said.severity is dg.AssetCheckSeverity.WARN
+    assert said.description
+    assert said.description.endswith("could not be looked at: BigQuery does not answer")
 
 
 def test_an_account_without_reports_has_no_anomalies(deploy):

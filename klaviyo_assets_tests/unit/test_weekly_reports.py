@@ -13,6 +13,7 @@ from klaviyo_assets.partitions import Partitions, monday_of, week_key
 
 ACME = Account(name="acme", postgres_schema="acme", start_date=date(2026, 1, 1), timezone="Pacific/Auckland")
 ACCOUNTS = Accounts({"acme": ACME, "zoo": replace(ACME, name="zoo", timezone="America/New_York")}, "a test")
+DEFINITIONS = build_definitions(accounts=ACCOUNTS)
 
 
 def test_weeks_begin_with_the_one_of_the_first_day_and_end_with_the_running_one():
@@ -37,11 +38,10 @@ def test_a_week_is_named_by_its_monday(day, monday):
 )  # fmt: skip
 def test_on_monday_morning_of_the_account_the_week_that_is_over_is_asked_for(account, now, key):
     """In Auckland that is Sunday of UTC; the week is a partition by then."""
-    defs = build_definitions(accounts=ACCOUNTS)
-    schedule = defs.resolve_schedule_def(f"weekly_html_report_{account}")
+    schedule = DEFINITIONS.resolve_schedule_def(f"weekly_html_report_{account}")
     context = dg.build_schedule_context(scheduled_execution_time=now)
     with partition_loading_context(effective_dt=now):
-        (request,) = schedule.evaluate_tick(context).run_requests
+        (request,) = schedule(context)
         keys = [str(each) for each in Partitions.of(ACCOUNTS).account_weeks.get_partition_keys()]
 
     assert schedule.cron_schedule == "0 6 * * 1"

@@ -87,7 +87,7 @@ def test_what_cannot_be_compared_is_a_warning_with_the_reason_and_the_next_accou
     }
     for (_, name), one in evaluations.items():
         assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
-        assert one.description == f"Could not be compared: no answer for {name}"
+        assert one.description == f"Account {name} could not be compared: no answer for {name}"
     assert "pk_secret" not in said
 
 

@@ -51,6 +51,7 @@ def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
         ("S3_BUCKET", "my-archive/klaviyo"), ("S3_PREFIX", "/klaviyo/"), ("BIGQUERY_PROJECT", "My Project"),
         ("BIGQUERY_LOCATION", "Frankfurt am Main"), ("BIGQUERY_DATASET_PREFIX", "klaviyo-eu"),
         ("KLAVIYO_FRAMES_URL", "gs://bucket"), ("S3_ENDPOINT_URL", "127.0.0.1:9000"), ("PII_HASH_KEY", " hidden-word "),
+        ("LOOKER_TEMPLATE_ID", "my report"),
     ],
 )  # fmt: skip
 def test_an_ill_formed_setting_is_named_and_a_secret_is_not_shown(name, value):
