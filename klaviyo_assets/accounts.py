@@ -74,6 +74,7 @@ class Account:
     conversion_integration: str | None = None
     start_date: date = date(2020, 1, 1)
     pii: str = "hash"
+    looker_template_id: str = ""
     attribution: AttributionSettings = field(default_factory=AttributionSettings)
 
     @property
@@ -231,6 +232,10 @@ def _check(account: Account, where: str) -> None:
         "timezone": (account.timezone in available_timezones(), "an IANA name such as Europe/Berlin"),
         "currency": (bool(re.fullmatch(r"[A-Z]{3}", account.currency)), "three capital letters such as EUR"),
         "pii": (account.pii in PII_MODES, " | ".join(PII_MODES)),
+        "looker_template_id": (
+            bool(re.fullmatch(r"(https://\S+/reporting/)?[A-Za-z0-9_-]*(/\S*)?", account.looker_template_id)),
+            "the id in the template's address, the part after /reporting/, or the whole address",
+        ),
     }
     for setting, (holds, allowed) in rules.items():
         if not holds:

@@ -4,6 +4,7 @@ Here: putting the parts together. Not here: any part. Loading it needs no networ
 """
 
 import warnings
+from collections.abc import Set
 from typing import Any
 
 import dagster as dg
@@ -17,21 +18,32 @@ from klaviyo_assets.accounts import Accounts, load_accounts  # noqa: E402  after
 from klaviyo_assets.assets.archived import build_archived_assets  # noqa: E402
 from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
 from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
+from klaviyo_assets.assets.html_report import build_html_report_assets  # noqa: E402
+from klaviyo_assets.assets.klaviyo_comparison import (  # noqa: E402
+    build_comparison_assets,
+    build_comparison_checks,
+    build_comparison_job,
+    build_comparison_schedule,
+)
 from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
+from klaviyo_assets.assets.mailed import build_mailed_assets  # noqa: E402
 from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
 from klaviyo_assets.assets.portfolio import build_portfolio_assets  # noqa: E402
 from klaviyo_assets.assets.published import build_published_assets  # noqa: E402
 from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
 from klaviyo_assets.freshness import build_freshness_assets, build_freshness_checks, build_freshness_sensor  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
+from klaviyo_assets.mail.outgoing import build_digest_schedule, build_failure_sensor  # noqa: E402
 from klaviyo_assets.partitions import Partitions  # noqa: E402
 from klaviyo_assets.portfolio import build_portfolio_schedule, build_portfolio_sensor  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
 from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
+from klaviyo_assets.resources.klaviyo import KlaviyoResource  # noqa: E402
+from klaviyo_assets.resources.mail import MailResource  # noqa: E402
 from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
-from klaviyo_assets.schedules import build_schedules  # noqa: E402
+from klaviyo_assets.schedules import build_schedules, build_weekly_schedules  # noqa: E402
 from klaviyo_assets.sensors import build_report_sensors, build_sync_sensor  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
 from klaviyo_assets.turns import GuardedFrames  # noqa: E402
@@ -46,6 +58,7 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
     """
     accounts = accounts or load_accounts()
     partitions = Partitions.of(accounts)
+    comparison = build_comparison_job()
     jobs = {job.name: job for job in build_jobs([t.name for t in DAILY_TABLES], [t.name for t in ACCOUNT_TABLES])}
     return dg.Definitions(
         assets=[
@@ -57,19 +70,29 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             build_reported_assets(accounts, partitions),
             build_published_assets(accounts, partitions),
             build_portfolio_assets(accounts),
+            build_html_report_assets(accounts, partitions),
             *build_freshness_assets(),
+            *build_comparison_assets(partitions.accounts),
+            build_mailed_assets(accounts, lambda: _checks(accounts)),
         ],
-        asset_checks=[build_freshness_checks(accounts)],
-        jobs=list(jobs.values()),
+        asset_checks=[
+            build_freshness_checks(accounts),
+            build_comparison_checks(accounts, partitions.accounts),
+        ],
+        jobs=[*jobs.values(), comparison],
         schedules=[
             *build_schedules(accounts, {name: jobs[name] for name in ("dimensions", "events")}),
             build_portfolio_schedule(jobs["portfolio"]),
+            build_comparison_schedule(comparison),
+            *build_weekly_schedules(accounts, jobs["html_report"]),
+            build_digest_schedule(accounts, jobs["digest"]),
         ],
         sensors=[
             build_sync_sensor(accounts, jobs["events"], jobs["dimensions"]),
             *build_report_sensors(accounts.names, jobs["reports"]),
             build_portfolio_sensor(accounts, jobs["portfolio"]),
             build_freshness_sensor(accounts),
+            build_failure_sensor(accounts),
         ],
         resources={
             "fivetran": FivetranResource(
@@ -78,12 +101,19 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             "frames": GuardedFrames(),
             "postgres": PostgresResource(url=dg.EnvVar("POSTGRES_URL")),
             "privacy": PrivacyResource(),
+            "klaviyo": KlaviyoResource(),
+            "mail": MailResource(),
             "s3": S3ArchiveResource(bucket=dg.EnvVar("S3_BUCKET")),
             "bigquery": BigQueryProjectResource(project=dg.EnvVar("BIGQUERY_PROJECT")),
         }
         | (resources or {}),
         executor=dg.in_process_executor,
     )
+
+
+def _checks(accounts: Accounts) -> Set[dg.AssetCheckKey]:
+    """Every check there is, for the digest, which is itself a part of what it looks at."""
+    return build_definitions(accounts=accounts).get_repository_def().asset_graph.asset_check_keys
 
 
 defs = build_definitions()

@@ -11,6 +11,7 @@ KlaviyoAssetsError
 """
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class KlaviyoAssetsError(Exception):
@@ -26,12 +27,14 @@ class SettingsError(PermanentError):
 
 
 class UnknownNameError(PermanentError):
-    """A name is none of those that exist; the message lists them."""
+    """A name is none of those that exist; the message lists them, and asks for one that is nearly the same."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
         self.kind, self.name, self.known = kind, name, sorted(known)
         listed = ", ".join(self.known) or "none"
-        super().__init__(f"no {kind} {name!r}; known: {listed}.{' ' + mend if mend else ''}")
+        near = get_close_matches(name, self.known, n=1)
+        meant = [f"Did you mean {near[0]!r}?"] if near else []
+        super().__init__(" ".join([f"no {kind} {name!r}; known: {listed}.", *meant, *([mend] if mend else [])]))
 
 
 class TransientError(KlaviyoAssetsError):

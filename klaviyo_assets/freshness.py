@@ -23,6 +23,8 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.partitions import day_key
 
+# The first part of the keys of what bears the checks.
+FRESHNESS = "freshness"
 # Begins the name of every check of freshness; the account follows.
 FRESH = "fresh"
 # Fivetran syncs a connection once a day at the rarest usual; two hours are for the sync and what follows it.
@@ -87,7 +89,7 @@ def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None 
 
 def freshness_key(stage: str) -> dg.AssetKey:
     """Key of what stands for a stage's age."""
-    return dg.AssetKey(["freshness", stage])
+    return dg.AssetKey([FRESHNESS, stage])
 
 
 def check_of(account: str) -> str:

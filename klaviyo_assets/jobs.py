@@ -29,6 +29,8 @@ def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
             "Restate the report rows that loads changed, and bring the views up to date.",
         ),
         _job("portfolio", [["portfolio", name] for name in PORTFOLIO_VIEWS], "The views over all accounts."),
+        _job("html_report", [["html_report", "weekly"]], "The report of an account's week, as a page in S3."),
+        _job("digest", [["mail", "digest"]], "Mail what matters of yesterday, to MAIL_TO."),
     ]
 
 

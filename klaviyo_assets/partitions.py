@@ -1,6 +1,6 @@
 """How assets are cut into partitions, and partition keys as accounts and days.
 
-Here: the two partitions definitions of the graph, and translating their keys. Not here: which partition needs work.
+Here: the partitions definitions of the graph, and translating their keys. Not here: which partition needs work.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,14 +17,18 @@ _ENDS = ("start", "end")
 
 @dataclass(frozen=True)
 class Partitions:
-    """The graph's two partitions definitions: per account, and per account and calendar day of its time zone.
+    """The graph's partitions definitions: per account, and per account and calendar day or week of its time zone.
 
     Daily keys are named `account` and `date`. The last day is today, where the day begins first: an account east of
     UTC is in tomorrow while UTC is not, so where there is one, tomorrow of UTC is a partition.
+
+    Weekly keys are named `account` and `week`; a week is named by its Monday and ends with its Sunday. The last one is
+    the running week.
     """
 
     accounts: dg.StaticPartitionsDefinition
     account_days: dg.MultiPartitionsDefinition
+    account_weeks: dg.MultiPartitionsDefinition
 
     @classmethod
     def of(cls, accounts: Accounts) -> "Partitions":
@@ -32,7 +36,14 @@ class Partitions:
         by_account = dg.StaticPartitionsDefinition(accounts.names)
         ahead = 2 if any(is_ahead_of_utc(account.zone) for account in accounts.by_name.values()) else 1
         by_day = dg.DailyPartitionsDefinition(start_date=accounts.first_day.isoformat(), end_offset=ahead)
-        return cls(by_account, dg.MultiPartitionsDefinition({"account": by_account, "date": by_day}))
+        # Dagster counts the days of a week from Sunday.
+        first_week = monday_of(accounts.first_day).isoformat()
+        by_week = dg.WeeklyPartitionsDefinition(start_date=first_week, day_offset=1, end_offset=1)
+        return cls(
+            by_account,
+            dg.MultiPartitionsDefinition({"account": by_account, "date": by_day}),
+            dg.MultiPartitionsDefinition({"account": by_account, "week": by_week}),
+        )
 
 
 def is_ahead_of_utc(zone: ZoneInfo) -> bool:
@@ -79,6 +90,16 @@ def account_days(partition_keys: Iterable[str]) -> dict[str, list[date]]:
 def day_key(account: str, day: date) -> str:
     """The daily partition key of an account's day."""
     return str(dg.MultiPartitionKey({"account": account, "date": day.isoformat()}))
+
+
+def monday_of(day: date) -> date:
+    """The Monday of a day's ISO week."""
+    return day - timedelta(days=day.weekday())
+
+
+def week_key(account: str, monday: date) -> str:
+    """The weekly partition key of an account's week."""
+    return str(dg.MultiPartitionKey({"account": account, "week": monday.isoformat()}))
 
 
 def range_tags(account: str, first: date, last: date) -> dict[str, str]:

@@ -112,7 +112,8 @@ class Property:
 class Column:
     """A column of a mapped table or a report.
 
-    `raw` names the raw column whose value is copied; None: the table's mapping function computes it.
+    `raw` names the raw column whose value is copied; None: the table's mapping function computes it, from the raw
+    columns that `made_of` names (of a table without raw columns: from columns of mapped events).
     `personal` values are hashed, kept or dropped as the account's `pii` setting says.
     """
 
@@ -120,6 +121,7 @@ class Column:
     type: LogicalType
     description: str
     raw: str | None = None
+    made_of: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
     constraints: tuple[Constraint, ...] = ()
@@ -192,6 +194,10 @@ def _faults(spec: TableSpec) -> Iterator[str]:
     for column in spec.columns:
         if column.raw is not None and column.raw not in raw_names:
             yield f"column {column.name!r} copies the raw column {column.raw!r}, which the spec does not list"
+        yield from (
+            f"column {column.name!r} is made of the raw column {name!r}, which the spec does not list"
+            for name in column.made_of if spec.raw and name not in raw_names
+        )  # fmt: skip
     yield from (f"{name!r} is not snake_case" for name in names if not re.fullmatch(r"[a-z][a-z0-9_]*", name))
 
 

@@ -277,6 +277,18 @@ _CATALOGUE: tuple[Statistic, ...] = (
 )  # fmt: skip
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _CATALOGUE}
+# People who did something, and what stands for them where rows are added up: the sends it was done on, or the acts.
+ADDITIVE_TWINS: dict[str, str] = {
+    "opens_unique": "sends_opened",
+    "opens_unique_excl_machine": "sends_opened_excl_machine",
+    "clicks_unique": "sends_clicked",
+    "clicks_unique_excl_bot": "sends_clicked_excl_bot",
+    "unsubscribe_uniques": "unsubscribes",
+    "spam_complaint_uniques": "spam_complaints",
+    "conversion_uniques": "sends_converted",
+    "delivered_uniques": "delivered",
+    "subscribe_uniques": "subscribes",
+}
 # The roles of message events that reports of messages count; events of other roles make no row there.
 COUNTED_ROLES: tuple[Role, ...] = (
     Role.RECEIVED, Role.BOUNCED, Role.FAILED, Role.DROPPED, Role.OPENED, Role.CLICKED, Role.UNSUBSCRIBED, Role.SPAM,

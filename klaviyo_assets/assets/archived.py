@@ -9,6 +9,8 @@ from typing import Any
 
 import dagster as dg
 
+from klaviyo_assets.assets.columns import asset_tags, column_metadata
+from klaviyo_assets.assets.links import object_links
 from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions
@@ -70,6 +72,8 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.Asset
         kinds={"s3", "parquet"},
         description=f"Every version of mapped `{table.name}`, immutable; the manifest names the current part.",
         partitions_def=partitions_def,
+        tags=asset_tags(table),
+        metadata=column_metadata(table, STAGE),
         skippable=True,
     )
 
@@ -83,6 +87,7 @@ def _archive(frames: FrameStore, s3: S3ArchiveResource, mapped: FrameKey) -> Don
     return Done({
         "dagster/partition_row_count": record.table_rows,
         "dagster/uri": archived.uri,
+        **object_links(s3, archived.uri),
         "bytes": record.bytes,
         "sha256": record.sha256,
         "data_through": record.data_through or "never synced",

@@ -10,8 +10,10 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.deltas import DELTA_FROM_ROWS, TableReading
 from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.errors import KlaviyoAssetsError
@@ -30,13 +32,12 @@ STAGE = "extracted"
 
 
 class ReadingConfig(dg.Config):
-    """Launchpad settings of reading account tables.
+    """Launchpad settings of reading account tables."""
 
-    `delta_from_rows`: tables with fewer rows are always read whole; `whole`: so are all others, this once.
-    """
-
-    delta_from_rows: int = DELTA_FROM_ROWS
-    whole: bool = False
+    delta_from_rows: int = Field(
+        default=DELTA_FROM_ROWS, description="Tables with fewer rows are always read whole; of others, what changed."
+    )
+    whole: bool = Field(default=False, description="Read every table whole this once, as after a suspected fault.")
 
 
 def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -86,6 +87,8 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.Asset
         kinds={"postgres", "parquet"},
         description=f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}",
         partitions_def=partitions_def,
+        tags=asset_tags(table),
+        metadata=raw_column_metadata(table, STAGE),
         skippable=True,
     )
 

@@ -16,6 +16,7 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.failures import failure
 from klaviyo_assets.assets.stage import StageRun, synced
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
@@ -178,7 +179,8 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition[str]) -> dg.
         partitions_def=partitions_def,
         description=f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
         "\n\nMaterializing it starts a sync of the account's connection.",
-        metadata={"source": dg.MetadataValue.url(table.source)},
+        tags=asset_tags(table),
+        metadata=raw_column_metadata(table, STAGE) | {"source": dg.MetadataValue.url(table.source)},
     )
 
 

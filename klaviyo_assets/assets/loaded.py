@@ -20,8 +20,9 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.assets.archived import stage_partitions
+from klaviyo_assets.assets.columns import asset_tags, column_metadata
 from klaviyo_assets.assets.deltas import kept_state, loaded_states
-from klaviyo_assets.assets.mapped import column_schema
+from klaviyo_assets.assets.links import table_links
 from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, Loaded
 from klaviyo_assets.destinations.bigquery_merge import checksum, merge
@@ -93,7 +94,8 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.Asset
         kinds={"bigquery"},
         description=f"{table.grain} {table.description}",
         partitions_def=partitions_def,
-        metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
+        tags=asset_tags(table),
+        metadata=column_metadata(table, STAGE) | {"dagster/table_name": table.name},
         skippable=True,
     )
 
@@ -145,6 +147,7 @@ class AccountLoad:
         return Done({
             "dagster/partition_row_count": record.table_rows,
             "table": loaded.table,
+            **table_links(self.bigquery, self.dataset, table.name),
             "job_id": loaded.job_id,
             "sha256": record.sha256,
             "data_through": record.data_through or "never synced",

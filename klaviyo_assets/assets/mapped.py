@@ -4,31 +4,45 @@ Here: the assets, their checks and what the UI shows. Not here: mapping (`mapped
 (`schemas/pandera.py`).
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import dagster as dg
 import pyarrow.parquet as pq
+from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.columns import asset_tags, column_metadata
 from klaviyo_assets.assets.stage import Check, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import UNDATED_WITH, AccountMapping
 from klaviyo_assets.partitions import Partitions, account_days
 from klaviyo_assets.resources.privacy import PrivacyResource
-from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.spec import LogicalType, TableSpec
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
 STAGE = "mapped"
 PREVIEW_ROWS = 5
+# More columns do not fit on a page.
+PREVIEW_COLUMNS = 5
+_SHOWN_REASONS = 10
+# Who somebody is and where, what was given to one person, bookkeeping, and whole pages of text.
+_NOT_SHOWN = {
+    "person_id", "city", "region", "timezone", "unique_code", "synced_at", "is_deleted", "touch_event_id", "html",
+    "text",
+}  # fmt: skip
 
 
 class MappingConfig(dg.Config):
     """Launchpad settings of the mapped stage."""
 
-    quarantine_share: float = 0.05
+    quarantine_share: float = Field(
+        default=0.05, description="A partition fails where a larger share of its rows is left out; 0.05 is 5 %."
+    )
 
 
 def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -80,25 +94,10 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.Asset
         kinds={"pandas", "parquet"},
         description=f"{table.grain} {table.description}",
         partitions_def=partitions_def,
-        metadata={"dagster/column_schema": column_schema(table)},
+        tags=asset_tags(table),
+        metadata=column_metadata(table, STAGE),
         skippable=True,
     )
-
-
-def column_schema(table: TableSpec) -> dg.TableSchema:
-    """A spec's columns as the UI shows them."""
-    return dg.TableSchema(
-        columns=[
-            dg.TableColumn(
-                column.name, column.type.value, column.description,
-                constraints=dg.TableColumnConstraints(
-                    nullable=not column.required, other=[rule.description for rule in column.constraints]
-                ),
-                tags={"personal": ""} if column.personal else {},
-            )
-            for column in table.columns
-        ]
-    )  # fmt: skip
 
 
 def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
@@ -157,26 +156,65 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
         "data_through": record.data_through or "never synced",
         "preview": dg.MetadataValue.md(preview(run.frames, frame, table)),
     }
+    reasons = why_noted(run.frames.open(frame, "quarantine")) if notes else []
     schema = Check(
         "schema", passed=notes == 0, severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "notes": notes, "rules": dg.MetadataValue.json(rules), "raw": record.rows_raw, "mapped": record.rows,
             "deleted": record.rows_deleted, "quarantined": record.rows_quarantined,
+            **({"reasons": dg.MetadataValue.md(_as_table(reasons))} if reasons else {}),
         },
-        description=f"{notes} value(s) or row(s) noted in quarantine" if notes else None,
+        description=_said(notes, reasons) if reasons else None,
     )  # fmt: skip
     return Done(metadata, (schema,))
 
 
+def why_noted(quarantine: pq.ParquetFile) -> list[tuple[int, str, str, bool]]:
+    """Why values and rows are in quarantine, the most frequent first; no value and no row is named.
+
+    Returns:
+        How many, the column, the reason in words, and whether whole rows were left out.
+    """
+    columns = quarantine.read(columns=["field", "reason", "is_dropped"]).to_pydict()
+    counted = Counter(zip(columns["field"], columns["reason"], columns["is_dropped"], strict=True))
+    return [(count, *why) for why, count in counted.most_common()]
+
+
+def _said(notes: int, reasons: Sequence[tuple[int, str, str, bool]]) -> str:
+    count, column, reason, _ = reasons[0]
+    return f"{notes} value(s) or row(s) are in quarantine, most often ({count}) {column}: {reason}"
+
+
+def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
+    rows = [
+        f"| {count} | {column} | {_cell(reason)} | {'row left out' if dropped else 'value left empty'} |"
+        for count, column, reason, dropped in reasons[:_SHOWN_REASONS]
+    ]
+    rest = len(reasons) - _SHOWN_REASONS
+    more = f"\n\nand {rest} more; all of them are in the BigQuery table `quarantine`" if rest > 0 else ""
+    return "| how many | column | reason | what was done |\n|---|---|---|---|\n" + "\n".join(rows) + more
+
+
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
-    """The first rows as a Markdown table, without personal columns and free JSON."""
-    shown = [column.name for column in table.columns if not column.personal and column.name != "properties"][:12]
-    file = frames.open(frame)
-    rows = _first_rows(file, shown)
+    """The first rows as a Markdown table, a few columns that tell most."""
+    shown = preview_columns(table)
+    rows = _first_rows(frames.open(frame), shown)
     if not rows:
         return "no rows"
     header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
     return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
+
+
+def preview_columns(table: TableSpec) -> list[str]:
+    """The columns of a preview: nothing that speaks of a person, not who they are either.
+
+    Names, times, numbers and states come before ids and the bookkeeping of syncs, in the order of the spec.
+    """
+    plain = [column for column in table.columns if not column.personal and column.type is not LogicalType.JSON]
+    names = [column.name for column in plain if column.name not in _NOT_SHOWN]
+    first = [name for name in names if name in table.total_order or not name.endswith(("_id", "_on"))]
+    chosen = (first + [name for name in names if name not in first])[:PREVIEW_COLUMNS]
+    return [name for name in names if name in chosen]
 
 
 def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]]:
@@ -185,5 +223,6 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else str(value).removesuffix("+00:00")
-    return text.replace("|", "\\|").replace("\n", " ")[:60]
+    shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    text = "" if value is None else str(shown).removesuffix("+00:00")
+    return text.replace("|", "\\|").replace("\n", " ")[:40]

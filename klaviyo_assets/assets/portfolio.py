@@ -14,8 +14,8 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.assets.mapped import column_schema
-from klaviyo_assets.assets.published import stage_of
+from klaviyo_assets.assets.columns import column_metadata
+from klaviyo_assets.assets.published import looker_metadata, stage_of
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientError
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
@@ -70,7 +70,7 @@ def _spec(view: TableSpec) -> dg.AssetSpec:
         group_name=STAGE,
         kinds={"bigquery", "sql", "view"},
         description=f"{view.grain} {view.description}",
-        metadata={"dagster/column_schema": column_schema(view), "dagster/table_name": view.name},
+        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
         skippable=True,
     )
 
@@ -130,7 +130,7 @@ class Portfolio:
             "accounts": dg.MetadataValue.json([member.account for member in members]),
             "left_out": dg.MetadataValue.json(left_out),
             "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```"),
-        }
+        } | looker_metadata(view.name, self.dataset.qualified, STAGE)
 
 
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:

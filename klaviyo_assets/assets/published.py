@@ -11,17 +11,21 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.assets.mapped import column_schema
+from klaviyo_assets.assets.columns import column_metadata
 from klaviyo_assets.assets.reported import STAGE as REPORT_STAGE
 from klaviyo_assets.assets.stage import Done, StageRun
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.looker.link import looker_link, report_name, sources, template_id
+from klaviyo_assets.looker.views import LOOKER_VIEWS
 from klaviyo_assets.partitions import Partitions
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.spec import ViewSpec
 from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.tables import TABLES
 
 STAGE = "view"
@@ -55,7 +59,7 @@ def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSp
         kinds={"bigquery", "sql", "view"},
         description=f"{view.grain} {view.description}",
         partitions_def=partitions_def,
-        metadata={"dagster/column_schema": column_schema(view), "dagster/table_name": view.name},
+        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
         skippable=True,
     )
 
@@ -65,6 +69,26 @@ def stage_of(name: str) -> str:
     if name in VIEWS:
         return STAGE
     return REPORT_STAGE if name in REPORTS else "bigquery"
+
+
+def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:
+    """The link to Looker Studio, for the views it reads; a link that cannot be made fails no view.
+
+    Args:
+        view: The view.
+        dataset: `project.dataset` that holds it.
+        owner: The account, or the portfolio.
+        template: The account's own template; else LOOKER_TEMPLATE_ID's. Without any, a new report on this view.
+    """
+    if view not in LOOKER_VIEWS:
+        return {}
+    try:
+        given = optional(template, "LOOKER_TEMPLATE_ID")
+        copied = template_id(given) if given else ""
+        data = [source for source in sources(dataset, owner) if copied or source.table == view]
+        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), copied))}
+    except KlaviyoAssetsError as error:
+        return {"looker_studio": dg.MetadataValue.text(str(error))}
 
 
 def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResource) -> Iterator[Any]:
@@ -103,6 +127,7 @@ class _AccountViews:
                 "table": f"{self._dataset.qualified}.{view.name}",
                 "sql": dg.MetadataValue.md(f"```sql\n{view.sql.strip()}\n```"),
             }
+            | looker_metadata(view.name, self._dataset.qualified, self._account.name, self._account.looker_template_id)
         )
 
     def _make_ready(self, name: str) -> None:

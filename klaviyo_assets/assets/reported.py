@@ -10,11 +10,14 @@ from functools import partial
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.assets.columns import asset_tags, column_metadata
+from klaviyo_assets.assets.links import table_links
 from klaviyo_assets.assets.loaded import job_id
-from klaviyo_assets.assets.mapped import column_schema
 from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.assets.unusual import UNUSUAL, unusual, unusual_spec
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.ledger import LEDGER
@@ -28,13 +31,16 @@ from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 STAGE = "report"
 CONSERVED = "conserved"
 _ACCOUNT = "account_by_event_date"
+ACCOUNT_KEY = dg.AssetKey([STAGE, _ACCOUNT])
 _SHOWN_DIFFERENCES = 20
 
 
 class ReportConfig(dg.Config):
     """Launchpad settings of the report stage."""
 
-    everything: bool = False
+    everything: bool = Field(
+        default=False, description="Compute every row anew, whatever changed; otherwise the days that loads changed."
+    )
 
 
 def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
@@ -43,7 +49,7 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
     @dg.multi_asset(
         name="restate_reports",
         specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
-        check_specs=[_check_spec(partitions.accounts)],
+        check_specs=[_check_spec(partitions.accounts), unusual_spec(ACCOUNT_KEY, partitions.accounts)],
         can_subset=True,
         backfill_policy=dg.BackfillPolicy.single_run(),
     )
@@ -66,14 +72,15 @@ def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.Ass
         kinds={"bigquery", "sql"},
         description=f"{report.grain} {report.description}",
         partitions_def=partitions_def,
-        metadata={"dagster/column_schema": column_schema(report), "dagster/table_name": report.name},
+        tags=asset_tags(report),
+        metadata=column_metadata(report, STAGE) | {"dagster/table_name": report.name},
         skippable=True,
     )
 
 
 def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
-        CONSERVED, asset=dg.AssetKey([STAGE, _ACCOUNT]), partitions_def=partitions_def,
+        CONSERVED, asset=ACCOUNT_KEY, partitions_def=partitions_def,
         description="Of every restated day: the reports by event date hold exactly the events, conversions and money "
         "of `event` and `attribution`, to the cent, and these the rows that the ledger says were loaded. "
         "`klaviyo-assets verify` compares the whole way from Postgres on.",
@@ -91,7 +98,7 @@ def _restate_account(
             opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
         done[report.name] = restated
-        return Done(_metadata(report, restated))
+        return Done(_metadata(report, restated) | table_links(bigquery, opened[0].dataset, report.name))
 
     for report in REPORTS.values():
         key = dg.AssetKey([STAGE, report.name])
@@ -102,8 +109,15 @@ def _restate_account(
         _note(opened[0].dataset, job_id(account.name, "ledger", run.run_id), done)
     if _ACCOUNT in done:
         # After all of them: a report that is not restated yet differs from the others.
-        check = _conserved(opened[0].dataset, account, done)
-        yield from run.evaluate(dg.AssetKey([STAGE, _ACCOUNT]), account.name, check)
+        yield from _check_account(run, opened[0], done)
+
+
+def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Restated]) -> Iterator[Any]:
+    account, dataset = reports.account, reports.dataset
+    yield from run.evaluate(ACCOUNT_KEY, account.name, _conserved(dataset, account, done))
+    if dg.AssetCheckKey(ACCOUNT_KEY, UNUSUAL) in run.context.selected_asset_check_keys:
+        check = unusual(dataset, account, reports.entries, reports.data_through)
+        yield from run.evaluate(ACCOUNT_KEY, account.name, check)
 
 
 def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> None:

@@ -1,9 +1,11 @@
-"""What `run` shows when it is done: work per stage, some statistics, and where to look next.
+"""What `run` says when it is done: work per stage, some statistics, and where to look next.
 
-Here: tables for people. Not here: computing anything; the statistics are read from the report tables.
+Here: tables for people, at most 80 columns wide, and the document for programs. Not here: computing anything; the
+statistics are read from the report tables.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -11,12 +13,16 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
+    from klaviyo_assets.cli.pipeline import Totals
     from klaviyo_assets.destinations.bigquery import BigQueryDataset
 
 LINES = 10
+# A campaign's name may take up so many characters, and has so many where numbers need the room.
+_NAME_WIDTH, _LEAST_NAME = 24, 8
 _STATISTICS = """
 SELECT report.send_on, report.campaign_id, ANY_VALUE(campaign.name) AS name, ANY_VALUE(report.currency) AS currency,
   SUM(report.recipients) AS recipients, SUM(report.delivered) AS delivered, SUM(report.sends_opened) AS opened,
@@ -33,15 +39,17 @@ LIMIT @lines
 
 
 def stage_table(sums: Mapping[str, Any], *, failed: bool) -> Table:
-    """Partitions, rows, bytes and seconds per stage."""
-    table = Table(title="Done, with failures" if failed else "Done", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("stage")
+    """Partitions, rows, bytes and seconds per stage that did anything."""
+    title = "Done, with failures" if failed else "Done"
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("stage", no_wrap=True)
     for name in ("partitions", "rows", "bytes", "seconds"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for stage, done in sums.items():
-        rows = f"{done.rows:,}" if done.rows else ""
-        sized = f"{done.bytes:,}" if done.bytes else ""
-        table.add_row(stage, f"{done.partitions:,}", rows, sized, f"{done.seconds:.1f}")
+        if done.partitions or done.seconds:
+            rows = f"{done.rows:,}" if done.rows else ""
+            sized = f"{done.bytes:,}" if done.bytes else ""
+            table.add_row(stage, f"{done.partitions:,}", rows, sized, f"{done.seconds:.1f}")
     return table
 
 
@@ -50,18 +58,30 @@ def latest_campaigns(dataset: "BigQueryDataset", lines: int) -> list[Mapping[str
     return [dict(row.items()) for row in dataset.query(_STATISTICS, {"lines": ("INT64", lines)})]
 
 
-def statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]]) -> Table:
-    """An account's newest campaign sends, at most 80 columns wide."""
-    table = Table(title=f"{account.name}: newest campaigns by send date", title_justify="left", box=box.SIMPLE_HEAD)
-    table.add_column("sent")
-    table.add_column("campaign", max_width=16, no_wrap=True, overflow="ellipsis")
+def statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]], width: int) -> Table:
+    """An account's newest campaign sends, as wide as the screen at most: names give way, numbers are whole."""
+    table = _statistics_table(account, sends, _NAME_WIDTH)
+    too_wide = Console(width=1000).measure(table).maximum - width
+    return _statistics_table(account, sends, max(_LEAST_NAME, _NAME_WIDTH - too_wide)) if too_wide > 0 else table
+
+
+def _statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]], name_width: int) -> Table:
+    title = f"{account.name}: newest campaigns by send date"
+    table = Table(
+        title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
+    table.add_column("sent", no_wrap=True)
+    table.add_column("campaign", no_wrap=True)
     for name in ("delivered", "opened", "clicked", "orders", "revenue"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for sent in sends:
+        campaign = Text(str(sent["name"] or sent["campaign_id"]))
+        campaign.truncate(name_width, overflow="ellipsis")
         table.add_row(
-            _day(sent["send_on"]), str(sent["name"] or sent["campaign_id"]), f"{sent['delivered']:,}",
+            _day(sent["send_on"]), campaign, f"{sent['delivered']:,}",
             _share(sent["opened"], sent["delivered"]), _share(sent["clicked"], sent["delivered"]),
-            f"{sent['conversions']:g}", f"{sent['conversion_value'] or 0:,.2f} {sent['currency']}",
+            f"{float(sent['conversions']):,.12g}", f"{sent['conversion_value'] or 0:,.2f} {sent['currency']}",
         )  # fmt: skip
     return table
 
@@ -74,11 +94,36 @@ def _share(part: int | Decimal, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def show_where_next(shown: Console) -> None:
-    """What a person may want to do now."""
-    shown.print(
-        "Next: `make ui` shows the graph and what just ran. "
-        '`klaviyo-assets query --account NAME "SELECT * FROM campaign_by_send_date"` asks BigQuery. '
-        "docs/tables.md lists every table.",
-        markup=False,
-    )
+def show_where_next(shown: Console, account: str, *, local: bool) -> None:
+    """What a person may want to do now, with an account to do it on; `local`: with the sandbox's servers."""
+    commands = {
+        f"klaviyo-assets report -a {account} -o report.html": "the numbers, as a page",
+        f"klaviyo-assets verify -a {account}": "the proof that none is lost",
+        "make ui" if local else "dagster dev": "the graph, and what just ran",
+        "docs/tables.md": "every table that `query` can ask",
+    }
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    for command, what in commands.items():
+        table.add_row(Text(f"  {command}"), Text(what, style="dim"))
+    shown.print("Next:")
+    shown.print(table)
+
+
+def document(totals: "Totals", *, dry_run: bool = False) -> dict[str, Any]:
+    """What `run --json` prints; docs/command_line.md describes it."""
+    accounts = [
+        {
+            "account": name, "ok": not account.failures, "seconds": round(account.seconds, 3),
+            "days": [
+                {"first": str(work.first), "last": str(work.last), "only_attribution": work.only_attribution}
+                for work in account.work
+            ],
+            "failures": list(account.failures),
+        }
+        for name, account in totals.accounts.items()
+    ]  # fmt: skip
+    stages = [
+        {"stage": stage, **asdict(done), "seconds": round(done.seconds, 3)} for stage, done in totals.stages.items()
+    ]
+    return {"ok": not totals.failures, "dry_run": dry_run, "stages": stages, "accounts": accounts}

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.table import Table
+from rich.text import Text
 
 from klaviyo_assets.cli.console import AsJson, Verbose, console, errors
 
@@ -37,11 +38,15 @@ def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
 
 def connections_table(found: "list[tuple[Group, Connection]]") -> Table:
-    """A row per connection: what to write into accounts.toml, and how it is doing."""
-    table = Table("group", "connection", "service", "schema", "state", "last success (UTC)", box=None, pad_edge=False)
+    """A row per connection: what to write into accounts.toml, and how it is doing. Names fold, nothing is cut."""
+    table = Table(box=None, pad_edge=False)
+    for name in ("group", "connection", "service", "schema"):
+        table.add_column(name, overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("last success (UTC)", no_wrap=True)
     for group, connection in found:
         table.add_row(
-            group.name or group.id, connection.id, connection.service, connection.schema, _state(connection),
+            Text(group.name or group.id), connection.id, connection.service, connection.schema, _state(connection),
             f"{connection.succeeded_at:%Y-%m-%d %H:%M}" if connection.succeeded_at else "never",
         )  # fmt: skip
     return table

@@ -1,10 +1,12 @@
 """How the command line speaks: where output goes, how errors look, what the exit codes mean.
 
-Here: the two consoles and `errors`. Not here: any command.
+Here: the two consoles and `errors`. Not here: any command, progress (`progress.py`), and wrong usage (`usage.py`).
 
-Exit codes: 0 done, 1 failed, 2 wrong usage (a wrong setting, name or option).
+Exit codes: 0 done, 1 failed, 2 wrong usage (a wrong setting, name or option), 130 stopped with Ctrl-C.
 """
 
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -15,49 +17,72 @@ from rich.text import Text
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, UnknownNameError
 
-FAILED, WRONG_USAGE = 1, 2
+FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 _WIDE = 240
 
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show the whole error where something fails.")]
+
+def _anywhere(context: typer.Context, verbose: bool) -> bool:
+    """`klaviyo-assets -v run` is `klaviyo-assets run -v`."""
+    return verbose or bool(context.find_root().params.get("verbose"))
+
+
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Show the whole error where something fails.", callback=_anywhere)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def console() -> Console:
     """Standard output: what was asked for. Piped, it is plain and lines are not broken at 80 columns."""
-    return _plain_when_piped(Console(highlight=False))
+    return _plain_when_piped(stderr=False)
 
 
 def notes() -> Console:
     """Standard error: progress and errors, so that output can be piped."""
-    return _plain_when_piped(Console(stderr=True, highlight=False))
+    return _plain_when_piped(stderr=True)
 
 
 @contextmanager
-def errors(*, verbose: bool = False) -> Iterator[None]:
+def screen() -> Iterator[Console]:
+    """As `notes`, for what is drawn while Dagster works: that redirects standard error to the log of the step."""
+    if not sys.stderr.isatty():
+        yield notes()
+        return
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=sys.stderr.encoding) as terminal:
+        yield Console(file=terminal, highlight=False)
+
+
+@contextmanager
+def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> Iterator[None]:
     """Show an error in two lines, what is wrong and how to mend it, and exit with the code that fits.
 
     Args:
         verbose: Show the traceback as well.
+        stopped: What to know when it was stopped with Ctrl-C, in a sentence.
     """
     try:
         yield
     except KlaviyoAssetsError as error:
-        what, mend = _in_two(str(error), _default_mend(error))
-        _show(what, mend, verbose=verbose)
+        what, mend = in_two(str(error), _default_mend(error))
+        show_error(what, mend, verbose=verbose)
         wrong_usage = isinstance(error, SettingsError | UnknownNameError)
         raise typer.Exit(WRONG_USAGE if wrong_usage else FAILED) from None
+    except KeyboardInterrupt:
+        notes().print(Text(f"Stopped. {stopped}", style="yellow"), soft_wrap=True)
+        raise typer.Exit(STOPPED) from None
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
+    except BrokenPipeError:
+        # Whoever read the output has left; Typer ends quietly.
+        raise
     except Exception as error:  # noqa: BLE001  the last resort of a command: two lines, no traceback
-        _show(f"{type(error).__name__}: {error}", "That was not foreseen; run it with -v for details.", verbose=verbose)
+        mend = "That was not foreseen; run it with -v for details."
+        show_error(f"{type(error).__name__}: {error}", mend, verbose=verbose)
         raise typer.Exit(FAILED) from None
 
 
-def _plain_when_piped(made: Console) -> Console:
-    return made if made.is_terminal else Console(stderr=made.stderr, highlight=False, width=_WIDE, no_color=True)
-
-
-def _show(what: str, mend: str, *, verbose: bool) -> None:
+def show_error(what: str, mend: str, *, verbose: bool = False) -> None:
+    """Two lines: what is wrong, and how to mend it; with `verbose`, the traceback of what is being handled before."""
     shown = notes()
     if verbose:
         shown.print_exception(show_locals=False)
@@ -67,15 +92,31 @@ def _show(what: str, mend: str, *, verbose: bool) -> None:
     shown.print(Text(f"  {_on_one_line(mend)}"), soft_wrap=True)
 
 
-def _in_two(message: str, mend: str) -> tuple[str, str]:
-    """What is wrong and how to mend it: the first sentence and the others."""
+def _plain_when_piped(*, stderr: bool) -> Console:
+    """A console; without a terminal it is wide and nothing on it moves, whatever FORCE_COLOR says of colors."""
+    made = Console(stderr=stderr, highlight=False)
+    if (sys.stderr if stderr else sys.stdout).isatty():
+        return made
+    return Console(
+        stderr=stderr, highlight=False, width=_WIDE, no_color=None if made.is_terminal else True,
+        force_interactive=False,
+    )  # fmt: skip
+
+
+def in_two(message: str, mend: str) -> tuple[str, str]:
+    """What is wrong and how to mend it: the first sentence and the others, or what is allowed."""
     what, _, rest = message.partition(". ")
+    if not rest and "; allowed: " in message:
+        what, _, allowed = message.partition("; allowed: ")
+        rest = f"Allowed: {allowed.rstrip('.')}."
     return (what.rstrip("."), rest) if rest else (message.rstrip("."), mend)
 
 
 def _default_mend(error: KlaviyoAssetsError) -> str:
     if isinstance(error, TransientError):
         return "It may pass: run it again."
+    if isinstance(error, SettingsError):
+        return "Mend it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
+from klaviyo_assets.cli.options import AccountNames
 
 if TYPE_CHECKING:
     from klaviyo_assets.diagnosis.findings import Finding, Level
@@ -28,7 +29,7 @@ _NAME_WIDTH = 19
 
 
 def doctor(
-    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    account: AccountNames = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
@@ -70,7 +71,7 @@ def _details(*, verbose: bool) -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     shown = notes()
-    if not shown.is_terminal:
+    if not shown.is_interactive:
         yield lambda _: None
         return
     with shown.status("settings") as status:

@@ -5,19 +5,21 @@ Here: options, which table is meant, progress and the summary. Not here: which c
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
 from klaviyo_assets.cli.extract_files import FileFormat, Written, write
+from klaviyo_assets.cli.options import DAY, AccountNames, raw_table_names
+from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -26,26 +28,29 @@ if TYPE_CHECKING:
     from klaviyo_assets.resources.postgres import PostgresResource
     from klaviyo_assets.spec import TableSpec
 
-_DAY = ["%Y-%m-%d"]
-
 
 def extract(
-    table: Annotated[str, typer.Option("--table", "-t", help="Raw table, such as campaign or event.")],
+    table: Annotated[
+        str,
+        typer.Option("--table", "-t", metavar="NAME", help="Raw table, such as campaign or event.",
+                     autocompletion=raw_table_names),
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; it is made.", file_okay=False)],
     start: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone; for event."),
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone; for event."),
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last day, inclusive; for event.")
+        datetime | None, typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive; for event.")
     ] = None,
-    account: Annotated[
-        list[str] | None, typer.Option("--account", "-a", help="Account of accounts.toml; may repeat. Default: all.")
-    ] = None,
+    account: AccountNames = None,
     file_format: Annotated[FileFormat, typer.Option("--format", help="Kind of file.")] = FileFormat.CSV,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="ROWS", help="So many per file at most, to have a look.")
+    ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
-) -> None:
+) -> None:  # fmt: skip
     """Write a raw table from Postgres to files: OUT/account/table.csv, and OUT/account/event/day.csv for events.
 
     Rows are written as read, in one snapshot per account, PERSONAL DATA INCLUDED (the account's pii setting applies
@@ -53,10 +58,10 @@ def extract(
 
     Example: klaviyo-assets extract --table event --start 2026-01-01 --end 2026-01-31 --out raw
     """
-    with errors(verbose=verbose):
+    with errors(verbose=verbose, stopped="Files that are listed or that are there are whole."):
         spec = table_named(table)
         days = _days(spec, start, end)
-        written, failed = _extract_all(spec, days, account, out, file_format)
+        written, failed = _extract_all(Extract(spec, days, out, file_format, limit), account)
         if as_json:
             console().print_json(json.dumps([asdict(file) for file in written], default=str))
         elif written:
@@ -103,44 +108,59 @@ def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> li
     return [start.date() + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
-def _extract_all(
-    spec: "TableSpec", days: list[date], names: list[str] | None, out: Path, file_format: FileFormat
-) -> tuple[list[Written], int]:
+@dataclass(frozen=True)
+class Extract:
+    """What goes to which files; without days, the whole table."""
+
+    spec: "TableSpec"
+    days: list[date]
+    out: Path
+    file_format: FileFormat
+    limit: int | None = None
+
+    def path(self, account: str, day: date | None) -> Path:
+        """The file of a table, or of a day of it."""
+        name = f"{self.spec.name}/{day}" if day else self.spec.name
+        return self.out / account / f"{name}.{self.file_format}"
+
+
+def _extract_all(wanted: Extract, names: list[str] | None) -> tuple[list[Written], int]:
     """Write all accounts' files; which were written, and how many accounts failed. One does not stop the others."""
     from klaviyo_assets.accounts import load_accounts
 
-    accounts, postgres = load_accounts(), systems.postgres()
+    accounts, postgres, progress = load_accounts(), systems.postgres(), Progress(notes())
     chosen = [accounts[name] for name in dict.fromkeys(names or accounts.names)]
     written: list[Written] = []
     failed = 0
     for account in chosen:
         try:
-            with _working(f"{account.name}: reading {spec.name}"):
-                for file in _extract_account(postgres, account, spec, days, out, file_format):
-                    written.append(file)  # noqa: PERF402  what was written before a fault is listed too
+            for file in _extract_account(postgres, account, wanted, progress):
+                written.append(file)  # noqa: PERF402  what was written before a fault is listed too
         except KlaviyoAssetsError as error:
             if len(chosen) == 1:
                 raise
             failed += 1
-            notes().print(f"[red]{account.name}:[/red]", end=" ")
-            notes().print(str(error), markup=False, soft_wrap=True)
+            notes().print(Text.assemble((f"{account.name}: ", "red"), str(error)), soft_wrap=True)
     return written, failed
 
 
 def _extract_account(
-    postgres: "PostgresResource", account: "Account", spec: "TableSpec", days: Sequence[date], out: Path,
-    file_format: FileFormat,
-) -> Iterator[Written]:  # fmt: skip
-    with postgres.snapshot() as snapshot:
+    postgres: "PostgresResource", account: "Account", wanted: Extract, progress: Progress
+) -> Iterator[Written]:
+    days: list[date | None] = [*wanted.days] or [None]
+    parts = {"files": len(days)}
+    name = f"{account.name}: reading {wanted.spec.name}"
+    with postgres.snapshot() as snapshot, progress.task(name, parts, kind="extract", stays=False) as task:
         source = _source(account, snapshot)
-        for warning in source.warnings(spec):
-            notes().print(f"{account.name}: {warning}", markup=False, soft_wrap=True)
-        if spec.name not in source.tables:
+        for warning in source.warnings(wanted.spec):
+            progress.note(f"{account.name}: {warning}")
+        if wanted.spec.name not in source.tables:
             return
-        if not spec.is_daily:
-            yield write(source, spec, None, out / account.name / f"{spec.name}.{file_format}", file_format)
         for day in days:
-            yield write(source, spec, day, out / account.name / spec.name / f"{day}.{file_format}", file_format)
+            path = wanted.path(account.name, day)
+            file = write(source, wanted.spec, day, path, wanted.file_format, limit=wanted.limit, watch=task.grow)
+            task.advance("files")
+            yield file
 
 
 def _source(account: "Account", snapshot: Any) -> "AccountSource":
@@ -150,12 +170,6 @@ def _source(account: "Account", snapshot: Any) -> "AccountSource":
     tables = snapshot.tables(account.postgres_schema)
     # An empty schema is refused where every other reader refuses it.
     return AccountSource(account, snapshot, tables) if tables else AccountSource.open(account, snapshot)
-
-
-def _working(doing: str) -> AbstractContextManager[Any]:
-    """A spinner on a terminal; nothing when piped, where it would only be noise."""
-    shown = notes()
-    return shown.status(doing) if shown.is_terminal else nullcontext()
 
 
 def _summary(written: list[Written]) -> Table:

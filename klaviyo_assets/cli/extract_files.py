@@ -4,7 +4,7 @@ Here: the query and the writers. Not here: options and progress (`cli/extract.py
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -41,24 +41,39 @@ class Written:
     bytes: int
 
 
-def write(source: "AccountSource", spec: "TableSpec", day: date | None, path: Path, file_format: FileFormat) -> Written:
+def write(
+    source: "AccountSource", spec: "TableSpec", day: date | None, path: Path, file_format: FileFormat, *,
+    limit: int | None = None, watch: Callable[[int, int], Any] = lambda *_: None,
+) -> Written:  # fmt: skip
     """Write a table that is there in Postgres, or one account day of it, in its total order.
 
     In CSV a null is nothing and the empty text is "". An existing file is replaced when the new one is whole.
 
+    Args:
+        source: The account.
+        spec: The table.
+        day: The day, in the account's time zone; None: all rows.
+        path: The file.
+        file_format: Its kind.
+        limit: So many rows at most.
+        watch: Told rows and bytes as they are written.
+
     Raises:
         PermanentError: the file cannot be written; the message names it.
     """
-    rows = 0
-    with _whole_file(path) as sink, source.snapshot.stream(_query(source, spec, day)) as batches:
+    rows = told = 0
+    with _whole_file(path) as sink, source.snapshot.stream(_query(source, spec, day, limit)) as batches:
         with _writer(sink, batches.schema, file_format) as writer:
             for batch in batches:
                 writer.write_batch(batch)
                 rows += batch.num_rows
+                watch(batch.num_rows, sink.tell() - told)
+                told = sink.tell()
+    watch(0, path.stat().st_size - told)
     return Written(source.account.name, spec.name, day, path, rows, path.stat().st_size)
 
 
-def _query(source: "AccountSource", spec: "TableSpec", day: date | None) -> "sql.Composable":
+def _query(source: "AccountSource", spec: "TableSpec", day: date | None, limit: int | None) -> "sql.Composable":
     from psycopg import sql
 
     from klaviyo_assets.extraction import during
@@ -66,7 +81,8 @@ def _query(source: "AccountSource", spec: "TableSpec", day: date | None) -> "sql
 
     table = source.table(spec)
     of_day = sql.SQL("WHERE {}").format(during(table, *source.account.day_bounds(day))) if day else sql.SQL("")
-    return sql.SQL("{} {} {}").format(select(spec, table), of_day, order_by(spec, table))
+    most = sql.SQL("LIMIT {}").format(sql.Literal(limit)) if limit else sql.SQL("")
+    return sql.SQL("{} {} {} {}").format(select(spec, table), of_day, order_by(spec, table), most)
 
 
 def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any:

@@ -22,6 +22,7 @@ from rich.table import Table
 
 from klaviyo_assets.accounts import DEFAULT_FILE, Account, read_accounts_file
 from klaviyo_assets.cli.console import Verbose, console, errors, notes
+from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import PermanentError, SettingsError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def init(
 
     Example: klaviyo-assets init --yes --timezone Europe/Berlin
     """
-    with errors(verbose=verbose):
+    with errors(verbose=verbose, stopped="Files that were not written yet are as they were."):
         if timezone is not None:
             _known_timezone(timezone)
         files = (directory / ".env", directory / DEFAULT_FILE)
@@ -78,7 +79,7 @@ def _discovered(given: Mapping[str, str]) -> "list[Draft]":
     from klaviyo_assets.resources.fivetran import fivetran_from_environment
     from klaviyo_assets.resources.postgres import PostgresResource
 
-    with notes().status("asking Fivetran and Postgres"):
+    with Progress(notes()).task("Fivetran and Postgres", doing="looking", stays=False):
         connections = fivetran_from_environment(given).connections()
         postgres = PostgresResource(url=given["POSTGRES_URL"], statement_timeout_seconds=STATEMENT_SECONDS)
         drafts = discover(connections, postgres)
@@ -245,7 +246,9 @@ def _write(path: Path, text: str, mode: int, *, yes: bool, force: bool) -> None:
 
 def _tell(drafts: "list[Draft]", files: tuple[Path, Path], timezone: str | None) -> None:
     accounts = read_accounts_file(files[1])
-    table = Table("account", "schema", "connection", "currency", "conversion", "since", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for name in ("account", "schema", "connection", "currency", "conversion", "since"):
+        table.add_column(name, no_wrap=name in {"currency", "since"}, overflow="fold")
     for account in accounts.by_name.values():
         table.add_row(*_row(account))
     console().print(table)

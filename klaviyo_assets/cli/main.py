@@ -3,6 +3,7 @@
 Here: registering commands and loading `.env`. Not here: any command (one file each beside this one).
 """
 
+import inspect
 import logging
 import os
 from importlib.metadata import version as installed_version
@@ -10,10 +11,27 @@ from typing import Annotated
 
 import typer
 
-from klaviyo_assets.cli import connections, doctor, extract, init, query, run, sandbox, sync, verify
+from klaviyo_assets.cli import (
+    connections,
+    doctor,
+    email_test,
+    extract,
+    fields,
+    init,
+    looker_link,
+    query,
+    report,
+    run,
+    sandbox,
+    sync,
+    verify,
+)
+from klaviyo_assets.cli.console import Verbose
+from klaviyo_assets.cli.usage import Commands
 
 app = typer.Typer(
     name="klaviyo-assets",
+    cls=Commands,
     help="Klaviyo reporting: Fivetran's Postgres tables to checked, archived, loaded and reported numbers.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -21,18 +39,29 @@ app = typer.Typer(
 app.add_typer(sandbox.app, name="sandbox")
 app.command()(run.run)
 app.command()(query.query)
+app.command()(report.report)
 app.command()(verify.verify)
 app.command()(extract.extract)
 app.command()(sync.sync)
+app.command()(fields.fields)
 app.command()(connections.connections)
 app.command()(doctor.doctor)
+app.command()(email_test.email_test)
+app.command()(looker_link.looker_link)
 app.command()(init.init)
+
+
+for registered in (*app.registered_commands, *sandbox.app.registered_commands):
+    # Typer keeps the line breaks of a docstring, which are the source's and not the screen's.
+    text = inspect.cleandoc((registered.callback and registered.callback.__doc__) or "")
+    registered.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
 
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Verbose = False,  # noqa: ARG001  the commands look for it here
 ) -> None:
     if version:
         typer.echo(installed_version("klaviyo-assets"))

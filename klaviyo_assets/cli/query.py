@@ -15,6 +15,7 @@ import typer
 
 from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import Verbose, console, errors
+from klaviyo_assets.cli.options import OneAccount
 from klaviyo_assets.errors import PermanentError, SettingsError
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ class Format(StrEnum):
 
 def query(
     sql: Annotated[str, typer.Argument(metavar="SQL", help="GoogleSQL; tables need no dataset before their name.")],
-    account: Annotated[
-        str | None, typer.Option("--account", "-a", help="Account of accounts.toml. Default: the only one.")
-    ] = None,
+    account: OneAccount = None,
     shown_as: Annotated[
         Format | None, typer.Option("--format", help="Default: table on a terminal, csv into a file or pipe.")
     ] = None,

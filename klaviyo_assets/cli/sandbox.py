@@ -7,6 +7,7 @@ so that the rest of the command line does not need it).
 import json
 import os
 import sys
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,12 +16,16 @@ from typing import Annotated, Any
 
 import typer
 
+from klaviyo_assets.cli.console import Verbose, errors
+from klaviyo_assets.errors import PermanentError
+
 app = typer.Typer(
     name="sandbox",
     help="Local Postgres, S3, BigQuery, Fivetran and mail on 127.0.0.1, with no account anywhere.",
     no_args_is_help=True,
 )
 _JSON = typer.Option("--json", help="Print JSON, for programs.")
+_STOPPED = "Servers that are up stay up: run the same command again, or `klaviyo-assets sandbox stop`."
 
 
 @app.command()
@@ -30,6 +35,7 @@ def start(
     days: Annotated[int | None, typer.Option(min=1, help="Days of history.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Another seed makes other shops.")] = None,
     dotenv: Annotated[bool, typer.Option("--dotenv/--no-dotenv", help="Write .env in this folder.")] = True,
+    verbose: Verbose = False,
 ) -> None:
     """Bring all servers up; those that are up stay. Their data survives a stop.
 
@@ -38,7 +44,7 @@ def start(
     from klaviyo_assets.sandbox import lifecycle
 
     shop = {"accounts": accounts, "events_per_day": events_per_day, "days": days, "seed": seed}
-    with _faults(), _progress() as report:
+    with _faults(verbose=verbose, stopped=_STOPPED), _progress() as report:
         started = lifecycle.start(_folder(), shop, report, Path.cwd() / ".env" if dotenv else None)
     for remark in started.remarks:
         typer.echo(f"Note: {remark}.")
@@ -46,27 +52,27 @@ def start(
 
 
 @app.command()
-def stop() -> None:
+def stop(verbose: Verbose = False) -> None:
     """End all servers. Their data stays.
 
     Example: klaviyo-assets sandbox stop
     """
     from klaviyo_assets.sandbox import lifecycle
 
-    with _faults():
+    with _faults(verbose=verbose):
         ended = lifecycle.stop(_folder())
     typer.echo(f"Stopped: {', '.join(sorted(ended))}." if ended else "Nothing was running.")
 
 
 @app.command()
-def status(as_json: Annotated[bool, _JSON] = False) -> None:
+def status(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) -> None:
     """Say how every server is. Exit code 1 unless all run.
 
     Example: klaviyo-assets sandbox status --json
     """
     from klaviyo_assets.sandbox import lifecycle
 
-    with _faults():
+    with _faults(verbose=verbose):
         found = lifecycle.status(_folder())
     if as_json:
         typer.echo(json.dumps([asdict(server) for server in found], default=str, indent=1))
@@ -78,7 +84,7 @@ def status(as_json: Annotated[bool, _JSON] = False) -> None:
 
 
 @app.command()
-def env(as_json: Annotated[bool, _JSON] = False) -> None:
+def env(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) -> None:
     """Print KEY=VALUE lines, for `set -a; eval "$(klaviyo-assets sandbox env)"`. They hold the local passwords.
 
     Example: klaviyo-assets sandbox env --json
@@ -86,20 +92,22 @@ def env(as_json: Annotated[bool, _JSON] = False) -> None:
     from klaviyo_assets.sandbox import lifecycle
     from klaviyo_assets.sandbox.environment import shell_text
 
-    with _faults():
+    with _faults(verbose=verbose):
         variables = lifecycle.variables(_folder())
     typer.echo(json.dumps(variables, indent=1) if as_json else shell_text(variables), nl=as_json)
 
 
 @app.command()
-def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False) -> None:
+def reset(
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False, verbose: Verbose = False
+) -> None:
     """Stop all servers and delete their data.
 
     Example: klaviyo-assets sandbox reset --yes
     """
     from klaviyo_assets.sandbox import lifecycle
 
-    with _faults():
+    with _faults(verbose=verbose):
         folder = _folder()
         if not folder.root.is_dir():
             typer.echo(f"There is no sandbox in {folder.root}.")
@@ -110,11 +118,40 @@ def reset(yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] 
     typer.echo(f"Deleted the sandbox in {folder.root}.")
 
 
+@app.command()
+def mail(
+    last: Annotated[int, typer.Option(min=1, help="So many of the newest.")] = 10,
+    open_: Annotated[bool, typer.Option("--open", help="Show the newest in the browser.")] = False,
+    as_json: Annotated[bool, _JSON] = False,
+    verbose: Verbose = False,
+) -> None:
+    """List the mail that was sent to the local servers: they keep it, and send none.
+
+    Example: klaviyo-assets sandbox mail --last 3 --open
+    """
+    from klaviyo_assets.sandbox import kept_mail
+
+    with _faults(verbose=verbose):
+        found = kept_mail.kept_mail(_folder(), last)
+        page = kept_mail.write_page(found[-1].file) if open_ and found else None
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found], default=str, indent=1))
+    elif found:
+        _print_mail(found)
+    else:
+        typer.echo("No mail was sent yet; `klaviyo-assets email-test` sends one.")
+    if page:
+        # Without a browser the page can still be opened by hand.
+        typer.echo(f"The newest as a page: {page}", err=as_json)
+        webbrowser.open(page.as_uri())
+
+
 @app.command("import")
 def import_(
     directory: Annotated[Path, typer.Argument(help="Folder of CSV files: one per raw table, event.csv and so on.")],
     account: Annotated[str, typer.Option(help="The account; one that is not known yet is made.")],
     as_json: Annotated[bool, _JSON] = False,
+    verbose: Verbose = False,
 ) -> None:
     """Load Fivetran-shaped CSV files into an account's Postgres schema, replacing the rows of those tables.
 
@@ -122,7 +159,7 @@ def import_(
     """
     from klaviyo_assets.sandbox import importer, lifecycle
 
-    with _faults():
+    with _faults(verbose=verbose):
         folder = _folder()
         result = importer.import_folder(folder, lifecycle.known_state(folder), account, directory)
     if as_json:
@@ -138,21 +175,18 @@ def _folder() -> Any:
 
 
 @contextmanager
-def _faults() -> Iterator[None]:
-    """A fault of ours is one sentence and exit code 1, not a traceback."""
-    from klaviyo_assets.errors import KlaviyoAssetsError
-
-    try:
-        yield
-    except KlaviyoAssetsError as error:
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(1) from error
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("klaviyo_assets"):
-            raise
-        hint = "install the sandbox with `pip install 'klaviyo-assets[sandbox]'`"
-        typer.echo(f"Error: the package {error.name!r} is missing; {hint}", err=True)
-        raise typer.Exit(1) from error
+def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterator[None]:
+    """Faults as every command tells them, and what to do where the sandbox's packages are not there."""
+    with errors(verbose=verbose, stopped=stopped):
+        try:
+            yield
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("klaviyo_assets"):
+                raise
+            raise PermanentError(
+                f"the package {error.name!r} is missing. Install the sandbox with `pip install "
+                "'klaviyo-assets[sandbox]'`."
+            ) from error
 
 
 @contextmanager
@@ -204,14 +238,32 @@ def _password(url: str) -> str:
     return urlsplit(url).password or ""
 
 
+def _print_mail(found: list[Any]) -> None:
+    """A message is two lines: its file is too long to stand beside anything."""
+    from rich.console import Console
+    from rich.text import Text
+
+    shown = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for one in found:
+        shown.print(Text.assemble(f"{one.sent_at:%Y-%m-%d %H:%M:%S} UTC  {one.transport:<4}  ", (one.subject, "bold")))
+        shown.print(Text(f"  to {one.to}  {_from_here(one.file)}", style="dim"), soft_wrap=True)
+
+
+def _from_here(path: Path) -> Path:
+    here = Path.cwd()
+    return Path(os.path.relpath(path, here)) if path.is_relative_to(here) else path
+
+
 def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("server", "state", "address", "pid", "data", box=None, pad_edge=False)
-    here = Path.cwd()
+    table = Table(box=None, pad_edge=False)
+    for name in ("server", "state", "address", "pid", "data"):
+        # Addresses and folders are folded where the screen is narrow: cut, they would be of no use.
+        table.add_column(name, no_wrap=name in {"server", "state", "pid"}, overflow="fold")
     for row in rows:
-        data = Path(os.path.relpath(row["data"], here)) if row["data"].is_relative_to(here) else row["data"]
+        data = _from_here(row["data"])
         table.add_row(row["name"], row["state"], row["address"], str(row["pid"] or ""), str(data))
     # Piped, a narrow default width would break addresses in two.
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)

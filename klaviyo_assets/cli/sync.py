@@ -3,20 +3,23 @@
 Here: options, which connections are meant, progress. Not here: the API (`resources/fivetran.py`).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.text import Text
 
-from klaviyo_assets.cli.console import FAILED, Verbose, console, errors, notes
+from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
+from klaviyo_assets.cli.options import AccountNames
+from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownNameError
 
 if TYPE_CHECKING:
     from klaviyo_assets.resources.fivetran import FivetranResource, StartedSync
-    from klaviyo_assets.resources.fivetran_models import Connection, Group
+    from klaviyo_assets.resources.fivetran_models import Group
 
 POLL_SECONDS = 2.0
 _USAGE = (
@@ -32,30 +35,66 @@ class Target:
     connection_id: str
 
 
+@dataclass
+class Outcome:
+    """What came of a target: `state` is started, running (it was already), succeeded or failed; times are UTC."""
+
+    target: Target
+    state: str = "failed"
+    url: str | None = None
+    succeeded_at: datetime | None = None
+    error: KlaviyoAssetsError | None = None
+    begun: "StartedSync | None" = None
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """As `--json` prints it; docs/command_line.md describes it."""
+        return {
+            "name": self.target.name, "connection_id": self.target.connection_id, "state": self.state, "url": self.url,
+            "succeeded_at": self.succeeded_at.isoformat() if self.succeeded_at else None,
+            "error": str(self.error) if self.error else None,
+        }  # fmt: skip
+
+
 def sync(
-    account: Annotated[
-        list[str] | None, typer.Option("--account", "-a", help="Account of accounts.toml; may repeat. Default: all.")
-    ] = None,
+    account: AccountNames = None,
     group: Annotated[str | None, typer.Option(help="Fivetran group, by id or name; with --connector.")] = None,
     connector: Annotated[str | None, typer.Option(help="Fivetran connection, by id or schema; with --group.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, help="Seconds to wait at most.")] = 3600,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long to wait at most.")] = 3600,
+    poll_interval: Annotated[
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help=f"Between two looks. Default: {POLL_SECONDS:g}.")
+    ] = None,
+    as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
     """Start a Fivetran sync and wait for its end. Exit code 0: it succeeded; 1: it did not.
 
     Example: klaviyo-assets sync --account acme --no-wait
     """
-    with errors(verbose=verbose):
+    with errors(verbose=verbose, stopped="Syncs that were started go on at Fivetran."):
         if (group is None) != (connector is None) or (account and group):
             raise SettingsError(_USAGE)
         from klaviyo_assets.resources.fivetran import fivetran_from_environment
 
         fivetran = fivetran_from_environment()
         targets = [_named(fivetran, group, connector)] if group and connector else _of_accounts(account)
-        failed = _sync_all(fivetran, targets, timeout if wait else None)
-        if failed:
-            raise typer.Exit(FAILED)
+        syncing = _Syncing(fivetran, timeout, poll_interval or POLL_SECONDS, _silent if as_json else _say)
+        outcomes = syncing.all(targets, wait=wait)
+        if as_json:
+            console().print_json(json.dumps([one.document for one in outcomes]))
+        _conclude(outcomes)
+
+
+def _conclude(outcomes: list[Outcome]) -> None:
+    """Say what failed: of a single target as its error, which decides the exit code."""
+    failed = [one for one in outcomes if one.error]
+    if failed and len(outcomes) == 1:
+        raise failed[0].error  # type: ignore[misc]
+    for one in failed:
+        notes().print(Text.assemble((f"{one.target.name}: ", "red"), str(one.error)), soft_wrap=True)
+    if failed:
+        raise typer.Exit(FAILED)
 
 
 def _of_accounts(names: list[str] | None) -> list[Target]:
@@ -63,7 +102,7 @@ def _of_accounts(names: list[str] | None) -> list[Target]:
     from klaviyo_assets.assets.fivetran import connection_id_of
 
     accounts = load_accounts()
-    return [Target(name, connection_id_of(accounts[name])) for name in names or accounts.names]
+    return [Target(name, connection_id_of(accounts[name])) for name in dict.fromkeys(names or accounts.names)]
 
 
 def _named(fivetran: "FivetranResource", group: str, connector: str) -> Target:
@@ -88,56 +127,52 @@ def _listed_group(group: "Group") -> str:
     return f"{group.id} ({group.name})" if group.name else group.id
 
 
-def _sync_all(fivetran: "FivetranResource", targets: list[Target], timeout: float | None) -> int:
-    """Start all, then wait for each; how many failed. One that fails does not stop the others."""
-    started: list[tuple[Target, StartedSync]] = []
-    failed = 0
-    for target in targets:
-        with _counted(target, len(targets)) as faults:
-            begun = fivetran.sync(target.connection_id)
-            started.append((target, begun))
-            doing = "is running already" if begun.was_running else "started"
-            console().print(f"{target.name}: sync {doing}, {begun.before.url}")
-        failed += len(faults)
-    for target, begun in started if timeout is not None else []:
-        with _counted(target, len(targets)) as faults:
-            ended = _waited_for(fivetran, target, begun, timeout or 0)
-            console().print(f"{target.name}: sync succeeded at {ended.succeeded_at:%Y-%m-%d %H:%M:%S} UTC")
-        failed += len(faults)
-    return failed
+@dataclass(frozen=True)
+class _Syncing:
+    """Starts all, then waits for each. One that fails does not stop the others."""
+
+    fivetran: "FivetranResource"
+    timeout: float
+    poll_interval: float
+    say: Callable[[str], None]
+
+    def all(self, targets: list[Target], *, wait: bool) -> list[Outcome]:
+        outcomes = [Outcome(target) for target in targets]
+        for outcome in outcomes:
+            self._noting(outcome, self._start)
+        for outcome in outcomes if wait else []:
+            if outcome.error is None:
+                self._noting(outcome, self._wait)
+        return outcomes
+
+    def _noting(self, outcome: Outcome, do: Callable[[Outcome], None]) -> None:
+        try:
+            do(outcome)
+        except KlaviyoAssetsError as error:
+            outcome.state, outcome.error = "failed", error
+
+    def _start(self, outcome: Outcome) -> None:
+        begun = outcome.begun = self.fivetran.sync(outcome.target.connection_id)
+        outcome.state, outcome.url = "running" if begun.was_running else "started", begun.before.url
+        doing = "is running already" if begun.was_running else "started"
+        self.say(f"{outcome.target.name}: sync {doing}, {outcome.url}")
+
+    def _wait(self, outcome: Outcome) -> None:
+        name, begun = outcome.target.name, outcome.begun
+        if begun is None:
+            return
+        with Progress(notes()).task(f"{name}: Fivetran sync", stays=False) as task:
+            ended = self.fivetran.wait(
+                outcome.target.connection_id, begun.since, timeout_seconds=self.timeout,
+                interval_seconds=self.poll_interval, on_progress=lambda now: setattr(task, "doing", now.state),
+            )  # fmt: skip
+        outcome.state, outcome.succeeded_at = "succeeded", ended.succeeded_at
+        self.say(f"{name}: sync succeeded at {ended.succeeded_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
-@contextmanager
-def _counted(target: Target, targets: int) -> Iterator[list[Exception]]:
-    """Note a fault and go on with the other targets; of a single target, let it out to set the exit code."""
-    faults: list[Exception] = []
-    try:
-        yield faults
-    except KlaviyoAssetsError as error:
-        if targets == 1:
-            raise
-        faults.append(error)
-        notes().print(f"[red]{target.name}:[/red]", end=" ")
-        notes().print(str(error), markup=False, soft_wrap=True)
+def _say(text: str) -> None:
+    console().print(text, markup=False, soft_wrap=True)
 
 
-def _waited_for(fivetran: "FivetranResource", target: Target, begun: "StartedSync", timeout: float) -> "Connection":
-    with _progress(target) as report:
-        return fivetran.wait(
-            target.connection_id,
-            begun.since,
-            timeout_seconds=timeout,
-            interval_seconds=POLL_SECONDS,
-            on_progress=report,
-        )
-
-
-@contextmanager
-def _progress(target: Target) -> Iterator["Callable[[Connection], None]"]:
-    """A spinner with the state on a terminal; nothing when piped, where it would only be noise."""
-    shown: Console = notes()
-    if not shown.is_terminal:
-        yield lambda _: None
-        return
-    with shown.status(f"{target.name}: waiting for Fivetran") as status:
-        yield lambda connection: status.update(f"{target.name}: {connection.state}")
+def _silent(_: str) -> None:
+    """Programs read the document alone."""

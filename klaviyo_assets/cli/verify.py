@@ -6,33 +6,36 @@ look (`cli/verify_output.py`).
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes
-from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
+from klaviyo_assets.cli.options import DAY, AccountNames, days_between
+from klaviyo_assets.cli.progress import Progress
+from klaviyo_assets.errors import KlaviyoAssetsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
     from klaviyo_assets.reconciliation import Reconciliation
 
-_DAY = ["%Y-%m-%d"]
+# What a reconciliation says it is doing, one after the other: counting twice, the archive, reports.
+_STEPS = 4
 
 
 def verify(
     start: Annotated[
         datetime | None,
-        typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone. Default: its "
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone. Default: its "
                      "start_date."),
     ] = None,
     end: Annotated[
-        datetime | None, typer.Option(formats=_DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
+        datetime | None, typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
     ] = None,
-    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    account: AccountNames = None,
     deep: Annotated[bool, typer.Option("--deep", help="Also read every archived object, and hash it.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -44,12 +47,8 @@ def verify(
 
     Example: klaviyo-assets verify --start 2026-01-01 --end 2026-01-31
     """
-    with errors(verbose=verbose):
-        if start and end and start > end:
-            raise SettingsError(
-                f"--start {start:%Y-%m-%d} lies after --end {end:%Y-%m-%d}. Give the earlier day first."
-            )
-        wanted = (start.date() if start else None, end.date() if end else None)
+    with errors(verbose=verbose, stopped="Nothing was changed."):
+        wanted = days_between(start, end)
         done, failed = _verify_all(_accounts(account), wanted, deep=deep)
         _show(done, as_json=as_json)
         if failed or not all(one.holds for one in done):
@@ -70,42 +69,36 @@ def _verify_all(
 ) -> "tuple[list[Reconciliation], int]":
     """Every account's result, and how many accounts could not be looked at. One does not stop the others."""
     done: list[Reconciliation] = []
+    progress = Progress(notes())
     failed = 0
     for account in chosen:
         try:
-            done += _verify(account, wanted, deep=deep)
+            done += _verify(account, wanted, progress, deep=deep)
         except KlaviyoAssetsError as error:
             if len(chosen) == 1:
                 raise
             failed += 1
-            notes().print(f"{account.name}: {error}", style="red", markup=False, soft_wrap=True)
+            notes().print(Text(f"{account.name}: {error}", style="red"), soft_wrap=True)
     return done, failed
 
 
-def _verify(account: "Account", wanted: tuple[date | None, date | None], *, deep: bool) -> "Iterator[Reconciliation]":
+def _verify(
+    account: "Account", wanted: tuple[date | None, date | None], progress: Progress, *, deep: bool
+) -> "Iterator[Reconciliation]":
     from klaviyo_assets.extraction import AccountSource
     from klaviyo_assets.reconciliation import reconcile
     from klaviyo_assets.resources.s3 import S3ArchiveResource
 
     first, last = max(wanted[0] or account.start_date, account.start_date), min(wanted[1] or date.max, account.today())
     if first > last:
-        notes().print(f"{account.name}: no day to verify between its start_date, {account.start_date}, and today.")
+        progress.note(f"{account.name}: no day to verify between its start_date, {account.start_date}, and today.")
         return
     archive = S3ArchiveResource(bucket=systems.required("S3_BUCKET")).archive
-    with _progress(account.name) as say, systems.postgres().snapshot() as snapshot:
-        source = AccountSource.open(account, snapshot)
-        yield reconcile(source, archive, systems.bigquery().dataset(account), first, last, deep=deep, say=say)
-
-
-@contextmanager
-def _progress(account: str) -> Iterator[Any]:
-    """A spinner that says what is being done, on a terminal; silence when piped."""
-    shown = notes()
-    if not shown.is_terminal:
-        yield lambda _: None
-        return
-    with shown.status(account) as status:
-        yield lambda doing: status.update(f"{account}: {doing}")
+    name = f"{account.name}, {first} to {last}"
+    with progress.task(name, {"steps": _STEPS}, kind="verify", stays=False) as task:
+        with systems.postgres().snapshot() as snapshot:
+            source = AccountSource.open(account, snapshot)
+            yield reconcile(source, archive, systems.bigquery().dataset(account), first, last, deep=deep, say=task.step)
 
 
 def _show(done: "list[Reconciliation]", *, as_json: bool) -> None:

@@ -158,6 +158,23 @@ class S3Archive:
             merged.mkdir()
             shutil.move(merge_parts(files, manifest.key, merged), target)
 
+    def publish(self, account: str, name: str, week: str, file: str, content: bytes, content_type: str) -> str:
+        """Put a page for people beside the archive, over an earlier one; no manifest knows it.
+
+        Returns:
+            Its URI: `s3://<bucket>/<prefix>/<account>/<name>/week=<week>/<file>`.
+
+        Raises:
+            TransientError: S3 could not be reached.
+            PermanentError: S3 refused.
+        """
+        key = "/".join(part for part in (self.prefix.strip("/"), account, name, f"week={week}", file) if part)
+        try:
+            self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+        except Exception as error:
+            raise self._translated(error, key) from error
+        return f"s3://{self.bucket}/{key}"
+
     def part_key(self, manifest: Manifest, sha256: str) -> str:
         """Key of one of a manifest's parts."""
         return f"{self.folder(manifest.account, manifest.table, manifest.date)}/{part_name(sha256)}"

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis.findings import Finding, Scope
 from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.looker.link import template_id
 from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.resources.mail import SmtpServer
 
 SETTINGS, MAIL = "settings", "mail"
 _STRONG_BITS = 80
@@ -54,6 +56,13 @@ def _is_postgres(value: str) -> bool:
         return False
 
 
+def _is_smtp(value: str) -> bool:
+    try:
+        return bool(SmtpServer.of(value))
+    except SettingsError:
+        return False
+
+
 def _is_frames_url(value: str) -> bool:
     return "://" not in value or re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", value) is not None
 
@@ -62,6 +71,13 @@ def _are_addresses(value: str) -> bool:
     # Of two addresses with a semicolon between them, `parseaddr` drops the second one in silence.
     parts = value.split(",") if ";" not in value else [""]
     return all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", parseaddr(part)[1]) for part in parts)
+
+
+def _is_template(value: str) -> bool:
+    try:
+        return bool(template_id(value))
+    except SettingsError:
+        return False
 
 
 _URL = _Form(_is_url, "an address such as https://host:443")
@@ -81,13 +97,18 @@ FORMS: Mapping[str, _Form] = {
     "BIGQUERY_DATASET_PREFIX": _pattern(r"[A-Za-z0-9_]+", "letters, digits and _"),
     "BIGQUERY_LOCATION": _pattern(r"[A-Za-z]+(-[a-z]+[0-9]+)?", "a location such as US, EU or europe-west3"),
     "BIGQUERY_EMULATOR_HOST": _URL,
+    "LOOKER_TEMPLATE_ID": _Form(_is_template, "the id in the template's address, after /reporting/, or the address"),
+    "KLAVIYO_API_KEY": _SECRET,
+    "KLAVIYO_API_URL": _URL,
     "KLAVIYO_FRAMES_URL": _Form(_is_frames_url, "a local folder, or s3://bucket/prefix"),
     "PII_HASH_KEY": _Form(lambda value: value == value.strip(), "a text without blanks at its ends", secret=True),
     "MAIL_FROM": _Form(lambda value: "," not in value and _are_addresses(value), "one e-mail address"),
     "MAIL_TO": _Form(_are_addresses, "e-mail addresses with commas between them"),
     "SES_REGION": _pattern(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region such as eu-central-1"),
     "SES_ENDPOINT_URL": _URL,
-    "SMTP_URL": _pattern(r"smtps?://\S+", "smtp://host:port"),
+    "SMTP_URL": _Form(_is_smtp, "smtps://user:password@host:465, or smtp://user:password@host:587", secret=True),
+    "MAIL_TRANSPORT": _pattern(r"ses|smtp", "ses or smtp"),
+    "DAGSTER_UI_URL": _URL,
 }
 _REQUIRED = ("POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT")
 _FIVETRAN = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
@@ -95,10 +116,10 @@ _FIVETRAN = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
 _OTHERS = frozenset({
     "KLAVIYO_ACCOUNTS_FILE", "KLAVIYO_ACCOUNT", "POSTGRES_SCHEMA", "FIVETRAN_CONNECTION_ID", "KLAVIYO_TIMEZONE",
     "KLAVIYO_CURRENCY", "KLAVIYO_CONVERSION_METRIC", "KLAVIYO_CONVERSION_INTEGRATION", "KLAVIYO_START_DATE",
-    "KLAVIYO_PII", "KLAVIYO_SANDBOX_DIR", "BIGQUERY_EMULATOR_TOKEN", "KLAVIYO_API_KEY",
+    "KLAVIYO_PII", "KLAVIYO_SANDBOX_DIR", "BIGQUERY_EMULATOR_TOKEN",
 })  # fmt: skip
-_OURS = re.compile(r"(POSTGRES|FIVETRAN|S3|BIGQUERY|PII|KLAVIYO|MAIL|SES)_\w+")
-_MAIL = ("MAIL_FROM", "MAIL_TO", "SES_REGION", "SES_ENDPOINT_URL", "SMTP_URL")
+_OURS = re.compile(r"(POSTGRES|FIVETRAN|S3|BIGQUERY|LOOKER|PII|KLAVIYO|MAIL|SES)_\w+")
+_MAIL = ("MAIL_FROM", "MAIL_TO", "SES_REGION", "SES_ENDPOINT_URL", "SMTP_URL", "MAIL_TRANSPORT")
 
 
 def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[Finding]:
@@ -134,7 +155,8 @@ def check_dotenv(path: Path) -> Iterator[Finding]:
 
     known = {*FORMS, *_OTHERS}
     for name in dotenv_values(path):
-        if _OURS.fullmatch(name) and name not in known:
+        is_known = name in known or name.startswith("KLAVIYO_API_KEY_")
+        if _OURS.fullmatch(name) and not is_known:
             near = difflib.get_close_matches(name, known, 1)
             mend = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists what there is."
             yield scope.warn(f"nothing reads {name}, which .env sets", mend)
@@ -151,6 +173,9 @@ def check_mail(environment: Mapping[str, str]) -> Iterator[Finding]:
     for name in ("MAIL_FROM", "MAIL_TO"):
         if name not in given:
             yield scope.warn(f"{name} is not set, so no mail is sent", f"Set it in .env: {FORMS[name].words}.")
+    if not {"SES_REGION", "SMTP_URL"} & set(given):
+        mend = "Set SES_REGION or SMTP_URL in .env; docs/mail.md says how."
+        yield scope.warn("neither SES_REGION nor SMTP_URL is set, so no mail is sent", mend)
 
 
 def check_privacy(account: Account, key: str) -> Iterator[Finding]:

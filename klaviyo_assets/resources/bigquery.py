@@ -38,11 +38,22 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
         """The dataset of the views over all accounts: `<prefix>_portfolio`."""
         return self._dataset(PORTFOLIO)
 
+    def qualified(self, name: str) -> str:
+        """`project.dataset` of an account or of the portfolio, by name; nobody is asked for it."""
+        return f"{self.project}.{self._dataset_id(name)}"
+
+    @property
+    def is_stand_in(self) -> bool:
+        """Whether a local stand-in answers instead of Google."""
+        return bool(self._emulator)
+
+    def _dataset_id(self, name: str) -> str:
+        return f"{optional(self.dataset_prefix, 'BIGQUERY_DATASET_PREFIX', 'klaviyo')}_{name}"
+
     def _dataset(self, name: str) -> BigQueryDataset:
-        prefix = optional(self.dataset_prefix, "BIGQUERY_DATASET_PREFIX", "klaviyo")
         # A stand-in on this machine that does not answer is down, not busy.
         patience = 10.0 if self._emulator else 120.0
-        return BigQueryDataset(self.client, f"{prefix}_{name}", self._location, patience)
+        return BigQueryDataset(self.client, self._dataset_id(name), self._location, patience)
 
     @property
     def _emulator(self) -> str:

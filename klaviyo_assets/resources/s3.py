@@ -28,6 +28,11 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The archive of this bucket and prefix."""
         return S3Archive(self.client, self.bucket, optional(self.prefix, "S3_PREFIX", "klaviyo"))
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether the bucket is at another endpoint than Amazon's."""
+        return bool(optional(self.endpoint_url, "S3_ENDPOINT_URL"))
+
     @cached_property
     def client(self) -> "S3Client":
         """A boto3 client with dagster-aws's retries and addressing."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.sandbox.folder import FOLDER_VARIABLE, Folder
+from klaviyo_assets.sandbox.klaviyo_keys import klaviyo_key
 from klaviyo_assets.sandbox.ports import LOCALHOST
 from klaviyo_assets.sandbox.state import State, write_private
 
@@ -35,6 +36,7 @@ def contract(state: State, folder: Folder) -> dict[str, str]:
         "FIVETRAN_API_KEY": state.fivetran_key,
         "FIVETRAN_API_SECRET": state.secrets["fivetran_secret"],
         "FIVETRAN_API_URL": at("fivetran"),
+        **_klaviyo(state),
         "S3_BUCKET": BUCKET,
         "S3_PREFIX": "klaviyo",
         "S3_ENDPOINT_URL": at("s3"),
@@ -54,6 +56,18 @@ def contract(state: State, folder: Folder) -> dict[str, str]:
         "SMTP_URL": at("smtp", "smtp"),
         "DAGSTER_DISABLE_TELEMETRY": "yes",
     }
+
+
+def _klaviyo(state: State) -> dict[str, str]:
+    """Klaviyo's API of the simulated shops: it is served beside Fivetran's, with a key for each account."""
+    from klaviyo_assets.sandbox.fivetran.shop.profile import profiles
+
+    secret = state.secrets["fivetran_secret"]
+    keys = {
+        f"KLAVIYO_API_KEY_{shop.name.upper()}": klaviyo_key(secret, shop.name)
+        for shop in profiles(state.shop.get("accounts", 0))
+    }
+    return {"KLAVIYO_API_URL": f"http://{LOCALHOST}:{state.ports['fivetran']}/klaviyo", **keys}
 
 
 def shell_text(variables: dict[str, str]) -> str:

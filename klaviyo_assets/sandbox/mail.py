@@ -1,6 +1,7 @@
 """The sandbox's mail: an SMTP server and SES, which keep every message as an .eml file and send none.
 
-Here: the process, and the messages it keeps. Not here: how the supervisor starts it (`stand_ins`).
+Here: the process, and the messages it keeps. Not here: how the supervisor starts it (`stand_ins`), what SES lets
+through (`ses_limits`), and showing what was kept (`kept_mail`).
 """
 
 import argparse
@@ -24,6 +25,7 @@ from klaviyo_assets.sandbox.moto_server import (
     with_health,
 )
 from klaviyo_assets.sandbox.ports import LOCALHOST
+from klaviyo_assets.sandbox.ses_limits import Limits, set_limits
 
 LARGEST_MESSAGE = 40 * 1024 * 1024
 
@@ -117,7 +119,8 @@ def read_kept(path: Path) -> EmailMessage:
 def _recipients(destinations: Any) -> list[str]:
     if isinstance(destinations, dict):
         return [address for addresses in destinations.values() for address in addresses]
-    return [str(address) for address in destinations or []]
+    # moto adds those of the headers to those of the envelope.
+    return list(dict.fromkeys(str(address) for address in destinations or []))
 
 
 def _subject(message: Any) -> str:
@@ -143,6 +146,7 @@ def main() -> None:
     folder = MailFolder(options.folder)
     outbox = SesOutbox(folder)
     verify_sender(options.sender, options.region)
+    set_limits(Limits())
     smtp = Controller(SmtpHandler(folder), hostname=LOCALHOST, port=options.smtp_port, data_size_limit=LARGEST_MESSAGE)
     smtp.start()
     serve(with_health(outbox.watch(moto_application()), os.environ[TOKEN_VARIABLE]), options.ses_port)

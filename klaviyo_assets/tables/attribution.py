@@ -21,6 +21,9 @@ _S, _T, _N = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.NUMERIC
 
 SOURCE = one_of("own", "recorded", "last_touch")
 
+# What leads from an event to its touches, where Klaviyo recorded them.
+_RECORDED = "attributed_event_id"
+
 SPEC = TableSpec(
     name="attribution",
     grain="One row per event and touch that shares its credit.",
@@ -31,37 +34,44 @@ SPEC = TableSpec(
     day_column="occurred_on",
     cluster=("campaign_id", "flow_id"),
     columns=(
-        Column(name="event_id", type=_S, required=True, description="The event that is credited."),
-        Column(name="occurred_on", type=LogicalType.DATE, required=True,
+        Column(name="event_id", type=_S, required=True, made_of=("event_id",),
+               description="The event that is credited."),
+        Column(name="occurred_on", type=LogicalType.DATE, required=True, made_of=("occurred_on",),
                description="The calendar day of the event in the account's time zone."),
         Column(name="touch_rank", type=LogicalType.INTEGER, required=True, constraints=(at_least(1),),
+               made_of=(_RECORDED,),
                description="1 for the first touch that shares the credit; last touch has only rank 1."),
-        Column(name="weight", type=_N, required=True,
+        Column(name="weight", type=_N, required=True, made_of=(_RECORDED,),
                description="The touch's share of the event: 1 for last touch; the weights of an event sum to 1."),
-        Column(name="value", type=_N,
+        Column(name="value", type=_N, made_of=("value", _RECORDED),
                description="The touch's share of the event's value, in the event's currency; the shares sum exactly."),
         Column(name="attribution_source", type=_S, required=True, constraints=(SOURCE,),
+               made_of=("campaign_id", "flow_id", _RECORDED),
                description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "
                "last_touch: the person's last eligible touch."),
-        Column(name="touch_event_id", type=_S,
+        Column(name="touch_event_id", type=_S, made_of=("event_id", _RECORDED),
                description="The touch; null where only the message is known: the event names it, or Klaviyo recorded "
                "it without an event that can be found."),
-        Column(name="touch_metric", type=_S, description="Metric of the touch, such as Clicked Email."),
-        Column(name="touch_at", type=_T, description="When the touch happened (UTC)."),
-        Column(name="touch_channel", type=_S,
+        Column(name="touch_metric", type=_S, made_of=("metric",),
+               description="Metric of the touch, such as Clicked Email."),
+        Column(name="touch_at", type=_T, made_of=("occurred_at",),
+               description="When the touch happened (UTC)."),
+        Column(name="touch_channel", type=_S, made_of=("channel",),
                description="email, sms, mobile_push or whatsapp: the touch's, else that of the person's latest receipt "
                "of the credited campaign or flow."),
-        Column(name="campaign_id", type=_S, description="The campaign that earned the credit."),
-        Column(name="flow_id", type=_S, description="The flow that earned the credit."),
-        Column(name="message_id", type=_S,
+        Column(name="campaign_id", type=_S, made_of=("campaign_id", _RECORDED),
+               description="The campaign that earned the credit."),
+        Column(name="flow_id", type=_S, made_of=("flow_id", _RECORDED),
+               description="The flow that earned the credit."),
+        Column(name="message_id", type=_S, made_of=("message_id", _RECORDED),
                description="The message that earned the credit: as stated, else the touch's, else that of the person's "
                "latest receipt of the campaign or flow."),
-        Column(name="variation_id", type=_S,
+        Column(name="variation_id", type=_S, made_of=("variation_id", _RECORDED),
                description="The A/B variation that earned the credit, found as `message_id` is."),
-        Column(name="send_at", type=_T,
+        Column(name="send_at", type=_T, made_of=("send_at",),
                description="When the credited message was sent (UTC): the touch's send, else that of the person's "
                "latest receipt of it at or before the event."),
-        Column(name="send_on", type=LogicalType.DATE,
+        Column(name="send_on", type=LogicalType.DATE, made_of=("send_on",),
                description="The calendar day of `send_at` in the account's time zone."),
     ),
 )  # fmt: skip

@@ -31,6 +31,11 @@ from klaviyo_assets.values import parse
 
 _S, _T, _B = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.BOOLEAN
 
+_TIME, _METRIC = ("datetime", "timestamp"), ("metric_id", "type")
+_MESSAGE = ("flow_message_id", "property_cohort_message_send_cohort", "property_message")
+# Without a send cohort, the send of the same person's receipt of the message.
+_SEND = (*_MESSAGE, "person_id", *_TIME, *_METRIC)
+
 SPEC = TableSpec(
     name="event",
     grain="One row per event.",
@@ -77,36 +82,36 @@ SPEC = TableSpec(
     custom_fields=CustomFields(prefix="property_", packed="custom_property_fields"),
     columns=(
         Column(name="event_id", type=_S, raw="id", required=True, description="Klaviyo's id of the event."),
-        Column(name="occurred_at", type=_T, required=True,
+        Column(name="occurred_at", type=_T, required=True, made_of=_TIME,
                description="When it happened (UTC). Fivetran cuts it to the second, so ties are normal."),
-        Column(name="occurred_on", type=LogicalType.DATE, required=True,
+        Column(name="occurred_on", type=LogicalType.DATE, required=True, made_of=_TIME,
                description="The calendar day it happened on, in the account's time zone."),
         Column(name="metric_id", type=_S, raw="metric_id", description="Id of the metric (the kind of event)."),
-        Column(name="metric", type=_S,
+        Column(name="metric", type=_S, made_of=_METRIC,
                description="Canonical name of the metric: older names and other spellings are brought to one."),
-        Column(name="channel", type=_S,
+        Column(name="channel", type=_S, made_of=_METRIC,
                description="email, sms, mobile_push or whatsapp for events of messages; null for all others."),
         Column(name="person_id", type=_S, raw="person_id",
                description="The person; null for anonymous events, which count but never as a unique person."),
         Column(name="campaign_id", type=_S, raw="campaign_id", description="The campaign Klaviyo wrote on the event."),
         Column(name="flow_id", type=_S, raw="flow_id", description="The flow Klaviyo wrote on the event."),
-        Column(name="message_id", type=_S,
+        Column(name="message_id", type=_S, made_of=_MESSAGE,
                description="The message: the flow message, else the campaign message named by the send cohort."),
         Column(name="variation_id", type=_S, raw="_variation", description="The A/B variation of the message."),
         Column(name="value", type=LogicalType.NUMERIC, raw="property_value",
                description="The event's value, in `currency`; null where Klaviyo sent none or no finite number."),
-        Column(name="currency", type=_S, constraints=(CURRENCY_CODE,),
+        Column(name="currency", type=_S, constraints=(CURRENCY_CODE,), made_of=("property_currency_code",),
                description="ISO code of the currency of `value`; null: the event states none, so the account's."),
-        Column(name="is_conversion", type=_B, required=True,
+        Column(name="is_conversion", type=_B, required=True, made_of=("metric_id",),
                description="Whether the event is of the account's conversion metric."),
-        Column(name="is_machine_open", type=_B, required=True,
+        Column(name="is_machine_open", type=_B, required=True, made_of=("property_apple_privacy_open", *_METRIC),
                description="An open that Apple Mail Privacy Protection may have made, not a person."),
-        Column(name="is_bot_click", type=_B, required=True,
+        Column(name="is_bot_click", type=_B, required=True, made_of=("property_bot_click", *_METRIC),
                description="A click that Klaviyo takes for a security scanner's."),
-        Column(name="send_at", type=_T,
+        Column(name="send_at", type=_T, made_of=_SEND,
                description="When the message was sent (UTC): the send cohort, else that of the same person's latest "
                "receipt of the message. Reports fall back to the campaign's send time."),
-        Column(name="send_on", type=LogicalType.DATE,
+        Column(name="send_on", type=LogicalType.DATE, made_of=_SEND,
                description="The calendar day of `send_at` in the account's time zone."),
         Column(name="email_domain", type=_S, raw="property_email_domain", description="Domain of the recipient."),
         Column(name="bounce_type", type=_S, raw="property_bounce_type", description="Hard or Soft, for bounces."),
@@ -120,7 +125,7 @@ SPEC = TableSpec(
                description="Text-message credits the message used; null where the data state none."),
         Column(name="spend", type=LogicalType.NUMERIC, raw="property_text_message_spend",
                description="What the text message cost; null where the data state nothing."),
-        Column(name="attributed_event_id", type=_S,
+        Column(name="attributed_event_id", type=_S, made_of=("property_attribution",),
                description="The event Klaviyo itself recorded as the reason for this one (the first, if several)."),
         PROPERTIES,
         SYNCED_AT.column,

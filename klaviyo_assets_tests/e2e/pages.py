@@ -106,6 +106,11 @@ class Ui:
         """The first button with this text; icons are part of a button's name, so a part of it is enough."""
         return self.page.locator("button", has_text=text).first
 
+    def filter_columns(self, name: str) -> None:
+        """On an asset's page, show the columns of a name, and wait for the one."""
+        self.page.get_by_placeholder("Filter columns").fill(name)
+        self.text(name).wait_for()
+
     def materialize_job(self, job: str, account: str, first: date, last: date) -> None:
         """On a job's page, launch all its assets for a range of an account's days."""
         self.go(f"/locations/klaviyo_assets/jobs/{job}", until="View as Asset Graph")

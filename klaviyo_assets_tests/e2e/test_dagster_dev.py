@@ -23,6 +23,7 @@ FIRST, LAST = 31, 2  # days ago; 30 days
 # Where the folded graph is drawn in a window of `SIZE`, and the unfolded one in a window of `LARGE`.
 STRIP: FloatRect = {"x": 570.0, "y": 500.0, "width": 1000.0, "height": 130.0}
 GRAPH: FloatRect = {"x": 400.0, "y": 110.0, "width": 1300.0, "height": 1370.0}
+COLUMNS: FloatRect = {"x": 240.0, "y": 0.0, "width": 1360.0, "height": 760.0}
 CLICKED = 12  # days ago: before the days that the schedules restate
 
 
@@ -73,6 +74,22 @@ def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagst
     assert {run.tags["klaviyo/started_by"] for run in reports} == {"sensor"}
     hashes = project.table_hashes()
     assert {*REPORTS, *(table.name for table in ACCOUNT_TABLES), "event", "attribution"} <= hashes.keys()
+
+
+@pytest.mark.slow
+def test_the_lineage_of_a_column_leads_from_the_report_to_the_raw_field(ui: Ui) -> None:
+    """By the links in the columns' descriptions: the open-source UI draws no graph of columns."""
+    ui.go("/assets/report/account_by_event_date?view=overview", until="Columns")
+    ui.filter_columns("conversion_value")
+    ui.picture("lineage", clip=COLUMNS)
+
+    for asset, column in (
+        ("bigquery/attribution", "value"), ("mapped/attribution", "value"), ("extracted/event", "property_value"),
+        ("fivetran/event", "property_value"),
+    ):  # fmt: skip
+        ui.page.get_by_role("link", name=asset, exact=True).first.click()
+        ui.page.wait_for_url(f"**/assets/{asset}**")
+        ui.filter_columns(column)
 
 
 @pytest.mark.slow

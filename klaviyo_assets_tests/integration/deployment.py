@@ -24,12 +24,14 @@ import psycopg
 import pytest
 from click.testing import Result
 from psycopg import sql
+from rich.console import Console
 from typer.testing import CliRunner
 
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Account, Accounts, read_accounts_file
 from klaviyo_assets.cli.main import app
-from klaviyo_assets.cli.run import Pipeline, Totals
+from klaviyo_assets.cli.pipeline import Pipeline, Totals
+from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.destinations.s3_archive import S3Archive
 from klaviyo_assets.extraction import AccountSource
@@ -148,17 +150,6 @@ class Outcome:
     materialized: list[tuple[str, str]]
 
 
-class _Silent:
-    """The progress display of a run nobody watches."""
-
-    def note(self, text: str) -> None:
-        pass
-
-    @contextmanager
-    def task(self, name: str) -> Iterator[None]:
-        yield
-
-
 @dataclass
 class Deployment:
     """One account on a sandbox, with its own instance, frames, archive prefix and dataset."""
@@ -203,7 +194,9 @@ class Deployment:
         """What `klaviyo-assets run --no-sync` does for this account."""
         totals = Totals()
         with self._ready():
-            Pipeline(self.instance, totals, _Silent()).account(self.account, (first, last), sync=False)
+            Pipeline(self.instance, totals, Progress(Console(quiet=True))).account(
+                self.account, (first, last), sync=False
+            )
         return totals
 
     def accounts_file(self, folder: Path) -> Path:
@@ -226,7 +219,7 @@ class Deployment:
         """The same command as a process; its messages come through standard error."""
         self.changes["KLAVIYO_ACCOUNTS_FILE"] = str(self.accounts_file(folder))
         told = {name: value for name, value in self.variables.items() if value is not None}
-        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG"}}
+        kept = {name: value for name, value in os.environ.items() if name in {"PATH", "HOME", "LANG", "PYTHONPATH"}}
         code = "from klaviyo_assets.cli.main import main; main()"
         return subprocess.Popen(
             [sys.executable, "-P", "-c", code, *arguments],

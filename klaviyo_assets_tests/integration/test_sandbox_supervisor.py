@@ -285,8 +285,8 @@ def test_an_import_with_an_unreadable_file_changes_nothing(sandbox, tmp_path):
 
 
 def test_before_the_first_start_env_and_import_say_what_to_do(fresh, tmp_path):
-    assert "sandbox start" in fresh.run("env", code=1)
-    assert "sandbox start" in fresh.run("import", "--account", "a", str(tmp_path), code=1)
+    assert "sandbox start" in fresh.run("env", code=2)
+    assert "sandbox start" in fresh.run("import", "--account", "a", str(tmp_path), code=2)
     assert "Nothing was running" in fresh.run("stop")
     assert not fresh.root.exists()
 

@@ -147,11 +147,11 @@ def test_an_unknown_table_is_named_with_those_there_are(account, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--start", "31.01.2026"], "allowed are days such as 2026-01-31"),
+        (["--start", "31.01.2026"], "Allowed: a day such as 2026-01-31"),
         (["--end", "2026-01-31"], "--end without --start"),
         (["--start", "2026-02-01", "--end", "2026-01-31"], "lies after --end 2026-01-31"),
-        (["--upload-s3", "bucket/prefix"], "allowed: s3://bucket or s3://bucket/prefix"),
-        (["--source", "csv"], "allowed: fivetran"),
+        (["--upload-s3", "bucket/prefix"], "Allowed: s3://bucket or s3://bucket/prefix"),
+        (["--source", "csv"], "Allowed: fivetran"),
     ],
 )
 def test_wrong_options_say_what_is_allowed(account, tmp_path, arguments, message):

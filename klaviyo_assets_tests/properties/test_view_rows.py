@@ -59,6 +59,12 @@ def counted(rows: list[Row], names: list[str]) -> Counter[tuple[Any, ...]]:
     return Counter(tuple(row[name] for name in names) for row in rows)
 
 
+def additive(report: str) -> list[str]:
+    """The grain, and every number that may be added up."""
+    grain = [name for name in REPORTS[report].order if not name.endswith("_name")]
+    return [*grain, *sorted(REPORTS[report].additive)]
+
+
 @settings(max_examples=30, deadline=None)
 @given(report=st.sampled_from(NAMED), data=st.data(), naming=st.fixed_dictionaries(NAMING))
 def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dataset, report, data, naming):
@@ -74,6 +80,11 @@ def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dat
         assert sum(row[name] for row in found) == sum(row[name] for row in wanted)
     names = {row[f"{owner}_id"]: row["name"] for row in naming[owner]}
     assert [row[f"{owner}_name"] for row in found] == [names.get(row[f"{owner}_id"]) for row in found]
+    in_looker = dataset.rows(f"looker_{report}")
+    assert counted(in_looker, additive(report)) == counted(wanted, additive(report))
+    assert [row[f"{owner}_name"] for row in in_looker] == [
+        row[f"{owner}_id"] if names.get(row[f"{owner}_id"]) is None else names[row[f"{owner}_id"]] for row in in_looker
+    ]
 
 
 @settings(max_examples=20, deadline=None)
@@ -107,3 +118,19 @@ def test_every_event_is_there_once_per_credit_or_once(dataset, ids, data, campai
     per_event = Counter(row["event_id"] for row in credited)
     assert Counter(row["event_id"] for row in found) == Counter({name: per_event[name] or 1 for name in ids})
     assert sum(row["weight"] or 0 for row in found) == len(credited)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lists=tables("list_id", name=NAMES, is_deleted=FLAGS),
+    growth=st.lists(st.fixed_dictionaries({"list_id": optional(IDS), "list_name": NAMES, "number": st.integers(1, 9)}),
+                    max_size=6),
+)  # fmt: skip
+def test_the_growth_of_lists_in_looker_studio_has_each_row_of_the_report_once(dataset, lists, growth):
+    report = "list_growth_by_event_date"
+    dataset.fill(list=lists, **{report: [report_row(report, **row) for row in growth]})
+    wanted, found = dataset.rows(report), dataset.rows(f"looker_{report}")
+    assert counted(found, additive(report)) == counted(wanted, additive(report))
+    assert [row["growth_of"] for row in found].count("channel") == sum(
+        row["list_id"] is None and row["list_name"] is None for row in wanted
+    )

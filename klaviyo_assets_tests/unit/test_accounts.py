@@ -73,6 +73,7 @@ def test_accounts_keep_the_order_of_the_file(read):
     (BLOCK.replace("acme", "portfolio"), "name = 'portfolio'; allowed: .* but not 'portfolio'"),
     (BLOCK + 'timezone = "Berlin"', "timezone = 'Berlin'; allowed: an IANA name such as Europe/Berlin"),
     (BLOCK + 'currency = "euro"', "currency = 'euro'; allowed: three capital letters"),
+    (BLOCK + 'looker_template_id = "my report"', "looker_template_id = 'my report'; allowed: the id in the template's"),
     (BLOCK + 'pii = "hashed"', r"pii = 'hashed'; allowed: hash \| keep \| drop"),
     (BLOCK + "currency = 5", 'currency = 5; allowed: a text, in quotes'),
     (BLOCK + 'start_date = "yesterday"', "start_date = 'yesterday'; allowed: a day such as 2024-01-31"),
@@ -175,7 +176,7 @@ FINGERPRINTS = {
     # These count where they change what is found: the metric's id on a day's events, the source of attribution.
     ({"conversion_metric": "x"}, set()), ({"attribution": AttributionSettings("touch")}, set()),
     ({"fivetran_connection_id": "x"}, set()), ({"postgres_schema": "x"}, set()), ({"name": "b"}, set()),
-    ({"start_date": date(2000, 1, 1)}, set()),
+    ({"start_date": date(2000, 1, 1)}, set()), ({"looker_template_id": "x" * 8}, set()),
 ])  # fmt: skip
 def test_a_setting_concerns_what_it_decides_and_nothing_else(change, concerned):
     changed = Account(**({"name": "acme", "postgres_schema": "klaviyo_acme"} | change))

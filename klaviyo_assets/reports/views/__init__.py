@@ -7,6 +7,7 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views.campaign_message_detail import DETAILS as CAMPAIGN_MESSAGES
 from klaviyo_assets.reports.views.event_with_attribution import SPEC as EVENT_WITH_ATTRIBUTION
 from klaviyo_assets.reports.views.flow_message_detail import DETAILS as FLOW_MESSAGES
+from klaviyo_assets.reports.views.looker import looker_freshness, looker_lists, looker_messages, looker_report
 from klaviyo_assets.reports.views.messages import Details
 from klaviyo_assets.reports.views.named import named
 from klaviyo_assets.reports.views.person_detail import person_detail
@@ -22,6 +23,8 @@ _NAMED: dict[str, Details] = {
     "flow_lifetime": FLOW_MESSAGES,
 }
 
+_WITH_NAMES = {name: named(REPORTS[name], names) for name, names in _NAMED.items()}
+
 # In an order they can be created in: a view stands behind those it reads.
 VIEWS: dict[str, ViewSpec] = {
     view.name: view
@@ -29,7 +32,12 @@ VIEWS: dict[str, ViewSpec] = {
         EVENT_WITH_ATTRIBUTION,
         CAMPAIGN_MESSAGES.spec,
         FLOW_MESSAGES.spec,
-        *(named(REPORTS[name], names) for name, names in _NAMED.items()),
+        *_WITH_NAMES.values(),
         person_detail(REPORTS["person_lifetime"]),
+        looker_report(REPORTS["account_by_event_date"]),
+        *(looker_messages(REPORTS[name], view) for name, view in _WITH_NAMES.items()),
+        looker_report(REPORTS["deliverability_by_event_date"]),
+        looker_lists(REPORTS["list_growth_by_event_date"]),
+        looker_freshness(REPORTS["account_by_event_date"], REPORTS["consent_snapshot"]),
     )
 }

@@ -15,13 +15,11 @@ from sqlglot import exp
 
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.looker import ACCOUNT, PREFIX
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.spec import Column, LogicalType, TableSpec
 
 _DIALECT = "bigquery"
-ACCOUNT = Column(
-    name="account", type=LogicalType.STRING, description="The account, by its name in `accounts.toml`."
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,21 +33,27 @@ class Member:
 
 def portfolio_view(source: TableSpec) -> TableSpec:
     """The view over all accounts of one report or view."""
-    shown = (replace(column, raw=None, required=False, constraints=()) for column in source.columns)
+    shown = (
+        replace(column, raw=None, required=False, constraints=()) for column in source.columns if column != ACCOUNT
+    )
+    order = (name for name in source.order if name != ACCOUNT.name)
     return TableSpec(
         name=source.name,
         grain=f"Per account: {source.grain[:1].lower()}{source.grain[1:]}",
         description=f"`{source.name}` of every account. {source.description}",
-        key=(), columns=(ACCOUNT, *shown), order=(ACCOUNT.name, *source.order),
+        key=(), columns=(ACCOUNT, *shown), order=(ACCOUNT.name, *order),
     )  # fmt: skip
 
 
-# Every report, events with what earned them, and the reports with names. Tables of single people and what is known
-# of them stay with their account.
+# Every report, events with what earned them, the reports with names, and what Looker Studio reads. Tables of single
+# people and what is known of them stay with their account.
 PORTFOLIO_VIEWS: dict[str, TableSpec] = {
     source.name: portfolio_view(source)
     for source in (*REPORTS.values(), *VIEWS.values())
-    if source.name in REPORTS or source.name == "event_with_attribution" or source.name.endswith("_named")
+    if source.name in REPORTS
+    or source.name == "event_with_attribution"
+    or source.name.endswith("_named")
+    or source.name.startswith(PREFIX)
 }
 
 

@@ -19,7 +19,7 @@ class ViewSpec(TableSpec):
     Attributes:
         reads: The tables, reports and other views that have to exist before the view is created.
         sql: A SELECT with the columns in the spec's order. It names tables plainly, and may ask for the parameters
-            `@timezone` and `@currency`, which are the account's and are written into the view as literals.
+            `@account` (its name), `@timezone` and `@currency`, which are written into the view as literals.
     """
 
     reads: tuple[str, ...]

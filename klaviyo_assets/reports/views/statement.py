@@ -25,7 +25,7 @@ def definition(view: ViewSpec, dataset: str, account: Account) -> str:
     An unchanged view need not be made again; writing its statement only to compare it would take longer than asking.
     """
     described = [(column.name, column.description) for column in view.columns]
-    made_of = (view.sql, view.grain, view.description, described, dataset, account.timezone, account.currency)
+    made_of = (view.sql, view.grain, view.description, described, dataset, sorted(_parameters(account).items()))
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
 
 
@@ -37,8 +37,8 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
     Args:
         view: The view.
         dataset: `project.dataset` that holds the view and what it reads.
-        account: Whose dataset it is; a view takes no parameters, so the account's time zone and currency become part
-            of its text.
+        account: Whose dataset it is; a view takes no parameters, so the account's name, time zone and currency become
+            part of its text.
 
     Returns:
         A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.
@@ -63,9 +63,13 @@ def _described(text: str, label: str = "") -> str:
     return f"OPTIONS(description={exp.Literal.string(text).sql(_DIALECT)}{label})"
 
 
+def _parameters(account: Account) -> dict[str, str]:
+    return {"account": account.name, "timezone": account.timezone, "currency": account.currency}
+
+
 def _filled(view: ViewSpec, account: Account) -> str:
     """The view's query with the account's values in place of its parameters."""
-    values = {"timezone": account.timezone, "currency": account.currency}
+    values = _parameters(account)
     query = sqlglot.parse_one(view.sql, dialect=_DIALECT)
     for parameter in list(query.find_all(exp.Parameter)):
         if parameter.name not in values:

@@ -21,6 +21,7 @@ from .admin import Admin
 from .api import Api
 from .envelope import ApiError, failure
 from .faults import Faults
+from .klaviyo import PREFIX, Klaviyo
 from .syncs import Syncer
 
 
@@ -37,7 +38,7 @@ def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:
         await run_in_threadpool(syncer.close)
 
     app = Starlette(
-        routes=[Route("/health", _health), *api.routes(), *admin.routes()],
+        routes=[Route("/health", _health), *api.routes(), *admin.routes(), *Klaviyo(syncer, api_secret).routes()],
         exception_handlers={ApiError: _api_error, HTTPException: _http_error},
         lifespan=life,
     )
@@ -46,14 +47,15 @@ def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:
 
 
 class BasicAuth:
-    """Lets in who knows key and secret; everybody may ask for `/health`."""
+    """Lets in who knows key and secret; everybody may ask for `/health`, and Klaviyo's API has keys of its own."""
 
     def __init__(self, app: ASGIApp, api_key: str, api_secret: str) -> None:
         self._app, self._expected = app, f"{api_key}:{api_secret}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on or answer 401."""
-        if scope["type"] != "http" or scope["path"] == "/health" or self._knows(Request(scope)):
+        is_open = scope["type"] != "http" or scope["path"] == "/health" or scope["path"].startswith(f"{PREFIX}/")
+        if is_open or self._knows(Request(scope)):
             await self._app(scope, receive, send)
             return
         error = ApiError(401, "Unauthorized", "Authorization is missing, or key and secret do not match")

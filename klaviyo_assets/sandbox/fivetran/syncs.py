@@ -8,7 +8,8 @@ import json
 import logging
 import threading
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -20,7 +21,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError, UnknownNameError
 from . import ledger
 from .books import Books, Record
 from .clock import Clock
-from .shop import KINDS, TABLES, Incident, Shop, profile
+from .shop import KINDS, TABLES, Incident, Shop, ValuesReports, profile
 from .writer import Connection, Mode, create_indexes, write_sync
 
 _log = logging.getLogger(__name__)
@@ -137,6 +138,12 @@ class Syncer:
                 self.books.incidents(record.id),
             )
         return self._shops[record.id]
+
+    @contextmanager
+    def klaviyo(self, record: Record) -> Iterator[ValuesReports]:
+        """What Klaviyo's own reports show of a connection's shop now; no sync writes meanwhile."""
+        with self._locks[record.id]:
+            yield self.shop(record).values_reports(self.clock.now())
 
     def connect(self) -> Connection:
         """A connection to Postgres, with the ledger in place."""

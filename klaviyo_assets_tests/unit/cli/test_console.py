@@ -23,6 +23,12 @@ def failing(error):
         (UnknownNameError("account", "x", ["a"], "See there."), 2, ["error: no account 'x'; known: a", "  See there."]),
         (PermanentError("several\nlines of it"), 1, ["error: several lines of it", "  Run it with -v for details."]),
         (PermanentError("with [red]markup[/nothing]. ok"), 1, ["error: with [red]markup[/nothing]", "  ok"]),
+        (SettingsError("a = 1; allowed: 2 | 3"), 2, ["error: a = 1", "  Allowed: 2 | 3."]),
+        (
+            SettingsError("X is wrong"),
+            2,
+            ["error: X is wrong", "  Mend it; `klaviyo-assets doctor` checks every setting."],
+        ),
         (ValueError("oh"), 1, ["error: ValueError: oh", "  That was not foreseen; run it with -v for details."]),
     ],
 )

@@ -260,3 +260,21 @@ def test_the_first_day_of_the_clock_change_has_its_hours(call, here, database):
     call(extract, "--table", "events", "--start", day, "--end", day, "--out", "raw", "-a", "acme")
 
     assert [row["id"] for row in rows_of(here / f"raw/acme/event/{day}.csv")] == ["in"]
+
+
+def test_a_few_rows_are_enough_to_have_a_look(call, here):
+    result = call(extract, "--table", "campaign", "--out", "raw", "-a", "acme", "--limit", 1, "--json")
+
+    (written,) = json.loads(result.stdout)
+    assert written["rows"] == 1
+    assert [row["id"] for row in rows_of(here / "raw/acme/campaign.csv")] == ["c1"]
+    assert written["bytes"] == (here / "raw/acme/campaign.csv").stat().st_size
+
+
+def test_the_nearest_account_and_table_are_asked_for(call):
+    account = call(extract, "--table", "campaign", "--out", "raw", "-a", "acmee")
+    table = call(extract, "--table", "campain", "--out", "raw")
+
+    assert (account.exit_code, table.exit_code) == (2, 2)
+    assert "Did you mean 'acme'?" in account.stderr
+    assert "Did you mean 'campaign'?" in table.stderr

@@ -53,6 +53,15 @@ def test_every_command_shows_an_example_that_it_would_take(call, words):
     assert [option for option in options if shown.count(option) < 2] == []
 
 
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_shows_details_when_asked_for(words):
+    command = typer.main.get_command(app)
+    for word in words:
+        command = command.commands[word]
+
+    assert ["--verbose", "-v"] in [option.opts for option in command.params]
+
+
 @pytest.mark.parametrize(
     "words", [["nonsense"], ["sandbox", "nonsense"], ["query", "--nonsense", "SELECT 1"], ["query"]]
 )
@@ -84,3 +93,9 @@ def test_help_loads_nothing_heavy():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_help_keeps_no_line_breaks_of_the_source(call):
+    shown = " ".join(call("extract", "--help").stdout.split("\n"))
+
+    assert "the account's pii setting applies to mapped tables only" in shown

@@ -1,5 +1,7 @@
 """`klaviyo-assets sync` against a scripted Fivetran."""
 
+import json
+
 import pytest
 
 from klaviyo_assets.cli import sync as module
@@ -139,3 +141,35 @@ def test_the_wait_is_bounded(server, call):
 
     assert result.exit_code == 1
     assert "had not ended after 1 s" in result.stderr
+
+
+def test_programs_read_what_came_of_every_connection(server, call):
+    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(POST, Answer())
+    server.on(BLOOM_GET, Answer(404))
+
+    result = call(sync, "--json")
+
+    good, bad = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert (good["name"], good["state"], good["succeeded_at"]) == ("acme", "succeeded", "2026-03-01T05:00:00+00:00")
+    assert (bad["name"], bad["state"], bad["url"]) == ("bloom", "failed", None)
+    assert bad["error"] in result.stderr
+
+
+def test_a_single_failure_is_in_the_document_too(server, call):
+    server.on(GET, shown(paused=True))
+
+    result = call(sync, "--account", "acme", "--json")
+
+    (found,) = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert found["state"] == "failed"
+    assert len(result.stderr.splitlines()) == 2
+
+
+def test_looks_are_as_far_apart_as_wanted(server, call):
+    server.on(GET, shown(), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(POST, Answer())
+
+    assert call(sync, "--account", "acme", "--poll-interval", "0.1").exit_code == 0

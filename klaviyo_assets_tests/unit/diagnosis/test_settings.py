@@ -51,6 +51,7 @@ def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
         ("S3_BUCKET", "my-archive/klaviyo"), ("S3_PREFIX", "/klaviyo/"), ("BIGQUERY_PROJECT", "My Project"),
         ("BIGQUERY_LOCATION", "Frankfurt am Main"), ("BIGQUERY_DATASET_PREFIX", "klaviyo-eu"),
         ("KLAVIYO_FRAMES_URL", "gs://bucket"), ("S3_ENDPOINT_URL", "127.0.0.1:9000"), ("PII_HASH_KEY", " hidden-word "),
+        ("LOOKER_TEMPLATE_ID", "my report"),
     ],
 )  # fmt: skip
 def test_an_ill_formed_setting_is_named_and_a_secret_is_not_shown(name, value):
@@ -98,6 +99,9 @@ def test_a_misspelled_name_in_dotenv_is_told_with_the_right_one(dotenv):
     assert mend == "Did you mean POSTGRES_URL?"
 
 
+_SMTP = {"SMTP_URL": "smtps://me:password@mail.example"}
+
+
 def test_without_mail_settings_mail_is_not_looked_at():
     assert list(check_mail(GOOD)) == []
 
@@ -106,10 +110,13 @@ def test_without_mail_settings_mail_is_not_looked_at():
     ("given", "told"),
     [
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example, E <e@f.example>", "SES_REGION": "eu-central-1"}, []),
-        ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent"]),
-        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example"}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
-        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example"}, ["MAIL_TO = 'c@d.example;e@f.example' is "
-                                                                          "not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent",
+                                        "neither SES_REGION nor SMTP_URL is set, so no mail is sent"]),
+        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example", **_SMTP},
+         ["MAIL_TO = 'c@d.example;e@f.example' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SMTP_URL": "http://me:hidden@host"},
+         ["SMTP_URL is not written as it should be"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SES_REGION": "Frankfurt"},
          ["SES_REGION = 'Frankfurt' is not written as it should be"]),
     ],
@@ -136,3 +143,11 @@ def test_an_account_that_does_not_hash_needs_no_key(pii, levels):
     found = list(check_privacy(Account("acme", "klaviyo_acme", pii=pii), ""))
 
     assert [one.level for one in found] == levels
+
+
+def test_the_key_of_a_klaviyo_account_is_no_misspelling(tmp_path):
+    """Their names end in the account's."""
+    path = tmp_path / ".env"
+    path.write_text("KLAVIYO_API_KEY_ACME=pk_x\nKLAVIYO_API_URL=https://a.klaviyo.com\n")
+    path.chmod(0o600)
+    assert problems(check_dotenv(path)) == []

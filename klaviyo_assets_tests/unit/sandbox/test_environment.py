@@ -40,6 +40,18 @@ def test_the_whole_contract_is_told(variables):
     assert all(value for value in variables.values())
 
 
+def test_every_simulated_account_has_a_klaviyo_key_of_its_own(folder):
+    """And Klaviyo's API is the one beside Fivetran's."""
+    state = State.new(folder.state_file)
+    state.ports.update({name: 15000 + position for position, name in enumerate(PORTS)})
+    state.shop = {"accounts": 3}
+    told = environment.contract(state, folder)
+    keys = {told[f"KLAVIYO_API_KEY_{name}"] for name in ("ACME", "BLOOM", "CEDAR")}
+    assert len(keys) == 3
+    assert all(key.startswith("pk_") for key in keys)
+    assert told["KLAVIYO_API_URL"] == f"{told['FIVETRAN_API_URL']}/klaviyo"
+
+
 def test_a_shell_reads_the_lines_as_they_are_meant(variables):
     script = f"set -a\n{environment.shell_text(variables)}\nenv -0"
     found = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True, env={}).stdout

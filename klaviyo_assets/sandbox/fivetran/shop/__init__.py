@@ -7,6 +7,21 @@
 from .catalog import TABLES, Table
 from .incidents import EFFECTS, KINDS, Incident
 from .profile import Profile, profile, profiles
+from .values_reports import GROUPINGS, STATISTICS, ValuesReports, Wanted
 from .world import Shop
 
-__all__ = ["EFFECTS", "KINDS", "TABLES", "Incident", "Profile", "Shop", "Table", "profile", "profiles"]
+__all__ = [
+    "EFFECTS",
+    "GROUPINGS",
+    "KINDS",
+    "STATISTICS",
+    "TABLES",
+    "Incident",
+    "Profile",
+    "Shop",
+    "Table",
+    "ValuesReports",
+    "Wanted",
+    "profile",
+    "profiles",
+]

@@ -4,6 +4,7 @@ What belongs here: the spellings of `property_value`.
 """
 
 import json
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -46,3 +47,15 @@ def _odd(amount: float, roll: int) -> str:
     whole, cents = divmod(round(amount * 100), 100)
     european = f"{whole:,}".replace(",", ".") + f",{cents:02d}"
     return ("n.a.", european, f"{amount:.2f}", "", european, "inf", "1e-05", f"{amount:.2f}")[roll % 8]
+
+
+def understood(profile: Profile, amounts: Floats, rolls: Floats) -> list[Decimal]:
+    """The same amounts as whoever reads their spellings understands them; 0 where that is nothing."""
+    exact = [Decimal(str(round(float(amount), 2))) for amount in amounts]
+    if profile.numeric_values:
+        return exact
+    unclear = {0: Decimal(0), 3: Decimal(0), 5: Decimal(0), 6: Decimal("0.00001")}
+    return [
+        unclear.get(int(roll * 1e6) % 8, amount) if roll < _ODD_SHARE else amount
+        for amount, roll in zip(exact, rolls, strict=True)
+    ]

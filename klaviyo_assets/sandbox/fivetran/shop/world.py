@@ -23,6 +23,7 @@ from .person_tables import person_rows
 from .profile import Profile
 from .setting_tables import coupon_codes, setting_tables
 from .standing import standing
+from .values_reports import ValuesReports
 
 _DAY = 86_400
 _WEEK_BEGINS = 4 * _DAY
@@ -86,6 +87,11 @@ class Shop:
             for name, table in made.items()
             if table.num_rows
         }
+
+    def values_reports(self, at: datetime) -> ValuesReports:
+        """What Klaviyo's own reports show at an instant, which is not before any that rows were asked for."""
+        self._history.live_until(_seconds(at))
+        return ValuesReports(self._history, self._identity, _seconds(at))
 
     def json_columns(self, table: str) -> frozenset[str]:
         """The columns of a table that hold JSON."""

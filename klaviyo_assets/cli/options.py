@@ -1,0 +1,62 @@
+"""Options that several commands share, and what a shell completes for them.
+
+Here: `--account`, `--table`, days. Not here: options of one command (its own file), `-v` and `--json` (`console.py`).
+
+Completion runs at every press of the tab key: it imports nothing heavy, and where it cannot know it offers nothing.
+"""
+
+from contextlib import suppress
+from datetime import date, datetime
+from importlib.resources import files
+from typing import Annotated
+
+import typer
+
+from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
+
+DAY = ["%Y-%m-%d"]
+# Computed from other tables: there is no raw one of that name.
+_NOT_RAW = {"attribution"}
+
+
+def account_names(incomplete: str) -> list[str]:
+    """Names of accounts that begin so; none where the accounts file cannot be read."""
+    from klaviyo_assets.accounts import load_accounts
+
+    with suppress(KlaviyoAssetsError):
+        return [name for name in load_accounts().names if name.startswith(incomplete)]
+    return []
+
+
+def raw_table_names(incomplete: str) -> list[str]:
+    """Names of raw tables that begin so: those of the files that declare them."""
+    modules = (entry.name for entry in files("klaviyo_assets.tables").iterdir() if entry.name.endswith(".py"))
+    names = {name.removesuffix(".py") for name in modules if not name.startswith("_")} - _NOT_RAW
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+AccountNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--account", "-a", metavar="NAME", help="Account of accounts.toml; may repeat. Default: all.",
+        autocompletion=account_names,
+    ),
+]  # fmt: skip
+OneAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account", "-a", metavar="NAME", help="Account of accounts.toml. Default: the only one.",
+        autocompletion=account_names,
+    ),
+]  # fmt: skip
+
+
+def days_between(start: datetime | None, end: datetime | None) -> tuple[date | None, date | None]:
+    """The two days of `--start` and `--end`.
+
+    Raises:
+        SettingsError: the first lies after the last.
+    """
+    if start and end and start > end:
+        raise SettingsError(f"--start {start:%Y-%m-%d} lies after --end {end:%Y-%m-%d}. Give the earlier day first.")
+    return start.date() if start else None, end.date() if end else None

@@ -1,0 +1,39 @@
+"""How long work will still take: seconds per piece of each part, learned while it is done.
+
+Here: the arithmetic. Not here: the display (`progress.py`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# Fewer pieces of a part say little of how long its others take.
+_ENOUGH = 3
+
+
+@dataclass
+class Pace:
+    """Seconds per piece. Parts not seen yet are taken at their usual share of the work, scaled to what was seen.
+
+    `usual` says how long a piece of each part takes compared with the others; its unit does not matter.
+    """
+
+    usual: Mapping[str, float] = field(default_factory=dict)
+    _seconds: dict[str, float] = field(default_factory=dict)
+    _pieces: dict[str, int] = field(default_factory=dict)
+
+    def learn(self, part: str, seconds: float) -> None:
+        """One more piece of a part was done, in so many seconds."""
+        self._seconds[part] = self._seconds.get(part, 0.0) + seconds
+        self._pieces[part] = self._pieces.get(part, 0) + 1
+
+    def left(self, remaining: Mapping[str, int]) -> float | None:
+        """Seconds that the remaining pieces of each part will take; None while too little was seen to say."""
+        if sum(self._pieces.values()) < _ENOUGH:
+            return None
+        return sum(pieces * self._per_piece(part) for part, pieces in remaining.items())
+
+    def _per_piece(self, part: str) -> float:
+        if self._pieces.get(part, 0) >= _ENOUGH:
+            return self._seconds[part] / self._pieces[part]
+        expected = sum(pieces * self.usual.get(seen, 1.0) for seen, pieces in self._pieces.items())
+        return self.usual.get(part, 1.0) * sum(self._seconds.values()) / expected

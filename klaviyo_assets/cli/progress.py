@@ -1,0 +1,195 @@
+"""How long work is shown: on a terminal bars with rows, bytes and the time left; piped, one line per finished task.
+
+Here: the display. Not here: what is done, and how the time left is reckoned (`pace.py`).
+
+It is drawn on standard error, four times a second, and gone when the task has ended: a line stays.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.filesize import decimal
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from klaviyo_assets.cli.pace import Pace
+
+_REDRAWN_PER_SECOND = 4
+_BAR = 20
+# Rows come in millions, bytes in gigabytes: columns that wide do not jump about, and all fits in 80.
+_WIDTHS = {"name": 12, "pieces": 11, "rows": 15, "bytes": 8}
+
+
+@dataclass
+class Part:
+    """One line of a task: so many of its pieces are done, with so many rows and bytes."""
+
+    total: int
+    done: int = 0
+    rows: int = 0
+    bytes: int = 0
+
+    @property
+    def remaining(self) -> int:
+        """Pieces that are still to come."""
+        return max(0, self.total - self.done)
+
+
+@dataclass
+class Task:
+    """Something that takes a while. Without parts, how much of it there is is not known."""
+
+    name: str
+    parts: dict[str, Part] = field(default_factory=dict)
+    pace: Pace = field(default_factory=Pace)
+    doing: str = ""
+    began: float = field(default_factory=time.monotonic)
+    _moved: float = field(default_factory=time.monotonic)
+    _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
+
+    def begin(self) -> None:
+        """A step begins: what was before it is preparation, and says nothing of how long a piece takes."""
+        self.doing, self._moved = "", time.monotonic()
+
+    def advance(self, part: str, *, rows: int = 0, size: int = 0) -> None:
+        """One more piece of a part is done, with so many rows and bytes."""
+        one, now = self.parts.setdefault(part, Part(0)), time.monotonic()
+        self.pace.learn(part, now - self._moved)
+        self._moved = now
+        one.done, one.rows, one.bytes = one.done + 1, one.rows + rows, one.bytes + size
+
+    def step(self, doing: str) -> None:
+        """The next piece of the only part begins, and this is what it does; the one before it is done."""
+        if self.doing:
+            (part,) = self.parts
+            self.advance(part)
+        self.doing = doing
+
+    def grow(self, rows: int, size: int) -> None:
+        """The piece at work has so many more rows and bytes; its part is the only one."""
+        (part,) = self.parts.values()
+        part.rows, part.bytes = part.rows + rows, part.bytes + size
+
+    def complete(self, part: str) -> None:
+        """No more pieces of this part will come: what did not change has nothing to be done."""
+        if part in self.parts:
+            self.parts[part].total = self.parts[part].done
+            self._moved = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been going on."""
+        return time.monotonic() - self.began
+
+    @property
+    def left(self) -> float | None:
+        """How many seconds it will still take; None where nobody can say."""
+        found = self.pace.left({name: part.remaining for name, part in self.parts.items()})
+        # The piece at work is already under way.
+        return None if found is None else max(0.0, found - (time.monotonic() - self._moved))
+
+    @property
+    def summary(self) -> str:
+        """The line that stays."""
+        return f"{self.name}{self._amounts()} ({duration(self.seconds)})"
+
+    def _amounts(self) -> str:
+        # Every part handles the same rows; the last that counted any has them all.
+        rows = next((part.rows for part in reversed(self.parts.values()) if part.rows), 0)
+        size = max((part.bytes for part in self.parts.values()), default=0)
+        told = [f"{rows:,} rows"] if rows else []
+        told += [decimal(size)] if size else []
+        return f": {', '.join(told)}" if told else ""
+
+    def __rich__(self) -> Group | Spinner:
+        """As it is drawn: a headline, and a bar per part."""
+        if not self.parts:
+            self._spinner.update(text=self._headline())
+            return self._spinner
+        bars = Table.grid(padding=(0, 2, 0, 0))
+        for column, width in (("name", "left"), ("bar", "left"), ("pieces", "right"), ("rows", "right"),
+                              ("bytes", "right")):  # fmt: skip
+            bars.add_column(width=_WIDTHS.get(column, _BAR), justify=width, no_wrap=True)  # type: ignore[arg-type]
+        for name, part in self.parts.items():
+            bars.add_row(*_line(name, part))
+        return Group(self._headline(), bars)
+
+    def _headline(self) -> Text:
+        left = self.left if self.parts else None
+        told = duration(self.seconds) if left is None else f"{duration(self.seconds)}, about {duration(left)} left"
+        doing = f": {self.doing}" if self.doing else ""
+        return Text.assemble((self.name, "bold"), f"{doing}  ", (told, "dim"), no_wrap=True, overflow="ellipsis")
+
+
+def _line(name: str, part: Part) -> Iterator[Text | ProgressBar]:
+    # An empty part is as good as done.
+    total, done = (part.total, part.done) if part.total else (1, 1)
+    yield Text(f"  {name}")
+    # Rich's own color of what is not finished is that of errors.
+    yield ProgressBar(
+        total=total, completed=min(done, total), width=_BAR, complete_style="cyan", finished_style="green"
+    )
+    yield Text(f"{part.done:,}/{part.total:,}")
+    yield Text(f"{part.rows:,} rows" if part.rows else "")
+    yield Text(decimal(part.bytes) if part.bytes else "")
+
+
+def duration(seconds: float) -> str:
+    """As people say it: 4.2 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+class Progress:
+    """Tasks one after the other: bars on a terminal, plain lines when piped.
+
+    Tasks of the same kind share what was learned of their pace.
+    """
+
+    def __init__(self, shown: Console) -> None:
+        self._shown = shown
+        self._paces: dict[str, Pace] = {}
+
+    def note(self, text: str) -> None:
+        """Say something in passing."""
+        self._shown.print(text, style="yellow", markup=False, soft_wrap=not self._shown.is_interactive)
+
+    @contextmanager
+    def task(
+        self, name: str, parts: Mapping[str, int] | None = None, *, kind: str = "",
+        usual: Mapping[str, float] | None = None, stays: bool = True, doing: str = "",
+    ) -> Iterator[Task]:  # fmt: skip
+        """Show that something is under way, and in the end how much it was and how long it took.
+
+        Args:
+            name: What it is.
+            parts: How many pieces each part has; without, nobody knows.
+            kind: Which tasks are like it.
+            usual: How long a piece of each part takes compared with the others'.
+            stays: Whether a line of it stays when it is done.
+            doing: What is going on first.
+        """
+        pace = self._paces.setdefault(kind or name, Pace(usual or {}))
+        task = Task(name, {part: Part(total) for part, total in (parts or {}).items()}, pace, doing)
+        if self._shown.is_interactive:
+            with Live(
+                task, console=self._shown, transient=True, refresh_per_second=_REDRAWN_PER_SECOND,
+                redirect_stdout=False, redirect_stderr=False,
+            ):  # fmt: skip
+                yield task
+        else:
+            yield task
+        if stays:
+            self._shown.print(Text(task.summary), soft_wrap=True)

@@ -1,0 +1,128 @@
+"""`klaviyo-assets report`: the numbers of some days as one HTML file.
+
+Here: options, which days, where the file goes. Not here: what the page shows (`html_report/`).
+"""
+
+import os
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from klaviyo_assets.cli import systems
+from klaviyo_assets.cli.console import FAILED, Verbose, console, errors, notes
+from klaviyo_assets.cli.options import DAY, AccountNames, days_between
+from klaviyo_assets.errors import SettingsError
+
+if TYPE_CHECKING:
+    from klaviyo_assets.accounts import Account
+    from klaviyo_assets.html_report import Report
+
+DEFAULT_DAYS = 30
+
+
+def report(
+    out: Annotated[Path, typer.Option("--out", "-o", metavar="FILE", help="The HTML file to write.")],
+    start: Annotated[
+        datetime | None,
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help=f"First day. Default: {DEFAULT_DAYS} days with the last "
+                     "one."),
+    ] = None,
+    end: Annotated[
+        datetime | None,
+        typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: the last day that is over "
+                     "in every account's time zone."),
+    ] = None,
+    account: AccountNames = None,
+    open_it: Annotated[bool, typer.Option("--open", help="Show the file in the browser.")] = False,
+    verbose: Verbose = False,
+) -> None:  # fmt: skip
+    """Write a report of some days, compared with the days before, as one HTML file that needs no network.
+
+    Reads BigQuery only, what Looker Studio shows too. Exit 0: written; 1: it could not be made, or its numbers do not
+    add up to the loaded events (it is written, and says so).
+
+    Example: klaviyo-assets report --start 2026-01-01 --end 2026-01-31 --out january.html
+    """
+    with errors(verbose=verbose, stopped="No file was written."):
+        chosen = _accounts(account)
+        days = _days(*days_between(start, end), chosen)
+        with _progress() as say:
+            made = _made(chosen, days, say)
+        written = _written(made.html, out)
+        _tell(made, written, days)
+        if open_it:
+            webbrowser.open(written.as_uri())
+        if made.broken:
+            raise typer.Exit(FAILED)
+
+
+def _accounts(names: list[str] | None) -> "list[Account]":
+    from klaviyo_assets.accounts import load_accounts
+
+    accounts = load_accounts()
+    return [accounts[name] for name in dict.fromkeys(names or accounts.names)]
+
+
+def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tuple[date, date]:
+    """First and last day; by default whole days only."""
+    last = end or min(account.today() for account in accounts) - timedelta(days=1)
+    first = start or last - timedelta(days=DEFAULT_DAYS - 1)
+    if first > last:
+        raise SettingsError(f"--start {first} lies after the last day, {last}. Give the earlier day first.")
+    return first, last
+
+
+def _made(accounts: "list[Account]", days: tuple[date, date], say: Callable[[str], None]) -> "Report":
+    from klaviyo_assets.html_report import make_report
+
+    bigquery = systems.bigquery()
+    return make_report(accounts, {each.name: bigquery.dataset(each) for each in accounts}, *days, say=say)
+
+
+def _written(html: str, out: Path) -> Path:
+    """Write the file whole or not at all; its absolute path.
+
+    Raises:
+        SettingsError: there is no such folder, or it may not be written to.
+    """
+    target = out.expanduser().absolute()
+    beside = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        beside.write_text(html, encoding="utf-8")
+        beside.replace(target)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise SettingsError(
+            f"cannot write --out {out}: {error.strerror}. Give a file in a folder that exists and may be written to."
+        ) from error
+    return target
+
+
+def _tell(made: "Report", written: Path, days: tuple[date, date]) -> None:
+    shown = console()
+    shown.print(f"Report of {days[0]} to {days[1]}: {written}", markup=False, soft_wrap=True)
+    if made.empty:
+        said = ", ".join(made.empty)
+        notes().print(f"Nothing to show for {said}: the page says why.", style="yellow", markup=False, soft_wrap=True)
+    for name in made.broken:
+        notes().print(
+            f"{name}: its reports do not add up to the loaded events. `klaviyo-assets verify --account {name}` says "
+            "what to do.", style="red", markup=False, soft_wrap=True,
+        )  # fmt: skip
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A spinner that says what is being done, on a terminal; silence when piped."""
+    shown = notes()
+    if not shown.is_terminal:
+        yield lambda _: None
+        return
+    with shown.status("report") as status:
+        yield lambda doing: status.update(doing)

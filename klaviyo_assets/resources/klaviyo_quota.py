@@ -1,0 +1,79 @@
+"""Klaviyo's quota of reports, as arithmetic: how long to wait before a request, and how many are left today.
+
+Here: counting requests that were made and pauses that were asked for. Not here: where the count is kept between runs
+and making requests (`klaviyo.py`).
+
+Klaviyo counts in fixed windows; here any stretch of that length counts, which never allows more.
+"""
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Quota:
+    """Requests allowed in a second, a minute and a day: those of Klaviyo's Reporting API by default."""
+
+    per_second: int = 1
+    per_minute: int = 2
+    per_day: int = 225
+
+    @property
+    def windows(self) -> tuple[tuple[int, float], ...]:
+        """Each limit with its window in seconds."""
+        return ((self.per_second, 1.0), (self.per_minute, 60.0), (self.per_day, DAY_SECONDS))
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The requests of one account in the last day, and the pause Klaviyo asked for. Times are epoch seconds.
+
+    Attributes:
+        made: When requests were made, oldest first.
+        paused_until: Before this no request is to be made; 0 where no pause was asked for.
+    """
+
+    made: tuple[float, ...] = ()
+    paused_until: float = 0.0
+
+    def wait(self, quota: Quota, now: float) -> float:
+        """Seconds until the next request may be made; 0 where it may be made now."""
+        free = [now, self.paused_until]
+        for limit, seconds in quota.windows:
+            inside = [at for at in self.made if at > now - seconds]
+            if len(inside) >= limit:
+                free.append(inside[len(inside) - limit] + seconds if limit else now + seconds)
+        return max(free) - now
+
+    def left(self, quota: Quota, now: float) -> int:
+        """How many more requests today's limit allows."""
+        return max(quota.per_day - len(self.since(now - DAY_SECONDS).made), 0)
+
+    def spent(self, now: float) -> "Spending":
+        """With one more request; those older than a day are forgotten."""
+        return replace(self, made=(*self.since(now - DAY_SECONDS).made, now))
+
+    def paused(self, until: float) -> "Spending":
+        """With a pause that Klaviyo asked for; an earlier one that is longer stays."""
+        return replace(self, paused_until=max(self.paused_until, until))
+
+    def since(self, start: float) -> "Spending":
+        """Only what was made after `start`."""
+        return replace(self, made=tuple(at for at in self.made if at > start))
+
+    @property
+    def text(self) -> str:
+        """As it is kept between runs."""
+        return json.dumps({"made": list(self.made), "paused_until": self.paused_until})
+
+    @classmethod
+    def of(cls, text: str | None) -> "Spending":
+        """Read back what `text` gave; what is not that counts as nothing spent."""
+        try:
+            kept: Any = json.loads(text or "{}")
+            return cls(tuple(sorted(float(at) for at in kept.get("made", ()))), float(kept.get("paused_until", 0)))
+        except (ValueError, TypeError, AttributeError):
+            return cls()

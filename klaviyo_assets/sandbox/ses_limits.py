@@ -1,0 +1,86 @@
+"""What SES lets an account do that is still in its own sandbox, for moto, which sets no limits.
+
+Here: one mail a second, 200 recipients in 24 hours, 10 MB a message, with the words of SES. Not here: keeping mail
+(`mail`). Recipients need no verification here: nothing leaves this machine.
+"""
+
+import functools
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+RECIPIENTS_PER_DAY = 200
+MAILS_PER_SECOND = 1
+LARGEST_BYTES = 10_485_760
+_DAY_SECONDS = 86_400
+
+
+class Limits:
+    """What was sent lately, and whether one more may be."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._sent: deque[tuple[float, int]] = deque()
+        self._counting = threading.Lock()
+
+    def refusal(self, recipients: int, size: int) -> tuple[str, str] | None:
+        """Code and sentence of SES's refusal; None where the mail may go, which then counts as sent."""
+        with self._counting:
+            now = self._clock()
+            while self._sent and self._sent[0][0] <= now - _DAY_SECONDS:
+                self._sent.popleft()
+            if size > LARGEST_BYTES:
+                return "InvalidParameterValue", f"Message length is more than {LARGEST_BYTES} bytes long: '{size}'."
+            if sum(1 for at, _ in self._sent if at > now - 1) >= MAILS_PER_SECOND:
+                return "Throttling", "Maximum sending rate exceeded."
+            if sum(count for _, count in self._sent) + recipients > RECIPIENTS_PER_DAY:
+                return "Throttling", "Daily message quota exceeded."
+            self._sent.append((now, recipients))
+            return None
+
+    def forget_last(self) -> None:
+        """The mail that was let through was refused for another reason: it was not sent."""
+        with self._counting:
+            self._sent.pop()
+
+
+def set_limits(limits: Limits) -> None:
+    """Have moto's SES keep to them."""
+    from moto.ses.models import SESBackend
+
+    moto: Any = SESBackend
+    raw, composed = moto.send_raw_email, moto.send_email
+
+    @functools.wraps(raw)
+    def send_raw_email(backend: Any, source: str, destinations: list[str], raw_data: Any) -> Any:
+        # moto adds those of the headers to this very list.
+        return _limited(
+            limits, len(destinations) or 1, len(raw_data), lambda: raw(backend, source, destinations, raw_data)
+        )
+
+    @functools.wraps(composed)
+    def send_email(backend: Any, source: str, subject: str, body: str, destinations: dict[str, list[str]]) -> Any:
+        recipients = sum(map(len, destinations.values()))
+        return _limited(
+            limits, recipients, len(body), lambda: composed(backend, source, subject, body, destinations)
+        )  # fmt: skip
+
+    moto.send_raw_email, moto.send_email = send_raw_email, send_email
+
+
+def _limited(limits: Limits, recipients: int, size: int, send: Callable[[], Any]) -> Any:
+    from moto.ses.exceptions import SesError
+
+    refusal = limits.refusal(recipients, size)
+    if refusal:
+        code, sentence = refusal
+        error = SesError(sentence)
+        error.code = code
+        raise error
+    try:
+        return send()
+    except Exception:
+        limits.forget_last()
+        raise

@@ -1,0 +1,40 @@
+"""Mails as a browser shows them: at the width of a desk, of a phone, and in the dark."""
+
+from pathlib import Path
+
+import pytest
+
+from klaviyo_assets.mail.digest import Digest, _pictures
+from klaviyo_assets.mail.findings import unusual_day
+from klaviyo_assets.mail.outgoing import incident_message
+from klaviyo_assets.resources.mail import Message
+from klaviyo_assets.sandbox.kept_mail import as_page
+from klaviyo_assets_tests.e2e.pages import browser
+from klaviyo_assets_tests.unit.mail.test_digest import ON, anomaly, finding, incidents, shown
+
+pytestmark = pytest.mark.slow
+
+
+def digest() -> Message:
+    made = Digest(ON, [finding(), *unusual_day([anomaly()])], [shown("acme", "123456.78"), shown("bloom")])
+    made.pictures = dict(_pictures(made))
+    return made.message()
+
+
+@pytest.mark.parametrize("message", [digest, lambda: incident_message(incidents("acme", "bloom").news(0.0))])
+@pytest.mark.parametrize(("width", "scheme"), [(760, "light"), (390, "light"), (760, "dark")])
+def test_a_mail_fits_its_window_shows_its_pictures_and_is_readable(tmp_path: Path, message, width, scheme):
+    page_file = tmp_path / "mail.html"
+    page_file.write_text(as_page(message().built("a@x.example", ["b@x.example"])))
+    with browser() as launched:
+        page = launched.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        complaints: list[str] = []
+        page.on("console", lambda said: complaints.append(said.text))
+        page.goto(page_file.as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
+        from axe_core_python.sync_playwright import Axe
+
+        found = Axe().run(page)["violations"]
+        assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+        assert complaints == []

@@ -1,0 +1,113 @@
+"""The check `unusual` through a run: silent on a calm account, a warning with sentence and plot on a planted day."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.anomalies import REPORT, find_anomalies
+from klaviyo_assets.assets import unusual as check
+from klaviyo_assets.assets.unusual import DAYS, UNUSUAL
+from klaviyo_assets.errors import TransientError
+from klaviyo_assets.ledger import LEDGER
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.spec import LogicalType
+from klaviyo_assets_tests.integration.conftest import Deploy
+from klaviyo_assets_tests.integration.deployment import Deployment
+
+KEY = dg.AssetCheckKey(dg.AssetKey(["report", REPORT]), UNUSUAL)
+WEEKS = 6
+_OLD = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def account(deploy: Deploy) -> Deployment:
+    """Three loaded days of a real shop, and weeks before them that are written straight into the report."""
+    made = deploy("watched", last_days=DAYS)
+    made.tables("metric", "campaign")
+    made.all_days()
+    made.reports()
+    return made
+
+
+def verdict(account: Deployment) -> dg.AssetCheckEvaluation:
+    found = account.instance.event_log_storage.get_asset_check_execution_history(KEY, limit=1)
+    evaluation = found[0].event.dagster_event.event_specific_data
+    assert isinstance(evaluation, dg.AssetCheckEvaluation)
+    return evaluation
+
+
+def plant(account: Deployment, day: Any, recipients: int) -> None:
+    """A day of e-mails in the report, and its line in the ledger, older than what reports were restated for."""
+    row = {column.name: 0 for column in REPORTS[REPORT].columns if column.type in {
+        LogicalType.INTEGER, LogicalType.NUMERIC}}  # fmt: skip
+    row |= {
+        "occurred_on": day, "message_source": "campaign", "channel": "email", "currency": account.account.currency,
+        "recipients": recipients, "delivered": recipients, "data_through": datetime.now(UTC), "is_final": True,
+    }  # fmt: skip
+    name = f"planted-{day}-{time.time_ns()}"
+    account.dataset.append(REPORT, REPORTS[REPORT].columns, [row], name)
+    booked = {"recorded_at": _OLD, "table_name": "event", "partition": day.isoformat(), "run_id": name}
+    account.dataset.append("ledger", LEDGER, [booked], f"ledger-{name}")
+
+
+def test_without_weeks_to_compare_with_the_check_passes_and_says_which_days_it_saw(account):
+    today = account.account.today()
+
+    said = verdict(account)
+
+    assert said.passed
+    assert said.partition == "watched"
+    assert said.metadata["days"].value == f"{today - timedelta(days=DAYS)} to {today - timedelta(days=1)}"
+    assert "plots" not in said.metadata
+
+
+def test_a_planted_anomaly_is_a_warning_with_a_sentence_and_a_plot_and_fails_nothing(account):
+    yesterday = account.account.today() - timedelta(days=1)
+    for week in range(1, WEEKS + 1):
+        plant(account, yesterday - timedelta(weeks=week), 90_000 + 100 * week)
+
+    done = account.reports()
+
+    assert done.success, done.failures
+    said = verdict(account)
+    assert not said.passed
+    assert said.severity is dg.AssetCheckSeverity.WARN
+    assert f"Messages sent on {yesterday:%a} {yesterday}: " in said.description
+    assert f"usually 90,100 to 90,600 on {yesterday:%A}s" in said.description
+    assert said.description in said.metadata["unusual"].value
+    assert "(data:image/png;base64,iVBOR" in said.metadata["plots"].value
+    assert len(said.metadata["plots"].value) < 40_000, "it stays in the event log"
+    found = find_anomalies(account.dataset, account.account, [yesterday])
+    assert [one.sentence for one in found] == [said.description]
+
+
+def test_a_day_that_is_not_over_is_not_judged(account):
+    today = account.account.today()
+
+    assert find_anomalies(account.dataset, account.account, [today]) == []
+    assert find_anomalies(account.dataset, account.account, [today + timedelta(days=1)]) == []
+
+
+def test_where_bigquery_cannot_be_asked_the_check_says_so(account, monkeypatch):
+    """The reports are right, and stay done."""
+
+    def refused(*_: Any) -> None:
+        raise TransientError("BigQuery does not answer")
+
+    monkeypatch.setattr(check, "anomalies_of", refused)
+
+    said = check.unusual(account.dataset, account.account, {}, datetime.now(UTC))
+
+    assert not said.passed
+    assert said.severity is dg.AssetCheckSeverity.WARN
+    assert said.description
+    assert said.description.endswith("could not be looked at: BigQuery does not answer")
+
+
+def test_an_account_without_reports_has_no_anomalies(deploy):
+    empty = deploy("never_loaded", last_days=1)
+
+    assert find_anomalies(empty.dataset, empty.account, [empty.account.today() - timedelta(days=1)]) == []

@@ -1,0 +1,86 @@
+"""`klaviyo-assets run`: what is refused at once, and how failures are told."""
+
+import pytest
+
+from klaviyo_assets.cli import run as module
+from klaviyo_assets.cli.pipeline import StageSum, Totals
+from klaviyo_assets.cli.run import run
+
+MANY = [f"day {number} broke" for number in range(12)]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    """Two accounts and nothing else."""
+    blocks = [f'[[account]]\nname = "{name}"\npostgres_schema = "{name}"' for name in ("acme", "bloom")]
+    (tmp_path / "accounts.toml").write_text("\n".join(blocks))
+    monkeypatch.chdir(tmp_path)
+    for name in ("KLAVIYO_ACCOUNTS_FILE", "POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def failed(account: str, *reasons: str) -> Totals:
+    totals = Totals()
+    for reason in reasons:
+        totals.fail(account, reason)
+    return totals
+
+
+@pytest.mark.parametrize(("arguments", "what", "mend"), [
+    (["--account", "acmee"], "no account 'acmee'; known: acme, bloom", "Did you mean 'acme'?"),
+    (["--start", "31.1.2026"], "--start '31.1.2026' is no day", "Allowed: a day such as 2026-01-31."),
+    (["--end", "2026-01-31"], "--end without --start", "Give both"),
+    (["--start", "2026-02-01", "--end", "2026-01-31"], "--start 2026-02-01 lies after --end 2026-01-31", "earlier day"),
+    (["--source", "csv"], "--source 'csv' is not known", "Allowed: fivetran."),
+    (["--upload-s3", "bucket/prefix"], "--upload-s3 'bucket/prefix' is no S3 address", "Allowed: s3://bucket"),
+    (["--upload-to-s3", "s3://b/{start}.csv"], "--upload-s3 's3://b/{start}.csv' names a file", "such as s3://bucket/"),
+    ([], "the setting POSTGRES_URL is missing", "Set it in .env"),
+])  # fmt: skip
+def test_wrong_usage_is_two_lines_and_exit_code_2(call, arguments, what, mend):
+    result = call(run, *arguments)
+    first, second = result.stderr.splitlines()
+
+    assert result.exit_code == 2
+    assert first.startswith(f"error: {what}")
+    assert mend in second
+    assert result.stdout == ""
+
+
+def test_a_failure_is_told_with_how_to_mend_it(capsys):
+    module._show_failures(failed("acme", "S3 said no: NoSuchBucket. Needed: an existing bucket."), everything=False)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "failed: acme: S3 said no: NoSuchBucket", "  Needed: an existing bucket.",
+    ]  # fmt: skip
+
+
+def test_days_that_failed_are_told_line_by_line(capsys):
+    reason = "2 partition(s) failed, the others are done:\nevent [acme|2026-01-01]: a. b\nevent [acme|2026-01-02]: c"
+
+    module._show_failures(failed("acme", reason), everything=False)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "failed: acme: 2 partition(s) failed, the others are done:", "  event [acme|2026-01-01]: a. b",
+        "  event [acme|2026-01-02]: c",
+    ]  # fmt: skip
+
+
+def test_many_failures_are_counted_and_all_shown_when_asked_for(capsys):
+    module._show_failures(failed("acme", *MANY), everything=False)
+    few = capsys.readouterr().err
+    module._show_failures(failed("acme", *MANY), everything=True)
+
+    assert "and 4 more; -v lists all" in few
+    assert capsys.readouterr().err.count("failed: ") == len(MANY)
+
+
+def test_where_nothing_was_done_there_is_no_table_of_it(capsys):
+    totals = failed("acme", "Postgres went away")
+
+    module._conclude(totals, [])
+    nothing = capsys.readouterr().out
+    totals.stages["extracted"] = StageSum(1, 5)
+    module._conclude(totals, [])
+
+    assert nothing == ""
+    assert "Done, with failures" in capsys.readouterr().out
