@@ -30,7 +30,15 @@ _STAGE_OF_STEP = {
 }  # fmt: skip
 # How long a partition takes in a stage, compared with the others, where nothing was measured yet. A load job of
 # BigQuery's takes seconds however few rows it has; the local stand-in is quicker.
-_USUAL = {"extracted": 1.0, "mapped": 2.0, "s3_archive": 0.8, "bigquery": 4.0, "report": 1.5, "view": 0.2, "portfolio": 0.2}
+_USUAL = {
+    "extracted": 1.0,
+    "mapped": 2.0,
+    "s3_archive": 0.8,
+    "bigquery": 4.0,
+    "report": 1.5,
+    "view": 0.2,
+    "portfolio": 0.2,
+}
 
 
 @dataclass
