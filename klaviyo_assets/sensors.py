@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import dagster as dg
@@ -42,6 +42,7 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
+_ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 _STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 # What makes credits again and leaves events as they are.
 _ATTRIBUTION = [
@@ -55,8 +56,8 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
 
     Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also
     after a run that failed or was canceled: it loaded its good days. Reports look for what changed themselves, so one
-    run after several loads is as good as one after each: while another load of the account waits or runs, that one's
-    end is awaited.
+    run after several loads is as good as one after each: where another load of the account is still to end, or ended
+    later, it is that one's end that they follow.
     """
 
     def after(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
@@ -74,7 +75,7 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
             if not loaded:
                 reason = f"run {run.run_id} loaded nothing of an account of this deployment"
                 return dg.SensorResult(skip_reason=reason)
-            busy = _loading(context.instance, accounts)
+            busy = _loading_or_later(context.instance, run, accounts)
             requests = [
                 dg.RunRequest(
                     run_key=f"after-{run.run_id}-{account}",
@@ -84,7 +85,7 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
                 for account in loaded
                 if account not in busy
             ]
-            waited = f"reports follow the loads that are still to end: {', '.join(sorted(busy.intersection(loaded)))}"
+            waited = f"reports follow the end of other loads: {', '.join(sorted(busy.intersection(loaded)))}"
             return dg.SensorResult(run_requests=requests, skip_reason=None if requests else waited)
 
         return reports_after_loads
@@ -104,9 +105,14 @@ def _loads(run: dg.DagsterRun) -> bool:
     return run.job_name in {"events", "dimensions"} or any(key.path[0] == "bigquery" for key in chosen)
 
 
-def _loading(instance: dg.DagsterInstance, accounts: list[str]) -> set[str]:
-    """The accounts that a run loads, or will: one in the queue, or under way."""
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=MOST_RUNS)
+def _loading_or_later(instance: dg.DagsterInstance, ended: dg.DagsterRun, accounts: list[str]) -> set[str]:
+    """The accounts of other loads: those in the queue or under way, and those that ended after this one."""
+    own = instance.get_run_record_by_id(ended.run_id)
+    runs = list(instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=MOST_RUNS))
+    if own and own.end_time:
+        since = dg.RunsFilter(statuses=_ENDED, updated_after=datetime.fromtimestamp(own.end_time, UTC))
+        records = instance.get_run_records(since, limit=MOST_RUNS)
+        runs += [record.dagster_run for record in records if (record.end_time or 0) > own.end_time]
     return {account for run in runs if _loads(run) for account in accounts_of(run.tags, accounts)}
 
 

@@ -38,7 +38,11 @@ def of(first: str, last: str) -> dict[str, str]:
 
 def ended(instance: dg.DagsterInstance, tags: dict[str, str], job: dg.JobDefinition = events) -> list[str]:
     """The accounts that reports are asked for when a run of these tags ends."""
-    result = job.execute_in_process(instance=instance, tags=tags)
+    return asked_after(instance, job.execute_in_process(instance=instance, tags=tags))
+
+
+def asked_after(instance: dg.DagsterInstance, result: dg.ExecuteInProcessResult) -> list[str]:
+    """The accounts that reports are asked for after a run."""
     context = dg.build_run_status_sensor_context(
         "reports_after_loads", result.get_run_success_event(), instance, result.dagster_run
     )
@@ -62,6 +66,13 @@ def test_while_another_load_of_the_account_is_to_end_that_one_is_awaited(instanc
     instance.create_run_for_job(events, tags=of("acme", "acme"), status=status)
 
     assert ended(instance, of("acme", "bloom")) == ["bloom"]
+
+
+def test_of_loads_that_have_all_ended_the_last_one_is_followed(instance):
+    earlier, later = (events.execute_in_process(instance=instance, tags=of("acme", "acme")) for _ in range(2))
+
+    assert asked_after(instance, earlier) == []
+    assert asked_after(instance, later) == ["acme"]
 
 
 def test_reports_under_way_are_not_awaited(instance):
