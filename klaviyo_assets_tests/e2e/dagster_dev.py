@@ -143,7 +143,7 @@ class DagsterDev:
             runs = self.runs()
             reported = {run.tags.get("dagster/run_key") for run in runs if run.job == "reports"}
             # The command line restates reports itself, in runs of no job.
-            loads = [run for run in runs if run.job not in {"reports", "portfolio"} and not _of_cli(run)]
+            loads = [run for run in runs if run.job in {"events", "dimensions", "__ASSET_JOB"} and not _of_cli(run)]
             last = {run.account: run for run in sorted(loads, key=lambda run: run.ended)}
             wanted = {f"after-{run.id}-{account}" for account, run in last.items()}
             return wanted <= reported and all(run.status in ENDED for run in runs)

@@ -60,6 +60,7 @@ def test_a_day_materialized_by_clicking_turns_green_with_its_check_and_metadata(
         assert day in dagster_dev.materialized_days(key), key
 
 
+@pytest.mark.slow
 def test_the_daily_schedules_load_and_the_reports_follow(project: Project, dagster_dev: DagsterDev) -> None:
     """Each schedule's missed tick starts one run; after both, the sensor has restated the reports."""
     account = project.account

@@ -57,6 +57,7 @@ def metadata(deployment, stage: str) -> dict[str, Any]:
     return {name: value.value for name, value in event.asset_materialization.metadata.items()}
 
 
+@pytest.mark.slow
 def test_small_tables_are_read_whole(tables):
     tables.sync(CHANGE)
 
@@ -169,6 +170,7 @@ def go(tables: LargeTables, changes: list[tuple[str, str]], fate: str) -> None:
 @settings(max_examples=20, deadline=None, phases=[Phase.generate, Phase.reuse],
           suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])  # fmt: skip
 @given(steps)
+@pytest.mark.slow
 def test_any_sequence_of_syncs_and_dying_loads_ends_as_a_rebuild(tables, sequence):
     """The next load that lives puts everything right, whatever the others left."""
     for changes, fate in sequence:
@@ -177,6 +179,7 @@ def test_any_sequence_of_syncs_and_dying_loads_ends_as_a_rebuild(tables, sequenc
     tables.check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fate", ["extracted", "archived", "merged"])
 def test_a_load_that_dies_is_made_good_by_the_next_even_if_its_rows_are_gone(tables, fate):
     """The archive must not keep the row that only the dead load saw."""
@@ -190,6 +193,7 @@ def test_a_load_that_dies_is_made_good_by_the_next_even_if_its_rows_are_gone(tab
     tables.check()
 
 
+@pytest.mark.slow
 def test_many_deltas_become_a_new_whole_part(tables, monkeypatch):
     monkeypatch.setattr(deltas, "MOST_PARTS", 3)
     modes = []
@@ -201,6 +205,7 @@ def test_many_deltas_become_a_new_whole_part(tables, monkeypatch):
     tables.check()
 
 
+@pytest.mark.slow
 def test_deltas_with_many_rows_become_a_new_whole_part(tables):
     modes = []
     for _ in range(3):
@@ -210,6 +215,7 @@ def test_deltas_with_many_rows_become_a_new_whole_part(tables):
     assert modes == ["delta", "delta", "whole"]
 
 
+@pytest.mark.slow
 def test_a_changed_setting_or_hash_key_reads_the_table_whole(tables):
     tables.deployment.changes["PII_HASH_KEY"] = "another key of enough letters"
     assert tables.load(("person",))["person"].mode == "whole"
@@ -219,10 +225,12 @@ def test_a_changed_setting_or_hash_key_reads_the_table_whole(tables):
     tables.check()
 
 
+@pytest.mark.slow
 def test_a_table_is_read_whole_on_demand(tables):
     assert tables.load(("person",), always_whole=True)["person"].state.why == "it was asked for"
 
 
+@pytest.mark.slow
 def test_a_bigquery_or_archive_that_lost_the_table_gets_it_whole(tables):
     archive, name = tables.deployment.archive, tables.deployment.account.name
     tables.deployment.query("DELETE FROM person WHERE person_id = 'p013'")
@@ -234,6 +242,7 @@ def test_a_bigquery_or_archive_that_lost_the_table_gets_it_whole(tables):
     tables.check()
 
 
+@pytest.mark.slow
 def test_a_bigquery_that_cannot_be_asked_does_not_keep_the_table_from_being_read(tables):
     tables.deployment.changes["BIGQUERY_EMULATOR_HOST"] = "http://127.0.0.1:1"
     record = tables.extract(("person",))["person"]
@@ -241,6 +250,7 @@ def test_a_bigquery_that_cannot_be_asked_does_not_keep_the_table_from_being_read
     assert record.state.why.startswith("what was loaded is not known")
 
 
+@pytest.mark.slow
 def test_changed_rows_that_were_read_before_another_load_are_refused(tables):
     """They would put older rows over newer ones."""
     tables.sync(CHANGE)
@@ -256,6 +266,7 @@ def test_changed_rows_that_were_read_before_another_load_are_refused(tables):
     other.check()
 
 
+@pytest.mark.slow
 def test_a_bigquery_that_is_not_what_was_counted_on_fails_the_load(tables):
     tables.sync(CHANGE)
     tables.extract(("person",))
@@ -269,6 +280,7 @@ def test_a_bigquery_that_is_not_what_was_counted_on_fails_the_load(tables):
     tables.check()
 
 
+@pytest.mark.slow
 def test_the_archive_alone_gives_the_merged_rows_back(tables):
     """Loading from the archive, where the frame is gone."""
     tables.sync(CHANGE)

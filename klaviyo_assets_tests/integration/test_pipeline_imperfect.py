@@ -44,6 +44,7 @@ def test_a_day_before_the_start_date_is_an_empty_partition(account, day):
     assert before not in later.dirty()
 
 
+@pytest.mark.slow
 def test_run_leaves_out_days_before_the_start_date_and_after_today(account, day):
     """Asked for a wide range, it does the days that there are."""
     totals = account.run(account.account.start_date - timedelta(days=400), account.account.today() + timedelta(days=9))
@@ -131,6 +132,7 @@ def test_values_that_do_not_parse_become_null_with_a_note(account, day):
     assert noted == wrong
 
 
+@pytest.mark.slow
 def test_events_without_a_time_are_in_quarantine_and_in_the_ledger(account, day):
     timeless, endless, backed = some_ids(account, day, 3)
     account.raw("UPDATE {}.event SET datetime = NULL, timestamp = NULL WHERE id = %s", [timeless])

@@ -149,6 +149,7 @@ def test_a_changed_setting_dirties_what_it_decides_and_is_named(account, days):
     assert kept.announcements == [f"pii changed (hash -> keep): {len(days)} days of events will be made again"]
 
 
+@pytest.mark.slow
 def test_a_recorded_touch_that_arrives_late_dirties_the_attribution_that_named_it(account, days):
     (event_id, day), *_ = account.query(
         f"SELECT event_id, occurred_on FROM event WHERE metric = 'Active on Site' AND occurred_on >= '{days[2]}'"

@@ -24,6 +24,7 @@ def credited(account: Deployment) -> Rows:
     return sorted(account.query("SELECT * FROM attribution"), key=repr)
 
 
+@pytest.mark.slow
 def test_other_windows_make_credits_again_and_leave_events_as_they_are(deploy: Deploy) -> None:
     """The plan says why, a run of it loads `attribution` only, and the credits are those of a fresh load."""
     account = deploy("windows", last_days=6, attribution=AttributionSettings("touch"))

@@ -111,6 +111,7 @@ def test_after_the_load_a_late_event_asks_for_its_day_and_says_why(seen: Deploym
     assert all(request.asset_selection and len(request.asset_selection) == 4 for request in requests[1:])
 
 
+@pytest.mark.slow
 def test_days_whose_run_failed_are_asked_for_again_after_the_next_sync(seen: Deployment) -> None:
     assert seen.all_days().success
     before = tick(seen, None)
@@ -128,6 +129,7 @@ def test_days_whose_run_failed_are_asked_for_again_after_the_next_sync(seen: Dep
     assert keys.isdisjoint(request.run_key for request in again.run_requests), "Dagster drops a key it has seen"
 
 
+@pytest.mark.slow
 def test_only_the_account_tables_that_moved_are_asked_for(seen: Deployment) -> None:
     assert seen.all_days().success
     assert seen.tables(*(spec.name for spec in ACCOUNT_TABLES)).success
@@ -145,6 +147,7 @@ def test_only_the_account_tables_that_moved_are_asked_for(seen: Deployment) -> N
     assert {key.path[-1] for key in request.asset_selection} == {"campaign"}
 
 
+@pytest.mark.slow
 def test_a_day_after_the_last_sweep_every_day_is_looked_at_without_a_sync(seen: Deployment) -> None:
     assert seen.all_days().success
     before = tick(seen, None)

@@ -124,6 +124,7 @@ def count_up(url: str, counter: Path) -> None:
             counter.write_text(str(seen + 1))
 
 
+@pytest.mark.slow
 def test_processes_that_all_want_the_account_never_write_it_together(url, tmp_path):
     counter = tmp_path / "counter"
     counter.write_text("0")

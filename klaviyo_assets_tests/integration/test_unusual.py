@@ -19,6 +19,7 @@ from klaviyo_assets_tests.integration.deployment import Deployment
 
 KEY = dg.AssetCheckKey(dg.AssetKey(["report", REPORT]), UNUSUAL)
 WEEKS = 6
+pytestmark = pytest.mark.slow
 _OLD = datetime(2020, 1, 1, tzinfo=UTC)
 
 

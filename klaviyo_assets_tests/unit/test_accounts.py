@@ -105,7 +105,9 @@ def test_the_longest_window_says_how_far_back_touches_lie():
 
 
 def test_an_unknown_account_lists_those_there_are_and_where():
-    with pytest.raises(UnknownNameError, match=r"no account 'acne'; known: acme\. Accounts are kept in there"):
+    with pytest.raises(
+        UnknownNameError, match=r"no account 'acne'; known: acme\. Did you mean 'acme'\? Accounts are kept in there"
+    ):
         Accounts({"acme": ACME}, "there")["acne"]
 
 

@@ -74,6 +74,7 @@ def test_many_syncs_leave_what_one_leaves(index):
         ("delete_campaign", 264, 1),
     ],
 )  # fmt: skip
+@pytest.mark.slow
 def test_many_syncs_leave_what_one_leaves_whatever_befalls_the_shop(index, hours, befalls):
     incidents = [
         Incident(kind, int((END - timedelta(hours=ago)).timestamp()), number, count)
