@@ -245,11 +245,13 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _in_either_generation(self, ask: Callable[[str], Answer]) -> Answer:
         """What the current API answers, else what the older one does; the one that answered is kept to."""
-        for noun in list(self.generations):
+        # Several threads may ask at once, and the first answer shortens the list for all of them.
+        nouns = list(self.generations)
+        for noun in nouns:
             try:
                 answer = ask(noun)
             except NotFoundError:
-                if noun == self.generations[-1]:
+                if noun == nouns[-1]:
                     raise
             else:
                 self.generations[:] = [noun]

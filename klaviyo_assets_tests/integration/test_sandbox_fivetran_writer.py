@@ -192,7 +192,7 @@ def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection):
         "ALTER TABLE {} ALTER COLUMN datetime TYPE text": 3,
         "ALTER TABLE {} ALTER COLUMN datetime TYPE timestamp": 3,
         "ALTER TABLE {} ALTER COLUMN _fivetran_synced TYPE text": 3,
-        "ALTER TABLE {} RENAME COLUMN datetime TO datetime_old": 2,
+        "ALTER TABLE {} RENAME COLUMN datetime TO datetime_old": 3,
         'ALTER TABLE {} DROP COLUMN "timestamp"': 3,
         "ALTER TABLE {} DROP COLUMN datetime": 2,
         "TRUNCATE {}": 3,

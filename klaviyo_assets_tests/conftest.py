@@ -1,0 +1,19 @@
+"""The order of test files: what takes longest begins first, so that no worker is left alone with it at the end."""
+
+import pytest
+
+LONGEST = (
+    "properties/test_incremental.py", "e2e/test_dagster_dev.py", "integration/test_verify.py",
+    "integration/test_pipeline.py", "integration/test_pipeline_imperfect.py", "properties/test_raw_to_reports.py",
+    "integration/test_planning.py", "integration/test_portfolio.py", "integration/test_sync_sensor.py",
+    "integration/test_reference.py", "integration/test_settings_change.py", "integration/test_many_accounts.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of the longest files first; within and between the others the order stays."""
+
+    def rank(item: pytest.Item) -> int:
+        return next((place for place, name in enumerate(LONGEST) if item.nodeid.split("::")[0].endswith(name)), 99)
+
+    items.sort(key=rank)
