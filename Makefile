@@ -34,7 +34,7 @@ ui: $(STAMP) ## start the local servers and the Dagster UI on 127.0.0.1:3000, or
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port "$$port"
 
 test: $(STAMP) ## every test that is neither slow nor live
-	@$(BIN)/python -m pytest -m "not slow and not live" -n $(WORKERS) --dist loadfile
+	@$(BIN)/python -m pytest -m "not slow and not live" -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(STAMP) ## the tests that take real time or many examples
 	@$(BIN)/python -m pytest -m "slow and not live"
