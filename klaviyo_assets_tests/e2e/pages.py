@@ -120,11 +120,19 @@ class Ui:
         self.button("Confirm").or_(choice).first.wait_for()
         if self.button("Confirm").is_visible():
             self.button("Confirm").click()
-        self._choose(choice, account)
-        days = self.page.locator('[role=dialog] input[placeholder^="ex: "]')
-        days.fill(f"[{first}...{last}]" if first != last else str(first))
-        days.press("Enter")
-        self.button("Launch").click()
+        # The page may forget what was chosen when it hears of a run.
+        for _ in range(15):
+            if choice.is_visible():
+                self._choose(choice, account)
+            days = self.page.locator('[role=dialog] input[placeholder^="ex: "]')
+            days.fill(f"[{first}...{last}]" if first != last else str(first))
+            days.press("Enter")
+            try:
+                self.button("Launch").click(timeout=5000)
+            except NotInTimeError:
+                continue
+            return
+        raise AssertionError(f"{job} of {account}, {first} to {last}, could not be launched")
 
     def _choose(self, opener: Locator, entry: str) -> None:
         """Open a menu and click an entry; the page closes the menu whenever it hears of a run, so several times."""
