@@ -21,7 +21,7 @@ FEW_RECIPIENTS = 10
 DOMAINS = 20
 
 
-class DateBase(StrEnum):
+class DateBasis(StrEnum):
     """What a figure's days are the days of."""
 
     EVENT = "event date"
@@ -42,7 +42,7 @@ class Question:
 
     name: str
     asks: str
-    date_base: DateBase
+    date_base: DateBasis
     sql: str
 
 
@@ -128,7 +128,7 @@ _SERIES = """CASE
 SERIES = ("campaigns", "flows", "text_messages", "push_and_whatsapp", "others")
 
 COVERAGE = Question(
-    "coverage", "Which days have data, and up to when are they complete?", DateBase.NOW,
+    "coverage", "Which days have data, and up to when are they complete?", DateBasis.NOW,
     """WITH happened AS (
   SELECT SUM(events) AS events
   FROM looker_account_by_event_date
@@ -138,7 +138,7 @@ SELECT first_occurred_on, last_occurred_on, final_through, data_through, timezon
 FROM looker_freshness CROSS JOIN happened""",
 )  # fmt: skip
 HEADLINE = Question(
-    "headline", "What did messages earn, how many arrived, and how was it in the period before?", DateBase.EVENT,
+    "headline", "What did messages earn, how many arrived, and how was it in the period before?", DateBasis.EVENT,
     f"""WITH sums AS (
   SELECT
     {_compared(_HEADLINE, "occurred_on")}
@@ -155,7 +155,7 @@ SELECT
 FROM sums""",
 )  # fmt: skip
 RATES = Question(
-    "rates", "What came of the messages sent in the period, and of those sent in the period before?", DateBase.SEND,
+    "rates", "What came of the messages sent in the period, and of those sent in the period before?", DateBasis.SEND,
     f"""WITH {_messages("@before_on")},
 sums AS (
   SELECT
@@ -170,7 +170,7 @@ SELECT
 FROM sums""",
 )  # fmt: skip
 REVENUE_BY_DAY = Question(
-    "revenue_by_day", "What did campaigns, flows and text messages earn each day?", DateBase.EVENT,
+    "revenue_by_day", "What did campaigns, flows and text messages earn each day?", DateBasis.EVENT,
     f"""WITH earned AS (
   SELECT occurred_on, conversion_value, {_SERIES} AS series
   FROM looker_account_by_event_date
@@ -185,7 +185,7 @@ GROUP BY occurred_on
 ORDER BY occurred_on""",
 )  # fmt: skip
 REVENUE_BY_SOURCE = Question(
-    "revenue_by_source", "Which kind of message earned what, and how was it in the period before?", DateBase.EVENT,
+    "revenue_by_source", "Which kind of message earned what, and how was it in the period before?", DateBasis.EVENT,
     f"""WITH earned AS (
   SELECT
     {_SERIES} AS series,
@@ -203,7 +203,7 @@ WHERE conversion_value != 0 OR conversions != 0 OR conversion_value_before != 0
 ORDER BY conversion_value DESC, series""",
 )  # fmt: skip
 CAMPAIGNS = Question(
-    "campaigns", "What came of each campaign sent in the period?", DateBase.SEND,
+    "campaigns", "What came of each campaign sent in the period?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     MIN(send_on) AS first_send_on,
@@ -223,7 +223,7 @@ ORDER BY first_send_on DESC, conversion_value DESC, campaign_id, message_id, cha
 LIMIT {LONGEST}""",
 )  # fmt: skip
 FLOWS = Question(
-    "flows", "What came of the messages that each flow sent in the period?", DateBase.SEND,
+    "flows", "What came of the messages that each flow sent in the period?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     flow_id,
@@ -242,7 +242,7 @@ ORDER BY conversion_value DESC, delivered DESC, flow_id
 LIMIT {LONGEST}""",
 )  # fmt: skip
 FLOW_MESSAGES = Question(
-    "flow_messages", "How far did the people come whom each message of a flow reached?", DateBase.SEND,
+    "flow_messages", "How far did the people come whom each message of a flow reached?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     flow_id, message_id, channel,
@@ -265,7 +265,7 @@ LIMIT {LONGEST}""",
 )  # fmt: skip
 FUNNEL = Question(
     "funnel", "Of the messages sent in the period, how many arrived, were opened, clicked and led to an order?",
-    DateBase.SEND,
+    DateBasis.SEND,
     f"""WITH {_messages("@start_on")},
 counted AS (
   SELECT
@@ -281,7 +281,7 @@ WHERE recipients > 0
 ORDER BY recipients DESC, channel""",
 )  # fmt: skip
 MACHINES = Question(
-    "machine_opens", "How many of the opens and clicks of email may programs have made?", DateBase.SEND,
+    "machine_opens", "How many of the opens and clicks of email may programs have made?", DateBasis.SEND,
     f"""WITH {_messages("@start_on")},
 counted AS (
   SELECT
@@ -298,7 +298,7 @@ WHERE delivered > 0
 ORDER BY source""",
 )  # fmt: skip
 SUBJECTS = Question(
-    "subject_lines", "Which subject lines of campaigns were opened, machine opens left out?", DateBase.SEND,
+    "subject_lines", "Which subject lines of campaigns were opened, machine opens left out?", DateBasis.SEND,
     f"""WITH subjects AS (
   SELECT
     subject,
@@ -320,7 +320,7 @@ ORDER BY open_rate_excl_machine DESC, delivered DESC, subject
 LIMIT {LONGEST}""",
 )  # fmt: skip
 VARIATIONS = Question(
-    "variations", "How did the variations of A/B tests compare?", DateBase.SEND,
+    "variations", "How did the variations of A/B tests compare?", DateBasis.SEND,
     f"""WITH variations AS (
   SELECT 'campaign' AS source, campaign_id AS owner_id, campaign_name AS owner_name, message_id, message_label
       AS message_name, variation_id, send_on, channel, {", ".join(_SENT)}
@@ -358,7 +358,7 @@ ORDER BY test_first_send_on DESC, source, owner_id, message_id, variation_id
 LIMIT {LONGEST}""",
 )  # fmt: skip
 LIST_GROWTH_BY_DAY = Question(
-    "list_growth_by_day", "How many subscribed to lists, and left them, each day?", DateBase.EVENT,
+    "list_growth_by_day", "How many subscribed to lists, and left them, each day?", DateBasis.EVENT,
     """SELECT
   occurred_on,
   SUM(subscribes) AS subscribes,
@@ -370,7 +370,7 @@ GROUP BY occurred_on
 ORDER BY occurred_on""",
 )  # fmt: skip
 LISTS = Question(
-    "lists", "How did each list grow, and who gave or withdrew consent to a channel?", DateBase.EVENT,
+    "lists", "How did each list grow, and who gave or withdrew consent to a channel?", DateBasis.EVENT,
     f"""WITH counted AS (
   SELECT
     growth_of, list_id, channel,
@@ -386,7 +386,7 @@ ORDER BY growth_of DESC, net_growth DESC, list_name, list_id, channel
 LIMIT {LONGEST}""",
 )  # fmt: skip
 DOMAINS_ASKED = Question(
-    "domains", "How did each email provider receive what was sent?", DateBase.EVENT,
+    "domains", "How did each email provider receive what was sent?", DateBasis.EVENT,
     f"""WITH domains AS (
   SELECT
     email_domain,

@@ -60,7 +60,7 @@ def test_wrong_usage_is_two_lines():
 
 
 def test_a_command_that_is_nearly_right_is_asked_for():
-    assert "verify" in CliRunner().invoke(module.app, ["verfy"]).stderr.splitlines()[0]
+    assert "verify" in CliRunner().invoke(module.app, ["veryfi"]).stderr.splitlines()[0]
 
 
 def test_details_are_shown_wherever_the_option_stands():
