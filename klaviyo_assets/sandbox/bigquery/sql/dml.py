@@ -186,7 +186,7 @@ class _Merge:
         self.binder = binder
         self.target = _Target(binder, node.this)
         alias = binder.alias()
-        self.head = f"{self.target.physical} AS {quoted(alias)}"
+        self.alias, self.head = alias, f"{self.target.physical} AS {quoted(alias)}"
         self.both, self.of_target, self.of_source = (binder.scope() for _ in range(3))
         self.source_sql, self.source = relation(binder, node.args["using"], binder.scope())
         target = self.target.as_range(alias)
@@ -197,6 +197,13 @@ class _Merge:
         ):
             for each in ranges:
                 scope.add(each)
+
+    def condition(self, on: exp.Expr) -> str:
+        """The ON clause. DuckDB compares every pair of rows for FALSE; it looks an equality up that none fulfills."""
+        bound = self.binder.condition(on, self.both, "MERGE ON clause").sql
+        if not (isinstance(on, exp.Boolean) and not on.this and self.source.columns):
+            return bound
+        return f"{quoted(self.alias)}.rowid = CAST({self.source.columns[0].sql} IS NULL AS BIGINT) - 2"
 
     def when(self, node: exp.Expr) -> str:
         """One WHEN clause."""
@@ -248,7 +255,7 @@ def merge(binder: Binder, node: exp.Expr) -> Statement:
     """MERGE, ON FALSE for replacing days in one statement included."""
     only(node, "this", "using", "on", "whens")
     parts = _Merge(binder, node)
-    condition = binder.condition(node.args["on"], parts.both, "MERGE ON clause").sql
+    condition = parts.condition(node.args["on"])
     whens = " ".join(parts.when(each) for each in node.args["whens"].expressions)
     sql = f"MERGE INTO {parts.head} USING {parts.source_sql} ON {condition} {whens}"
     return Statement("MERGE", sql, target=parts.target.ref)
