@@ -23,6 +23,8 @@ from klaviyo_assets_tests.integration.deployment import Outcome, Sandbox, enviro
 
 CAMPAIGNS = REPORTS["campaign_by_event_date"]
 PREFIX = "many"
+# Two loaded accounts and thirty views over them take a minute; the statements are tested in unit/reports.
+pytestmark = pytest.mark.slow
 
 
 class Shops:
@@ -123,7 +125,6 @@ def test_every_view_is_made_and_shows_all_accounts_each_in_its_currency(shops):
     assert found["left_out"] == {}
 
 
-@pytest.mark.slow
 def test_made_again_it_is_the_same(shops):
     shops.create("campaign_by_event_date")
     before = shops.revenue()
@@ -131,7 +132,6 @@ def test_made_again_it_is_the_same(shops):
     assert shops.revenue() == before
 
 
-@pytest.mark.slow
 def test_an_account_that_is_not_loaded_yet_is_left_out_and_named_until_it_is(shops):
     young = shops.account("young", "GBP")
     try:
@@ -146,7 +146,6 @@ def test_an_account_that_is_not_loaded_yet_is_left_out_and_named_until_it_is(sho
         shops.listed.remove(young)
 
 
-@pytest.mark.slow
 def test_a_removed_account_leaves_the_views_and_keeps_its_data(shops):
     gone = shops.listed.pop()
     try:
@@ -161,7 +160,6 @@ def test_a_removed_account_leaves_the_views_and_keeps_its_data(shops):
     assert kept == [(1,)]
 
 
-@pytest.mark.slow
 def test_an_account_that_lacks_one_table_is_left_out_of_that_view_alone(shops):
     with environment(shops.variables):
         south = shops.resource.dataset(shops.listed[1])
@@ -192,7 +190,6 @@ def test_an_account_that_may_not_be_read_breaks_no_view(shops, monkeypatch):
     assert [row[0] for row in shops.revenue()] == ["north"]
 
 
-@pytest.mark.slow
 def test_a_passing_fault_leaves_the_views_as_they_were(shops, monkeypatch):
     """Better yesterday's accounts than all but one."""
     assert shops.create("campaign_by_event_date")[0].success
@@ -205,7 +202,6 @@ def test_a_passing_fault_leaves_the_views_as_they_were(shops, monkeypatch):
     assert len(before) == 2
 
 
-@pytest.mark.slow
 def test_the_sensor_asks_once_for_each_change(shops):
     def tick(cursor: str | None) -> dg.SensorResult:
         sensor = build_definitions(accounts=shops.accounts).get_repository_def().get_sensor_def("portfolio_views")

@@ -226,7 +226,7 @@ def follow(server: Server, accounts: int, steps: int) -> None:
 
 
 def test_50_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
-    follow(server, 5, 4)
+    follow(server, 5, 3)
 
 
 @pytest.mark.slow
