@@ -11,15 +11,16 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
-_STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
+# What brings a table from Postgres to BigQuery, in order.
+LOADING = ("extracted", "mapped", "s3_archive", "bigquery")
 
 
 def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
     """`dimensions` (account tables), `events` (daily tables), `reports` through all their stages; and `portfolio`."""
     daily = [
-        [stage, table] for stage in _STAGES for table in daily_tables if (stage, table) != ("extracted", "attribution")
+        [stage, table] for stage in LOADING for table in daily_tables if (stage, table) != ("extracted", "attribution")
     ]
-    whole = [[stage, table] for stage in _STAGES for table in account_tables]
+    whole = [[stage, table] for stage in LOADING for table in account_tables]
     return [
         _job("dimensions", whole, "Every account table of an account, to BigQuery."),
         _job("events", daily, "Days of events and their attribution, to BigQuery."),

@@ -17,6 +17,7 @@ from klaviyo_assets.accounts import Account, Accounts, fingerprint_of
 from klaviyo_assets.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.extraction import AccountSource
+from klaviyo_assets.jobs import LOADING
 from klaviyo_assets.ledger import current
 from klaviyo_assets.looks import Look
 from klaviyo_assets.mapped_frames import event_settings
@@ -43,11 +44,9 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-_STAGES = ("extracted", "mapped", "s3_archive", "bigquery")
 # What makes credits again and leaves events as they are.
 _ATTRIBUTION = [
-    dg.AssetKey(key)
-    for key in (["extracted", "event"], *([stage, "attribution"] for stage in ("mapped", "s3_archive", "bigquery")))
+    dg.AssetKey(key) for key in (["extracted", "event"], *([stage, "attribution"] for stage in LOADING[1:]))
 ]
 
 
@@ -276,7 +275,7 @@ def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> I
     if found.tables:
         yield dg.RunRequest(
             run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags,
-            asset_selection=[dg.AssetKey([stage, table]) for stage in _STAGES for table in found.tables],
+            asset_selection=[dg.AssetKey([stage, table]) for stage in LOADING for table in found.tables],
         )  # fmt: skip
     for only_attribution in (False, True):
         for first, last in _few(found.ranges(only_attribution=only_attribution)):

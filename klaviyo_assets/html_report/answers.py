@@ -13,7 +13,8 @@ from zoneinfo import ZoneInfo
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.html_report.formatting import days
-from klaviyo_assets.html_report.questions import COVERAGE, QUESTIONS, Question
+from klaviyo_assets.html_report.question import Question
+from klaviyo_assets.html_report.questions import COVERAGE, QUESTIONS
 from klaviyo_assets.reconciliation import Conservation, report_conservation
 
 if TYPE_CHECKING:

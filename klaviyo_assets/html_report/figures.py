@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets import charts
 from klaviyo_assets.html_report.formatting import Kind, exact, shown
-from klaviyo_assets.html_report.questions import Question
+from klaviyo_assets.html_report.question import Question
 
 if TYPE_CHECKING:
     import pandas as pd

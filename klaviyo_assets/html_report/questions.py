@@ -1,118 +1,33 @@
 """What the report asks of BigQuery: each question is one named statement over the `looker_*` views.
 
-Here: the statements. Not here: asking them (`answers.py`), and what a page makes of the rows (`sections/`). Every
-number on the page is a column of a row of one of these statements: the page says of which, and shows the statements at
-its foot, so that a reader can check. Rates are the quotients of sums that Looker Studio shows (`looker/fields.py`).
+Here: the statements. Not here: the pieces that they share (`question.py`), asking them (`answers.py`), and what a page
+makes of the rows (`sections/`). Every number on the page is a column of a row of one of these statements: the page says
+of which, and shows the statements at its foot, so that a reader can check. Rates are the quotients of sums that Looker
+Studio shows (`looker/fields.py`).
 
 All statements take the dates `@start_on` and `@end_on`, inclusive, and `@before_on`, with which the period before that
 is as long begins.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import StrEnum
-
-from klaviyo_assets.looker.fields import RATIOS
+from klaviyo_assets.html_report.question import (
+    RATES_OF_SENDS,
+    SENT,
+    DateBasis,
+    Question,
+    changes,
+    compared,
+    messages,
+    quotients,
+    ratios,
+    sums,
+    sums_of,
+)
 
 # What fits on a page; the page says so where there is more.
 LONGEST = 500
 # A domain with fewer recipients may be somebody's own: it would name a person.
 FEW_RECIPIENTS = 10
 DOMAINS = 20
-
-
-class DateBasis(StrEnum):
-    """What a figure's days are the days of."""
-
-    EVENT = "event date"
-    SEND = "send date"
-    NOW = "as it is now"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One statement.
-
-    Attributes:
-        name: What the page calls it by, in `data-sql`.
-        asks: What it asks, in words.
-        date_base: What its days are the days of.
-        sql: GoogleSQL; its rows have a total order.
-    """
-
-    name: str
-    asks: str
-    date_base: DateBasis
-    sql: str
-
-
-# Rates that make sense for all messages of a channel, of a flow, of a campaign.
-_RATES = ("open_rate", "open_rate_excl_machine", "click_rate", "conversion_rate", "revenue_per_recipient",
-          "unsubscribe_rate")  # fmt: skip
-_SENT = ("recipients", "delivered", "sends_opened", "sends_opened_excl_machine", "sends_clicked",
-         "sends_clicked_excl_bot", "sends_converted", "unsubscribes", "conversions", "conversion_value")  # fmt: skip
-
-
-# A text message cannot be opened: it is not among those that might have been.
-_OPENABLE = "IF(channel = 'sms', 0, delivered)"
-
-
-def _ratios(names: Iterable[str]) -> str:
-    return ",\n    ".join(f"{_ratio(name)} AS {name}" for name in names)
-
-
-def _ratio(name: str) -> str:
-    if name.startswith("open_rate"):
-        return f"SAFE_DIVIDE({RATIOS[name].sums[0]}, SUM({_OPENABLE}))"
-    return RATIOS[name].sql
-
-
-def _sums(names: Iterable[str]) -> str:
-    return ",\n    ".join(f"SUM({name}) AS {name}" for name in names)
-
-
-def _compared(names: Iterable[str], day: str) -> str:
-    """Sums of the period and of the one before."""
-    return ",\n    ".join(
-        f"COALESCE(SUM(IF({day} >= @start_on, {name}, 0)), 0) AS {name},\n    "
-        f"COALESCE(SUM(IF({day} < @start_on, {name}, 0)), 0) AS {name}_before"
-        for name in names
-    )
-
-
-def _changes(names: Iterable[str]) -> str:
-    return ",\n  ".join(
-        f"{name}, {name}_before, SAFE_DIVIDE({name} - {name}_before, {name}_before) AS {name}_change" for name in names
-    )
-
-
-def _quotients(quotients: Iterable[tuple[str, str, str]]) -> str:
-    """Quotients of sums, now and before, and by how much they differ."""
-    return ",\n  ".join(
-        f"SAFE_DIVIDE({above}, {below}) AS {name},\n  "
-        f"SAFE_DIVIDE({above}_before, {below}_before) AS {name}_before,\n  "
-        f"SAFE_DIVIDE({above}, {below}) - SAFE_DIVIDE({above}_before, {below}_before) AS {name}_change"
-        for name, above, below in quotients
-    )
-
-
-def _sums_of(name: str) -> tuple[str, str, str]:
-    """A rate, and the columns of `messages` that stand above and below the line."""
-    is_of_opens = name.startswith("open_rate")
-    return name, RATIOS[name].numerator, "openable" if is_of_opens else RATIOS[name].denominator
-
-
-def _messages(first: str) -> str:
-    """Rows of campaigns and of flows by send date, from a day on."""
-    columns = f"send_on, channel, is_final, {_OPENABLE} AS openable, {', '.join(_SENT)}"
-    return f"""messages AS (
-  SELECT 'campaign' AS source, {columns}
-  FROM looker_campaign_by_send_date WHERE send_on BETWEEN {first} AND @end_on
-  UNION ALL
-  SELECT 'flow' AS source, {columns}
-  FROM looker_flow_by_send_date WHERE send_on BETWEEN {first} AND @end_on
-)"""
-
 
 _HEADLINE = ("conversion_value", "conversions", "conversion_value_unattributed", "delivered", "recipients",
              "unsubscribes", "spam_complaints", "conversions_other_currency")  # fmt: skip
@@ -141,12 +56,12 @@ HEADLINE = Question(
     "headline", "What did messages earn, how many arrived, and how was it in the period before?", DateBasis.EVENT,
     f"""WITH sums AS (
   SELECT
-    {_compared(_HEADLINE, "occurred_on")}
+    {compared(_HEADLINE, "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
 )
 SELECT
-  {_changes(_HEADLINE)},
+  {changes(_HEADLINE)},
   conversion_value + conversion_value_unattributed AS revenue,
   SAFE_DIVIDE(conversion_value, conversion_value + conversion_value_unattributed) AS share_of_revenue,
   SAFE_DIVIDE(conversion_value, conversion_value + conversion_value_unattributed)
@@ -156,17 +71,17 @@ FROM sums""",
 )  # fmt: skip
 RATES = Question(
     "rates", "What came of the messages sent in the period, and of those sent in the period before?", DateBasis.SEND,
-    f"""WITH {_messages("@before_on")},
+    f"""WITH {messages("@before_on")},
 sums AS (
   SELECT
-    {_compared((*_SENT, "openable"), "send_on")},
+    {compared((*SENT, "openable"), "send_on")},
     COUNTIF(send_on >= @start_on AND NOT is_final) AS rows_not_final
   FROM messages
 )
 SELECT
   rows_not_final,
   delivered,
-  {_quotients(_sums_of(name) for name in _HEADLINE_RATES)}
+  {quotients(sums_of(name) for name in _HEADLINE_RATES)}
 FROM sums""",
 )  # fmt: skip
 REVENUE_BY_DAY = Question(
@@ -189,14 +104,14 @@ REVENUE_BY_SOURCE = Question(
     f"""WITH earned AS (
   SELECT
     {_SERIES} AS series,
-    {_compared(("conversion_value", "conversions"), "occurred_on")}
+    {compared(("conversion_value", "conversions"), "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
   GROUP BY series
 )
 SELECT
   series,
-  {_changes(("conversion_value", "conversions"))},
+  {changes(("conversion_value", "conversions"))},
   SAFE_DIVIDE(conversion_value, SUM(conversion_value) OVER ()) AS share_of_conversion_value
 FROM earned
 WHERE conversion_value != 0 OR conversions != 0 OR conversion_value_before != 0
@@ -211,8 +126,8 @@ CAMPAIGNS = Question(
     MIN(campaign_name) AS campaign_name,
     MIN(subject) AS subject,
     LOGICAL_AND(is_final) AS is_final,
-    {_sums(("recipients", "delivered", "conversions", "conversion_value"))},
-    {_ratios(_RATES)}
+    {sums(("recipients", "delivered", "conversions", "conversion_value"))},
+    {ratios(RATES_OF_SENDS)}
   FROM looker_campaign_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on
   GROUP BY campaign_id, message_id, channel
@@ -230,8 +145,8 @@ FLOWS = Question(
     MIN(flow_name) AS flow_name,
     MIN(flow_status) AS flow_status,
     COUNT(DISTINCT message_id) AS messages,
-    {_sums(("recipients", "delivered", "conversions", "conversion_value"))},
-    {_ratios(_RATES)}
+    {sums(("recipients", "delivered", "conversions", "conversion_value"))},
+    {ratios(RATES_OF_SENDS)}
   FROM looker_flow_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on
   GROUP BY flow_id
@@ -248,8 +163,8 @@ FLOW_MESSAGES = Question(
     flow_id, message_id, channel,
     MIN(flow_name) AS flow_name,
     COALESCE(MIN(message_name), MIN(subject), message_id) AS message_name,
-    {_sums(("delivered", "sends_opened", "sends_clicked", "sends_converted", "conversion_value"))},
-    {_ratios(("open_rate", "click_rate", "conversion_rate"))}
+    {sums(("delivered", "sends_opened", "sends_clicked", "sends_converted", "conversion_value"))},
+    {ratios(("open_rate", "click_rate", "conversion_rate"))}
   FROM looker_flow_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on
   GROUP BY flow_id, message_id, channel
@@ -266,12 +181,12 @@ LIMIT {LONGEST}""",
 FUNNEL = Question(
     "funnel", "Of the messages sent in the period, how many arrived, were opened, clicked and led to an order?",
     DateBasis.SEND,
-    f"""WITH {_messages("@start_on")},
+    f"""WITH {messages("@start_on")},
 counted AS (
   SELECT
     channel,
-    {_sums(("recipients", "delivered", "sends_opened", "sends_clicked", "sends_converted"))},
-    {_ratios(("delivery_rate", "open_rate", "click_rate", "conversion_rate"))}
+    {sums(("recipients", "delivered", "sends_opened", "sends_clicked", "sends_converted"))},
+    {ratios(("delivery_rate", "open_rate", "click_rate", "conversion_rate"))}
   FROM messages
   GROUP BY channel
 )
@@ -282,12 +197,12 @@ ORDER BY recipients DESC, channel""",
 )  # fmt: skip
 MACHINES = Question(
     "machine_opens", "How many of the opens and clicks of email may programs have made?", DateBasis.SEND,
-    f"""WITH {_messages("@start_on")},
+    f"""WITH {messages("@start_on")},
 counted AS (
   SELECT
     source,
-    {_sums(("delivered", "sends_opened", "sends_opened_excl_machine", "sends_clicked", "sends_clicked_excl_bot"))},
-    {_ratios(("open_rate", "open_rate_excl_machine", "click_rate", "click_rate_excl_bot"))}
+    {sums(("delivered", "sends_opened", "sends_opened_excl_machine", "sends_clicked", "sends_clicked_excl_bot"))},
+    {ratios(("open_rate", "open_rate_excl_machine", "click_rate", "click_rate_excl_bot"))}
   FROM messages
   WHERE channel = 'email'
   GROUP BY source
@@ -303,8 +218,8 @@ SUBJECTS = Question(
   SELECT
     subject,
     COUNT(DISTINCT campaign_id) AS campaigns,
-    {_sums(("delivered", "sends_opened_excl_machine", "sends_clicked"))},
-    {_ratios(("open_rate_excl_machine",))}
+    {sums(("delivered", "sends_opened_excl_machine", "sends_clicked"))},
+    {ratios(("open_rate_excl_machine",))}
   FROM looker_campaign_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on AND channel = 'email' AND subject IS NOT NULL
   GROUP BY subject
@@ -323,12 +238,12 @@ VARIATIONS = Question(
     "variations", "How did the variations of A/B tests compare?", DateBasis.SEND,
     f"""WITH variations AS (
   SELECT 'campaign' AS source, campaign_id AS owner_id, campaign_name AS owner_name, message_id, message_label
-      AS message_name, variation_id, send_on, channel, {", ".join(_SENT)}
+      AS message_name, variation_id, send_on, channel, {", ".join(SENT)}
   FROM looker_campaign_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on AND variation_id IS NOT NULL
   UNION ALL
   SELECT 'flow' AS source, flow_id AS owner_id, flow_name AS owner_name, message_id, message_name, variation_id,
-    send_on, channel, {", ".join(_SENT)}
+    send_on, channel, {", ".join(SENT)}
   FROM looker_flow_by_send_date
   WHERE send_on BETWEEN @start_on AND @end_on AND variation_id IS NOT NULL
 ),
@@ -338,8 +253,8 @@ counted AS (
     MIN(owner_name) AS owner_name,
     MIN(message_name) AS message_name,
     MIN(send_on) AS first_send_on,
-    {_sums(("delivered", "sends_opened_excl_machine", "sends_clicked", "sends_converted", "conversion_value"))},
-    {_ratios(("open_rate_excl_machine", "click_rate", "conversion_rate"))}
+    {sums(("delivered", "sends_opened_excl_machine", "sends_clicked", "sends_converted", "conversion_value"))},
+    {ratios(("open_rate_excl_machine", "click_rate", "conversion_rate"))}
   FROM variations
   GROUP BY source, owner_id, message_id, variation_id
 ),
@@ -375,7 +290,7 @@ LISTS = Question(
   SELECT
     growth_of, list_id, channel,
     MIN(list_name) AS list_name,
-    {_sums(("subscribes", "unsubscribes", "net_growth"))}
+    {sums(("subscribes", "unsubscribes", "net_growth"))}
   FROM looker_list_growth_by_event_date
   WHERE occurred_on BETWEEN @start_on AND @end_on
   GROUP BY growth_of, list_id, IF(list_id IS NULL, list_name, NULL), channel
@@ -390,7 +305,7 @@ DOMAINS_ASKED = Question(
     f"""WITH domains AS (
   SELECT
     email_domain,
-    {_sums(("recipients", "delivered", "bounced", "spam_complaints", "unsubscribes"))},
+    {sums(("recipients", "delivered", "bounced", "spam_complaints", "unsubscribes"))},
     SUM(IF(bounce_type = 'hard', bounced, 0)) AS bounced_hard
   FROM looker_deliverability_by_event_date
   WHERE occurred_on BETWEEN @start_on AND @end_on
@@ -406,8 +321,8 @@ counted AS (
   SELECT
     domain,
     COUNT(*) AS domains,
-    {_sums(("recipients", "delivered", "bounced", "bounced_hard", "spam_complaints", "unsubscribes"))},
-    {_ratios(("delivery_rate", "bounce_rate", "spam_complaint_rate"))}
+    {sums(("recipients", "delivered", "bounced", "bounced_hard", "spam_complaints", "unsubscribes"))},
+    {ratios(("delivery_rate", "bounce_rate", "spam_complaint_rate"))}
   FROM named
   GROUP BY domain
 )

@@ -17,9 +17,9 @@ from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRec
 from klaviyo_assets.mail.incidents import Failure, spans_of
 from klaviyo_assets.mail.privacy import scrubbed
 from klaviyo_assets.mail.work import Work
+from klaviyo_assets.partitions import range_of
 
 MOST_AT_ONCE = 200
-_RANGE = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
 # How `assets/stage.py` lists what failed: partitions, then why.
 _LISTED = re.compile(r"^(?P<names>.*?\]): (?P<reason>\S.*)$")
 # How HTTP clients say that nobody answers, in four lines of their own internals.
@@ -191,11 +191,10 @@ def _cut(text: str, longest: int = _LONGEST) -> str:
 
 
 def _account(tags: Mapping[str, str]) -> str:
-    return (tags.get(_RANGE[0]) or tags.get("dagster/partition", "")).partition("|")[0]
+    return (range_of(tags)[0] or tags.get("dagster/partition", "")).partition("|")[0]
 
 
 def _days(tags: Mapping[str, str]) -> tuple[str, str]:
     """First and last day of a run; empty where it has no days."""
-    first = tags.get(_RANGE[0]) or tags.get("dagster/partition", "")
-    last = tags.get(_RANGE[1]) or first
+    first, last = (key or tags.get("dagster/partition", "") for key in range_of(tags))
     return first.partition("|")[2], last.partition("|")[2]

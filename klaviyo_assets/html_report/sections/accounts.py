@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from klaviyo_assets.html_report.answers import Answers
 from klaviyo_assets.html_report.figures import Cell, cell
-from klaviyo_assets.html_report.questions import Question
+from klaviyo_assets.html_report.question import Question
 from klaviyo_assets.html_report.sections.headline import HEADLINES, Headline, change_of
 
 _COMPARED = ("conversion_value", "conversions", "delivered", "open_rate", "click_rate", "conversion_rate",

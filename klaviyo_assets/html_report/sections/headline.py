@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from klaviyo_assets.html_report.answers import Answers
 from klaviyo_assets.html_report.figures import Card, Cards, Cell, Section, cell
 from klaviyo_assets.html_report.formatting import NOTHING, Kind, day, shown
-from klaviyo_assets.html_report.questions import COVERAGE, HEADLINE, RATES, Question
+from klaviyo_assets.html_report.question import Question
+from klaviyo_assets.html_report.questions import COVERAGE, HEADLINE, RATES
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,8 @@
 from klaviyo_assets.html_report.answers import Answers, Row
 from klaviyo_assets.html_report.figures import Chart, Figure, Section, Shown, Table, drawn, lines
 from klaviyo_assets.html_report.formatting import Kind, count, plural, shown
-from klaviyo_assets.html_report.questions import (
-    CAMPAIGNS,
-    FLOW_MESSAGES,
-    FLOWS,
-    FUNNEL,
-    LONGEST,
-    RATES,
-    Question,
-)
+from klaviyo_assets.html_report.question import Question
+from klaviyo_assets.html_report.questions import CAMPAIGNS, FLOW_MESSAGES, FLOWS, FUNNEL, LONGEST, RATES
 
 CHANNELS = {"email": "Email", "sms": "Text", "mobile_push": "Push", "whatsapp": "WhatsApp", "None": "Not known"}
 _RATES = (

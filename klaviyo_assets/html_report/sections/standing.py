@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from klaviyo_assets.html_report.answers import Answers
 from klaviyo_assets.html_report.figures import Cell, cell
 from klaviyo_assets.html_report.formatting import Kind, day, instant, plural
-from klaviyo_assets.html_report.questions import COVERAGE, Question
+from klaviyo_assets.html_report.question import Question
+from klaviyo_assets.html_report.questions import COVERAGE
 from klaviyo_assets.html_report.sections.messages import not_final
 
 

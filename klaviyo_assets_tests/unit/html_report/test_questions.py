@@ -10,7 +10,8 @@ import pytest
 
 from klaviyo_assets.html_report.answers import Answers, Period
 from klaviyo_assets.html_report.formatting import exact
-from klaviyo_assets.html_report.questions import FEW_RECIPIENTS, QUESTIONS, DateBasis
+from klaviyo_assets.html_report.question import DateBasis
+from klaviyo_assets.html_report.questions import FEW_RECIPIENTS, QUESTIONS
 from klaviyo_assets.html_report.report import render_report
 from klaviyo_assets.looker.views import LOOKER_VIEWS
 from klaviyo_assets_tests.page_numbers import Page
@@ -25,17 +26,6 @@ REPORT_COLUMNS = {
     "deliverability_by_event_date": {"email_domain": "gmail.com"},
 }
 BEFORE, START, END = date(2026, 1, 1), date(2026, 1, 8), date(2026, 1, 14)
-
-
-@pytest.fixture(scope="module")
-def _dataset() -> Dataset:
-    return Dataset()
-
-
-@pytest.fixture
-def dataset(_dataset: Dataset) -> Dataset:
-    _dataset.clear()
-    return _dataset
 
 
 def asked(dataset: Dataset, name: str) -> list[dict[str, Any]]:

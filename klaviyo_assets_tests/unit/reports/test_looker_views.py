@@ -9,20 +9,9 @@ from klaviyo_assets.looker.fields import RATIOS, ratios_of
 from klaviyo_assets.looker.views import LOOKER_VIEWS, report_of
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets_tests.unit.reports.test_views import SENT, report_row
-from klaviyo_assets_tests.unit.reports.view_dataset import Dataset, schemas
+from klaviyo_assets_tests.unit.reports.view_dataset import schemas
 
 OF_REPORTS = [name for name in LOOKER_VIEWS if report_of(name)]
-
-
-@pytest.fixture(scope="module")
-def _dataset() -> Dataset:
-    return Dataset()
-
-
-@pytest.fixture
-def dataset(_dataset: Dataset) -> Dataset:
-    _dataset.clear()
-    return _dataset
 
 
 @pytest.mark.parametrize("name", OF_REPORTS)

@@ -23,17 +23,6 @@ EVERY_VIEW = pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
 NAMED = [name.removesuffix("_named") for name in VIEWS if name.endswith("_named")]
 
 
-@pytest.fixture(scope="module")
-def _dataset() -> Dataset:
-    return Dataset()
-
-
-@pytest.fixture
-def dataset(_dataset: Dataset) -> Dataset:
-    _dataset.clear()
-    return _dataset
-
-
 def pick(row: Row, *names: str) -> list[Any]:
     return [row[name] for name in names]
 
