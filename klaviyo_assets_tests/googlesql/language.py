@@ -1,0 +1,145 @@
+"""BigQuery's GoogleSQL: the language features that BigQuery documents, as options of Google's engine.
+
+Here: features and options. Not here: tables, values.
+"""
+
+from zetasql.wasi._pb2.zetasql.proto import options_pb2
+from zetasql.wasi._pb2.zetasql.public import options_pb2 as public_options_pb2
+from zetasql.wasi._pb2.zetasql.resolved_ast import resolved_node_kind_pb2
+
+# The engine's "maximum" accepts far more than BigQuery: array equality, FLOAT32, protos, UUID, nanoseconds, MAP, WITH(...)
+# expressions, lambdas, LATERAL, MATCH_RECOGNIZE, positional struct access, ARRAY_FILTER. They are left out.
+FEATURES = [
+    "ADDITIONAL_STRING_FUNCTIONS",
+    "ALLOW_CONSECUTIVE_ON",
+    "ALLOW_DASHES_IN_TABLE_NAME",
+    "ALLOW_REGEXP_EXTRACT_OPTIONALS",
+    "ALTER_COLUMN_SET_DATA_TYPE",
+    "ALTER_TABLE_RENAME_COLUMN",
+    "ANALYTIC_FUNCTIONS",
+    "ANNOTATION_FRAMEWORK",
+    "BARE_ARRAY_ACCESS",
+    "BIGNUMERIC_TYPE",
+    "BY_NAME",
+    "CASE_STMT",
+    "CAST_DIFFERENT_ARRAY_TYPES",
+    "CBRT_FUNCTIONS",
+    "CHAINED_FUNCTION_CALLS",
+    "CIVIL_TIME",
+    "CLONE_DATA",
+    "COLLATION_SUPPORT",
+    "COLUMN_DEFAULT_VALUE",
+    "CONCAT_MIXED_TYPES",
+    "CORRESPONDING",
+    "CORRESPONDING_FULL",
+    "CREATE_AGGREGATE_FUNCTION",
+    "CREATE_MATERIALIZED_VIEW_CLUSTER_BY",
+    "CREATE_MATERIALIZED_VIEW_PARTITION_BY",
+    "CREATE_SNAPSHOT_TABLE",
+    "CREATE_TABLE_AS_SELECT_COLUMN_LIST",
+    "CREATE_TABLE_CLONE",
+    "CREATE_TABLE_CLUSTER_BY",
+    "CREATE_TABLE_COPY",
+    "CREATE_TABLE_FIELD_ANNOTATIONS",
+    "CREATE_TABLE_FUNCTION",
+    "CREATE_TABLE_LIKE",
+    "CREATE_TABLE_NOT_NULL",
+    "CREATE_TABLE_PARTITION_BY",
+    "CREATE_VIEWS_WITH_COLUMN_OPTIONS",
+    "CREATE_VIEW_WITH_COLUMN_LIST",
+    "DATE_ARITHMETICS",
+    "DATE_TIME_CONSTRUCTORS",
+    "DECIMAL_ALIAS",
+    "DISABLE_ARRAY_MIN_AND_MAX",
+    "DISABLE_ARRAY_SUM_AND_AVG",
+    "DISABLE_FLOAT32",
+    "DISALLOW_PIVOT_AND_UNPIVOT_ON_ARRAY_SCANS",
+    "DML_UPDATE_WITH_JOIN",
+    "ENABLE_EDIT_DISTANCE_BYTES",
+    "ENCRYPTION",
+    "ENFORCE_MICROS_MODE_IN_INTERVAL_TYPE",
+    "EXTENDED_DATE_TIME_SIGNATURES",
+    "EXTERNAL_SCHEMA_DDL",
+    "FOREIGN_KEYS",
+    "FORMAT_IN_CAST",
+    "FOR_IN",
+    "FOR_SYSTEM_TIME_AS_OF",
+    "GEOGRAPHY",
+    "GROUPING_BUILTIN",
+    "GROUPING_SETS",
+    "GROUP_BY_ALL",
+    "GROUP_BY_ARRAY",
+    "GROUP_BY_ROLLUP",
+    "GROUP_BY_STRUCT",
+    "HAVING_IN_AGGREGATE",
+    "IMPLICIT_COERCION_STRING_LITERAL_TO_BYTES",
+    "INTERVAL_TYPE",
+    "INVERSE_TRIG_FUNCTIONS",
+    "IS_DISTINCT",
+    "JSON_ARRAY_FUNCTIONS",
+    "JSON_ARRAY_VALUE_EXTRACTION_FUNCTIONS",
+    "JSON_CONSTRUCTOR_FUNCTIONS",
+    "JSON_KEYS_FUNCTION",
+    "JSON_LAX_VALUE_EXTRACTION_FUNCTIONS",
+    "JSON_MORE_VALUE_EXTRACTION_FUNCTIONS",
+    "JSON_MUTATOR_FUNCTIONS",
+    "JSON_QUERY_LAX",
+    "JSON_TYPE",
+    "JSON_VALUE_EXTRACTION_FUNCTIONS",
+    "LIKE_ANY_SOME_ALL",
+    "LIMIT_IN_AGGREGATE",
+    "MULTI_GROUPING_SETS",
+    "NAMED_ARGUMENTS",
+    "NULLIFZERO_ZEROIFNULL",
+    "NULLS_FIRST_LAST_IN_ORDER_BY",
+    "NULL_HANDLING_MODIFIER_IN_AGGREGATE",
+    "NULL_HANDLING_MODIFIER_IN_ANALYTIC",
+    "NUMERIC_TYPE",
+    "OMIT_INSERT_COLUMN_LIST",
+    "OPT_IN_NEW_BEHAVIOR_NOT_LIKE_ANY_SOME_ALL",
+    "ORDER_BY_COLLATE",
+    "ORDER_BY_IN_AGGREGATE",
+    "PARAMETERIZED_TYPES",
+    "PIPES",
+    "PIVOT",
+    "PI_FUNCTIONS",
+    "QUALIFY",
+    "RADIANS_DEGREES_FUNCTIONS",
+    "RANGE_TYPE",
+    "REMOTE_FUNCTION",
+    "ROUND_WITH_ROUNDING_MODE",
+    "SAFE_FUNCTION_CALL",
+    "SCRIPT_LABEL",
+    "SELECT_STAR_EXCEPT_REPLACE",
+    "SINGLE_TABLE_NAME_ARRAY_PATH",
+    "STRATIFIED_RESERVOIR_TABLESAMPLE",
+    "TABLESAMPLE",
+    "TABLE_VALUED_FUNCTIONS",
+    "TEMPLATE_FUNCTIONS",
+    "TIME_BUCKET_FUNCTIONS",
+    "TYPEOF_FUNCTION",
+    "UNENFORCED_PRIMARY_KEYS",
+    "UNPIVOT",
+    "WEEK_WITH_WEEKDAY",
+    "WITH_ON_SUBQUERY",
+    "WITH_RECURSIVE",
+    "WITH_RECURSIVE_DEPTH_MODIFIER",
+]
+
+
+def language_options() -> options_pb2.LanguageOptionsProto:
+    """BigQuery's features, every kind of statement, and QUALIFY reserved as it is in BigQuery."""
+    options = options_pb2.LanguageOptionsProto(
+        product_mode=public_options_pb2.PRODUCT_EXTERNAL,
+        name_resolution_mode=public_options_pb2.NAME_RESOLUTION_DEFAULT,
+        reserved_keywords=["QUALIFY"],
+    )
+    options.enabled_language_features.extend(
+        public_options_pb2.LanguageFeature.Value(f"FEATURE_{name}") for name in FEATURES
+    )
+    options.supported_statement_kinds.extend(
+        number
+        for name, number in resolved_node_kind_pb2.ResolvedNodeKind.items()
+        if name.endswith("Stmt") and not name.startswith("__")
+    )
+    return options
