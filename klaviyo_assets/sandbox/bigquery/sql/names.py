@@ -158,6 +158,17 @@ def output_name(node: exp.Expr) -> str:
     return ""
 
 
+def written_name(node: exp.Expr) -> str:
+    """The lower-case name in a list where only names can stand: USING, EXCEPT.
+
+    Raises:
+        SqlError: It is a literal or an expression.
+    """
+    if not isinstance(node, exp.Identifier | exp.Column):
+        raise invalid(f"Syntax error: a name is expected, not {shown(node)}")
+    return str(node.name.lower())
+
+
 @binds(exp.Bracket)
 def _subscript(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expressions", "offset", "safe")
