@@ -42,11 +42,22 @@ _COMPARISONS = {
 _EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
+def _operands(binder: Binder, node: exp.Expr, sign: str, scope: Scope) -> list[Bound]:
+    """Both sides of an operator, or the one of a sign; BigQuery takes a bare NULL for a mistake."""
+    sides = [node.args[name] for name in ("this", "expression") if name in node.args]
+    if any(isinstance(side.unnest(), exp.Null) for side in sides if side is not None):
+        raise invalid(f"Operands of {sign} cannot be literal NULL")
+    return [binder.bind(side, scope) for side in sides]
+
+
 @binds(*_COMPARISONS)
 def _comparison(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expression")
     sign = _COMPARISONS[type(node)]  # type: ignore[index]
-    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    if isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
+        sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    else:
+        sides = _operands(binder, node, sign, scope)
     (left, right), kind = comparable(sides, f"operator {sign}")
     if kind.kind == "STRUCT" and not isinstance(node, _EQUALITIES):
         raise mismatch(f"operator {sign}", sides)
@@ -71,7 +82,7 @@ def _logical(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 @binds(exp.Not)
 def _not(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    value = require(binder.bind(node.this, scope), BOOL, "operator NOT")
+    value = require(_operands(binder, node, "NOT", scope)[0], BOOL, "operator NOT")
     return combine(f"(NOT {value.sql})", BOOL, [value])
 
 
@@ -100,8 +111,7 @@ def _like(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expression")
     if isinstance(node.expression, exp.Any | exp.All):
         raise unsupported("LIKE ANY, LIKE SOME and LIKE ALL")
-    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
-    left, right = (require(side, STRING, "operator LIKE") for side in sides)
+    left, right = (require(side, STRING, "operator LIKE") for side in _operands(binder, node, "LIKE", scope))
     return combine(f"({left.sql} LIKE {right.sql} ESCAPE '\\')", BOOL, [left, right])
 
 
@@ -114,6 +124,8 @@ def _in(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
         return _in_query(binder, value, query.this if isinstance(query, exp.Subquery) else query, scope)
     if node.args.get("unnest") is not None:
         return _in_array(value, binder.bind(node.args["unnest"].expressions[0], scope))
+    if not node.expressions:
+        raise invalid("Syntax error: IN without a list")
     listed = [binder.bind(each, scope) for each in node.expressions]
     (value, *listed), _ = comparable([value, *listed], "operator IN")
     return combine(f"({value.sql} IN ({', '.join(each.sql for each in listed)}))", BOOL, [value, *listed])
@@ -168,7 +180,7 @@ def array_subquery(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 @binds(exp.DPipe)
 def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expression", "safe")
-    values = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    values = _operands(binder, node, "||", scope)
     (left, right), kind = unify(values, "operator ||")
     if kind.kind not in ("STRING", "BYTES", "ARRAY"):
         raise mismatch("operator ||", values)
@@ -189,7 +201,7 @@ def _arithmetic(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     left, right = node.this, node.expression
     if isinstance(right, exp.Interval) or isinstance(left, exp.Interval):
         return shift(binder, left, right, sign, scope)
-    sides = [binder.bind(left, scope), binder.bind(right, scope)]
+    sides = _operands(binder, node, sign, scope)
     if sign in "+-" and sides[0].type.kind == "DATE" and sides[1].type.kind == "INT64":
         sql = f"({sides[0].sql} {sign} CAST({sides[1].sql} AS INTEGER))"
         return combine(sql, sides[0].type, sides)
@@ -205,7 +217,7 @@ def _bitwise(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     operands = (node.this, node.expression)
     if any(isinstance(each, exp.Binary) and type(each) in _BITWISE.keys() - {type(node)} for each in operands):
         raise unsupported("& and | side by side without brackets")
-    values = [require(binder.bind(each, scope), INT64, f"operator {sign}") for each in operands]
+    values = [require(each, INT64, f"operator {sign}") for each in _operands(binder, node, sign, scope)]
     return combine(f"({values[0].sql} {sign} {values[1].sql})", INT64, values)
 
 
@@ -213,9 +225,7 @@ def _bitwise(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _negative(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.this, exp.Literal) and not node.this.args["is_string"]:
         return number(f"-{node.this.this}")
-    value = binder.bind(node.this, scope)
-    if value.type == NULL:
-        return value.typed("CAST(NULL AS BIGINT)", INT64)
+    value = _operands(binder, node, "-", scope)[0]
     if not value.type.is_numeric:
         raise mismatch("operator -", [value])
     return combine(f"(-{value.sql})", value.type, [value])

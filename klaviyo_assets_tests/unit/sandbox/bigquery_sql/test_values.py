@@ -73,7 +73,7 @@ NUMBERS = [
     ("GREATEST(1, 2.5)", 2.5),
     ("GREATEST(1, NULL, 3)", None),
     ("LEAST('b', 'a')", "a"),
-    ("NULL + 1", None),
+    ("CAST(NULL AS INT64) + 1", None),
     ("1 = 1.0", True),
     ("NUMERIC '1.5' = 1.5", True),
 ]
@@ -89,8 +89,8 @@ CONDITIONS = [
     ("CASE 3 WHEN 1 THEN 'a' WHEN 3 THEN 'c' ELSE 'z' END", "c"),
     ("CASE WHEN TRUE THEN 1 ELSE 2.5 END", 1.0),
     ("NULL IS NULL", True),
-    ("(1 = NULL) IS NULL", True),
-    ("(1 = NULL) IS NOT TRUE", True),
+    ("(1 = CAST(NULL AS INT64)) IS NULL", True),
+    ("(1 = CAST(NULL AS INT64)) IS NOT TRUE", True),
     ("NULL IN (1, 2)", None),
     ("1 IN (2, NULL)", None),
     ("3 NOT IN (1, 2)", True),
@@ -158,7 +158,7 @@ CASTS = [
 ]
 TEXTS = [
     ("'a' || 'b'", "ab"),
-    ("'a' || NULL", None),
+    ("'a' || CAST(NULL AS STRING)", None),
     ("CONCAT('a', NULL)", None),
     ("CONCAT('a', 'b', 'c')", "abc"),
     ("LOWER('ÄB')", "äb"),
