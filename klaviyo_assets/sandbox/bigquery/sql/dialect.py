@@ -5,6 +5,7 @@ Here a call stays a name and its arguments, so the allow-list (`functions`) deci
 """
 
 import logging
+import re
 from collections.abc import Callable
 from itertools import zip_longest
 from typing import Any, ClassVar
@@ -70,7 +71,8 @@ def _pieces(sql: str) -> list[str]:
     """The texts between semicolons."""
     pieces, start, has_code = [], 0, False
     tokens = _DIALECT.tokenize(sql)
-    _check_aliases(tokens)
+    for token, following in zip_longest(tokens, tokens[1:]):
+        _check_pair(token, following)
     for token in tokens:
         if token.token_type == TokenType.SEMICOLON:
             pieces += [sql[start : token.start]] if has_code else []
@@ -84,12 +86,14 @@ def _pieces(sql: str) -> list[str]:
     return [*pieces, sql[start:]] if has_code else pieces
 
 
-def _check_aliases(tokens: list[Token]) -> None:
-    """An AS that nothing follows would be dropped."""
-    for token, following in zip_longest(tokens, tokens[1:]):
-        after = following.token_type if following is not None else TokenType.SEMICOLON
-        if token.token_type == TokenType.ALIAS and after in _ENDS:
-            raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
+def _check_pair(token: Token, following: Token | None) -> None:
+    """Refuse what leaves no trace in the parsed statement: an AS that nothing follows, digits of a NUMERIC literal."""
+    after = following.token_type if following is not None else TokenType.SEMICOLON
+    if token.token_type == TokenType.ALIAS and after in _ENDS:
+        raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
+    is_numeric = after == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
+    if is_numeric and following is not None and re.search(r"\.\d{10}", following.text):
+        raise invalid(f'Invalid NUMERIC literal: "{following.text}"')
 
 
 _ENDS = (TokenType.SEMICOLON, TokenType.COMMA, TokenType.R_PAREN)

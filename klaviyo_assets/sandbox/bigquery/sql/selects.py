@@ -10,10 +10,10 @@ from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, require
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.names import output_name, pack, written_name
-from klaviyo_assets.sandbox.bigquery.sql.ordering import direction, limits
+from klaviyo_assets.sandbox.bigquery.sql.ordering import limits, ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.relations import bind_from
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Output, Query, Scope, member
-from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, NULL, quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, FLOAT64, NULL, quoted
 
 _CLAUSES = (
     *("with_", "expressions", "from_", "joins", "where", "group", "having", "qualify"),
@@ -266,7 +266,7 @@ def _order(select: _Select) -> str:
     if clause is None:
         return ""
     only(clause, "expressions")
-    keys = [_order_key(select, each) + direction(each) for each in clause.expressions]
+    keys = [_order_key(select, each) for each in clause.expressions]
     return f" ORDER BY {', '.join(keys)}"
 
 
@@ -284,7 +284,8 @@ def _order_key(select: _Select, ordered: exp.Expr) -> str:
         raise invalid(f"ORDER BY does not support expressions of type {value.type}")
     if select.node.args.get("distinct") and not place:
         raise invalid("ORDER BY clause expression must be in the SELECT DISTINCT list")
-    return str(place) if place and select.node.args.get("kind") is None else value.sql
+    is_placed = place and select.node.args.get("kind") is None and value.type != FLOAT64
+    return ordered_by(str(place) if is_placed else value.sql, value.type, ordered)
 
 
 def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:
