@@ -10,10 +10,18 @@ from datetime import date, datetime
 from typing import Any
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.schemas.googlesql import column_list, quoted
 from klaviyo_assets.spec import Column, LogicalType
 
 _S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
 
+# A word that GoogleSQL reserves: every statement names this column of ledger and quarantine quoted.
+PARTITION = quoted("partition")
+# Keeps the newest row of each partition.
+NEWEST = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, {PARTITION} ORDER BY recorded_at DESC, job_id DESC) = 1"
+ENTRY_COLUMNS = (
+    "table_name", "partition", "recorded_at", "source_digest", "settings_fingerprint", "data_through", "details",
+)  # fmt: skip
 LEDGER = (
     Column(name="recorded_at", type=_T, required=True, description="When the load was recorded (UTC)."),
     Column(name="table_name", type=_S, required=True, description="Mapped table or report."),
@@ -83,11 +91,7 @@ def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
     """The newest entry of every partition of an account, by table and partition; empty before the first load."""
     dataset.ensure()
     dataset.ensure_table("ledger", LEDGER, description="What was loaded, when, from which source, by which run.")
-    rows = dataset.query(
-        "SELECT table_name, partition, recorded_at, source_digest, settings_fingerprint, data_through, details "
-        "FROM ledger QUALIFY ROW_NUMBER() OVER "
-        "(PARTITION BY table_name, partition ORDER BY recorded_at DESC, job_id DESC) = 1"
-    )
+    rows = dataset.query(f"SELECT {column_list(ENTRY_COLUMNS)} FROM ledger {NEWEST}")
     entries = (
         Entry(
             row.table_name,

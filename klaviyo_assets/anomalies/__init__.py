@@ -15,6 +15,7 @@ from klaviyo_assets.anomalies.judging import Anomaly, judged
 from klaviyo_assets.anomalies.watched import COLUMNS, WATCHED, Point, Watched
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
 from klaviyo_assets.ledger import Entry, current
+from klaviyo_assets.schemas.googlesql import column_list, quoted
 from klaviyo_assets.tables import EVENT, TABLES
 
 __all__ = ["WEEKS", "Anomaly", "anomalies", "anomalies_of", "find_anomalies"]
@@ -103,7 +104,7 @@ def rows_of(dataset: BigQueryDataset, first: date, last: date) -> list[Mapping[s
     """
     read = ("occurred_on", "channel", "currency", "data_through", *COLUMNS)
     found = dataset.query(
-        f"SELECT {', '.join(read)} FROM {REPORT} WHERE occurred_on BETWEEN @first AND @last",
+        f"SELECT {column_list(read)} FROM {quoted(REPORT)} WHERE occurred_on BETWEEN @first AND @last",
         {"first": ("DATE", first), "last": ("DATE", last)},
     )
     return [dict(row.items()) for row in found]

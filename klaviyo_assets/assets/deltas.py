@@ -20,6 +20,7 @@ from klaviyo_assets.destinations.bigquery_merge import checksum
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.extraction import AccountSource, extract_table
 from klaviyo_assets.frames import FrameRecord, FrameWriter, Part, TableState
+from klaviyo_assets.ledger import NEWEST, PARTITION
 from klaviyo_assets.mapped_frames import MAPPING_VERSION
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.privacy import PrivacyResource
@@ -83,8 +84,7 @@ def loaded_states(dataset: BigQueryDataset, account: str) -> dict[str, LoadedSta
         except NotFound:
             return {}
     rows = dataset.query(
-        "SELECT table_name, details, rows_quarantined FROM ledger WHERE partition = @account QUALIFY "
-        "ROW_NUMBER() OVER (PARTITION BY table_name ORDER BY recorded_at DESC, job_id DESC) = 1",
+        f"SELECT table_name, details, rows_quarantined FROM ledger WHERE {PARTITION} = @account {NEWEST}",
         {"account": ("STRING", account)},
     )
     found = {row.table_name: (json.loads(row.details or "{}").get(STATE), row.rows_quarantined) for row in rows}

@@ -29,11 +29,12 @@ from klaviyo_assets.destinations.bigquery_merge import checksum, merge
 from klaviyo_assets.destinations.s3_archive import S3Archive
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.ledger import LEDGER, PLANNING_DETAILS, QUARANTINE
+from klaviyo_assets.ledger import LEDGER, PARTITION, PLANNING_DETAILS, QUARANTINE
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
 from klaviyo_assets.partitions import Partitions
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.schemas.googlesql import column_list, quoted
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
 
@@ -41,6 +42,7 @@ STAGE = "bigquery"
 # A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
 FLUSH_EVERY = 50
 _NUMERIC_LIMIT = Decimal(10) ** 29
+_NOTE_COLUMNS = column_list(column.name for column in QUARANTINE)
 
 
 def build_loaded_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -248,8 +250,8 @@ class AccountLoad:
         changed = ["|".join(key) for key in zip(*(values.to_pylist() for values in keys.columns), strict=True)]
         self.dataset.ensure_table("quarantine", QUARANTINE)
         kept = self.dataset.query(
-            f"SELECT {', '.join(column.name for column in QUARANTINE)} FROM quarantine WHERE table_name = @table "
-            "AND partition = @partition AND row_id NOT IN (SELECT one FROM UNNEST(@changed) AS one)",
+            f"SELECT {_NOTE_COLUMNS} FROM quarantine WHERE table_name = @table "
+            f"AND {PARTITION} = @partition AND row_id NOT IN (SELECT one FROM UNNEST(@changed) AS one)",
             {"table": ("STRING", table.name), "partition": ("STRING", partition),
              "changed": ("ARRAY<STRING>", changed)},
         )  # fmt: skip
@@ -294,18 +296,17 @@ def replace_quarantine(
     """
     dataset.ensure_table("quarantine", QUARANTINE, description="What could not be right, row by row and why.")
     named = ("ARRAY<STRING>", [f"{table}/{partition}" for table, partition in partitions])
-    of_these = "CONCAT(kept.table_name, '/', kept.partition) IN UNNEST(@partitions)"
+    of_these = f"CONCAT(kept.table_name, '/', kept.{PARTITION}) IN UNNEST(@partitions)"
     if not notes:
         dataset.query(f"DELETE FROM quarantine AS kept WHERE {of_these}", {"partitions": named})
         return
     staging = "_staging_" + job_id.replace("-", "_")
     dataset.append(staging, QUARANTINE, notes, job_id)
-    columns = ", ".join(column.name for column in QUARANTINE)
     try:
         dataset.query(
-            f"MERGE quarantine AS kept USING (SELECT {columns} FROM {staging}) AS fresh ON FALSE "
+            f"MERGE quarantine AS kept USING (SELECT {_NOTE_COLUMNS} FROM {quoted(staging)}) AS fresh ON FALSE "
             f"WHEN NOT MATCHED BY SOURCE AND {of_these} THEN DELETE "
-            f"WHEN NOT MATCHED THEN INSERT ({columns}) VALUES ({columns})",
+            f"WHEN NOT MATCHED THEN INSERT ({_NOTE_COLUMNS}) VALUES ({_NOTE_COLUMNS})",
             {"partitions": named},
         )
     finally:

@@ -21,6 +21,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientE
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.schemas.googlesql import table_of
 from klaviyo_assets.spec import TableSpec
 
 STAGE = "portfolio"
@@ -136,7 +137,8 @@ class Portfolio:
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:
     """The columns of every table and view of a dataset."""
     found: dict[str, set[str]] = {}
-    listed = dataset.query(f"SELECT table_name, column_name FROM `{dataset.qualified}`.INFORMATION_SCHEMA.COLUMNS")
+    columns = table_of(dataset.qualified, "INFORMATION_SCHEMA", "COLUMNS")
+    listed = dataset.query(f"SELECT table_name, column_name FROM {columns}")
     for row in listed:
         found.setdefault(row["table_name"], set()).add(row["column_name"])
     return {table: frozenset(columns) for table, columns in found.items()}

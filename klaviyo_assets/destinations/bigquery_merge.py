@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, Loaded
+from klaviyo_assets.schemas.googlesql import column_list, quoted
 from klaviyo_assets.spec import TableSpec
 
 _JOINED = " || '|' || "
@@ -31,18 +32,19 @@ def merge(dataset: BigQueryDataset, spec: TableSpec, path: Path, rows: int, job_
     staging = f"_staging_{spec.name}"
     try:
         dataset.stage(spec, staging, path, rows, job_id)
-        dataset.query(_statement(spec, staging))
+        dataset.query(merge_statement(spec, staging))
     finally:
         dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True, retry=dataset.retry)
     return Loaded(target, job_id, rows)
 
 
-def _statement(spec: TableSpec, staging: str) -> str:
-    names = ", ".join(f"`{name}`" for name in spec.column_names)
-    same = " AND ".join(f"kept.`{name}` = fresh.`{name}`" for name in spec.key)
-    changed = ", ".join(f"`{name}` = fresh.`{name}`" for name in spec.column_names if name not in spec.key)
+def merge_statement(spec: TableSpec, staging: str) -> str:
+    """GoogleSQL that replaces or adds the rows of a staging table by their key."""
+    names = column_list(spec.column_names)
+    same = " AND ".join(f"kept.{name} = fresh.{name}" for name in map(quoted, spec.key))
+    changed = ", ".join(f"{quoted(name)} = fresh.{quoted(name)}" for name in spec.column_names if name not in spec.key)
     return (
-        f"MERGE `{spec.name}` AS kept USING (SELECT {names} FROM `{staging}`) AS fresh ON {same} "
+        f"MERGE {quoted(spec.name)} AS kept USING (SELECT {names} FROM {quoted(staging)}) AS fresh ON {same} "
         f"WHEN MATCHED THEN UPDATE SET {changed} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({names})"
     )
 
@@ -55,14 +57,17 @@ def checksum(dataset: BigQueryDataset, spec: TableSpec, without: Sequence[str] =
         spec: The table.
         without: Keys to leave out, parts joined with `|`.
     """
-    key = _JOINED.join(f"`{name}`" for name in spec.key)
+    given = {"without": ("ARRAY<STRING>", list(without))} if without else None
+    (counted,) = dataset.query(checksum_statement(spec, leaves_out=bool(without)), given)
+    return counted.n, int(counted.total or 0)
+
+
+def checksum_statement(spec: TableSpec, *, leaves_out: bool) -> str:
+    """GoogleSQL that counts and sums up the rows of a table, or those whose key is not in `@without`."""
+    key = _JOINED.join(quoted(name) for name in spec.key)
     parts = [key, "COALESCE(CAST(UNIX_MICROS(synced_at) AS STRING), '')"]
     if "is_deleted" in spec.column_names:
         parts.append("CAST(is_deleted AS STRING)")
     bits = f"CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({_JOINED.join(parts)})), 1, 15)) AS INT64)"
-    left_out = f" WHERE {key} NOT IN (SELECT one FROM UNNEST(@without) AS one)" if without else ""
-    (found,) = dataset.query(
-        f"SELECT COUNT(*) AS n, SUM(CAST({bits} AS NUMERIC)) AS total FROM `{spec.name}`{left_out}",
-        {"without": ("ARRAY<STRING>", list(without))} if without else None,
-    )
-    return found.n, int(found.total or 0)
+    kept = f" WHERE {key} NOT IN (SELECT one FROM UNNEST(@without) AS one)" if leaves_out else ""
+    return f"SELECT COUNT(*) AS n, SUM(CAST({bits} AS NUMERIC)) AS total FROM {quoted(spec.name)}{kept}"

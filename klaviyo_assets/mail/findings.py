@@ -16,6 +16,7 @@ from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.anomalies import Anomaly
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.freshness import FRESHNESS, Age, ages
+from klaviyo_assets.ledger import PARTITION
 from klaviyo_assets.mail.incidents import REMIND_FOR, Incidents
 from klaviyo_assets.mail.privacy import scrubbed
 from klaviyo_assets.mail.runs import Seen, failure_of, work_of
@@ -190,7 +191,7 @@ def quarantined(dataset: BigQueryDataset, account: Account, since: datetime) -> 
     rows = dataset.query(
         "SELECT table_name, field, reason, COUNT(*) AS noted, COUNTIF(is_dropped) AS left_out FROM quarantine "
         "WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.table_name = quarantine.table_name "
-        "AND ledger.partition = quarantine.partition AND ledger.recorded_at >= @since) "
+        f"AND ledger.{PARTITION} = quarantine.{PARTITION} AND ledger.recorded_at >= @since) "
         "GROUP BY table_name, field, reason ORDER BY left_out DESC, noted DESC, table_name, field, reason "
         f"LIMIT {_MOST_NOTES}",
         {"since": ("TIMESTAMP", since)},

@@ -10,11 +10,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from sqlglot import exp
-
 from klaviyo_assets.metrics import Role
 from klaviyo_assets.reconciliation.warehouse import Warehouse
 from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.schemas.googlesql import quoted
 from klaviyo_assets.spec import LogicalType
 from klaviyo_assets.statistics import Kind, metrics_of, text_literals
 from klaviyo_assets.tables import ATTRIBUTION, EVENT
@@ -245,11 +244,6 @@ def odd_rates(warehouse: Warehouse, report: ReportSpec) -> list[OddRate]:
     (row,) = warehouse.rows(f"SELECT {asked} FROM {quoted(report.name)}", [report.name]) or [{}]
     found = (OddRate(n, row[f"{n}__above"], row[f"{n}__below"], row[f"{n}__most"]) for n in names if row)
     return [odd for odd in found if odd.above or odd.below]
-
-
-def quoted(name: str) -> str:
-    """A name as GoogleSQL has it."""
-    return exp.to_identifier(name, quoted=True).sql("bigquery")
 
 
 def _added(names: Iterable[str]) -> str:

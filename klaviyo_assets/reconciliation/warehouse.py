@@ -15,12 +15,13 @@ from typing import Any
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
-from klaviyo_assets.ledger import Entry
+from klaviyo_assets.ledger import ENTRY_COLUMNS, NEWEST, PARTITION, Entry
 from klaviyo_assets.reconciliation.findings import added
+from klaviyo_assets.schemas.googlesql import column_list, literal, quoted
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
 
 UNDATED = "undated"
-_OF_RANGE = "partition BETWEEN CAST(@first AS STRING) AND CAST(@last AS STRING)"
+_OF_RANGE = f"{PARTITION} BETWEEN CAST(@first AS STRING) AND CAST(@last AS STRING)"
 # A query takes a second however little it reads; so many are asked at a time.
 _AT_ONCE = 4
 
@@ -116,13 +117,8 @@ class Warehouse:
 
     def ledger(self) -> dict[tuple[str, str], LedgerRow]:
         """The newest ledger row of every partition, by table and partition."""
-        columns = "rows_raw, rows_deleted, rows_quarantined, rows_loaded"
-        found = self.rows(
-            f"SELECT table_name, partition, recorded_at, {columns}, value, sha256, bytes, "
-            "source_digest, settings_fingerprint, data_through, details FROM ledger "
-            "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, partition ORDER BY recorded_at DESC, job_id DESC) = 1",
-            ["ledger"],
-        )
+        counted = "rows_raw, rows_deleted, rows_quarantined, rows_loaded, value, sha256, bytes"
+        found = self.rows(f"SELECT {column_list(ENTRY_COLUMNS)}, {counted} FROM ledger {NEWEST}", ["ledger"])
         return {(row.table_name, row.partition): _ledger_row(row) for row in found}
 
     def event_days(self, first: date, last: date) -> dict[date, LoadedDay]:
@@ -164,7 +160,7 @@ class Warehouse:
     def quarantine_days(self, first: date, last: date) -> dict[date, Quarantined]:
         """What the quarantine holds of `event` per day."""
         found = self.rows(
-            "SELECT partition, IF(is_dropped, row_id, NULL) AS row_id, "
+            f"SELECT {PARTITION}, IF(is_dropped, row_id, NULL) AS row_id, "
             "COUNTIF(field = 'value' AND rule = 'parse_numeric') AS unreadable FROM quarantine "
             "WHERE table_name = 'event' AND (is_dropped OR (field = 'value' AND rule = 'parse_numeric')) "
             f"AND {_OF_RANGE} GROUP BY 1, 2",
@@ -200,7 +196,9 @@ class Warehouse:
         present = [name for name in names if name in self.tables]
         if not present:
             return {}
-        counts = " UNION ALL ".join(f"SELECT '{name}' AS name, COUNT(*) AS n FROM `{name}`" for name in present)
+        counts = " UNION ALL ".join(
+            f"SELECT {literal(name)} AS name, COUNT(*) AS n FROM {quoted(name)}" for name in present
+        )
         return {row.name: row.n for row in self.rows(counts, present)}
 
     def account_table_rows(self) -> Mapping[str, int]:

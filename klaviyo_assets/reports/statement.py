@@ -17,10 +17,9 @@ import sqlglot
 from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.schemas.googlesql import DIALECT, parts_of
 
-_DIALECT = "bigquery"
 # Writing a statement takes a tenth of a second, and the same ones are asked for again and again.
 _KEPT = 256
 _FIRST_DAY = date(1, 1, 1)
@@ -84,7 +83,7 @@ def restate(report: ReportSpec, dataset: str) -> str:
     fresh = exp.TableAlias(this=exp.to_identifier("fresh"))
     day = f"report.{report.day_column}"
     asked = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
-    outdated = sqlglot.parse_one(asked if report.day_column else "TRUE", dialect=_DIALECT)
+    outdated = sqlglot.parse_one(asked if report.day_column else "TRUE", dialect=DIALECT)
     merge = exp.merge(
         exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
         exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
@@ -160,15 +159,13 @@ def located(sql: str, dataset: str) -> str:
 
 
 def _table(name: str, dataset: str) -> exp.Table:
-    project, dot, schema = dataset.rpartition(".")
-    if not (project and dot and schema):
-        raise PermanentError(f"cannot place {name!r} in the dataset {dataset!r}: it has to be `project.dataset`")
+    project, schema = parts_of(dataset)
     return exp.table_(name, db=schema, catalog=project, quoted=True)
 
 
 def _placed(sql: str, dataset: str) -> exp.Expr:
     """A query with the dataset put before every table it names; its common table expressions stay as they are."""
-    query = sqlglot.parse_one(sql, dialect=_DIALECT)
+    query = sqlglot.parse_one(sql, dialect=DIALECT)
     inner = {cte.alias for cte in query.find_all(exp.CTE)}
     for table in list(query.find_all(exp.Table)):
         if table.name not in inner:
@@ -181,4 +178,4 @@ def _text(statement: exp.Expr) -> str:
         # sqlglot would write INTERVAL '1' DAY; BigQuery documents an INT64 there.
         if sum_of_days.expression.is_string:
             sum_of_days.set("expression", exp.Literal.number(sum_of_days.expression.name))
-    return statement.sql(_DIALECT, pretty=True)
+    return statement.sql(DIALECT, pretty=True)

@@ -21,9 +21,9 @@ try:
 except ImportError as error:
     raise ImportError(
         f"Google's GoogleSQL engine cannot be loaded on {platform.platform()}, Python {platform.python_version()}: "
-        f"{error}. It is the PyPI packages zetasql==0.1.5 and wasmtime, which `make setup` installs; wasmtime has wheels "
-        "for Linux (x86_64, aarch64), macOS and Windows. Without them nothing shows that BigQuery accepts the product's "
-        "statements: run the tests where they can be installed."
+        f"{error}. It is in the PyPI packages zetasql (0.1.5) and wasmtime, which `make setup` installs; wasmtime has "
+        "wheels for Linux (x86_64, aarch64), macOS and Windows. Without them nothing shows that BigQuery accepts the "
+        "product's statements. Run the tests where both can be installed."
     ) from error
 
 if TYPE_CHECKING:

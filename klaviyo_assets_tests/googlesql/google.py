@@ -4,6 +4,7 @@ Here: tables, parameters, analyzing, evaluating, the columns of an answer. Not h
 (`engine.py`), what BigQuery's language is (`language.py`), cells (`values.py`).
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,7 +85,7 @@ class GoogleSql:
         return self.engine.call("Analyze", _with_pool(request), service.AnalyzeResponse).resolved_statement
 
     def columns(self, sql: str, parameters: Sequence[Parameter] = ()) -> list[dict[str, Any]]:
-        """Names and types of the columns that a statement gives (SELECT) or makes (CREATE VIEW); none for DML.
+        """Names and types of the columns that a statement gives or makes, or that a MERGE takes from its source.
 
         Raises:
             GoogleSqlError: BigQuery's language refuses it.
@@ -160,10 +161,11 @@ def _places(
 
     One pair of backticks around everything is one name; `p`.`d`.`t` and `p.d`.`t` are paths.
     """
-    parts = name.split(".")
-    if len(parts) < 3:
+    parts = re.fullmatch(r"((?:[^:]+:)?[^.]+)\.([^.]+)\.(.+)", name)
+    if not parts:
         return
-    project, dataset, *rest = parts
+    project, dataset, last = parts.groups()
+    rest = last.split(".")
     for path in ([project, dataset], [f"{project}.{dataset}"]):
         place = catalog
         for step in (*path, *rest[:-1]):
@@ -187,8 +189,19 @@ def _with_pool(request: Any) -> Any:
 
 
 def output_columns(statement: resolved_ast_pb2.AnyResolvedStatementProto) -> list[dict[str, Any]]:
-    """Names and types of the columns that a resolved statement gives; none for DML."""
-    node: Any = statement
-    while hasattr(node, "WhichOneof") and "node" in node.DESCRIPTOR.oneofs_by_name:
+    """Names and types of the columns that a resolved statement gives or makes; of a MERGE, those of its source."""
+    node = _within(statement)
+    if "from_scan" in node.DESCRIPTOR.fields_by_name:
+        return [field_of(column.name, column.type) for column in _within(node.from_scan).parent.column_list]
+    while "output_column_list" not in node.DESCRIPTOR.fields_by_name:
+        if "parent" not in node.DESCRIPTOR.fields_by_name:
+            return []
+        node = _within(node.parent)
+    return [field_of(column.name, column.column.type) for column in node.output_column_list]
+
+
+def _within(node: Any) -> Any:
+    """What stands in a place that may hold any of several kinds."""
+    while "node" in node.DESCRIPTOR.oneofs_by_name:
         node = getattr(node, node.WhichOneof("node"))
-    return [field_of(column.name, column.column.type) for column in getattr(node, "output_column_list", ())]
+    return node

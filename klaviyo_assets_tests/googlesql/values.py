@@ -7,6 +7,7 @@ timestamps are microseconds. Not here: calls.
 import base64
 import datetime as dt
 from collections.abc import Callable, Mapping
+from decimal import Context, Decimal
 from typing import Any
 
 from zetasql.wasi._pb2.zetasql.public import type_pb2, value_pb2
@@ -26,6 +27,7 @@ _API_NAMES = {kind: name for name, kind in _KINDS.items()}
 _EPOCH = dt.date(1970, 1, 1)
 # Digits after the point of NUMERIC and BIGNUMERIC, which the engine writes as whole numbers of the smallest unit.
 _SCALES = {"numeric_value": 9, "bignumeric_value": 38}
+_DIGITS = {"NUMERIC": 9, "BIGNUMERIC": 38}
 
 
 def api_name(kind: str) -> str:
@@ -57,6 +59,27 @@ def field_of(name: str, kind: type_pb2.TypeProto) -> dict[str, Any]:
         return {"name": name, "type": "RECORD", "mode": "NULLABLE", "fields": members}
     api = _API_NAMES.get(kind.type_kind) or type_pb2.TypeKind.Name(kind.type_kind)
     return {"name": name, "type": api, "mode": "NULLABLE"}
+
+
+def cell_from(value: Any, field: Field) -> Any:
+    """The cell of a value as Google's client gives or takes it: dates, Decimals, lists, dictionaries."""
+    if field.get("mode") == "REPEATED":
+        return [{"v": cell_from(item, {**field, "mode": "NULLABLE"})} for item in value or ()]
+    if value is None:
+        return None
+    kind = api_name(field["type"])
+    if kind == "RECORD":
+        return {"f": [{"v": cell_from(value[member["name"]], member)} for member in field["fields"]]}
+    if kind == "TIMESTAMP":
+        return str((value - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1))
+    if kind in ("NUMERIC", "BIGNUMERIC"):
+        units = int(Decimal(value).scaleb(_DIGITS[kind], Context(prec=100)))
+        return _plain(units, _DIGITS[kind])
+    if kind == "FLOAT":
+        return _float(float(value))
+    if kind == "BYTES":
+        return base64.b64encode(value).decode()
+    return str(value).lower() if kind == "BOOLEAN" else value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def value_of(cell: Any, field: Field) -> value_pb2.ValueProto:

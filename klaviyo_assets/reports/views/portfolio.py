@@ -17,9 +17,8 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.looker import ACCOUNT, PREFIX
 from klaviyo_assets.reports.views.statement import LABEL
+from klaviyo_assets.schemas.googlesql import DIALECT, literal, quoted, table_of
 from klaviyo_assets.spec import Column, LogicalType, TableSpec
-
-_DIALECT = "bigquery"
 
 
 @dataclass(frozen=True)
@@ -70,23 +69,23 @@ def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: s
         A CREATE OR REPLACE VIEW without parameters, and the label by which the view tells that it was made of this
         very statement: running it again changes nothing, so it need not be run.
     """
-    columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
+    columns = ", ".join(f"{quoted(column.name)} {_described(column.description)}" for column in view.columns)
     rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_selected(view, None)}\nLIMIT 0"
     grain = f"{view.grain} {view.description}"
     label = hashlib.sha256(repr((columns, grain, rows)).encode()).hexdigest()[:16]
     described = _described(grain, f", labels=[('{LABEL}', '{label}')]")
-    return f"CREATE OR REPLACE VIEW {_table(dataset, view.name)} ({columns}) {described} AS\n{rows}", label
+    return f"CREATE OR REPLACE VIEW {table_of(dataset, view.name)} ({columns}) {described} AS\n{rows}", label
 
 
 def _rows(view: TableSpec, member: Member) -> str:
-    return f"{_selected(view, member)}\nFROM {_table(member.dataset, view.name)} AS of_account"
+    return f"{_selected(view, member)}\nFROM {table_of(member.dataset, view.name)} AS of_account"
 
 
 def _selected(view: TableSpec, member: Member | None) -> str:
-    shown = [_literal(member.account) if member else _null(ACCOUNT)]
+    shown = [literal(member.account) if member else _null(ACCOUNT)]
     shown += [_value(column, member) for column in view.columns[1:]]
     listed = (
-        f"{value} AS {_quoted(column.name)}" for value, column in zip(shown, view.columns, strict=True)
+        f"{value} AS {quoted(column.name)}" for value, column in zip(shown, view.columns, strict=True)
     )  # fmt: skip
     return "SELECT " + ", ".join(listed)
 
@@ -94,27 +93,14 @@ def _selected(view: TableSpec, member: Member | None) -> str:
 def _value(column: Column, member: Member | None) -> str:
     if member is None or column.name not in member.columns:
         return _null(column)
-    return f"of_account.{_quoted(column.name)}"
+    return f"of_account.{quoted(column.name)}"
 
 
 def _null(column: Column) -> str:
     # JSON text lands as STRING; LogicalType's other names are BigQuery's own.
     kind = LogicalType.STRING if column.type is LogicalType.JSON else column.type
-    return f"CAST(NULL AS {exp.DataType.build(kind, dialect=_DIALECT).sql(_DIALECT)})"
-
-
-def _table(dataset: str, name: str) -> str:
-    project, _, schema = dataset.rpartition(".")
-    return exp.table_(name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
-
-
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
-
-
-def _literal(text: str) -> str:
-    return exp.Literal.string(text).sql(_DIALECT)
+    return f"CAST(NULL AS {exp.DataType.build(kind, dialect=DIALECT).sql(DIALECT)})"
 
 
 def _described(text: str, more: str = "") -> str:
-    return f"OPTIONS(description={_literal(text)}{more})"
+    return f"OPTIONS(description={literal(text)}{more})"

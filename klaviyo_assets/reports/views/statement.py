@@ -13,8 +13,8 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.statement import located
 from klaviyo_assets.reports.views.spec import ViewSpec
+from klaviyo_assets.schemas.googlesql import DIALECT, literal, quoted, table_of
 
-_DIALECT = "bigquery"
 # The label of a view that tells which definition it was made of.
 LABEL = "definition"
 
@@ -48,19 +48,14 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
     """
     label = f", labels=[('{LABEL}', '{definition(view, dataset, account)}')]"
     query = located(_filled(view, account), dataset)
-    project, _, schema = dataset.rpartition(".")
-    name = exp.table_(view.name, db=schema, catalog=project, quoted=True).sql(_DIALECT)
-    columns = ", ".join(f"{_quoted(column.name)} {_described(column.description)}" for column in view.columns)
+    name = table_of(dataset, view.name)
+    columns = ", ".join(f"{quoted(column.name)} {_described(column.description)}" for column in view.columns)
     options = _described(f"{view.grain} {view.description}", label)
     return f"CREATE OR REPLACE VIEW {name} ({columns}) {options} AS\n{query}"
 
 
-def _quoted(name: str) -> str:
-    return exp.to_identifier(name, quoted=True).sql(_DIALECT)
-
-
 def _described(text: str, label: str = "") -> str:
-    return f"OPTIONS(description={exp.Literal.string(text).sql(_DIALECT)}{label})"
+    return f"OPTIONS(description={literal(text)}{label})"
 
 
 def _parameters(account: Account) -> dict[str, str]:
@@ -70,7 +65,7 @@ def _parameters(account: Account) -> dict[str, str]:
 def _filled(view: ViewSpec, account: Account) -> str:
     """The view's query with the account's values in place of its parameters."""
     values = _parameters(account)
-    query = sqlglot.parse_one(view.sql, dialect=_DIALECT)
+    query = sqlglot.parse_one(view.sql, dialect=DIALECT)
     for parameter in list(query.find_all(exp.Parameter)):
         if parameter.name not in values:
             raise PermanentError(
@@ -78,4 +73,4 @@ def _filled(view: ViewSpec, account: Account) -> str:
                 f"{' and '.join(f'@{name}' for name in values)}."
             )
         parameter.replace(exp.Literal.string(values[parameter.name]))
-    return query.sql(_DIALECT)
+    return query.sql(DIALECT)
