@@ -35,14 +35,14 @@ class TimeLimit:
 FIVETRAN_CONNECT = TimeLimit("Fivetran", "a connection, TLS included", 10, _AGAIN)
 FIVETRAN_SILENCE = TimeLimit("Fivetran", "no byte comes", 60, _AGAIN)
 FIVETRAN_EXCHANGE = TimeLimit("Fivetran", "one request and its whole answer", 120, _AGAIN)
-FIVETRAN_CALL = TimeLimit("Fivetran", "a call with its repetitions, at most 5", 600, "it fails with a transient error")
+FIVETRAN_CALL = TimeLimit("Fivetran", "a call, made at most 5 times", 600, "it fails with a transient error")
 FIVETRAN_SYNC = TimeLimit(
     "Fivetran", "waiting for the end of a sync", 3600, "it fails with a transient error; the sync goes on at Fivetran"
 )
 S3_CONNECT = TimeLimit("S3", "a connection, TLS included", 10, _AGAIN)
 S3_SILENCE = TimeLimit("S3", "no byte comes", 60, _AGAIN)
 S3_EXCHANGE = TimeLimit("S3", "one request and its whole answer, upload or download", 600, _AGAIN)
-S3_CALL = TimeLimit("S3", "a call with its repetitions, at most 5", 900, _FAILS)
+S3_CALL = TimeLimit("S3", "a call with its repetitions, at most 5 of each request", 900, _FAILS)
 BIGQUERY_CONNECT = TimeLimit("BigQuery", "a connection, TLS included; likewise to Google's token server", 10, _AGAIN)
 BIGQUERY_SILENCE = TimeLimit("BigQuery", "no byte comes", 120, _AGAIN)
 BIGQUERY_EXCHANGE = TimeLimit("BigQuery", "one request and its whole answer; of an upload, 100 MB of it", 600, _AGAIN)

@@ -188,8 +188,7 @@ class S3Archive:
     def _fetch_part(self, manifest: Manifest, sha256: str, target: Path) -> None:
         key = self.part_key(manifest, sha256)
         with self._bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
-            content = self.client.get_object(Bucket=self.bucket, Key=key)["Body"]
-            for chunk in content.iter_chunks(_CHUNK_BYTES):
+            for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
         with target.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -242,20 +241,26 @@ class S3Archive:
 
     def _read(self, key: str) -> tuple[str, str] | None:
         try:
-            found = self.client.get_object(Bucket=self.bucket, Key=key)
+            found = self._get(key)
         except self.client.exceptions.NoSuchKey:
             return None
-        etag = self._require_etag(found, key)
-        return found["Body"].read().decode(errors="replace"), etag
+        return found["Body"].read().decode(errors="replace"), found["ETag"]
 
-    def _require_etag(self, answer: Any, key: str) -> str:
+    def _get(self, key: str) -> Any:
+        """S3's answer with an object. Without its length, what comes of a cut connection would pass for the whole."""
+        answer: Any = self.client.get_object(Bucket=self.bucket, Key=key)
+        self._require_etag(answer, key)
+        if answer.get("ContentLength") is None:
+            raise TransientError(f"reading s3://{self.bucket}/{key}: the answer was cut off. Run it again later.")
+        return answer
+
+    def _require_etag(self, answer: Any, key: str) -> None:
         """The ETag of an object, which S3 names whenever it took or gave one: a login page's 200 has none."""
         if not answer.get("ETag"):
             raise TransientError(
                 f"s3://{self.bucket}/{key}: what answered is not S3. Is a proxy or a login page in between? Check "
                 "S3_ENDPOINT_URL, or run it again later."
             )
-        return str(answer["ETag"])
 
     def _manifest_of(self, text: str, key: str) -> Manifest:
         try:

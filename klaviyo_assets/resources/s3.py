@@ -35,7 +35,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     call_timeout_seconds: float = Field(
         default=S3_CALL.seconds, description="How long a call may take with its repetitions."
     )
-    max_attempts: int = Field(default=5, ge=1, description="How often a request is made before it is given up.")
+    repetitions: int = Field(default=5, ge=0, description="How often a request is repeated before it is given up.")
 
     @property
     def archive(self) -> S3Archive:
@@ -55,7 +55,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL") or None
         with s3_explained("looking for AWS settings"):
-            client = S3Resource(endpoint_url=endpoint, max_attempts=self.max_attempts).get_client()
+            client = S3Resource(endpoint_url=endpoint, max_attempts=self.repetitions).get_client()
         limit_aws_client(
             client,
             HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds),
