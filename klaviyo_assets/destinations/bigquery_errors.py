@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
-from klaviyo_assets.resources.limited_http import network_problem
+from klaviyo_assets.resources.limited_http import network_problem, no_longer_than
+from klaviyo_assets.time_limits import BIGQUERY_ACTION
 
 _KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
 # What to do about a reason: https://cloud.google.com/bigquery/docs/error-messages
@@ -58,7 +59,7 @@ _SIGN_IN = (
 
 @contextmanager
 def explained(action: str) -> Iterator[None]:
-    """Google's errors as ours: does a rerun help, and what to do otherwise.
+    """Google's errors as ours, within the time for one action: does a rerun help, and what to do otherwise.
 
     Args:
         action: What was done, such as "loading p.d.event": the message begins with it.
@@ -68,7 +69,8 @@ def explained(action: str) -> Iterator[None]:
     from requests.exceptions import RequestException
 
     try:
-        yield
+        with no_longer_than(BIGQUERY_ACTION.seconds):
+            yield
     except KlaviyoAssetsError:
         raise
     except GoogleAuthError as error:

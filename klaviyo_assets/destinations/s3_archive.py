@@ -133,7 +133,7 @@ class S3Archive:
         folder = self.folder(account, table, day)
         manifest = Manifest.of(record, account, table, day)
         below = record.state.below if record.state else ()
-        with self._bounded(f"archiving to s3://{self.bucket}/{folder}"):
+        with self.bounded(f"archiving to s3://{self.bucket}/{folder}"):
             # A delta that adds nothing is no part.
             part_written = manifest.sha256 == record.sha256 and self._put_part(
                 path, f"{folder}/{manifest.part}", record
@@ -144,7 +144,7 @@ class S3Archive:
     def manifest(self, account: str, table: str, day: str | None) -> Manifest | None:
         """The current manifest of a partition; None when it was never archived."""
         key = f"{self.folder(account, table, day)}/{MANIFEST}"
-        with self._bounded(f"reading s3://{self.bucket}/{key}"):
+        with self.bounded(f"reading s3://{self.bucket}/{key}"):
             found = self._read(key)
         return self._manifest_of(found[0], key) if found else None
 
@@ -176,7 +176,7 @@ class S3Archive:
             PermanentError: S3 refused.
         """
         key = "/".join(part for part in (self.prefix.strip("/"), account, name, f"week={week}", file) if part)
-        with self._bounded(f"writing s3://{self.bucket}/{key}"):
+        with self.bounded(f"writing s3://{self.bucket}/{key}"):
             written = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
             self._require_etag(written, key)
         return f"s3://{self.bucket}/{key}"
@@ -187,7 +187,7 @@ class S3Archive:
 
     def _fetch_part(self, manifest: Manifest, sha256: str, target: Path) -> None:
         key = self.part_key(manifest, sha256)
-        with self._bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
+        with self.bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
             for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
         with target.open("rb") as file:
@@ -272,7 +272,7 @@ class S3Archive:
             ) from error
 
     @contextmanager
-    def _bounded(self, action: str) -> Iterator[None]:
+    def bounded(self, action: str) -> Iterator[None]:
         """S3's errors as ours, within the time that a call may take."""
         with s3_explained(action), no_longer_than(self.call_seconds):
             yield

@@ -23,7 +23,7 @@ from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.environment import optional
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client, network_problem
 from klaviyo_assets.time_limits import SES_CONNECT, SES_EXCHANGE, SES_SILENCE
 
 if TYPE_CHECKING:
@@ -302,9 +302,9 @@ def _ses_explained(region: str) -> Iterator[None]:
             "a role that may ses:SendRawEmail."
         ) from error
     except BotoCoreError as error:
-        raise TransientError(
-            f"SES in {region} cannot be reached: {error}. Check SES_REGION and the network."
-        ) from error
+        problem = network_problem(error)
+        kind = PermanentError if problem.is_permanent else TransientError
+        raise kind(f"SES in {region} cannot be reached: {problem.words}. Check SES_REGION and the network.") from error
 
 
 def _of_ses(code: str, said: str, region: str) -> KlaviyoAssetsError:

@@ -3,15 +3,18 @@
 The message says which limit it was, so no test looks at a clock.
 """
 
+from dataclasses import replace
 from datetime import date
 
 import pytest
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import PermanentError, TransientError
+from klaviyo_assets.resources import mail
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
 from klaviyo_assets.resources.klaviyo import KlaviyoResource, ReportRequest
+from klaviyo_assets.resources.mail import MailResource, Message
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets_tests.faults.certificates import self_signed
 from klaviyo_assets_tests.faults.connection_faults import UNRESOLVABLE, Blackhole, Fault
@@ -66,7 +69,13 @@ def ask_klaviyo(url):
     resource.reports("acme", ["acme"], Memory(), print).values(request)
 
 
-CLIENTS = [look_at_bigquery, upload_to_bigquery, read_from_s3, ask_fivetran, ask_klaviyo]
+def mail_through_ses(url):
+    MailResource(
+        sender="a@shop.example", recipients="b@shop.example", region="us-east-1", endpoint_url=url, backoff_seconds=0
+    ).send(Message("subject", "text"))
+
+
+CLIENTS = [look_at_bigquery, upload_to_bigquery, read_from_s3, ask_fivetran, ask_klaviyo, mail_through_ses]
 client_of_all = pytest.mark.parametrize("ask", CLIENTS, ids=lambda ask: ask.__name__)
 
 
@@ -76,6 +85,14 @@ def _credentials(monkeypatch):
         "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1", "KLAVIYO_API_KEY": "pk_test",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture(autouse=True)
+def _limits_of_ses(monkeypatch):
+    """Its limits are no settings: a mail is small, and its server near."""
+    for name, seconds in {"SES_CONNECT": CONNECT, "SES_SILENCE": SILENCE, "SES_EXCHANGE": EXCHANGE}.items():
+        monkeypatch.setattr(mail, name, replace(getattr(mail, name), seconds=seconds))
+    monkeypatch.setattr(mail, "ATTEMPTS", 1)
 
 
 @pytest.fixture
