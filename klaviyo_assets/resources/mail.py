@@ -23,6 +23,8 @@ from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client, network_problem
+from klaviyo_assets.time_limits import SES_CONNECT, SES_EXCHANGE, SES_SILENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -183,13 +185,15 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         region = self._region or optional("", "AWS_REGION") or optional("", "AWS_DEFAULT_REGION")
         if not region:
             raise SettingsError(f"SES_REGION is not set. Set the region that the sender is verified in; {_SEE}")
-        return boto3.client(
+        client = boto3.client(
             "ses",
             region_name=region,
             endpoint_url=optional(self.endpoint_url, "SES_ENDPOINT_URL") or None,
             # Retries are ours: they know what passes.
-            config=Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=_TIMEOUT_SECONDS),
+            config=Config(retries={"total_max_attempts": 1}),
         )
+        limit_aws_client(client, HttpLimits(SES_CONNECT.seconds, SES_SILENCE.seconds, SES_EXCHANGE.seconds))
+        return client
 
     def _through_ses(self, built: EmailMessage, content: bytes, recipients: list[str]) -> str:
         with _ses_explained(self._region or "its region"):
@@ -298,9 +302,9 @@ def _ses_explained(region: str) -> Iterator[None]:
             "a role that may ses:SendRawEmail."
         ) from error
     except BotoCoreError as error:
-        raise TransientError(
-            f"SES in {region} cannot be reached: {error}. Check SES_REGION and the network."
-        ) from error
+        problem = network_problem(error)
+        kind = PermanentError if problem.is_permanent else TransientError
+        raise kind(f"SES in {region} cannot be reached: {problem.words}. Check SES_REGION and the network.") from error
 
 
 def _of_ses(code: str, said: str, region: str) -> KlaviyoAssetsError:
