@@ -23,7 +23,7 @@ def sent(monkeypatch):
 
     def through(self, built, content, recipients):
         found.append((str(built["Subject"]), built.get_content().strip(), recipients))
-        return "id-1"
+        return "id-1", {}
 
     monkeypatch.setattr(MailResource, "_through_ses", through)
     monkeypatch.setattr(MailResource, "_through_smtp", through)
