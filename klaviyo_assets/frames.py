@@ -25,6 +25,7 @@ from pydantic import Field as Setting
 
 from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.time_limits import S3_CONNECT, S3_SILENCE
 
 # BigQuery reads Parquet best in row groups of 16 MiB or more: about 270,000 rows of these tables.
 ROW_GROUP_ROWS = 300_000
@@ -150,8 +151,9 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         url = optional(self.url, "KLAVIYO_FRAMES_URL", ".dagster/frames")
         if url.startswith("s3://"):
             endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL")
+            limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
             options = {"endpoint_override": endpoint} if endpoint else {}
-            return pa_fs.S3FileSystem(**options), url.removeprefix("s3://").rstrip("/")
+            return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
         if "://" in url:
             raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}; allowed: a local folder, or s3://bucket/prefix")
         return pa_fs.LocalFileSystem(), str(Path(url).absolute())

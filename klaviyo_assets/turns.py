@@ -21,6 +21,7 @@ from klaviyo_assets.frames import FrameStore
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.postgres_address import APPLICATION_NAME, PostgresAddress
 from klaviyo_assets.resources.postgres_connection import TurnSession
+from klaviyo_assets.time_limits import POSTGRES_TURN
 
 _POLL_SECONDS = 0.25
 _TAKE = "SELECT pg_try_advisory_xact_lock(%s, %s)"
@@ -41,7 +42,9 @@ class GuardedFrames(FrameStore):
     """
 
     postgres_url: str = Field(default="", description="Where turns are taken (POSTGRES_URL).")
-    turn_timeout_seconds: float = Field(default=900, description="How long to wait for an account's turn.")
+    turn_timeout_seconds: float = Field(
+        default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
+    )
     crowd_timeout_seconds: float = Field(
         default=5, description="The same in a run of several accounts: one that is busy must not delay the others."
     )

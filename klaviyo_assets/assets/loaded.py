@@ -309,7 +309,7 @@ def replace_quarantine(
             {"partitions": named},
         )
     finally:
-        dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True)
+        dataset.drop(staging)
 
 
 def ledger_value(total: str) -> Decimal | None:

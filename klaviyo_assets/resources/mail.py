@@ -21,6 +21,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsEr
 from klaviyo_assets.resources import mail_ses
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.mail_smtp import SmtpServer
+from klaviyo_assets.time_limits import MAIL_ATTEMPTS
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
@@ -31,8 +32,6 @@ LARGEST_BYTES = 10 * 1024 * 1024
 # SES takes no more of them at once.
 MOST_RECIPIENTS = 50
 ATTEMPTS = 4
-# After so long no further attempt begins: a sensor's tick has a minute.
-TRY_SECONDS = 30
 _SEE = "docs/mail.md says how."
 
 
@@ -210,7 +209,8 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         return Retrying(
             retry=retry_if_exception(is_passing),
-            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(TRY_SECONDS),
+            # A sensor's tick has a minute.
+            stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(MAIL_ATTEMPTS.seconds),
             # Several senders that were too fast together are not so again.
             wait=wait_exponential(multiplier=self.backoff_seconds, max=15) + wait_random(0, self.backoff_seconds / 2),
             reraise=True,

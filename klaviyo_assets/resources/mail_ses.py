@@ -6,17 +6,16 @@ SES takes a mail for all its recipients or for none: one address that is not ver
 it refuses for an address is sent once more to each recipient alone.
 """
 
-import socket
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client, network_problem
+from klaviyo_assets.time_limits import SES_CONNECT, SES_EXCHANGE, SES_SILENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
-CONNECT_SECONDS = 10
-ANSWER_SECONDS = 20
 _TOO_FAST = {"Throttling", "ThrottlingException", "TooManyRequestsException"}
 _BUSY = {"ServiceUnavailable", "InternalFailure", "RequestTimeout", "ServiceUnavailableException"}
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
@@ -41,8 +40,9 @@ def client(region: str, endpoint_url: str) -> "SESClient":
     import boto3
     from botocore.config import Config
 
-    limits = Config(retries={"total_max_attempts": 1}, connect_timeout=CONNECT_SECONDS, read_timeout=ANSWER_SECONDS)
-    made: SESClient = boto3.client("ses", region_name=region, endpoint_url=endpoint_url or None, config=limits)
+    once = Config(retries={"total_max_attempts": 1})
+    made: SESClient = boto3.client("ses", region_name=region, endpoint_url=endpoint_url or None, config=once)
+    limit_aws_client(made, HttpLimits(SES_CONNECT.seconds, SES_SILENCE.seconds, SES_EXCHANGE.seconds))
     return made
 
 
@@ -97,9 +97,7 @@ def _sent(ses: "SESClient", region: str, sender: str, recipients: Sequence[str],
 
 
 def _unreached(error: Exception, region: str) -> KlaviyoAssetsError:
-    from botocore.exceptions import (
-        ConnectionError as BotoConnectionError,
-    )
+    from botocore.exceptions import ConnectionError as BotoConnectionError
     from botocore.exceptions import (
         CredentialRetrievalError,
         HTTPClientError,
@@ -113,25 +111,13 @@ def _unreached(error: Exception, region: str) -> KlaviyoAssetsError:
             "SES: no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or give the machine "
             "a role that may ses:SendRawEmail."
         )
-    if isinstance(error, SSLError):
-        return PermanentError(
-            f"SES in {region} shows a certificate that is not trusted: {error}. Check SES_ENDPOINT_URL, proxies "
-            "between, and this machine's clock."
-        )
-    if _is_unknown_host(error):
-        return PermanentError(f"SES in {region}: its host name is unknown: {error}. Check SES_REGION and DNS.")
-    if isinstance(error, BotoConnectionError | HTTPClientError | CredentialRetrievalError):
-        return TransientError(f"SES in {region} cannot be reached: {error}. Check SES_REGION and the network.")
+    if isinstance(error, BotoConnectionError | HTTPClientError | SSLError):
+        problem = network_problem(error)
+        kind = PermanentError if problem.is_permanent else TransientError
+        return kind(f"SES in {region} cannot be reached: {problem.words}. Check SES_REGION and the network.")
+    if isinstance(error, CredentialRetrievalError):
+        return TransientError(f"SES: no AWS credentials were given: {error}. Check the machine's role or profile.")
     return PermanentError(f"SES in {region}: {error}. Check SES_REGION and the AWS credentials.")
-
-
-def _is_unknown_host(error: BaseException | None) -> bool:
-    """Whether a name server said that there is no such host; its error is the cause of the others."""
-    while error is not None:
-        if isinstance(error, socket.gaierror):
-            return error.errno != socket.EAI_AGAIN
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _of_ses(code: str, said: str, status: int, region: str) -> KlaviyoAssetsError:

@@ -14,13 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.deadlines import Deadline, duplicate
+from klaviyo_assets.time_limits import SMTP_ANSWER, SMTP_MESSAGE, SMTP_SESSION
 
-# Connecting, and each answer while greeting, TLS and login are under way.
-ANSWER_SECONDS = 20
-# Taking the message, and each answer from its sender on: servers look for viruses meanwhile.
-MESSAGE_SECONDS = 60
-# A whole session, however slowly its answers drip.
-SESSION_SECONDS = 180
 _IMPLICIT_TLS_PORT = 465
 
 
@@ -69,7 +64,7 @@ class SmtpServer:
         """
         with self._session() as session:
             if session.sock:
-                session.sock.settimeout(MESSAGE_SECONDS)
+                session.sock.settimeout(SMTP_MESSAGE.seconds)
             try:
                 answers = session.sendmail(sender, list(recipients), content)
             except smtplib.SMTPRecipientsRefused as error:
@@ -83,14 +78,14 @@ class SmtpServer:
         """A connection, encrypted wherever the server can, and logged in where a user is named."""
         secure = ssl.create_default_context()
         session: smtplib.SMTP = (
-            smtplib.SMTP_SSL(timeout=ANSWER_SECONDS, context=secure)
+            smtplib.SMTP_SSL(timeout=SMTP_ANSWER.seconds, context=secure)
             if self.is_tls
-            else smtplib.SMTP(timeout=ANSWER_SECONDS)
+            else smtplib.SMTP(timeout=SMTP_ANSWER.seconds)
         )
         deadline = Deadline(lambda: [duplicate(session.sock.fileno())] if session.sock else [])
         problem: KlaviyoAssetsError | None = None
         try:
-            with deadline.within(SESSION_SECONDS):
+            with deadline.within(SMTP_SESSION.seconds):
                 self._begin(session, secure)
                 yield session
                 # What is said at parting takes no mail back.
@@ -125,7 +120,9 @@ class SmtpServer:
         return f"the SMTP server {self.host}:{self.port}"
 
     def _too_slow(self) -> TransientError:
-        return TransientError(f"{self._at} took longer than {SESSION_SECONDS} s for one mail, so it was given up.")
+        return TransientError(
+            f"{self._at} took longer than {SMTP_SESSION.seconds:g} s for one mail, so it was given up."
+        )
 
     def _explained(self, error: Exception) -> KlaviyoAssetsError:
         """An error of a session as ours; what the server says of a login is not repeated."""
@@ -147,8 +144,8 @@ class SmtpServer:
         return self._unreached(error)
 
     def _unreached(self, error: Exception) -> KlaviyoAssetsError:
-        if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-            return PermanentError(f"the host name {self.host!r} is unknown. Check the host in SMTP_URL, and DNS.")
+        if isinstance(error, socket.gaierror):
+            return TransientError(f"the host name {self.host!r} is unknown. Check the host in SMTP_URL, and DNS.")
         if isinstance(error, TimeoutError) and self.port == _IMPLICIT_TLS_PORT and not self.is_tls:
             return TransientError(f"{self._at} says nothing. Port 465 wants TLS at once: write smtps:// in SMTP_URL.")
         return TransientError(f"{self._at} cannot be reached: {error}. Check SMTP_URL and the network.")

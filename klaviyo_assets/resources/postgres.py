@@ -12,14 +12,14 @@ import pyarrow as pa
 from psycopg import sql
 from pydantic import Field
 
-from klaviyo_assets.resources.postgres_address import CONNECT_SECONDS, PostgresAddress
-from klaviyo_assets.resources.postgres_connection import CLOSE_SECONDS, GRACE_SECONDS, Reader
+from klaviyo_assets.resources.postgres_address import PostgresAddress
+from klaviyo_assets.resources.postgres_connection import Reader
 from klaviyo_assets.resources.postgres_errors import Statement
 from klaviyo_assets.schemas.sql import RawTable
+from klaviyo_assets.time_limits import POSTGRES_BATCH, POSTGRES_CLOSE, POSTGRES_CONNECT, POSTGRES_STATEMENT
 
-STATEMENT_SECONDS = 900
-# A batch is about 16 MB; rows that come more slowly than that count as none.
-BATCH_SECONDS = 120
+# What the server gives up by its own limit is given up here so much later, should the server be unable to say so.
+GRACE_SECONDS = 15
 _READING = "reading from Postgres"
 
 
@@ -28,11 +28,14 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str = Field(description="postgresql://user:password@host:port/database (POSTGRES_URL).")
     statement_timeout_seconds: int = Field(
-        default=STATEMENT_SECONDS, description="A statement that runs longer is given up."
+        default=int(POSTGRES_STATEMENT.seconds), description="A statement that runs longer is given up."
     )
-    connect_timeout_seconds: int = Field(default=CONNECT_SECONDS, description="How long to wait for the server.")
+    connect_timeout_seconds: int = Field(
+        default=int(POSTGRES_CONNECT.seconds), description="How long to wait for the server."
+    )
     batch_timeout_seconds: float = Field(
-        default=BATCH_SECONDS, description="How long to wait for the next 16 MB of rows once rows have begun to come."
+        default=POSTGRES_BATCH.seconds,
+        description="How long to wait for the next 16 MB of rows once rows have begun to come.",
     )
 
     @contextmanager
@@ -55,7 +58,7 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 class Snapshot:
     """A moment of the database."""
 
-    def __init__(self, reader: Reader, batch_seconds: float = BATCH_SECONDS) -> None:
+    def __init__(self, reader: Reader, batch_seconds: float = POSTGRES_BATCH.seconds) -> None:
         self._reader, self._batch_seconds = reader, batch_seconds
 
     def read(self, query: sql.Composable) -> pa.Table:
@@ -74,7 +77,7 @@ class Snapshot:
             yield Batches(cursor, statement, first_seconds, self._batch_seconds)
         finally:
             # The rest of the rows is not waited for.
-            with statement.ended_within(CLOSE_SECONDS):
+            with statement.ended_within(POSTGRES_CLOSE.seconds):
                 cursor.close()
 
     def tables(self, schema: str) -> dict[str, RawTable]:

@@ -11,13 +11,12 @@ from dataclasses import dataclass, field
 from urllib.parse import quote, quote_plus
 
 from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.time_limits import POSTGRES_CONNECT, POSTGRES_DEAD_PEER
 
 APPLICATION_NAME = "klaviyo_assets"
-CONNECT_SECONDS = 10
 # A machine that is gone acknowledges nothing: it is noticed within a minute, whether we wait or send.
-DEAD_PEER_SECONDS = 60
 _KEEPALIVES = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
-_TCP = _KEEPALIVES | {"tcp_user_timeout": str(DEAD_PEER_SECONDS * 1000)}
+_TCP = _KEEPALIVES | {"tcp_user_timeout": str(round(POSTGRES_DEAD_PEER.seconds * 1000))}
 _NUMBERS = ("connect_timeout", "tcp_user_timeout", *_KEEPALIVES)
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _FORMS = "postgresql://user:password@host:5432/database"
@@ -58,7 +57,7 @@ class PostgresAddress:
         _check_numbers(parameters)
         return cls(parameters)
 
-    def composed(self, connect_seconds: int = CONNECT_SECONDS, application_name: str = "") -> str:
+    def composed(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds), application_name: str = "") -> str:
         """Everything libpq is told: the address's own options, and ours where it has none.
 
         Args:
@@ -84,7 +83,7 @@ class PostgresAddress:
         from_environment = os.environ.get("PGCONNECT_TIMEOUT")
         return _TCP | ({} if from_environment else {"connect_timeout": str(connect_seconds)})
 
-    def opening_seconds(self, connect_seconds: int = CONNECT_SECONDS) -> float:
+    def opening_seconds(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds)) -> float:
         """How long libpq may try all its hosts one after the other; a host name may have two addresses."""
         each = int(self.parameters.get("connect_timeout", connect_seconds))
         return 2 * (each if each > 0 else connect_seconds) * max(len(self.hosts), 1)

@@ -20,18 +20,17 @@ from typing import Any
 
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.resources.deadlines import Deadline, duplicate
-from klaviyo_assets.resources.postgres_address import CONNECT_SECONDS, PostgresAddress
+from klaviyo_assets.resources.postgres_address import PostgresAddress
 from klaviyo_assets.resources.postgres_errors import Statement, given_up
 from klaviyo_assets.resources.postgres_refusals import refusal
+from klaviyo_assets.time_limits import (
+    POSTGRES_ANSWER,
+    POSTGRES_CLOSE,
+    POSTGRES_CONNECT,
+    POSTGRES_IDLE,
+    POSTGRES_LOCK,
+)
 
-# One answer to one short statement.
-ANSWER_SECONDS = 30
-# What the server gives up by its own limit is given up here so much later, should the server be unable to say so.
-GRACE_SECONDS = 15
-CLOSE_SECONDS = 10
-# The server ends a reader that holds its snapshot and asks nothing: rows that it might still see are not cleaned up.
-IDLE_SECONDS = 3600
-LOCK_SECONDS = 60
 _ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _SET = (
     "SELECT set_config(w.name, w.value, true) AS value FROM (VALUES {}) AS w (name, value) "
@@ -56,7 +55,7 @@ class Reader:
 
     address: PostgresAddress
     statement_seconds: int
-    connect_seconds: int = CONNECT_SECONDS
+    connect_seconds: int = int(POSTGRES_CONNECT.seconds)
     _connection: Any = None
     _sockets: list[socket.socket] = field(default_factory=list)
 
@@ -75,7 +74,7 @@ class Reader:
         with _OPENING:
             before = _open_sockets()
             deadline = Deadline(lambda: _new_sockets(before, self.address))
-            seconds = self.address.opening_seconds(self.connect_seconds) + ANSWER_SECONDS
+            seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
             try:
                 with deadline.within(seconds):
                     self._connection = adbc.connect(self.address.composed(self.connect_seconds))
@@ -103,7 +102,7 @@ class Reader:
 
     def close(self) -> None:
         """End the session; a server that says nothing cannot keep it."""
-        with suppress(Exception), Deadline(lambda: self._sockets).within(CLOSE_SECONDS):
+        with suppress(Exception), Deadline(lambda: self._sockets).within(POSTGRES_CLOSE.seconds):
             if self._connection is not None:
                 self._connection.close()
         for handle in self._sockets:
@@ -113,14 +112,15 @@ class Reader:
     def _begin(self, action: str) -> None:
         limits = {
             "statement_timeout": self.statement_seconds,
-            "lock_timeout": min(LOCK_SECONDS, max(self.statement_seconds // 2, 1)),
-            "idle_in_transaction_session_timeout": IDLE_SECONDS,
+            "lock_timeout": min(POSTGRES_LOCK.seconds, max(self.statement_seconds // 2, 1)),
+            # Rows that a snapshot might still see are not cleaned up.
+            "idle_in_transaction_session_timeout": POSTGRES_IDLE.seconds,
             "transaction_timeout": 0,
         }
-        wanted = _FORMATS | {name: f"{seconds}s" for name, seconds in limits.items()}
+        wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
         kept = ", ".join(map(_quoted, sorted(_KEPT)))
         own = self.address.session_options - (wanted.keys() - _KEPT)
-        with self.statement(action).answered_within(ANSWER_SECONDS), self.cursor() as cursor:
+        with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
             cursor.execute(_ISOLATION)
             cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
             cursor.fetch_arrow_table()
@@ -180,7 +180,7 @@ class TurnSession:
     # went away without a word.
     _PATIENCE = {
         "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0", "idle_session_timeout": "0",
-        "statement_timeout": f"{ANSWER_SECONDS}s", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
+        "statement_timeout": f"{POSTGRES_ANSWER.seconds:.0f}s", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
         "tcp_keepalives_count": "3",
     }  # fmt: skip
 
@@ -209,8 +209,8 @@ class TurnSession:
             TransientError: the server does not answer in time, or went away.
             PermanentError: it refused the statement.
         """
-        statement = Statement(action, self._address, Deadline(lambda: [self._socket]), ANSWER_SECONDS)
-        with statement.answered_within(ANSWER_SECONDS):
+        statement = Statement(action, self._address, Deadline(lambda: [self._socket]), POSTGRES_ANSWER.seconds)
+        with statement.answered_within(POSTGRES_ANSWER.seconds):
             # Not a prepared statement, which a pooler might hand to another connection.
             cursor = self._connection.execute(query, parameters or None, prepare=False)
             return cursor.fetchone() if cursor.description else None

@@ -96,8 +96,10 @@ def _between(address: PostgresAddress, action: str) -> KlaviyoAssetsError | None
         at = f"{action}: {host}:{port}"
         try:
             socket.create_connection((host, port), ASK_SECONDS).close()
-        except socket.gaierror as error:
-            return _unresolved(action, host, error)
+        except socket.gaierror:
+            return TransientError(
+                f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS."
+            )
         except ConnectionRefusedError:
             return TransientError(
                 f"{at} refused the connection: nothing listens there. Start Postgres (of the local servers: "
@@ -107,12 +109,6 @@ def _between(address: PostgresAddress, action: str) -> KlaviyoAssetsError | None
             said = error.strerror or "no answer"
             return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
     return None
-
-
-def _unresolved(action: str, host: str, error: socket.gaierror) -> KlaviyoAssetsError:
-    if error.errno == socket.EAI_AGAIN:
-        return TransientError(f"{action}: no name server answers for {host!r}. Check the network, and run this again.")
-    return PermanentError(f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS.")
 
 
 def _by_libpq(action: str, text: str, said: str) -> KlaviyoAssetsError:

@@ -91,13 +91,14 @@ class HttpProxy:
     def answer(
         self, method: str, path: str, status: int, body: bytes | str | Mapping[str, Any] = b"", *,
         headers: Mapping[str, str] | None = None, times: int | None = None, reaches_server: bool = False,
+        fault: Fault | None = None,
     ) -> None:  # fmt: skip
-        """Answer requests without the server; a mapping is sent as JSON."""
+        """Answer requests without the server, with a fault in the answer's bytes if asked for; a mapping is JSON."""
         is_json = isinstance(body, Mapping)
         content = json.dumps(body) if is_json else body
         given = {**({"Content-Type": "application/json"} if is_json else {}), **(headers or {})}
         encoded = content.encode() if isinstance(content, str) else bytes(content)
-        self.rules.append(Rule(method, path, status, given, encoded, None, reaches_server, times))
+        self.rules.append(Rule(method, path, status, given, encoded, fault, reaches_server, times))
 
     def spoil(self, method: str, path: str, fault: Fault, *, times: int | None = None) -> None:
         """Pass requests on, and have a fault in their answers; bytes count from the first of the status line."""
