@@ -180,8 +180,8 @@ class TurnSession:
     # went away without a word.
     _PATIENCE = {
         "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0", "idle_session_timeout": "0",
-        "statement_timeout": f"{POSTGRES_ANSWER.seconds:.0f}s", "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10",
-        "tcp_keepalives_count": "3",
+        "statement_timeout": f"{POSTGRES_ANSWER.seconds:.0f}s",
+        "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
     }  # fmt: skip
 
     def __init__(self, address: PostgresAddress, application_name: str, action: str) -> None:
