@@ -10,14 +10,15 @@ that may only read can take it.
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
-from klaviyo_assets.frames import FrameStore
+from klaviyo_assets.frames import FrameKey, FrameStore, FrameWriter
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.postgres_address import APPLICATION_NAME, PostgresAddress
 from klaviyo_assets.resources.postgres_connection import TurnSession
@@ -25,10 +26,11 @@ from klaviyo_assets.time_limits import POSTGRES_TURN
 
 _POLL_SECONDS = 0.25
 _TAKE = "SELECT pg_try_advisory_xact_lock(%s, %s)"
-_HOLDER = """SELECT activity.application_name, to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS "UTC"')
-FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
-WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
-  AND held.classid = %s::bigint::oid AND held.objid = %s::bigint::oid"""
+_LOCK = """locktype = 'advisory' AND granted AND objsubid = 2
+  AND classid = %s::bigint::oid AND objid = %s::bigint::oid"""
+_HELD = f"SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND {_LOCK}"
+_HOLDER = f"""SELECT activity.application_name, to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS "UTC"')
+FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) WHERE {_LOCK}"""
 
 
 class AccountBusyError(TransientError):
@@ -65,6 +67,18 @@ class GuardedFrames(FrameStore):
         """
         timeout = self.turn_timeout_seconds if alone else self.crowd_timeout_seconds
         self._turns.take(account, run_id, timeout, say)
+
+    @contextmanager
+    def write(self, key: FrameKey) -> Iterator[FrameWriter]:
+        """Write a frame; it becomes visible only if the turn was not lost while it was written.
+
+        Raises:
+            TransientError: the turn was lost: another run may be writing the account.
+        """
+        with super().write(key) as writer:
+            yield writer
+            if self.has_turn(key.account):
+                self._turns.confirm(key.account)
 
     def has_turn(self, account: str) -> bool:
         """Whether this run is the account's writer, as far as it knows."""
@@ -119,6 +133,24 @@ class Turns:
                 say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
                 told = True
             time.sleep(_POLL_SECONDS)
+
+    def confirm(self, account: str) -> None:
+        """See that a turn was not lost since it was taken.
+
+        Raises:
+            TransientError: it was, or the server does not say.
+        """
+        key = tuple(number % 2**32 for number in self._key(account))
+        problem = "its lock is gone"
+        try:
+            if self._session and self._session.ask(self._action(account), _HELD, key):
+                return
+        except KlaviyoAssetsError as error:
+            problem = str(error)
+        self.end()
+        raise TransientError(
+            f"the turn of account {account!r} was lost meanwhile, so nothing is written: {problem}. Run this again."
+        )
 
     def end(self) -> None:
         """End them all."""

@@ -291,7 +291,9 @@ def addresses(given: str, setting: str) -> list[str]:
         if not re.fullmatch(r"[^@\s;]+@[^@\s;]+", address, re.ASCII) or not address.isascii()
     ]
     # Of two addresses with a semicolon between them, the second would be dropped in silence.
-    if wrong or not found or ";" in given:
+    # A line break would begin another header.
+    is_broken = any(not character.isprintable() for character in given.strip())
+    if wrong or not found or ";" in given or is_broken:
         named = ", ".join(repr(address) for address in wrong) or repr(given)
         raise SettingsError(f"{setting} holds {named}; allowed: e-mail addresses with commas between them.")
     if len(found) > MOST_RECIPIENTS:
