@@ -39,6 +39,24 @@ FIVETRAN_CALL = TimeLimit("Fivetran", "a call, made at most 5 times", 600, "it f
 FIVETRAN_SYNC = TimeLimit(
     "Fivetran", "waiting for the end of a sync", 3600, "it fails with a transient error; the sync goes on at Fivetran"
 )
+POSTGRES_CONNECT = TimeLimit("Postgres", "a connection to one address, TLS and login included", 10, _FAILS)
+POSTGRES_ANSWER = TimeLimit("Postgres", "a short answer: opening a session, a turn", 30, _FAILS)
+POSTGRES_DEAD_PEER = TimeLimit(
+    "Postgres", "a machine that acknowledges nothing (keepalives, tcp_user_timeout)", 60, _FAILS
+)
+POSTGRES_STATEMENT = TimeLimit(
+    "Postgres", "a statement; the server gives it up, and its silence is given up 15 s later", 900,
+    "the partition fails: the limit or an index has to change",
+)  # fmt: skip
+POSTGRES_BATCH = TimeLimit("Postgres", "the next 16 MB of rows, once rows have begun to come", 120, _FAILS)
+POSTGRES_LOCK = TimeLimit("Postgres", "a lock on a table that somebody else holds", 60, _FAILS)
+POSTGRES_IDLE = TimeLimit(
+    "Postgres", "a snapshot that nothing is asked of", 3600, "the server ends it; the partition is read again"
+)
+POSTGRES_CLOSE = TimeLimit("Postgres", "ending a session", 10, "the connection is cut")
+POSTGRES_TURN = TimeLimit(
+    "Postgres", "an account's turn (5 s in a run of several accounts)", 900, "the account's partitions fail"
+)
 S3_CONNECT = TimeLimit("S3", "a connection, TLS included", 10, _AGAIN)
 S3_SILENCE = TimeLimit("S3", "no byte comes", 60, _AGAIN)
 S3_EXCHANGE = TimeLimit("S3", "one request and its whole answer, upload or download", 600, _AGAIN)
@@ -67,6 +85,12 @@ KLAVIYO_PAUSE = TimeLimit(
 SES_CONNECT = TimeLimit("Amazon SES", "a connection, TLS included", 10, "the mail is sent again, 4 times in all")
 SES_SILENCE = TimeLimit("Amazon SES", "no byte comes", 20, "the mail is sent again, 4 times in all")
 SES_EXCHANGE = TimeLimit("Amazon SES", "one mail", 120, "the mail is sent again, 4 times in all")
+SMTP_ANSWER = TimeLimit(
+    "SMTP", "a connection; an answer of greeting, TLS and login", 20, "the mail is sent again, 4 times in all"
+)
+SMTP_MESSAGE = TimeLimit("SMTP", "an answer from MAIL FROM on, taking the message included", 60, "likewise")
+SMTP_SESSION = TimeLimit("SMTP", "a whole session, however slowly its answers drip", 180, "likewise")
+MAIL_ATTEMPTS = TimeLimit("mail", "attempts to send one mail, by SMTP or SES", 30, "no further attempt begins")
 
 
 def all_limits() -> tuple[TimeLimit, ...]:

@@ -25,7 +25,7 @@ from klaviyo_assets.mail.privacy import scrubbed
 from klaviyo_assets.mail.rendering import rendered
 from klaviyo_assets.mail.runs import Ended, Seen, failure_of, unexplained, work_of
 from klaviyo_assets.mail.work import days_of
-from klaviyo_assets.resources.mail import MailResource, Message, is_set_up
+from klaviyo_assets.resources.mail import MailResource, Message, PartlySentError, is_set_up
 
 INTERVAL_SECONDS = 60
 # Ages change slowly, and looking costs some queries per account.
@@ -124,6 +124,12 @@ class Tick:
             )
         try:
             message_id = mail.send(incident_message(news))
+        except PartlySentError as error:
+            # Who has it would get it again at every tick.
+            self.incidents.told(news, now)
+            said = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
+            log.warning(said)
+            return said
         except KlaviyoAssetsError as error:
             said = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
             log.warning(said)
