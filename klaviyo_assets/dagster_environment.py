@@ -13,6 +13,7 @@ import json
 import logging
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
@@ -56,6 +57,16 @@ def check_home(file: Path, exported: Mapping[str, str]) -> None:
             f"{file} sets {_HOME}={written} and the environment sets {_HOME}={exported[_HOME]!r}. Dagster goes by "
             f".env here, so it would use another instance than you asked for. Remove {_HOME} from .env."
         )
+
+
+def main() -> int:
+    """Before `make ui` starts Dagster: say so and stop where it would use an instance that was not asked for."""
+    try:
+        check_home(Path(".env"), os.environ)
+    except SettingsError as error:
+        print(f"Error: {error}", file=sys.stderr)  # noqa: T201  a command of the Makefile
+        return 1
+    return 0
 
 
 def _restore(file: Path, exported: Mapping[str, str]) -> Iterator[str]:
@@ -119,3 +130,7 @@ def is_dagster(command: Sequence[str]) -> bool:
         elif not word.startswith("-"):
             return Path(word).stem in _PROGRAMS
     return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())

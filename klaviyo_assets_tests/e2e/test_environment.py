@@ -90,7 +90,7 @@ def test_what_the_environment_sets_wins_over_dotenv_in_every_process(tmp_path, p
             try_sensor(dagster, "fivetran_syncs")
             dagster.launch("dimensions", {"dagster/partition": "sandbox"})
             dagster.ended_runs(lambda run: run.job == "dimensions", at_least=1)
-            wait(lambda: bool(sandbox.calls), 5, "the run to call a database")
+            wait(lambda: bool(sandbox.calls), 60, "the run to call a database")
         finally:
             dagster.end()
     assert production.calls == []

@@ -55,7 +55,7 @@ def test_an_instance_that_only_dotenv_names_is_taken_from_there(tmp_path):
     assert seen(tmp_path, "dagster", "DAGSTER_HOME=/srv/dagster\n", {})["DAGSTER_HOME"] == "/srv/dagster"
 
 
-@pytest.mark.parametrize("exported", ["/home/me/dagster", ""])
+@pytest.mark.parametrize("exported", ["/elsewhere/dagster", ""])
 def test_an_instance_that_dotenv_names_differently_is_refused(tmp_path, exported):
     file = tmp_path / ".env"
     file.write_text("DAGSTER_HOME=/srv/dagster\n")
