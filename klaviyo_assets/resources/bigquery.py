@@ -12,6 +12,7 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import PORTFOLIO, Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery_pace import GOOGLE, UNLIMITED
 from klaviyo_assets.resources.environment import optional
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
     def _dataset(self, name: str) -> BigQueryDataset:
         # A stand-in on this machine that does not answer is down, not busy.
         patience = 10.0 if self._emulator else 120.0
-        return BigQueryDataset(self.client, self._dataset_id(name), self._location, patience)
+        pace = UNLIMITED if self._emulator else GOOGLE
+        return BigQueryDataset(self.client, self._dataset_id(name), self._location, patience, pace=pace)
 
     @property
     def _emulator(self) -> str:
