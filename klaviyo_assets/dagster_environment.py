@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from klaviyo_assets.errors import SettingsError
 
@@ -32,10 +33,11 @@ def restore_environment() -> None:
     Raises:
         SettingsError: they name different instances; Dagster has opened that of `.env`, which cannot be undone.
     """
-    exported = _exported()
+    files = _dotenv_files()
+    exported = _exported() if files else None
     if exported is None:
         return
-    restored = [name for file in _dotenv_files() for name in _restore(file, exported)]
+    restored = [name for file in files for name in _restore(file, exported)]
     if restored and multiprocessing.parent_process() is None:  # once, not again in each run
         names = ", ".join(sorted(set(restored)))
         logging.getLogger("dagster").warning(f"The environment wins over .env for: {names}")
@@ -105,14 +107,24 @@ def _exported() -> Mapping[str, str] | None:
     import psutil
 
     this = psutil.Process()
+    chain = list(takewhile(lambda process: is_dagster(_command(process)), (this, *this.parents())))
     try:
-        chain = list(takewhile(lambda process: is_dagster(process.cmdline()), (this, *this.parents())))
         return chain[-1].environ() if chain else None
     except psutil.Error as error:
         raise SettingsError(
-            f"cannot tell what Dagster was started with ({error}), so whether .env or the environment counts. "
-            "Start Dagster as the same user in one container, or without a .env."
+            f"cannot see what Dagster was started with ({error}), so not whether .env or the environment counts. "
+            "Start Dagster in a folder without a .env."
         ) from error
+
+
+def _command(process: Any) -> list[str]:
+    """A command line; empty where the process has ended or is another user's, and so no process of this Dagster."""
+    import psutil
+
+    try:
+        return list(process.cmdline())
+    except psutil.Error:
+        return []
 
 
 def is_dagster(command: Sequence[str]) -> bool:

@@ -94,3 +94,6 @@ def test_what_the_environment_sets_wins_over_dotenv_in_every_process(tmp_path, p
         finally:
             dagster.end()
     assert production.calls == []
+    told = [line for line in (tmp_path / "dagster_dev.log").read_text().splitlines() if "environment wins" in line]
+    assert told, "Dagster alone says that .env was loaded"
+    assert all(name in line for line in told for name in ("POSTGRES_URL", "BIGQUERY_PROJECT"))
