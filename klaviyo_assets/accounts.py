@@ -22,6 +22,8 @@ from klaviyo_assets.errors import SettingsError, UnknownNameError
 DEFAULT_FILE = "accounts.toml"
 # The dataset with views over all accounts is named like an account's; no account may be called so.
 PORTFOLIO = "portfolio"
+# Limit of a BigQuery table partitioned by day (docs/scale.md).
+MOST_DAYS = 10_000
 PII_MODES = ("hash", "keep", "drop")
 SOURCES = ("auto", "native", "touch")
 # Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts state theirs in accounts.toml.
@@ -240,6 +242,11 @@ def _check(account: Account, where: str) -> None:
     for setting, (holds, allowed) in rules.items():
         if not holds:
             raise SettingsError(f"{where}: {setting} = {getattr(account, setting)!r}; allowed: {allowed}")
+    if datetime.now(UTC).date() - account.start_date >= timedelta(days=MOST_DAYS):
+        raise SettingsError(
+            f"{where}: start_date = {account.start_date}; allowed: a day of the last {MOST_DAYS:,} (27 years), as many "
+            "days as a BigQuery table has partitions. Earlier days stay in Postgres."
+        )
 
 
 def _date(value: Any, where: str) -> date:

@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klaviyo_assets.destinations.bigquery_errors import explained as explained
+from klaviyo_assets.destinations.bigquery_pace import GOOGLE, Pace
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import COMPRESSION
 from klaviyo_assets.schemas.arrow import arrow_type
@@ -78,6 +79,7 @@ class BigQueryDataset:
     location: str = "US"
     patience_seconds: float = BIGQUERY_PATIENCE.seconds
     job_seconds: float = BIGQUERY_JOB.seconds
+    pace: Pace = GOOGLE
 
     @property
     def retry(self) -> "Retry":
@@ -93,12 +95,17 @@ class BigQueryDataset:
 
     def ensure(self, description: str = "") -> None:
         """Create the dataset if it is not there."""
+        from google.api_core.exceptions import NotFound
         from google.cloud.bigquery import Dataset
 
         wanted = Dataset(self.qualified)
         wanted.location, wanted.description = self.location, description
         with explained(f"creating the dataset {self.qualified}"):
-            self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
+            try:
+                # Looking costs nothing of the rate at which datasets may be changed.
+                self.client.get_dataset(self.qualified, retry=self.retry)
+            except NotFound:
+                self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
 
     def ensure_table(
         self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
@@ -110,10 +117,20 @@ class BigQueryDataset:
             PermanentError: a column is there with another type; the message says how to mend it.
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
-            table = self.client.create_table(
-                self._table(name, columns, description, day_column, cluster), exists_ok=True, retry=self.retry
-            )
+            table = self._existing(name)
+            if table is None:
+                self.pace.wait(f"{self.qualified}.{name}")
+                made = self._table(name, columns, description, day_column, cluster)
+                table = self.client.create_table(made, exists_ok=True, retry=self.retry)
             return self._with_columns(table, columns)
+
+    def _existing(self, name: str) -> "Table | None":
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.client.get_table(f"{self.qualified}.{name}", retry=self.retry)
+        except NotFound:
+            return None
 
     def _table(
         self, name: str, columns: Sequence[Column], description: str, day_column: str | None, cluster: Sequence[str]
@@ -143,6 +160,7 @@ class BigQueryDataset:
             return table
         # A column that joins later cannot be REQUIRED: the rows that are there do not have it.
         table.schema = [*table.schema, *(_nullable(field) for field in schema_fields(missing))]
+        self.pace.wait(f"{self.qualified}.{table.table_id}")
         return self.client.update_table(table, ["schema"], retry=self.retry)
 
     def prepare(self, spec: TableSpec) -> "Table":
@@ -196,7 +214,7 @@ class BigQueryDataset:
 
     def _loaded(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
         with explained(f"loading {target}"):
-            job = self._run_load(path, target, config, job_id)
+            job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
             raise PermanentError(
                 f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "
@@ -267,9 +285,14 @@ class BigQueryDataset:
         config = LoadJobConfig(
             source_format="PARQUET", write_disposition="WRITE_APPEND", schema=schema_fields(columns)
         )  # fmt: skip
-        content = _parquet(columns, rows)
-        with explained(f"appending to {self.qualified}.{name}"):
-            self._sent(content, content.getbuffer().nbytes, f"{self.qualified}.{name}", config, job_id)
+        content, target = _parquet(columns, rows), f"{self.qualified}.{name}"
+
+        def send(attempt: str) -> "LoadJob":
+            content.seek(0)
+            return self._sent(content, content.getbuffer().nbytes, target, config, attempt)
+
+        with explained(f"appending to {target}"):
+            self.pace.send(target, job_id, send)
 
     def drop(self, name: str) -> None:
         """Delete a table if it is there."""

@@ -13,6 +13,7 @@ from pydantic import Field
 from klaviyo_assets.accounts import PORTFOLIO, Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.destinations.bigquery_errors import explained, no_credentials
+from klaviyo_assets.destinations.bigquery_pace import GOOGLE, UNLIMITED
 from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.limited_http import HttpLimits, limit_session
@@ -88,6 +89,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
             self._location,
             self.patience_seconds or usual,
             self.job_timeout_seconds,
+            pace=UNLIMITED if self._emulator else GOOGLE,
         )
 
     @property

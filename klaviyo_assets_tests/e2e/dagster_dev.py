@@ -69,13 +69,21 @@ class DagsterDev:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def begin(cls, project: Project) -> "DagsterDev":
-        """Start in the project's folder; returns when the code location is served."""
+    def begin(
+        cls, project: Project, exported: Mapping[str, str] | None = None, program: str = "dagster"
+    ) -> "DagsterDev":
+        """Start in the project's folder; returns when the code location is served.
+
+        Args:
+            project: Its folder is what counts.
+            exported: What the shell exports beyond the ordinary.
+            program: `dagster`, or `dg`.
+        """
         port = _free_port()
         with (project.folder / "dagster_dev.log").open("wb") as log:
             process = subprocess.Popen(
-                [BIN / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)],
-                cwd=project.folder, env=bare_environment(), stdout=log, stderr=subprocess.STDOUT,
+                [BIN / program, "dev", "--host", "127.0.0.1", "--port", str(port)],
+                cwd=project.folder, env=bare_environment() | dict(exported or {}), stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         started = cls(f"http://127.0.0.1:{port}", process)

@@ -78,6 +78,7 @@ def test_accounts_keep_the_order_of_the_file(read):
     (BLOCK + "currency = 5", 'currency = 5; allowed: a text, in quotes'),
     (BLOCK + 'start_date = "yesterday"', "start_date = 'yesterday'; allowed: a day such as 2024-01-31"),
     (BLOCK + "start_date = 2024-01-31T00:00:00", "start_date = .*; allowed: a day"),
+    (BLOCK + "start_date = 1990-01-01", r"start_date = 1990-01-01; allowed: a day of the last 10,000 \(27 years\)"),
     (BLOCK + 'attribution = "native"', r"attribution = 'native'; allowed: a block \[account.attribution\]"),
     (BLOCK + '[account.attribution]\nsource = "linear"', r"source = 'linear'; allowed: auto \| native \| touch"),
     (BLOCK + "[account.attribution]\nemail_clik = 5", "unknown setting 'email_clik'; known: .*email_click"),
