@@ -8,6 +8,7 @@ Dagster; `schemas/` and `destinations/` translate a spec into those, one library
 import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from typing import Any
@@ -52,6 +53,13 @@ INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
 
 A text that only one of them understood would be a row of one day for the one and of another day for the other.
 """
+
+
+FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+"""The times that a mapped column may hold: Python and BigQuery know no others, and the first has a day everywhere."""
+END_OF_EVENTS = datetime(9999, 12, 31, tzinfo=UTC)
+"""Events lie before this, so that their day exists in every time zone."""
 
 
 @dataclass(frozen=True)
