@@ -353,11 +353,11 @@ def _recorded_texts(raw: pd.DataFrame) -> dict[str, str]:
 
 
 def _gather_receipts(receipts: pd.DataFrame, sends: dict[tuple[str, str], list[tuple[int, str, int]]]) -> None:
-    rows: Iterator[tuple[str | None, str | None, int | None, str, int | None]] = zip(
+    rows: Iterator[tuple[str | None, str | None, int | None, str | None, int | None]] = zip(
         column(receipts, "person_id").to_pylist(), column(receipts, "message_id").to_pylist(),
         column(receipts, "occurred_at").cast(pa.int64()).to_pylist(), column(receipts, "event_id").to_pylist(),
         column(receipts, "send_at").cast(pa.int64()).to_pylist(), strict=True,
     )  # fmt: skip
     for person, message, at, event_id, sent in rows:
-        if person and message and at is not None and sent is not None:
+        if person and message and event_id and at is not None and sent is not None:
             sends.setdefault((person, message), []).append((at, event_id, sent))

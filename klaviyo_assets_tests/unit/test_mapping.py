@@ -27,7 +27,7 @@ PERSON, CAMPAIGN, LIST_PERSON = TABLES["person"], TABLES["campaign"], TABLES["li
 
 
 def properties_of(spec, row):
-    text = gather_properties(spec, raw_frame(spec, row), PRIVACY).to_pylist()[0]
+    text = gather_properties(spec, raw_frame(spec, row), PRIVACY)[0].to_pylist()[0]
     return text and json.loads(text)
 
 
@@ -126,6 +126,6 @@ def test_money_of_a_person_is_exact():
 def test_numbers_of_packed_fields_keep_their_spelling():
     fields = '{"Price": 49.990000, "Points": 12345678901234567890.1, "Tiny": 1E-7}'
 
-    text = gather_properties(PERSON, raw_frame(PERSON, {"custom_fields": fields}), PRIVACY).to_pylist()[0]
+    text = gather_properties(PERSON, raw_frame(PERSON, {"custom_fields": fields}), PRIVACY)[0].to_pylist()[0]
 
     assert text == '{"price":49.990000,"points":12345678901234567890.1,"tiny":1E-7}'
