@@ -77,6 +77,7 @@ def test_accounts_keep_the_order_of_the_file(read):
     (BLOCK + 'pii = "hashed"', r"pii = 'hashed'; allowed: hash \| keep \| drop"),
     (BLOCK + "currency = 5", 'currency = 5; allowed: a text, in quotes'),
     (BLOCK + 'start_date = "yesterday"', "start_date = 'yesterday'; allowed: a day such as 2024-01-31"),
+    (BLOCK + "start_date = 0001-01-01", "start_date = 0001-01-01; allowed: a day such as .*, from 1970-01-01 on"),
     (BLOCK + "start_date = 2024-01-31T00:00:00", "start_date = .*; allowed: a day"),
     (BLOCK + 'attribution = "native"', r"attribution = 'native'; allowed: a block \[account.attribution\]"),
     (BLOCK + '[account.attribution]\nsource = "linear"', r"source = 'linear'; allowed: auto \| native \| touch"),
