@@ -42,7 +42,7 @@ from klaviyo_assets.tables.event import Receipts, map_event, message_columns
 
 CHUNK_ROWS = 200_000
 # Version of the mapping's meaning: raising it makes every partition be made again.
-MAPPING_VERSION = 2
+MAPPING_VERSION = 3
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )

@@ -145,7 +145,8 @@ def _merge(unlisted: pa.Array, packed: pa.Array, listed: Set[str]) -> tuple[pa.A
     reasons: dict[int, str] = {}
     merged: list[str | None] = []
     for row, (plain, custom) in enumerate(zip(unlisted.to_pylist(), packed.to_pylist(), strict=True)):
-        document, reason = (plain, None) if custom is None else _one_document(plain, custom, listed)
+        is_there = custom and custom.strip()
+        document, reason = _one_document(plain, custom, listed) if is_there else (plain, None)
         merged.append(document)
         reasons |= {row: reason} if reason else {}
     return pa.array(merged, pa.string()), reasons

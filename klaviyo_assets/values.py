@@ -17,8 +17,8 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets import documents
+from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets.spec import FIRST_INSTANT, INSTANT_TEXT, LAST_INSTANT, LogicalType
 
 NUMERIC = arrow_type(LogicalType.NUMERIC)

@@ -225,7 +225,8 @@ class Pipeline:
         for announcement in found.announcements:
             self.progress.note(f"{account.name}: {announcement}")
         if not found.days and _has_no_events(entries):
-            self.totals.of(account.name).warnings.append(f"there are no events since its start_date, {account.start_date}")
+            warning = f"there are no events since its start_date, {account.start_date}"
+            self.totals.of(account.name).warnings.append(warning)
             # One empty day makes the tables that reports and views read.
             return [Work(last, last)]
         return [Work(*days, only) for only in (False, True) for days in found.ranges(only_attribution=only)]
@@ -343,7 +344,7 @@ def _quarantined(account: AccountSum, name: str) -> list[str]:
         return []
     return [
         f"{account.values:,} value(s) were left empty and {account.rows:,} row(s) left out, because they cannot be "
-        f"right. See why: klaviyo-assets query -a {name} \"SELECT table_name, field, rule, reason, COUNT(*) AS n FROM "
+        f'right. See why: klaviyo-assets query -a {name} "SELECT table_name, field, rule, reason, COUNT(*) AS n FROM '
         'quarantine GROUP BY 1, 2, 3, 4 ORDER BY n DESC"'
     ]
 

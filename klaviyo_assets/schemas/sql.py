@@ -267,7 +267,8 @@ def _timestamp(name: str, postgres_type: str) -> sql.Composed:
         "CASE WHEN {0} > {latest}::{kind} THEN {latest}::timestamptz "
         "WHEN {0} < {earliest}::{kind} THEN {earliest}::timestamptz ELSE {1} END"
     ).format(
-        column, instant, latest=sql.Literal(_LATEST), earliest=sql.Literal(_EARLIEST), kind=sql.Identifier(postgres_type)
+        column, instant, latest=sql.Literal(_LATEST), earliest=sql.Literal(_EARLIEST),
+        kind=sql.Identifier(postgres_type),
     )  # fmt: skip
 
 
@@ -358,9 +359,10 @@ def _packed(spec: TableSpec, chosen: ColumnPlan, table: RawTable) -> sql.Composa
     if not chosen.packed:
         return sql.SQL("NULL::text")
     document = _document(chosen.packed, table)
-    return sql.SQL("coalesce(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} - {1}::text[] ELSE {0} END::text, {2})").format(
-        document, sql.Literal(packed_keys(spec)), sql.SQL("t.{}::text").format(sql.Identifier(chosen.packed))
-    )
+    written = sql.SQL("t.{}::text").format(sql.Identifier(chosen.packed))
+    return sql.SQL(
+        "coalesce(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} - {1}::text[] ELSE {0} END::text, {2})"
+    ).format(document, sql.Literal(packed_keys(spec)), written)
 
 
 def packed_keys(spec: TableSpec) -> list[str]:

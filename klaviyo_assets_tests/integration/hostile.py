@@ -6,6 +6,7 @@ Here: the kinds, and what is to become of a row of each. Not here: loading them,
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from itertools import cycle
 from typing import Any
 
@@ -20,21 +21,23 @@ _ABSURD = ("58158-03-01 00:00+00", "10000-01-01 00:00+00", "infinity", "-infinit
            "4713-01-01 00:00+00 BC", "294276-12-31 00:00+00", None)  # fmt: skip
 
 DOCUMENTS = (
-    r'{"url": "https://shop.example/\u0000"}', r'{"title": "cut \ud83d", "contact": "%s"}' % PERSONAL,
+    r'{"url": "https://shop.example/\u0000"}', r'{"title": "cut \ud83d", "contact": "PERSONAL"}',
     r'{"\ude00": "\ud83d"}', '{"n": 1e999999}', '{"n": 1e400, "m": 9999999999999999999999}', '{"a": 1, "a": 2}',
-    '{"email": "%s", "email": null}' % PERSONAL, '{"n": %s, "email": "%s"}' % (_DEEP, PERSONAL),
+    '{"email": "PERSONAL", "email": null}', '{"n": DEEP, "email": "PERSONAL"}',
     r'{"": 1, "\u0000": 2, "__proto__": {"a": 3}}', "[1, [2, {}]]", "null", "true", '"text"', "7",
-    r'{"nested": "{\"email\": \"%s\"}"}' % PERSONAL, r'{"icon": "👩‍👩‍👧", "x": "\u0001\ufffe"}',
-    "{%s}" % ", ".join(f'"key {number}": {number}' for number in range(2_000)),
+    r'{"nested": "{\"email\": \"PERSONAL\"}"}', r'{"icon": "👩‍👩‍👧", "x": "\u0001\ufffe"}',
+    "{" + ", ".join(f'"key {number}": {number}' for number in range(2_000)) + "}",
 )  # fmt: skip
+DOCUMENTS = tuple(text.replace("PERSONAL", PERSONAL).replace("DEEP", _DEEP) for text in DOCUMENTS)
 _RECORDED = (
-    r'{"$attributed_event_id": "x\u0000y"}', r'{"$attributed_event_id": "x\ud83d"}', '{"$attributed_event_id": {"a": 1}}',
-    '{"$attributed_event_id": "%s"}' % ("x" * 20_000), '{"$attributed_event_id": 1e999999}', "[]", "null", "true", _DEEP,
-    '[null, 7, "x", {"relationships": {"attributed-event": {"data": {"id": "hostile-absurd"}}}}]',
+    r'{"$attributed_event_id": "x\u0000y"}', r'{"$attributed_event_id": "x\ud83d"}',
+    '{"$attributed_event_id": {"a": 1}}', '{"$attributed_event_id": "' + "x" * 20_000 + '"}',
+    '{"$attributed_event_id": 1e999999}', "[]", "null", "true", _DEEP,
+    '[null, 7, "x", {"relationships": {"attributed-event": {"data": {"id": "ABSURD"}}}}]',
     '{"relationships": {"flow": 7, "campaign": {"data": []}}}', '{"$attributed_event_id": " "}',
 )  # fmt: skip
-_VALUES = ("NaN", "Infinity", "1e999999", "1e400", "9" * 50_000, "12 EUR", '{"amount": 1, "name": "%s"}' % PERSONAL, "\t",
-           "1,234", "-0", "0x1F")  # fmt: skip
+_VALUES = ("NaN", "Infinity", "1e999999", "1e400", "9" * 50_000, "12 EUR", '{"amount": 1, "name": "' + PERSONAL + '"}',
+           "\t", "1,234", "-0", "0x1F")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,8 @@ def _kinds() -> Iterator[Kind]:
     yield from (Kind({"datetime": time, "timestamp": time}, UNDATED) for time in _ABSURD)
     yield from (Kind({"datetime": time}) for time in _ABSURD)
     yield from (Kind({"_fivetran_synced": time}) for time in _ABSURD)
-    yield from (Kind({"property_cohort_message_send_cohort": text}) for text in ("99999999999:x", "abc", "999999999:", ":"))
+    cohorts = ("99999999999:x", "abc", "999999999:", ":")
+    yield from (Kind({"property_cohort_message_send_cohort": text}) for text in cohorts)
     yield from (Kind({"property_currency_code": text}) for text in ("dollars", PERSONAL, "\u0661\u0662\u0663", "€"))
     yield from (Kind({"person_id": text}) for text in ("👩‍👩‍👧", "\x01\x1f", "\ufffe", " ", "x" * 10_000, "A|b\n"))
     yield from (Kind({"type": text, "metric_id": None}) for text in ("", " ", "received email ", "x" * 100_000, "a\nb"))
@@ -97,38 +101,26 @@ class HostileAccount:
 
     def _insert(self, cells: dict[str, Any]) -> None:
         """An event like the first one there is, with other cells."""
-        columns = [name for name in cells if self._has(name)]
-        names = sql.SQL(", ").join(map(sql.Identifier, columns))
-        kinds = sql.SQL(", ").join(sql.SQL("%s") for _ in columns)
-        with self.deployment.sandbox.postgres() as connection:
-            event = sql.Identifier(self.deployment.account.postgres_schema, "event")
-            if not hasattr(self, "_like"):
-                self._like = connection.execute(
-                    sql.SQL("SELECT metric_id, person_id, type FROM {} WHERE person_id IS NOT NULL LIMIT 1").format(event)
-                ).fetchone()
-            connection.execute(
-                sql.SQL("INSERT INTO {} ({}) VALUES ({})").format(event, names, kinds), [cells[name] for name in columns]
-            )
-            filled = [name for name in ("metric_id", "person_id", "type") if name not in cells]
-            given = dict(zip(("metric_id", "person_id", "type"), self._like, strict=True))
-            for name in filled:
-                connection.execute(
-                    sql.SQL("UPDATE {} SET {} = %s WHERE id = %s").format(event, sql.Identifier(name)),
-                    [given[name], cells["id"]],
-                )
+        given = {**self._ordinary, **cells}
+        columns = [name for name in given if name in self._columns]
+        statement = sql.SQL("INSERT INTO {{}}.event ({}) VALUES ({})").format(
+            sql.SQL(", ").join(map(sql.Identifier, columns)), sql.SQL(", ").join([sql.Placeholder()] * len(columns))
+        )
+        self.deployment.raw(statement.as_string(None), [given[name] for name in columns])
 
-    def _has(self, name: str) -> bool:
-        return name in self._columns
+    @cached_property
+    def _ordinary(self) -> dict[str, Any]:
+        names = ("metric_id", "person_id", "type")
+        (row,) = self.deployment.raw("SELECT metric_id, person_id, type FROM {}.event WHERE person_id <> '' LIMIT 1")
+        return dict(zip(names, row, strict=True))
 
-    @property
-    def _columns(self) -> set[str]:
-        if not hasattr(self, "_known"):
-            found = self.deployment.raw(
-                "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'event'",
-                [self.deployment.account.postgres_schema],
-            )
-            self._known = {name for (name,) in found}
-        return self._known
+    @cached_property
+    def _columns(self) -> frozenset[str]:
+        found = self.deployment.raw(
+            "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'event'",
+            [self.deployment.account.postgres_schema],
+        )
+        return frozenset(name for (name,) in found)
 
     def having(self, fate: str) -> set[str]:
         """The ids of the hostile events of which this becomes."""

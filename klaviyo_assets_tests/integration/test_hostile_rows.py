@@ -28,7 +28,7 @@ TABLES = (
     "UPDATE {}.person SET created = '-infinity', updated = '10000-01-01', _fivetran_synced = '10000-01-01 00:00+00' "
     "WHERE id IN (SELECT id FROM {}.person ORDER BY id LIMIT 5)",
     "UPDATE {}.campaign SET send_time = '0001-01-01 00:00+00' WHERE id = (SELECT min(id) FROM {}.campaign)",
-    "INSERT INTO {}.metric (id, name, _fivetran_synced) VALUES ('no-name', NULL, 'infinity'), ('blank', ' ', NULL), ('', 'x', NULL)",
+    "INSERT INTO {}.metric (id, name, _fivetran_synced) VALUES ('no-name', NULL, 'infinity'), ('blank', ' ', NULL)",
 )
 
 
@@ -72,7 +72,9 @@ def test_of_days_with_hostile_rows_every_other_row_is_loaded_in_one_run(deploy, 
 def check(hostile: HostileAccount, others: set[str]) -> None:
     """Every other row is there, and rows in are rows loaded, deleted or in quarantine."""
     account = hostile.deployment
-    deleted = {event_id for (event_id,) in raw(account, "SELECT id FROM {}.event WHERE _fivetran_deleted")}
+    deleted = set()
+    if account.has_column("_fivetran_deleted"):
+        deleted = {event_id for (event_id,) in raw(account, "SELECT id FROM {}.event WHERE _fivetran_deleted")}
     loaded = {event_id for (event_id,) in account.query("SELECT event_id FROM event")}
     assert loaded == (others | hostile.having(LOADED)) - deleted
     ((rows, kept, gone, quarantined),) = account.query(
@@ -81,7 +83,9 @@ def check(hostile: HostileAccount, others: set[str]) -> None:
     )
     assert rows == kept + gone + quarantined == len(others) + len(hostile.fates)
     assert quarantined == len(hostile.having(LEFT_OUT)) + len(hostile.having(UNDATED))
-    noted = account.query("SELECT row_id, rule, reason, value, properties FROM quarantine LEFT JOIN event ON event_id = row_id")
+    noted = account.query(
+        "SELECT row_id, rule, reason, value, properties FROM quarantine LEFT JOIN event ON event_id = row_id"
+    )
     assert all(rule and reason for _, rule, reason, *_ in noted)
     assert PERSONAL not in repr(noted)
     assert all(json.loads(properties) is not None for *_, properties in noted if properties)

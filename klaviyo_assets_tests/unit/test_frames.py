@@ -178,9 +178,11 @@ def test_a_frames_folder_below_a_file_is_a_permanent_error(tmp_path):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
 def test_a_full_temporary_folder_is_named_even_while_rows_stream_from_postgres(store):
-    with pytest.raises(TransientError, match="TMPDIR"), store.write(KEY) as writer:
-        (writer.folder / "rows.parquet").symlink_to("/dev/full")
-        with postgres_explained("reading from Postgres"):
+    def write_to_a_full_folder():
+        with store.write(KEY) as writer, postgres_explained("reading from Postgres"):
+            (writer.folder / "rows.parquet").symlink_to("/dev/full")
             for _ in range(3):
                 writer.append(pa.table({"a": pa.array(range(300_000))}))
-        writer.finish()
+
+    with pytest.raises(TransientError, match=r"writing a frame: .*No space left on device.*TMPDIR"):
+        write_to_a_full_folder()

@@ -177,8 +177,9 @@ def test_the_linear_search_finds_what_one_pattern_for_both_finds(text):
     [
         '{"email": "jane@shop.example", "email": null}', '{"email": null, "email": "jane@shop.example"}',
         r'{"email": "jane\ud83d@shop.example"}', r'{"title": "cut \ud83d", "contact": "jane@shop.example"}',
-        '{"x": ' + "[" * 1500 + '"jane@shop.example"' + "]" * 1500 + "}", '{"x": {"email": 1e999999}, "y": "jane@shop.example"}',
-        r'{"em\u0061il": "jane"}', '{"email": "jane", "x": %s}' % ("9" * 5_000), r'{"\ude00email": "jane@shop.example"}',
+        '{"x": ' + "[" * 1500 + '"jane@shop.example"' + "]" * 1500 + "}",
+        '{"x": {"email": 1e999999}, "y": "jane@shop.example"}', r'{"em\u0061il": "jane"}',
+        '{"email": "jane", "x": ' + "9" * 5_000 + "}", r'{"\ude00email": "jane@shop.example"}',
     ],
 )  # fmt: skip
 def test_a_hostile_document_is_treated_and_can_be_read(document):

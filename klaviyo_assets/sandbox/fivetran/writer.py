@@ -138,8 +138,9 @@ def _add_columns(connection: Connection, full_name: sql.Identifier, types: Mappi
 
 def _as_fivetran_types_json(connection: Connection, full_name: sql.Identifier, columns: Collection[str]) -> None:
     """Columns that an earlier version of this sandbox made `jsonb`."""
+    change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE json")
     for name in map(sql.Identifier, columns):
-        connection.execute(sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE json USING {}::json").format(full_name, name, name))
+        connection.execute(change.format(full_name, name))
 
 
 def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, rows: pa.Table) -> None:
