@@ -111,7 +111,7 @@ class AccountSource:
         if not synced:
             return None
         union = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT max({0}) AS at FROM {1} WHERE {2}").format(column, table.identifier, sync_time(column))
+            sql.SQL("SELECT max({0}) AS at FROM {1} AS t WHERE {2}").format(column, table.identifier, sync_time(column))
             for table in synced
         )
         newest = self.snapshot.read(sql.SQL("SELECT max(at) AS at FROM ({}) AS s").format(union)).to_pylist()[0]["at"]

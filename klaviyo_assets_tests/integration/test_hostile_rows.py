@@ -54,7 +54,7 @@ def test_of_days_with_hostile_rows_every_other_row_is_loaded_in_one_run(deploy, 
     before = {}
     for account in (plain, packed):
         schema = account.deployment
-        before[schema] = {event_id for (event_id,) in raw(schema, "SELECT id FROM {}.event")}
+        before[schema.account.name] = {event_id for (event_id,) in raw(schema, "SELECT id FROM {}.event")}
         account.write(per_day)
         for statement in TABLES:
             raw(schema, statement)
@@ -66,10 +66,10 @@ def test_of_days_with_hostile_rows_every_other_row_is_loaded_in_one_run(deploy, 
     assert PERSONAL not in result.output
     assert len(plain.fates) + len(packed.fates) == per_day * 5 * 2
     for account in (plain, packed):
-        check(account, before[account.deployment])
+        check(account, before[account.deployment.account.name], tmp_path)
 
 
-def check(hostile: HostileAccount, others: set[str]) -> None:
+def check(hostile: HostileAccount, others: set[str], folder: Path) -> None:
     """Every other row is there, and rows in are rows loaded, deleted or in quarantine."""
     account = hostile.deployment
     deleted = set()
@@ -93,6 +93,8 @@ def check(hostile: HostileAccount, others: set[str]) -> None:
     assert codes == raw(account, "SELECT count(*) FROM {}.coupon_code")[0][0]
     assert times == 0
     assert account.dirty() == []
+    verified = account.command(folder, "verify")
+    assert verified.exit_code == 0, verified.output
 
 
 def test_an_account_without_events_is_done_with_a_warning(deploy, tmp_path):
