@@ -22,7 +22,7 @@ from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.schemas.arrow import arrow_type, table_to_frame
 from klaviyo_assets.schemas.sql import packed_keys
 from klaviyo_assets.spec import PACKED, UNLISTED, Column, TableSpec, free_key, plain_spelling, squash
-from klaviyo_assets.values import parse
+from klaviyo_assets.values import having_a_day, parse
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def copy_columns(spec: TableSpec, raw: pd.DataFrame, context: MappingContext) ->
         if wanted.raw is None:
             continue
         cells = column(raw, wanted.raw)
-        parsed = parse(cells, wanted.type)
+        parsed = having_a_day(parse(cells, wanted.type)) if wanted.has_day else parse(cells, wanted.type)
         columns[wanted.name] = context.privacy.column(parsed.values) if wanted.personal else parsed.values
         notes += unparsed(spec, wanted, cells, ids, parsed.reasons, context.privacy)
     return columns, notes

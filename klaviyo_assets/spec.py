@@ -123,6 +123,7 @@ class Column:
     `raw` names the raw column whose value is copied; None: the table's mapping function computes it, from the raw
     columns that `made_of` names (of a table without raw columns: from columns of mapped events).
     `personal` values are hashed, kept or dropped as the account's `pii` setting says.
+    `has_day`: Reports take the account's calendar day of the instant, so that there must be one in every time zone.
     """
 
     name: str
@@ -132,6 +133,7 @@ class Column:
     made_of: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
+    has_day: bool = False
     constraints: tuple[Constraint, ...] = ()
 
 
@@ -220,6 +222,7 @@ class Field:
     older_names: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
+    has_day: bool = False
     constraints: tuple[Constraint, ...] = ()
 
     @property
@@ -232,7 +235,7 @@ class Field:
         """The mapped side."""
         return Column(
             name=self.name, type=self.type, description=self.description, raw=self.raw or self.name,
-            required=self.required, personal=self.personal, constraints=self.constraints,
+            required=self.required, personal=self.personal, has_day=self.has_day, constraints=self.constraints,
         )  # fmt: skip
 
 

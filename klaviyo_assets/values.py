@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from klaviyo_assets import documents
 from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import FIRST_INSTANT, INSTANT_TEXT, LAST_INSTANT, LogicalType
+from klaviyo_assets.spec import END_OF_EVENTS, FIRST_INSTANT, INSTANT_TEXT, LAST_INSTANT, LogicalType
 
 NUMERIC = arrow_type(LogicalType.NUMERIC)
 TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
@@ -76,6 +76,13 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
         # A text keeps its outer blanks: they may be meant.
         return Parsed(_blank_to_null(texts, texts), {})
     return _PARSERS[wanted](_blank_to_null(texts))
+
+
+def having_a_day(parsed: Parsed) -> Parsed:
+    """Parsed instants, null where not every time zone has a calendar day of theirs: BigQuery would fail the report."""
+    late = pc.greater_equal(parsed.values, pa.scalar(END_OF_EVENTS, TIMESTAMP))
+    rest = _without(parsed.values, late, "a time on the last day of the year 9999")
+    return Parsed(rest.values, parsed.reasons | rest.reasons)
 
 
 def parse_number(text: str) -> Decimal:

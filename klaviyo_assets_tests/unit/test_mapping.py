@@ -213,3 +213,24 @@ def test_a_note_shows_nothing_of_a_document():
     mapped = map_copied(PERSON, raw_frame(PERSON, {"id": "p1", "created": '{"name": "Jane Roe"}'}), CONTEXT)
 
     assert mapped.notes[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("written", "is_kept"),
+    {"9999-12-31 23:59:59+00": False, "9999-12-30 12:00:00+00": True, "0001-01-01 00:00:00+00": False}.items(),
+)
+def test_a_send_whose_day_not_every_time_zone_has_is_null(written, is_kept):
+    mapped = map_copied(CAMPAIGN, raw_frame(CAMPAIGN, {"id": "c1", "send_time": written}), CONTEXT)
+
+    assert (mapped.rows["send_at"].notna().all(), len(mapped.notes)) == (is_kept, 0 if is_kept else 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "is_kept"), {"9999-12-31 23:59:59+00": True, "9999-12-31 23:59:59-05": False}.items()
+)
+def test_a_coupon_that_never_expires_is_kept(written, is_kept):
+    coupon_code = TABLES["coupon_code"]
+
+    mapped = map_copied(coupon_code, raw_frame(coupon_code, {"id": "k", "expires_at": written}), CONTEXT)
+
+    assert (mapped.rows["expires_at"].notna().all(), len(mapped.rows), len(mapped.notes)) == (is_kept, 1, 1 - is_kept)
