@@ -147,6 +147,8 @@ class TouchReader:
 
     def recorded(self, needs: Needs) -> Iterator[pa.Table]:
         """The events that recorded attribution names, and those that these name in turn."""
+        if "id" not in self.table.columns:
+            return
         wanted, seen = set(needs.recorded_ids), set[str]()
         for _hop in range(MAX_HOPS):
             wanted = {event_id for event_id in wanted - seen if len(event_id) <= _LONGEST_KEY}

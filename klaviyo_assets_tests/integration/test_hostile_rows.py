@@ -108,14 +108,3 @@ def test_an_account_without_events_is_done_with_a_warning(deploy, tmp_path):
         assert f"there are no events since its start_date, {account.account.start_date}" in result.output
     assert account.query("SELECT COUNT(*) FROM event") == [(0,)]
     assert account.query("SELECT COUNT(*) FROM campaign_by_send_date") == [(0,)]
-
-
-@pytest.mark.slow
-def test_a_large_table_is_read_whole_when_the_command_says_so(deploy, tmp_path, monkeypatch):
-    monkeypatch.setattr("klaviyo_assets.assets.deltas.TableReading.delta_from_rows", 1)
-    account = deploy("whole", last_days=0)
-
-    result = run([account], tmp_path, "--whole")
-
-    assert result.exit_code == 0, result.output
-    assert "it was asked for" in account.event_log()

@@ -334,3 +334,29 @@ def test_packed_keys_are_tried_in_every_known_spelling():
     assert {"Email Domain", "emailDomain", "$emailDomain", "Email_Domain"} <= set(
         packed_spellings(Property(name="email_domain"))
     )
+
+
+def test_a_database_of_another_encoding_is_read_as_what_it_says(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    latin = url.replace("/postgres", "/latin")
+    with psycopg.connect(latin, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA k; CREATE TABLE k.thing (id text, name text)")
+        connection.execute("INSERT INTO k.thing VALUES ('a', 'Z\u00fcrich')")
+    with PostgresResource(url=latin).snapshot() as snapshot:
+        found = snapshot.read(select(SPEC, snapshot.tables("k")["thing"]))
+
+    assert found.column("name").to_pylist() == ["Z\u00fcrich"]
+
+
+def test_columns_of_any_type_are_read(read):
+    table = read(
+        "id text, name text[], size numeric, is_red text, created timestamp, property_value bytea, "
+        "property_tags text[], odd interval, bits bit(3), place point, span int4range",
+        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)", "[1,3)"],
+    )  # fmt: skip
+
+    assert table.select(["name", "size", "is_red", "property_value"]).to_pylist() == [
+        {"name": "{x,\u00e9}", "size": "NaN", "is_red": "maybe", "property_value": "\\x00ff"}
+    ]
+    assert rest(table).keys() == {"odd", "bits", "place", "span", "tags"}
