@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from klaviyo_assets.errors import SettingsError, UnknownNameError
+from klaviyo_assets.time_zones import UTC_NAME, canonical_zone
 
 DEFAULT_FILE = "accounts.toml"
 # The dataset with views over all accounts is named like an account's; no account may be called so.
@@ -37,6 +38,7 @@ DEFAULT_WINDOWS: Mapping[str, int] = {
     "whatsapp_click": 432_000,
     "whatsapp_open": 43_200,
 }
+FIRST_START = date(1970, 1, 1)
 _CHANNELS, _KINDS = ("email", "sms", "mobile_push", "whatsapp"), ("click", "open", "delivery")
 _EARNS = ("machine_opens_earn", "bot_clicks_earn")
 WINDOW_NAMES = frozenset(f"{channel}_{kind}" for channel in _CHANNELS for kind in _KINDS)
@@ -220,6 +222,7 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
             raise SettingsError(f'{where}: {setting} = {value!r}; allowed: a text, in quotes ("...")')
     values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
     values["attribution"] = _attribution(values.get("attribution", {}), where)
+    values["timezone"] = _timezone(values.get("timezone", UTC_NAME), where)
     account = Account(**values)
     _check(account, where)
     return account
@@ -231,7 +234,6 @@ def _check(account: Account, where: str) -> None:
             bool(re.fullmatch(r"[a-z0-9_]+", account.name)) and account.name != PORTFOLIO,
             f"letters a-z, digits and _, but not {PORTFOLIO!r}: that dataset holds the views over all accounts",
         ),
-        "timezone": (account.timezone in available_timezones(), "an IANA name such as Europe/Berlin"),
         "currency": (bool(re.fullmatch(r"[A-Z]{3}", account.currency)), "three capital letters such as EUR"),
         "pii": (account.pii in PII_MODES, " | ".join(PII_MODES)),
         "looker_template_id": (
@@ -249,13 +251,21 @@ def _check(account: Account, where: str) -> None:
         )
 
 
-def _date(value: Any, where: str) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
+def _timezone(value: str, where: str) -> str:
     try:
-        return date.fromisoformat(str(value))
+        return canonical_zone(value)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: timezone = {value!r}: {error}") from error
+
+
+def _date(value: Any, where: str) -> date:
+    try:
+        day = value if type(value) is date else date.fromisoformat(str(value))
     except ValueError as error:
         raise SettingsError(f"{where}: start_date = {value!r}; allowed: a day such as 2024-01-31") from error
+    if day < FIRST_START:
+        raise SettingsError(f"{where}: start_date = {day}; allowed: a day such as 2024-01-31, from {FIRST_START} on")
+    return day
 
 
 def _attribution(block: Any, where: str) -> AttributionSettings:

@@ -19,7 +19,7 @@ from klaviyo_assets.frames import FrameRecord, FrameWriter, TableState
 from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.resources.postgres import Snapshot
 from klaviyo_assets.schemas.arrow import table_to_frame
-from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, plan, select
+from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, plan, select, sync_time
 from klaviyo_assets.schemas.sql import during as during
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, METRIC
@@ -31,6 +31,8 @@ EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id",
 NO_ROWS = "0:0"
 # Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
 MOST_MISSING = 500
+# Klaviyo's ids have up to 36 letters. What an event records as one may be anything that somebody sent.
+LONGEST_ID = 1_000
 
 
 @dataclass
@@ -83,6 +85,7 @@ class AccountSource:
                 row["_fivetran_deleted"] in {True, "true"},
             )
             for row in rows
+            if row["id"]
         ]
         return resolve_metrics(found, self.account.conversion_metric, self.account.conversion_integration)
 
@@ -103,15 +106,15 @@ class AccountSource:
 
     def _newest_sync(self) -> str | None:
         """Start of the newest sync that wrote anything of this account, ISO 8601 UTC."""
+        column = sql.Identifier("_fivetran_synced")
         synced = [table for table in self.tables.values() if table.columns.get("_fivetran_synced") == "timestamptz"]
         if not synced:
             return None
         union = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT max(_fivetran_synced) AS at FROM {}").format(table.identifier) for table in synced
+            sql.SQL("SELECT max({0}) AS at FROM {1} AS t WHERE {2}").format(column, table.identifier, sync_time(column))
+            for table in synced
         )
-        newest = self.snapshot.read(
-            sql.SQL("SELECT max(at) AS at FROM ({}) AS s WHERE isfinite(at)").format(union)
-        ).to_pylist()[0]["at"]
+        newest = self.snapshot.read(sql.SQL("SELECT max(at) AS at FROM ({}) AS s").format(union)).to_pylist()[0]["at"]
         return newest.isoformat() if newest else None
 
     def warnings(self, spec: TableSpec) -> list[str]:
@@ -222,7 +225,9 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
         details=source.details() | {
             "needs_receipts": needs.without_send,
             "reads": source.reads(day, touches),
-            "missing": sorted(needs.recorded_ids - needs.found_ids)[:MOST_MISSING],
+            "missing": sorted(name for name in needs.recorded_ids - needs.found_ids if len(name) <= LONGEST_ID)[
+                :MOST_MISSING
+            ],
         },
     )  # fmt: skip
 
@@ -284,7 +289,8 @@ def _distinct(touches: Sequence[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(touches)
     first: dict[str, int] = {}
     for position, event_id in enumerate(rows.column("id").to_pylist()):
-        first.setdefault(event_id, position)
+        if event_id is not None:
+            first.setdefault(event_id, position)
     return rows.take(pa.array([first[event_id] for event_id in sorted(first)], pa.int64()))
 
 

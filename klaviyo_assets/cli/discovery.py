@@ -9,7 +9,7 @@ Each question to Postgres is one bounded statement: what cannot be learned in ti
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -27,6 +27,8 @@ CONVERSION = "Placed Order"
 # Events whose currency is looked at: the first ones found, so that the whole table is not read.
 _SAMPLE = 10_000
 _RECENT = timedelta(days=30)
+# What is dated earlier is a slip: no shop was on the web. Zero seconds, for one, are 1970.
+FIRST_LIKELY_DAY = date(1995, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,17 @@ def _with_events(postgres: PostgresResource, draft: Draft, tables: dict[str, Raw
         draft,
         candidates=tuple(sorted(known, key=_most_used(newest), reverse=True)),
         first_event_at=min(firsts, default=None),
-        notes=(*draft.notes, *notes, *_about_conversion(known)),
-    )
+        notes=(*draft.notes, *notes, *_about_unlikely(sum(row["unlikely"] for row in counted)),
+               *_about_conversion(known)),
+    )  # fmt: skip
+
+
+def _about_unlikely(events: int) -> Iterable[str]:
+    if events:
+        yield (
+            f"{events:,} event(s) are dated before {FIRST_LIKELY_DAY} or after today: start_date is the first day "
+            "between; set it earlier if those days are right"
+        )
 
 
 def _about_conversion(candidates: list[Candidate]) -> Iterable[str]:
@@ -152,6 +163,7 @@ def _metrics(postgres: PostgresResource, table: RawTable) -> list[Metric]:
     return [
         Metric(row["id"], row["name"] or "", row["integration_name"], row["integration_id"])
         for row in _answered(postgres, query)
+        if row["id"]
     ]
 
 
@@ -162,9 +174,16 @@ def _may_convert(metric: Metric) -> bool:
 def _events_per_metric(table: RawTable) -> sql.Composed:
     metric_id = sql.SQL("t.metric_id::text") if "metric_id" in table.columns else sql.SQL("NULL::text")
     return sql.SQL(
-        "SELECT {} AS metric_id, count(*) AS events, min({time}) AS first_at, max({time}) AS last_at "
+        "SELECT {} AS metric_id, count(*) AS events, min({time}) FILTER (WHERE {likely}) AS first_at, "
+        "max({time}) FILTER (WHERE {likely}) AS last_at, count(*) FILTER (WHERE NOT {likely}) AS unlikely "
         "FROM {} AS t GROUP BY 1"
-    ).format(metric_id, table.identifier, time=event_time(table))
+    ).format(metric_id, table.identifier, time=event_time(table), likely=_likely(event_time(table)))
+
+
+def _likely(time: sql.Composable) -> sql.Composed:
+    """A condition: a time that an event can bear which a shop has sent or imported."""
+    bounds = [sql.Literal(FIRST_LIKELY_DAY), sql.SQL("now() + interval '1 day'")]
+    return sql.SQL("(({0}) >= {1} AND ({0}) < {2})").format(time, *bounds)
 
 
 def _counted(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:

@@ -45,6 +45,9 @@ def run(
     ] = None,
     upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="An older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which days would be made.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -62,13 +65,15 @@ def run(
         wanted = _days(start, end)
         chosen = _accounts(account)
         _check_settings(chosen)
-        totals = _run_accounts(chosen, wanted, sync=sync, dry_run=dry_run, verbose=verbose)
+        totals = _run_accounts(chosen, wanted, sync=sync, whole=whole, dry_run=dry_run, verbose=verbose)
         if as_json:
             console().print_json(json.dumps(closing.document(totals, dry_run=dry_run), ensure_ascii=False))
         elif dry_run:
             _show_plan(totals)
         else:
             _conclude(totals, chosen)
+        for warning in totals.warnings:
+            notes().print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
         _show_failures(totals, everything=verbose)
         if totals.failures:
             raise typer.Exit(FAILED)
@@ -128,13 +133,14 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _run_accounts(
-    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool, dry_run: bool, verbose: bool
-) -> Totals:
+    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool, whole: bool, dry_run: bool,
+    verbose: bool,
+) -> Totals:  # fmt: skip
     from klaviyo_assets.cli.project import instance
 
     totals = Totals()
     with _quiet_dagster(), instance() as made, screen() as shown:
-        pipeline = Pipeline(made, totals, Progress(shown), "ERROR" if verbose else "CRITICAL")
+        pipeline = Pipeline(made, totals, Progress(shown), "ERROR" if verbose else "CRITICAL", whole)
         for account in chosen:
             if dry_run:
                 totals.of(account.name).work = pipeline.work(account, *wanted)

@@ -84,14 +84,16 @@ class Snapshot:
         """The tables of an account's schema as they stand now; empty when the schema does not exist."""
         found = self.read(
             sql.SQL(
-                "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns "
+                "SELECT table_name::text, column_name::text, udt_name::text, "
+                "current_setting('server_version_num')::int AS version FROM information_schema.columns "
                 "WHERE table_schema = {} ORDER BY table_name, ordinal_position"
             ).format(sql.Literal(schema))
         )
         columns: dict[str, dict[str, str]] = {}
-        for table, column, kind in zip(*(values.to_pylist() for values in found.columns), strict=True):
+        for table, column, kind, _ in zip(*(values.to_pylist() for values in found.columns), strict=True):
             columns.setdefault(table, {})[column] = kind
-        return {table: RawTable(schema, table, known) for table, known in columns.items()}
+        server = found.column("version")[0].as_py() if found.num_rows else 0
+        return {table: RawTable(schema, table, known, server) for table, known in columns.items()}
 
 
 class Batches:
