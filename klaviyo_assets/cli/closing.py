@@ -119,7 +119,7 @@ def document(totals: "Totals", *, dry_run: bool = False) -> dict[str, Any]:
                 {"first": str(work.first), "last": str(work.last), "only_attribution": work.only_attribution}
                 for work in account.work
             ],
-            "failures": list(account.failures),
+            "failures": list(account.failures), "warnings": list(account.warnings),
         }
         for name, account in totals.accounts.items()
     ]  # fmt: skip

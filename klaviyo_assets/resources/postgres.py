@@ -15,7 +15,6 @@ from psycopg import sql
 from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
-from klaviyo_assets.schemas.sql import RawTable
 
 APPLICATION_NAME = "klaviyo_assets"
 # SQLSTATE classes of faults that pass: connections, resources, operator intervention (a standby that cancels).
@@ -92,19 +91,6 @@ class Snapshot:
         with explained("reading from Postgres"), self._connection.cursor() as cursor:
             cursor.execute(query.as_string(None))
             yield cursor.fetch_record_batch()
-
-    def tables(self, schema: str) -> dict[str, RawTable]:
-        """The tables of an account's schema as they stand now; empty when the schema does not exist."""
-        found = self.read(
-            sql.SQL(
-                "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns "
-                "WHERE table_schema = {} ORDER BY table_name, ordinal_position"
-            ).format(sql.Literal(schema))
-        )
-        columns: dict[str, dict[str, str]] = {}
-        for table, column, kind in zip(*(values.to_pylist() for values in found.columns), strict=True):
-            columns.setdefault(table, {})[column] = kind
-        return {table: RawTable(schema, table, known) for table, known in columns.items()}
 
 
 @contextmanager

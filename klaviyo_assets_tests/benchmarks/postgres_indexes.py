@@ -111,7 +111,7 @@ def reads(account: Account, day: date) -> dict[str, Callable[[Snapshot], Any]]:
 
     def opened(snapshot: Snapshot, source: str = "native") -> AccountSource:
         chosen = replace(account, attribution=AttributionSettings(source))
-        return AccountSource(chosen, snapshot, snapshot.tables(SCHEMA), attribution_source=source)
+        return AccountSource(chosen, snapshot, SourceCatalog.read(snapshot, SCHEMA).tables, attribution_source=source)
 
     def extracted(snapshot: Snapshot, source: str) -> Any:
         found = opened(snapshot, source)

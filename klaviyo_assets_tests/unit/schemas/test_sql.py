@@ -52,7 +52,7 @@ def read(url):
             for row in rows:
                 connection.execute(f"INSERT INTO k.{spec.name} VALUES ({', '.join(['%s'] * len(row))})", row)
         with PostgresResource(url=url).snapshot() as snapshot:
-            table = snapshot.tables("k")[spec.name]
+            table = SourceCatalog.read(snapshot, "k").tables[spec.name]
             query = sql.SQL(" ").join([select(spec, table, properties=properties), order_by(spec, table)])
             return snapshot.read(query)
 
