@@ -24,6 +24,7 @@ from klaviyo_assets.frames import FrameWriter
 from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
 from klaviyo_assets.sandbox.fivetran.shop import Shop, profile
 from klaviyo_assets.sandbox.fivetran.writer import write_sync
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.source_days import source_days
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets.touches import TouchReader, Wanted

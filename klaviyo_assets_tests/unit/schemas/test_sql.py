@@ -11,6 +11,7 @@ from psycopg import sql
 from klaviyo_assets.extraction import during
 from klaviyo_assets.resources.postgres import PostgresResource
 from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, packed_spellings, plan, select
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.spec import Column, CustomFields, LogicalType, Property, RawColumn, TableSpec
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
