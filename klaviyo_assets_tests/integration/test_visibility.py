@@ -324,7 +324,7 @@ def test_accepted_losses_empty_bigquery_once_and_are_not_asked_for_again(made: M
     assert own.query("SELECT COUNT(*) FROM person") == [(0,)]
     assert own.query("SELECT COUNT(*), COUNT(value) FROM event") == [(11, 0)], "loaded days are made again without it"
     assert own.dirty() == []
-    assert own.run().failures == []
+    assert own.days(*DAYS).failures == []
 
 
 @pytest.mark.slow
@@ -388,14 +388,13 @@ def test_columns_in_the_sources_own_spelling_are_read_the_same(made: Made) -> No
     assert own.dirty() == [], "what is spelled in another way is the same"
 
     fresh = own.elsewhere("respelled")
-    assert fresh.run().failures == []
+    assert fresh.tables(*TABLES).failures + fresh.days(*DAYS).failures == []
     assert fresh.bigquery("event", "attribution", "person", "campaign", "metric") == before
     assert fresh.query("SELECT campaign_id, tag_id FROM campaign_tag") == [("C1", "T1")]
-    assert own.run().failures == []
 
     own.raw("ALTER TABLE {0}.event ADD person_id text")
     own.raw('UPDATE {0}.event SET person_id = "personId", "personId" = NULL WHERE id LIKE \'B%%\'')
-    assert own.run(*DAYS).failures == []
+    assert own.days(*DAYS).failures == []
     assert own.query("SELECT COUNT(person_id) FROM event") == [(11,)], "in either spelling while both are there"
 
 
@@ -404,36 +403,33 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
-def test_an_account_without_orders_yet_is_warned_and_one_without_events_goes_on(made: Made, tmp_path) -> None:
-    own = made(conversion_metric="Subscribed to Newsletter")
-    done = own.command(tmp_path, "run", "--no-sync")
-    assert done.exit_code == 0
-    assert "warning: " in done.output
-    assert "no metric 'Subscribed to Newsletter' in this account" in done.output
+def test_events_outside_of_the_accounts_days_and_a_metric_without_events_are_said(sandbox: Sandbox, tmp_path) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        account = small_account(sandbox, "seen_outside", conversion_metric="Subscribed to Newsletter")
+        own = Deployment(sandbox, account, instance)
+        own.raw(
+            "INSERT INTO {0}.event (id, person_id, metric_id, datetime, _fivetran_synced) VALUES "
+            f"('future', 'P1', 'M_OPEN', now() + interval '40 days', {SYNCED}), "
+            f"('past', 'P1', 'M_OPEN', '2019-01-01', {SYNCED}), ('older', 'P1', 'M_OPEN', '1970-01-01', {SYNCED})"
+        )
+        run = own.command(tmp_path, "run", "--no-sync")
+        assert run.exit_code == 0, run.output
+        assert "warning: seen_outside: no metric 'Subscribed to Newsletter' in this account" in run.output
+        assert "warning: seen_outside: 2 events are dated before the start_date of seen_outside" in run.output
+        assert "warning: seen_outside: 1 event is dated after today" in run.output
+        newest = "SELECT details FROM ledger WHERE `partition` = 'undated' ORDER BY recorded_at DESC LIMIT 1"
+        ((details,),) = own.query(newest)
+        assert json.loads(details)["outside"] == {"before_start_date": 2, "after_today": 1}
 
+        verified = own.command(tmp_path, "verify", "--json")
+        (document,) = json.loads(verified.stdout)
+        assert verified.exit_code == 0
+        rows = {stage["stage"]: stage["rows"] for stage in document["stages"]}
+        assert (rows["Postgres"], rows["besides: before start_date"], rows["besides: after today"]) == (11, 2, 1)
+        assert [(one["equation"], one["severity"]) for one in document["findings"]] == [("in_range", "warning")]
 
-def test_events_outside_of_the_accounts_days_are_counted_and_said(made: Made, tmp_path) -> None:
-    own = made()
-    own.raw(
-        "INSERT INTO {0}.event (id, person_id, metric_id, datetime, _fivetran_synced) VALUES "
-        f"('future', 'P1', 'M_OPEN', now() + interval '40 days', {SYNCED}), "
-        f"('past', 'P1', 'M_OPEN', '2019-01-01', {SYNCED}), ('older', 'P1', 'M_OPEN', '1970-01-01', {SYNCED})"
-    )
-    run = own.command(tmp_path, "run", "--no-sync")
-    assert run.exit_code == 0, run.output
-    assert f"2 events are dated before the start_date of {own.account.name}, 2026-03-01: they are not" in run.output
-    assert "1 event is dated after today" in run.output
-    newest = "SELECT details FROM ledger WHERE `partition` = 'undated' ORDER BY recorded_at DESC LIMIT 1"
-    ((details,),) = own.query(newest)
-    assert json.loads(details)["outside"] == {"before_start_date": 2, "after_today": 1}
-    assert "1 event is dated after today" in own.event_log()
-
-    verified = own.command(tmp_path, "verify", "--json")
-    (document,) = json.loads(verified.stdout)
-    assert verified.exit_code == 0
-    rows = {stage["stage"]: stage["rows"] for stage in document["stages"]}
-    assert (rows["Postgres"], rows["besides: before start_date"], rows["besides: after today"]) == (11, 2, 1)
-    assert [(one["equation"], one["severity"]) for one in document["findings"]] == [("in_range", "warning")]
+        assert own.tables("metric").success
+        assert "1 event is dated after today" in own.event_log(), "the asset's metadata say it too"
 
 
 def test_what_vanishes_while_a_run_reads_waits_or_is_refused(shop: Deployment) -> None:
