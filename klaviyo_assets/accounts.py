@@ -67,7 +67,11 @@ class AttributionSettings:
 
 @dataclass(frozen=True)
 class Account:
-    """One Klaviyo account. Days of this account are calendar days of `timezone`."""
+    """One Klaviyo account. Days of this account are calendar days of `timezone`.
+
+    `accept_empty` names tables, or columns as `table.column`, that are taken as empty where the login may not see them
+    or where they are gone from Postgres; anything else that is hidden or gone stops the account.
+    """
 
     name: str
     postgres_schema: str
@@ -79,6 +83,7 @@ class Account:
     start_date: date = date(2020, 1, 1)
     pii: str = "hash"
     looker_template_id: str = ""
+    accept_empty: tuple[str, ...] = ()
     attribution: AttributionSettings = field(default_factory=AttributionSettings)
 
     @property
@@ -218,9 +223,10 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
         if not values.get(needed):
             raise SettingsError(f"{where}: {needed} is missing")
     for setting, value in values.items():
-        if setting not in {"start_date", "attribution"} and not isinstance(value, str):
+        if setting not in {"start_date", "attribution", "accept_empty"} and not isinstance(value, str):
             raise SettingsError(f'{where}: {setting} = {value!r}; allowed: a text, in quotes ("...")')
     values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
+    values["accept_empty"] = _texts(values.get("accept_empty", ()), f"{where}: accept_empty")
     values["attribution"] = _attribution(values.get("attribution", {}), where)
     values["timezone"] = _timezone(values.get("timezone", UTC_NAME), where)
     account = Account(**values)
@@ -256,6 +262,13 @@ def _timezone(value: str, where: str) -> str:
         return canonical_zone(value)
     except SettingsError as error:
         raise SettingsError(f"{where}: timezone = {value!r}: {error}") from error
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise SettingsError(f'{where} = {value!r}; allowed: a list of tables and columns such as ["coupon_code", '
+                            '"person.email"]')  # fmt: skip
+    return tuple(value)
 
 
 def _date(value: Any, where: str) -> date:

@@ -188,7 +188,10 @@ class AccountMapping:
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
         with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
-            return self._finish(writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, rows_raw=0)
+            kept = {"outside": record.details.get("outside")}
+            return self._finish(
+                writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, kept, rows_raw=0
+            )
 
     def _context(self, record: FrameRecord, day: date | None) -> MappingContext:
         return MappingContext(self.account, metrics_of(record.details, self.account), self.privacy, day)
@@ -242,6 +245,7 @@ class AccountMapping:
             details={
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
+                "columns": None if spec is ATTRIBUTION else source.details.get("columns"),
                 **(known or {}),
             },
         )  # fmt: skip

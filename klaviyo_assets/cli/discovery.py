@@ -19,6 +19,7 @@ from klaviyo_assets.metrics import Metric
 from klaviyo_assets.resources.fivetran_models import Connection
 from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
 from klaviyo_assets.schemas.sql import RawTable, event_time, select
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.tables.event import SPEC as EVENT
 from klaviyo_assets.tables.metric import SPEC as METRIC
 
@@ -77,8 +78,9 @@ def discover(connections: Iterable[Connection], postgres: PostgresResource) -> l
 def klaviyo_schemas(postgres: PostgresResource) -> list[str]:
     """The schemas that hold the tables `event` and `metric`."""
     query = sql.SQL(
-        "SELECT table_schema::text AS name FROM information_schema.tables WHERE table_name IN ('event', 'metric') "
-        "GROUP BY 1 HAVING count(DISTINCT table_name) = 2 ORDER BY 1"
+        "SELECT n.nspname::text AS name FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid "
+        "WHERE c.relname IN ('event', 'metric') AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_schema_privilege("
+        "n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') GROUP BY 1 HAVING count(*) = 2 ORDER BY 1"
     )
     with postgres.snapshot() as snapshot:
         return [row["name"] for row in _rows(snapshot, query)]
@@ -101,7 +103,7 @@ def _draft(postgres: PostgresResource, name: str, schema: str, connection_id: st
         missing = f"Postgres has no Klaviyo tables in schema {schema!r} yet, or this user may not see them"
         return replace(draft, notes=(missing,))
     with postgres.snapshot() as snapshot:
-        tables = snapshot.tables(schema)
+        tables = SourceCatalog.read(snapshot, schema).tables
     return _with_currency(postgres, _with_events(postgres, draft, tables), tables)
 
 

@@ -127,6 +127,8 @@ class Pipeline:
     log_level: str = "CRITICAL"
     # Large account tables are read whole, whatever is known of their changes.
     whole: bool = False
+    # Tables and columns that may be taken as empty where they are hidden or gone.
+    accepted: Sequence[str] = ()
 
     def account(self, account: "Account", wanted: tuple[date | None, date | None], *, sync: bool) -> None:
         """Everything for one account; a failure is noted and the other accounts go on."""
@@ -183,12 +185,17 @@ class Pipeline:
             summed.seconds += task.seconds
 
     def _look(self, account: "Account") -> None:
-        """Reach every system once: what is wrong with a setting is said here, not by every partition."""
-        from klaviyo_assets.extraction import AccountSource
+        """Reach every system once: what is wrong with a setting, or gone, is said here, not by every partition."""
+        from klaviyo_assets.extraction import AccountSource, outside_warnings
+        from klaviyo_assets.ledger import loaded_entries
         from klaviyo_assets.resources.s3 import S3ArchiveResource
+        from klaviyo_assets.vanished import refuse_losses
 
         with postgres().snapshot() as snapshot:
-            AccountSource.open(account, snapshot)
+            source = AccountSource.open(account, snapshot, self.accepted)
+            refuse_losses(source, loaded_entries(bigquery().dataset(account)))
+            warnings = outside_warnings(account, source.events_outside(account.today()))
+        self.totals.of(account.name).warnings += [*filter(None, [source.metrics.problem]), *warnings]
         S3ArchiveResource(bucket=required("S3_BUCKET")).archive.manifest(account.name, "metric", None)
         bigquery().dataset(account).ensure()
 
@@ -198,8 +205,14 @@ class Pipeline:
         parts = dict.fromkeys(_LOADING, len(ACCOUNT_TABLES))
         with self._task(f"{account.name}: {len(ACCOUNT_TABLES)} account tables", parts, "tables") as task:
             keys = _keys([table.name for table in ACCOUNT_TABLES])
-            config = {"ops": {"extract_tables": {"config": {"whole": True}}}} if self.whole else {}
-            self._execute(account.name, task, keys, config, partition_key=account.name)
+            self._execute(account.name, task, keys, partition_key=account.name, config=self._reading("extract_tables"))
+
+    def _reading(self, step: str) -> dict[str, Any]:
+        """The configuration of a step that reads."""
+        chosen: dict[str, Any] = {"accept_empty": list(self.accepted)} if self.accepted else {}
+        if self.whole and step == "extract_tables":
+            chosen["whole"] = True
+        return {"ops": {step: {"config": chosen}}} if chosen else {}
 
     def work(self, account: "Account", first: date | None, last: date | None) -> list[Work]:
         """The days that were asked for, or that changed since they were loaded, as ranges."""
@@ -221,7 +234,8 @@ class Pipeline:
         with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
             entries = current(bigquery().dataset(account))
             with postgres().snapshot() as snapshot:
-                found = plan(AccountSource.open(account, snapshot), entries, account.start_date, last)
+                source = AccountSource.open(account, snapshot, self.accepted)
+                found = plan(source, entries, account.start_date, last)
         for announcement in found.announcements:
             self.progress.note(f"{account.name}: {announcement}")
         if not found.days and _has_no_events(entries):
@@ -243,7 +257,10 @@ class Pipeline:
             keys = _keys([table.name for table in tables])
             if work.only_attribution:
                 keys = [dg.AssetKey(["extracted", EVENT.name]), *keys]
-            self._execute(account.name, task, keys, tags=range_tags(account.name, work.first, work.last))
+            self._execute(
+                account.name, task, keys, tags=range_tags(account.name, work.first, work.last),
+                config=self._reading("extract_events"),
+            )  # fmt: skip
 
     def _days(self, account: "Account", days: list[Work]) -> bool:
         """Every range; False when days failed and none was loaded, so that there is nothing to report."""
@@ -282,12 +299,12 @@ class Pipeline:
 
         job, run_id = defs.resolve_implicit_global_asset_job_def(), make_new_run_id()
         # A run that is killed with this process is then marked as failed by the daemon.
+        loggers = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
         tags = {"klaviyo/started_by": "cli", PROCESS_TAG: this_process(), **partition.pop("tags", {})}
         self.instance.add_event_listener(run_id, lambda entry: self._heard(entry.dagster_event, run_id, task))
         result = job.execute_in_process(
             instance=self.instance, asset_selection=keys, tags=tags, raise_on_error=False, run_id=run_id,
-            run_config={"loggers": {"console": {"config": {"log_level": self.log_level}}}, **(config or {})},
-            **partition,
+            run_config=loggers | dict(config or {}), **partition,
         )  # fmt: skip
         if any(_is_interruption(event) for event in result.all_events):
             raise KeyboardInterrupt

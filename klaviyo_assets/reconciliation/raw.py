@@ -16,6 +16,7 @@ from klaviyo_assets.extraction import AccountSource, during
 from klaviyo_assets.reconciliation.findings import EXACT
 from klaviyo_assets.schemas.sql import RawTable, event_time, select
 from klaviyo_assets.spec import LogicalType
+from klaviyo_assets.table_changes import table_rows
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 from klaviyo_assets.values import parse
 
@@ -126,14 +127,4 @@ def undated_rows(source: AccountSource) -> int:
 
 def account_table_rows(source: AccountSource) -> Mapping[str, int]:
     """Rows of each raw account table; 0 where Fivetran has not created it."""
-    present = [spec for spec in ACCOUNT_TABLES if source.table(spec).columns]
-    counted = dict.fromkeys((spec.name for spec in ACCOUNT_TABLES), 0)
-    if not present:
-        return counted
-    counts = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}::text AS name, count(*) AS rows FROM {}").format(
-            sql.Literal(spec.name), source.table(spec).identifier
-        )
-        for spec in present
-    )
-    return counted | {row["name"]: row["rows"] for row in source.snapshot.read(counts).to_pylist()}
+    return table_rows(source, ACCOUNT_TABLES)

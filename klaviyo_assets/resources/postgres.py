@@ -15,7 +15,6 @@ from pydantic import Field
 from klaviyo_assets.resources.postgres_address import PostgresAddress
 from klaviyo_assets.resources.postgres_connection import Reader
 from klaviyo_assets.resources.postgres_errors import Statement
-from klaviyo_assets.schemas.sql import RawTable
 from klaviyo_assets.time_limits import POSTGRES_BATCH, POSTGRES_CLOSE, POSTGRES_CONNECT, POSTGRES_STATEMENT
 
 # What the server gives up by its own limit is given up here so much later, should the server be unable to say so.
@@ -79,21 +78,6 @@ class Snapshot:
             # The rest of the rows is not waited for.
             with statement.ended_within(POSTGRES_CLOSE.seconds):
                 cursor.close()
-
-    def tables(self, schema: str) -> dict[str, RawTable]:
-        """The tables of an account's schema as they stand now; empty when the schema does not exist."""
-        found = self.read(
-            sql.SQL(
-                "SELECT table_name::text, column_name::text, udt_name::text, "
-                "current_setting('server_version_num')::int AS version FROM information_schema.columns "
-                "WHERE table_schema = {} ORDER BY table_name, ordinal_position"
-            ).format(sql.Literal(schema))
-        )
-        columns: dict[str, dict[str, str]] = {}
-        for table, column, kind, _ in zip(*(values.to_pylist() for values in found.columns), strict=True):
-            columns.setdefault(table, {})[column] = kind
-        server = found.column("version")[0].as_py() if found.num_rows else 0
-        return {table: RawTable(schema, table, known, server) for table, known in columns.items()}
 
 
 class Batches:

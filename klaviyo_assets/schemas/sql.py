@@ -48,20 +48,24 @@ _BLANKS = " \t\n\r\f\v\u00a0"
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table as it stands in Postgres now: its columns and their types (`udt_name`)."""
+    """A table as it is in Postgres now: its columns and their types (`udt_name`).
+
+    `relation` is what to read instead of the table itself, where its columns are spelled in another way.
+    """
 
     schema: str
     name: str
     columns: Mapping[str, str]
     # `server_version_num` of the server.
     server: int = _TELLS_VALID
+    relation: sql.Composable | None = dataclasses.field(default=None, repr=False, compare=False)
     # What `select` composed: a day's extraction asks for the same four times, a year's more than a thousand times.
     _selects: dict[tuple[str, bool], sql.SQL] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def identifier(self) -> sql.Identifier:
-        """Quoted name with schema."""
-        return sql.Identifier(self.schema, self.name)
+    def identifier(self) -> sql.Composable:
+        """What stands behind FROM: the quoted name with its schema."""
+        return self.relation or sql.Identifier(self.schema, self.name)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from psycopg import sql
 from klaviyo_assets.extraction import during
 from klaviyo_assets.resources.postgres import PostgresResource
 from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, packed_spellings, plan, select
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.spec import Column, CustomFields, LogicalType, Property, RawColumn, TableSpec
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets.values import parse
@@ -54,7 +55,7 @@ def read(url):
             for row in rows:
                 connection.execute(f"INSERT INTO k.{spec.name} VALUES ({', '.join(['%s'] * len(row))})", row)
         with PostgresResource(url=url).snapshot() as snapshot:
-            table = snapshot.tables("k")[spec.name]
+            table = SourceCatalog.read(snapshot, "k").tables[spec.name]
             if server is not None:
                 table = replace(table, server=server)
             query = sql.SQL(" ").join([select(spec, table, properties=properties), order_by(spec, table)])
@@ -353,7 +354,8 @@ def test_columns_of_any_type_are_read(read):
     table = read(
         "id text, name text[], size numeric, is_red text, created timestamp, property_value bytea, "
         "property_tags text[], odd interval, bits bit(3), place point, span int4range",
-        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)", "[1,3)"],
+        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)",
+         "[1,3)"],
     )  # fmt: skip
 
     assert table.select(["name", "size", "is_red", "property_value"]).to_pylist() == [
