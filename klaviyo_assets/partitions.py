@@ -6,13 +6,17 @@ Here: the partitions definitions of the graph, and translating their keys. Not h
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.errors import PermanentError
 
 _ENDS = ("start", "end")
+# Begins the tags that name a key's part in each dimension.
+_DIMENSION = "dagster/partition/"
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,47 @@ def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
     """The first and the last partition key of a run's range, as its tags say; empty where it has none."""
     first, last = (tags.get(f"dagster/asset_partition_range_{end}", "") for end in _ENDS)
     return first, last
+
+
+def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[Any] | None) -> list[str]:
+    """The partition keys that a run was asked for, in the order of the definition.
+
+    Not Dagster's `context.partition_keys`: a backfill from a job's page leaves the tags of its first key beside those
+    of the range, and Dagster then sees that one key alone.
+
+    Raises:
+        PermanentError: the tags name no partition, one that does not exist, or contradict each other.
+    """
+    if partitions_def is None:
+        raise PermanentError("these assets are not partitioned")
+    ends, single = range_of(tags), _single_key(tags)
+    if not any(ends) and single:
+        ends = (single, single)
+    try:
+        listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
+    except Exception as error:
+        raise PermanentError(
+            f"the run asks for {_said(ends)}, which is not among the partitions. An account that is not in "
+            "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
+        ) from error
+    keys = [str(key) for key in listed]
+    if not keys or (single and single not in keys):
+        asked = _said(ends) + (f" and for {single}" if single and single not in keys else "")
+        raise PermanentError(
+            f"the run asks for {asked}, which names no partition. Its tags say one partition (dagster/partition) or "
+            "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
+        )
+    return keys
+
+
+def _single_key(tags: Mapping[str, str]) -> str:
+    """The one key that a run's tags name beside a range; empty where they name none."""
+    dimensions = {name.removeprefix(_DIMENSION): key for name, key in tags.items() if name.startswith(_DIMENSION)}
+    return tags.get("dagster/partition") or (str(dg.MultiPartitionKey(dimensions)) if dimensions else "")
+
+
+def _said(ends: tuple[str, str]) -> str:
+    return " to ".join(dict.fromkeys(end or "nothing" for end in ends))
 
 
 def _accounts_at_ends(tags: Mapping[str, str]) -> tuple[str, str]:

@@ -4,7 +4,7 @@ Here: the assets. Not here: which rows are read (`extraction.py`) and how column
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import date
 from functools import partial
 from typing import Any
@@ -15,8 +15,7 @@ from pydantic import Field
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.deltas import DELTA_FROM_ROWS, TableReading
-from klaviyo_assets.assets.stage import Done, StageRun
-from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
@@ -47,7 +46,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         name="extract_tables",
         specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def extract_tables(
         context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
@@ -58,7 +57,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
             always_whole=config.whole,
         )  # fmt: skip
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             yield from _extract_account(run, LazySource(postgres, accounts[name]), accounts[name], reading)
         yield from run.outputs()
 
@@ -66,13 +65,13 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         name="extract_events",
         specs=[_spec(EVENT, partitions.account_days)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def extract_events(
         context: dg.AssetExecutionContext, postgres: PostgresResource, frames: FrameStore
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name, days in account_days(context.partition_keys).items():
+        for name, days in account_days(run.partition_keys).items():
             yield from _extract_days(run, postgres, accounts[name], days)
         yield from run.outputs()
 
@@ -113,15 +112,16 @@ class LazySource:
         """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
         try:
             yield self()
-        except KlaviyoAssetsError:
+        except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the snapshot."""
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-        self._context, self._source = None, None
+        """End the snapshot; what has been read of it stays read, however the connection ends."""
+        context, self._context, self._source = self._context, None, None
+        if context is not None:
+            with suppress(Exception):
+                context.__exit__(None, None, None)
 
 
 def _extract_account(
