@@ -14,6 +14,8 @@ import dagster as dg
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.errors import PermanentError
 
+# The dimension that daily and weekly keys begin with.
+ACCOUNT = "account"
 _ENDS = ("start", "end")
 # Begins the tags that name a key's part in each dimension.
 _DIMENSION = "dagster/partition/"
@@ -45,8 +47,8 @@ class Partitions:
         by_week = dg.WeeklyPartitionsDefinition(start_date=first_week, day_offset=1, end_offset=1)
         return cls(
             by_account,
-            dg.MultiPartitionsDefinition({"account": by_account, "date": by_day}),
-            dg.MultiPartitionsDefinition({"account": by_account, "week": by_week}),
+            dg.MultiPartitionsDefinition({ACCOUNT: by_account, "date": by_day}),
+            dg.MultiPartitionsDefinition({ACCOUNT: by_account, "week": by_week}),
         )
 
 
