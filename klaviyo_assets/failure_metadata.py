@@ -69,7 +69,7 @@ def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) ->
     )
 
 
-def metadata_of(not_done: NotDone) -> dict[str, dg.MetadataValue]:
+def metadata_of(not_done: NotDone) -> dict[str, Any]:
     """The metadata of a failure: every cause, with the partitions that are not done for it."""
     groups = [{**asdict(cause), "partitions": partitions} for cause, partitions in _grouped(not_done).items()]
     return {_NAME: dg.MetadataValue.json(groups)}
@@ -78,9 +78,9 @@ def metadata_of(not_done: NotDone) -> dict[str, dg.MetadataValue]:
 def read_failure(metadata: Mapping[str, Any]) -> Iterator[tuple[Cause, dict[str, list[str]]]]:
     """Every cause that a failure's metadata name, with the partitions by asset that are not done for it."""
     found = metadata.get(_NAME)
-    for group in found.value if isinstance(found, dg.JsonMetadataValue) else []:
-        rest = {name: value for name, value in group.items() if name != "partitions"}
-        yield Cause(**rest), group["partitions"]
+    groups: Any = found.value if isinstance(found, dg.JsonMetadataValue) else []
+    for group in groups:
+        yield Cause(**{name: value for name, value in group.items() if name != "partitions"}), group["partitions"]
 
 
 def _grouped(not_done: NotDone) -> dict[Cause, dict[str, list[str]]]:

@@ -27,15 +27,17 @@ _dagsters_ranges = DefaultPartitionsSubset.get_partition_key_ranges
 
 
 def ranges_by_account(
-    subset: DefaultPartitionsSubset, partitions_def: dg.PartitionsDefinition[Any]
+    subset: DefaultPartitionsSubset, partitions_def: dg.PartitionsDefinition[str]
 ) -> Sequence[dg.PartitionKeyRange]:
     """The ranges of a selection that become runs of a backfill: account by account, the days in order.
 
     Dagster cuts by whichever dimension has fewer keys: two days of two accounts would be a run per day, of both
     accounts, and neither could wait in the queue for its account. It has no setting for that.
     """
-    is_by_account = isinstance(partitions_def, dg.MultiPartitionsDefinition)
-    if not is_by_account or ACCOUNT not in partitions_def.partition_dimension_names:
+    if (
+        not isinstance(partitions_def, dg.MultiPartitionsDefinition)
+        or ACCOUNT not in partitions_def.partition_dimension_names
+    ):
         return _dagsters_ranges(subset, partitions_def)
     chosen = {str(key).partition("|")[0] for key in subset.subset}
     accounts = partitions_def.get_partitions_def_for_dimension(ACCOUNT).get_partition_keys()
@@ -60,7 +62,7 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         # The daemon has this queue before it cuts any backfill.
-        DefaultPartitionsSubset.get_partition_key_ranges = ranges_by_account  # type: ignore[method-assign]
+        DefaultPartitionsSubset.get_partition_key_ranges = ranges_by_account  # type: ignore[method-assign, assignment]
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Queue a run, with the tags of its account and of what started it: `ui` where nothing else is known."""

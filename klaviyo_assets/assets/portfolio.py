@@ -18,6 +18,7 @@ from klaviyo_assets.assets.columns import column_metadata
 from klaviyo_assets.assets.published import looker_metadata, stage_of
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError, contained, stack_of
+from klaviyo_assets.failure_metadata import Cause, metadata_of
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -55,8 +56,8 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
             try:
                 metadata = portfolio.create(view)
             except Exception as caught:  # noqa: BLE001  whatever it is, it is this view's alone
-                failures[view.name] = error = contained(caught)
-                context.log.error(f"{view.name}: {error}{stack_of(error)}")  # noqa: TRY400  the reason says it all
+                failed = failures[view.name] = contained(caught)
+                context.log.error(f"{view.name}: {failed}{stack_of(failed)}")  # noqa: TRY400  the reason says it all
             else:
                 yield dg.MaterializeResult(asset_key=portfolio_key(view.name), metadata=metadata)
         if failures:
@@ -78,8 +79,14 @@ def _spec(view: TableSpec) -> dg.AssetSpec:
 
 
 def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
+    causes = {
+        (portfolio_key(name).to_user_string(), ""): Cause.of(portfolio_key(name), error)
+        for name, error in failures.items()
+        if name in PORTFOLIO_VIEWS
+    }
     return dg.Failure(
         description="\n".join(f"{name}: {error}" for name, error in failures.items()),
+        metadata=metadata_of(causes),
         allow_retries=all(isinstance(error, TransientError) for error in failures.values()),
     )
 
