@@ -113,17 +113,15 @@ def note_ended(incidents: Incidents, instance: dg.DagsterInstance, runs: Iterabl
 
     Failures of the command line are none here: who started it there has seen the error.
     """
-    settle = partial(incidents.settle, partial(made_since, instance))
-    is_any = False
+    ended = None
     for ended in runs:
-        is_any = True
         if not ended.is_good and not ended.is_command_lines:
             # What was made between two failures is not left undone by the first.
-            settle()
+            incidents.settle(partial(made_since, instance, ended.at))
             for failure in _explained(instance, ended):
                 incidents.failed(failure)
-    if is_any:
-        settle()
+    if ended is not None:
+        incidents.settle(partial(made_since, instance, ended.at))
 
 
 def _explained(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
@@ -171,31 +169,37 @@ def unexplained(ended: Ended) -> Failure:
     return Failure(account, title, "none", sentence, (), {title: (WHOLE,)}, ended.run.run_id, ended.at)
 
 
-def made_since(instance: dg.DagsterInstance, incident: Incident) -> tuple[Work, float]:
-    """What of an incident's work was made since its newest failure, by whichever run, and when the last of it."""
+def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -> tuple[Work, float]:
+    """What of an incident's work was made since its newest failure, by whichever run, and when the last of it.
+
+    Args:
+        instance: Where it is recorded.
+        until: The moment up to which runs have been looked at: of a later one, the end is not known yet.
+        incident: The incident.
+    """
     made: set[tuple[str, str]] = set()
     at = incident.last_at
     for asset, spans in incident.left.items():
-        for key, moment in _made(instance, incident, asset, spans):
+        for key, moment in _made(instance, until, incident, asset, spans):
             made.add((asset, key))
             at = max(at, moment)
     return work_of(made), at
 
 
 def _made(
-    instance: dg.DagsterInstance, incident: Incident, asset: str, spans: Iterable[Span]
+    instance: dg.DagsterInstance, until: float, incident: Incident, asset: str, spans: Iterable[Span]
 ) -> Iterator[tuple[str, float]]:
     if "/" not in asset:
         # A job that makes no asset, such as one of checks, is made up for by its next success.
         ended = dg.RunsFilter(job_name=asset, statuses=[dg.DagsterRunStatus.SUCCESS])
         for record in instance.get_run_records(ended, limit=1):
-            if (record.end_time or 0) > incident.last_at:
+            if incident.last_at < (record.end_time or 0) <= until:
                 yield incident.account, record.end_time or 0
         return
     keys = ["|".join(filter(None, (incident.account, day))) for day in days_in(spans)]
     wanted = dg.AssetRecordsFilter(
         dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
-        after_timestamp=incident.last_at,
+        after_timestamp=incident.last_at, before_timestamp=until,
     )  # fmt: skip
     cursor = None
     while True:
