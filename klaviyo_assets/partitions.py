@@ -82,17 +82,18 @@ def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
 def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[Any] | None) -> list[str]:
     """The partition keys that a run was asked for, in the order of the definition.
 
-    Not Dagster's `context.partition_keys`: a backfill from a job's page leaves the tags of its first key beside those
-    of the range, and Dagster then sees that one key alone.
+    Not Dagster's `context.partition_keys`: a backfill from a job's page leaves, beside the range of each of its runs,
+    the tags of one key that may be another run's, and Dagster then sees that key alone. The range is what was asked
+    for.
 
     Raises:
-        PermanentError: the tags name no partition, one that does not exist, or contradict each other.
+        PermanentError: the tags name no partition, or one that does not exist.
     """
     if partitions_def is None:
         raise PermanentError("these assets are not partitioned")
-    ends, single = range_of(tags), _single_key(tags)
-    if not any(ends) and single:
-        ends = (single, single)
+    ends = range_of(tags)
+    if not any(ends):
+        ends = (_single_key(tags),) * 2
     try:
         listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
     except Exception as error:
@@ -101,17 +102,16 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
             "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
         ) from error
     keys = [str(key) for key in listed]
-    if not keys or (single and single not in keys):
-        asked = _said(ends) + (f" and for {single}" if single and single not in keys else "")
+    if not keys:
         raise PermanentError(
-            f"the run asks for {asked}, which names no partition. Its tags say one partition (dagster/partition) or "
+            f"the run asks for {_said(ends)}, which names no partition. Its tags say one partition (dagster/partition) or "
             "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
         )
     return keys
 
 
 def _single_key(tags: Mapping[str, str]) -> str:
-    """The one key that a run's tags name beside a range; empty where they name none."""
+    """The one key that the tags of a run without a range name; empty where they name none."""
     dimensions = {name.removeprefix(_DIMENSION): key for name, key in tags.items() if name.startswith(_DIMENSION)}
     return tags.get("dagster/partition") or (str(dg.MultiPartitionKey(dimensions)) if dimensions else "")
 
