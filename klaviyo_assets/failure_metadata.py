@@ -14,9 +14,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
 
 _NAME = "not_done"
 _WHEN_IT_PASSES = "Next: when that system is back, run the same again (in the UI: Re-execute on the run's page)."
-_WHEN_CHANGED = (
-    "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page)."
-)
+_WHEN_CHANGED = "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page)."
 
 
 @dataclass(frozen=True)

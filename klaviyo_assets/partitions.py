@@ -104,7 +104,7 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
     keys = [str(key) for key in listed]
     if not keys:
         raise PermanentError(
-            f"the run asks for {_said(ends)}, which names no partition. Its tags say one partition (dagster/partition) or "
+            f"the run asks for {_said(ends)}, which names no partition. Its tags say one (dagster/partition) or "
             "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
         )
     return keys

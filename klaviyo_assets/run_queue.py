@@ -13,11 +13,12 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
-from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, BACKFILL_ID_TAG, RESUME_RETRY_TAG
+from dagster._core.storage.tags import BACKFILL_ID_TAG
 from dagster_shared.record import copy
 
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.partitions import ACCOUNT, account_of
+from klaviyo_assets.undone import repeated_run
 
 ACCOUNT_TAG = "klaviyo/account"
 STARTED_BY_TAG = "klaviyo/started_by"
@@ -79,10 +80,10 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
         """The run; where it repeats a failed one "from failure", with all steps of that one.
 
         The last stage of a run is the one that fails, for what any stage could not do. Repeated alone it would find
-        nothing new, load the archive's old day, and call it done.
+        nothing new, load the archive's old day, and call it done. Its steps do what the failed run left undone.
         """
-        parent = self._instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
-        if parent is None or not {RESUME_RETRY_TAG, ASSET_RESUME_RETRY_TAG}.intersection(run.tags):
+        parent = repeated_run(self._instance, run)
+        if parent is None:
             return run
         whole = copy(
             run, step_keys_to_execute=parent.step_keys_to_execute, asset_selection=parent.asset_selection,

@@ -25,6 +25,7 @@ from klaviyo_assets.failure_metadata import Cause, failure_of
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import asked_keys
 from klaviyo_assets.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.undone import repeated_run, undone
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
 # The stages that go on with the partitions of one, and say what failed in it.
@@ -72,13 +73,18 @@ def synced(account: str) -> FrameKey:
 def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
     """The partitions that a run is of; steps ask this and never `context.partition_keys` (`partitions.asked_keys`).
 
+    Of a run that repeats a failed one, those of which that one left something undone.
+
     Raises:
-        dg.Failure: the run's tags name none, or contradict each other.
+        dg.Failure: the run's tags name no partition.
     """
     try:
-        return asked_keys(context.run.tags, context.assets_def.partitions_def)
+        keys = asked_keys(context.run.tags, context.assets_def.partitions_def)
     except KlaviyoAssetsError as error:
         raise failure(error, "nothing was done") from error
+    repeated = repeated_run(context.instance, context.run)
+    left = {key for _, key in undone(context.instance, repeated)} if repeated else set()
+    return [key for key in keys if key in left] or keys
 
 
 @dataclass

@@ -14,13 +14,13 @@ from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRecordsFilter
-from dagster._core.storage.tags import ASSET_RESUME_RETRY_TAG, RESUME_RETRY_TAG
 
 from klaviyo_assets.failure_metadata import read_failure
 from klaviyo_assets.mail.incidents import Failure, Incident, Incidents
 from klaviyo_assets.mail.privacy import scrubbed
 from klaviyo_assets.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
 from klaviyo_assets.partitions import range_of
+from klaviyo_assets.undone import undone
 
 MOST_AT_ONCE = 200
 # How HTTP clients say that nobody answers, in four lines of their own internals.
@@ -136,15 +136,15 @@ def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
     records = instance.get_records_for_run(ended.run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=50).records
     events = [event for record in records if (event := record.event_log_entry.dagster_event)]
     reasons = [found for event in events for found in _reasons(event)] or [_Reason("none", _cut(ended.message))]
-    undone = _undone(instance, ended.run) | {found for reason in reasons for found in reason.partitions}
-    accounts = sorted({_account(key) for _, key in undone}) or [_account_of(ended.run)]
-    return [_failure(ended, account, reasons, undone) for account in accounts]
+    left = undone(instance, ended.run)
+    accounts = sorted({_account(key) for _, key in left}) or [_account_of(ended.run)]
+    return [_failure(ended, account, reasons, left) for account in accounts]
 
 
-def _failure(ended: Ended, account: str, reasons: list["_Reason"], undone: set[tuple[str, str]]) -> Failure:
+def _failure(ended: Ended, account: str, reasons: list["_Reason"], left: set[tuple[str, str]]) -> Failure:
     # What a step says of no partition is said of all.
     own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
-    work = work_of(found for found in undone if _account(found[1]) == account) or {job_title(ended.run): (WHOLE,)}
+    work = work_of(found for found in left if _account(found[1]) == account) or {job_title(ended.run): (WHOLE,)}
     others = tuple(dict.fromkeys(reason.text for reason in own if reason.text != own[0].text))
     is_transient = all(reason.is_transient for reason in own)
     return Failure(
@@ -205,28 +205,6 @@ def _made(
     while True:
         found = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
         yield from ((str(record.partition_key or ""), record.timestamp) for record in found.records)
-        cursor = found.cursor
-        if not found.has_more:
-            return
-
-
-def _undone(instance: dg.DagsterInstance, run: DagsterRun) -> set[tuple[str, str]]:
-    """The assets and partitions that a run was to make and did not."""
-    planned = set(_told(instance, run.run_id, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
-    if run.parent_run_id and {RESUME_RETRY_TAG, ASSET_RESUME_RETRY_TAG}.intersection(run.tags):
-        # The queue lets it make all that the failed run was to make (`run_queue.py`); what was planned is less.
-        planned |= set(_told(instance, run.parent_run_id, DagsterEventType.ASSET_MATERIALIZATION_PLANNED))
-    return planned.difference(_told(instance, run.run_id, DagsterEventType.ASSET_MATERIALIZATION))
-
-
-def _told(instance: dg.DagsterInstance, run_id: str, kind: DagsterEventType) -> Iterator[tuple[str, str]]:
-    cursor = None
-    while True:
-        found = instance.get_records_for_run(run_id, cursor, of_type=kind, limit=1000)
-        for record in found.records:
-            event = record.event_log_entry.dagster_event
-            if event and event.asset_key:
-                yield event.asset_key.to_user_string(), str(event.partition or "")
         cursor = found.cursor
         if not found.has_more:
             return

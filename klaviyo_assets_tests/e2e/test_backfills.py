@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -67,7 +68,7 @@ def overlapping(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
     ordered = sorted(runs, key=lambda run: (run.account, run.ended))
     return [
         (before, after)
-        for before, after in zip(ordered, ordered[1:], strict=False)
+        for before, after in pairwise(ordered)
         if before.account == after.account and after.ended - after.seconds < before.ended - 0.5
     ]
 

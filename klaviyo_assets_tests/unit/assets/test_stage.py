@@ -7,6 +7,8 @@ from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.stage import ATTEMPTS, GIVE_UP_AFTER, Check, Done, StageRun
@@ -15,6 +17,7 @@ from klaviyo_assets.failure_metadata import read_failure
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions, account_days, range_tags
 from klaviyo_assets.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.undone import undone
 
 FIRST = date(2026, 1, 1)
 EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
@@ -34,7 +37,7 @@ def stage(key, work, before=None):
     )  # fmt: skip
     def step(context: dg.AssetExecutionContext, frames: FrameStore):
         run = StageRun(context, frames)
-        for day in account_days(context.partition_keys)["acme"]:
+        for day in account_days(run.partition_keys)["acme"]:
             frame = FrameKey(key.path[0], "acme", "event", day.isoformat())
             earlier = FrameKey(before.path[0], "acme", "event", day.isoformat()) if before else None
             yield from run.work(key, f"acme|{day}", frame, partial(work, day.day), earlier)
@@ -55,7 +58,7 @@ def pauses(monkeypatch):
 def run_days(tmp_path, pauses):
     """Run days 1 to `last` of both stages as one range run; gives the result and who worked on which day."""
 
-    def run(last, faults, mapping_faults=None):
+    def run(last, faults, mapping_faults=None, repeats=None):
         worked = {"extracted": [], "mapped": []}
 
         def work(name, planned, day):
@@ -67,17 +70,22 @@ def run_days(tmp_path, pauses):
                 raise fault
             return Done({"day": day}, (Check("schema", passed=True, metadata={"day": day}),))
 
-        result = dg.materialize(
-            [
-                stage(EXTRACTED, partial(work, "extracted", faults)),
-                stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
-            ],
-            resources={"frames": FrameStore(url=str(tmp_path))},
-            instance=run.instance,
-            tags=range_tags("acme", FIRST, date(2026, 1, last)),
-            raise_on_error=False,
-        )
-        return result, worked
+        assets = [
+            stage(EXTRACTED, partial(work, "extracted", faults)),
+            stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
+        ]
+        resources, tags = {"frames": FrameStore(url=str(tmp_path))}, range_tags("acme", FIRST, date(2026, 1, last))
+        if repeats is None:
+            result = dg.materialize(
+                assets, resources=resources, instance=run.instance, tags=tags, raise_on_error=False
+            )  # fmt: skip
+            return result, worked
+        job = dg.Definitions(assets=assets, resources=resources, executor=dg.in_process_executor)
+        job = job.resolve_implicit_global_asset_job_def()
+        made = run.instance.create_run_for_job(
+            job, tags=tags | {"dagster/is_resume_retry": "true"}, parent_run_id=repeats, root_run_id=repeats
+        )  # fmt: skip
+        return execute_run(InMemoryJob(job), made, run.instance, raise_on_error=False), worked
 
     run.instance = dg.DagsterInstance.ephemeral()
     return run
@@ -209,6 +217,23 @@ def test_an_error_nobody_foresaw_fails_its_day_alone_and_is_told_without_its_wor
     assert "ann@mail.example" not in recorded
 
 
+def test_a_run_that_repeats_a_failed_one_does_what_that_one_left_undone(run_days):
+    """And so does the one that repeats that: what either has done is done."""
+    first, _ = run_days(4, {2: PermanentError("two")}, {3: PermanentError("three")})
+
+    again, worked = run_days(4, {2: PermanentError("still two")}, repeats=first.run_id)
+    assert worked == {"extracted": [2, 3], "mapped": [3]}
+    assert not again.success
+    run = run_days.instance.get_run_by_id(again.run_id)
+    assert undone(run_days.instance, run) == {
+        ("extracted/event", "acme|2026-01-02"), ("mapped/event", "acme|2026-01-02"),
+    }  # fmt: skip
+
+    last, worked = run_days(4, {}, repeats=again.run_id)
+    assert last.success
+    assert worked == {"extracted": [2], "mapped": [2]}
+
+
 def test_an_interruption_is_not_contained(run_days):
     result, worked = run_days(2, {1: KeyboardInterrupt()})
 
@@ -253,7 +278,7 @@ def run_accounts(tmp_path, pauses):
         )  # fmt: skip
         def extract(context: dg.AssetExecutionContext, frames: FrameStore):
             stage_run = StageRun(context, frames)
-            for account in context.partition_keys:
+            for account in stage_run.partition_keys:
                 for key in tables:
                     frame = FrameKey("extracted", account, key.path[-1])
                     yield from stage_run.work(key, account, frame, partial(work, account))
