@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
 from dagster._core.storage.tags import BACKFILL_ID_TAG
-from dagster_shared.record import copy
+from dagster._record import copy
 
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.partitions import ACCOUNT, account_of

@@ -213,14 +213,35 @@ class DagsterDev:
         runs = self.ended_runs(lambda run: run.tags.get("dagster/backfill") == backfill_id, 1, seconds)
         return self.backfill_status(backfill_id), runs
 
-    def materialized_since(self, key: Sequence[str], moment: float) -> set[str]:
-        """The partitions of an asset that were materialized since a moment."""
+    def made_by(self, runs: Iterable[Run]) -> dict[str, set[str]]:
+        """The partitions of each asset that runs have materialized."""
+        query = "query($r:ID!){runOrError(runId:$r){... on Run{assetMaterializations{assetKey{path} partition}}}}"
+        made: dict[str, set[str]] = {}
+        for run in runs:
+            for one in self.ask(query, r=run.id)["runOrError"]["assetMaterializations"]:
+                made.setdefault("/".join(one["assetKey"]["path"]), set()).add(one["partition"])
+        return made
+
+    def failure_of(self, run: Run, step: str) -> str:
+        """What a step of a run says of its failure."""
         query = (
-            "query($k:AssetKeyInput!,$after:String){assetOrError(assetKey:$k){... on Asset{assetMaterializations("
-            "afterTimestampMillis:$after,limit:2000){partition}}}}"
+            "query($r:ID!){logsForRun(runId:$r,limit:1000){... on EventConnection{events{... on "
+            "ExecutionStepFailureEvent{stepKey failureMetadata{description}}}}}}"
         )
-        found = self.ask(query, k={"path": list(key)}, after=str(int(moment * 1000)))["assetOrError"]
-        return {one["partition"] for one in found["assetMaterializations"]}
+        events = self.ask(query, r=run.id)["logsForRun"]["events"]
+        (said,) = [one["failureMetadata"]["description"] for one in events if one.get("stepKey") == step]
+        return str(said)
+
+    def repeat_from_failure(self, run: Run) -> str:
+        """Re-execute a run from failure, as the button on its page does; the new run's id."""
+        mutation = (
+            "mutation($p:ReexecutionParams){launchRunReexecution(reexecutionParams:$p)"
+            "{__typename ... on LaunchRunSuccess{run{runId}} ... on PythonError{message}}}"
+        )
+        params = {"parentRunId": run.id, "strategy": "FROM_FAILURE"}
+        answer = self.ask(mutation, p=params)["launchRunReexecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
 
     def backfill_status(self, backfill_id: str) -> str:
         """As the UI shows it: REQUESTED, COMPLETED_SUCCESS, ..."""
