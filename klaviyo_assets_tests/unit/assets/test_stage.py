@@ -58,7 +58,7 @@ def pauses(monkeypatch):
 def run_days(tmp_path, pauses):
     """Run days 1 to `last` of both stages as one range run; gives the result and who worked on which day."""
 
-    def run(last, faults, mapping_faults=None, repeats=None):
+    def run(last, faults, mapping_faults=None, repeats=None, also=None):
         worked = {"extracted": [], "mapped": []}
 
         def work(name, planned, day):
@@ -74,7 +74,10 @@ def run_days(tmp_path, pauses):
             stage(EXTRACTED, partial(work, "extracted", faults)),
             stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
         ]
-        resources, tags = {"frames": FrameStore(url=str(tmp_path))}, range_tags("acme", FIRST, date(2026, 1, last))
+        resources, tags = (
+            {"frames": FrameStore(url=str(tmp_path))},
+            range_tags("acme", FIRST, date(2026, 1, last)) | (also or {}),
+        )
         if repeats is None:
             result = dg.materialize(
                 assets, resources=resources, instance=run.instance, tags=tags, raise_on_error=False
@@ -125,6 +128,18 @@ def test_good_days_are_all_materialized_each_with_its_own_metadata(run_days):
     assert [event.materialization.metadata["day"].value for event in result.get_asset_materialization_events()] == [
         1, 2, 3, 1, 2, 3,
     ]  # fmt: skip
+    assert verdicts(result) == {f"acme|2026-01-0{day}": True for day in (1, 2, 3)}
+
+
+def test_all_days_are_made_whatever_key_a_backfill_left_beside_the_range(run_days):
+    """A backfill from a job's page leaves the tags of one key in all its runs, and Dagster sees that key alone."""
+    one_key = {"dagster/partition/account": "acme", "dagster/partition/date": "2026-01-02"}
+
+    result, worked = run_days(3, {}, also=one_key)
+
+    assert result.success
+    assert worked == {"extracted": [1, 2, 3], "mapped": [1, 2, 3]}
+    assert materialized(result, MAPPED) == [f"acme|2026-01-0{day}" for day in (1, 2, 3)]
     assert verdicts(result) == {f"acme|2026-01-0{day}": True for day in (1, 2, 3)}
 
 
