@@ -13,7 +13,14 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
-from dagster._core.storage.tags import BACKFILL_ID_TAG
+from dagster._core.execution import job_backfill
+from dagster._core.storage.tags import (
+    ASSET_PARTITION_RANGE_END_TAG,
+    ASSET_PARTITION_RANGE_START_TAG,
+    BACKFILL_ID_TAG,
+    PARTITION_NAME_TAG,
+    PARTITION_SET_TAG,
+)
 from dagster._record import copy
 
 from klaviyo_assets.errors import PermanentError
@@ -57,6 +64,41 @@ def ranges_by_account(
     ]
 
 
+_dagsters_run = job_backfill.create_backfill_run
+
+
+def run_not_made(
+    request_context: Any, instance: dg.DagsterInstance, code_location: Any, remote_job: Any, partition_set: Any,
+    backfill: Any, key_or_range: str | dg.PartitionKeyRange, *given: Any,
+) -> dg.DagsterRun | None:  # fmt: skip
+    """The run of a part of a backfill from a job's page; of one "from failure", whatever has not succeeded.
+
+    Dagster's own leaves out what was canceled or never begun, and calls the backfill completed; and it fails on ranges.
+    """
+    if backfill.from_failure:
+        last = _last_run(instance, partition_set, key_or_range)
+        if last and last.status is dg.DagsterRunStatus.SUCCESS:
+            return None
+        if last is None or last.status is not dg.DagsterRunStatus.FAILURE or not isinstance(key_or_range, str):
+            backfill = backfill._replace(from_failure=False)
+    return _dagsters_run(
+        request_context, instance, code_location, remote_job, partition_set, backfill, key_or_range, *given
+    )  # fmt: skip
+
+
+def _last_run(
+    instance: dg.DagsterInstance, partition_set: Any, key_or_range: str | dg.PartitionKeyRange
+) -> dg.DagsterRun | None:  # fmt: skip
+    if isinstance(key_or_range, str):
+        place = {PARTITION_NAME_TAG: key_or_range}
+    else:
+        place = {
+            ASSET_PARTITION_RANGE_START_TAG: key_or_range.start, ASSET_PARTITION_RANGE_END_TAG: key_or_range.end
+        }  # fmt: skip
+    wanted = dg.RunsFilter(job_name=partition_set.job_name, tags={PARTITION_SET_TAG: partition_set.name, **place})
+    return next(iter(instance.get_runs(wanted, limit=1)), None)
+
+
 class AccountQueue(dg.QueuedRunCoordinator[Any]):
     """Dagster's queue; a run of one account is tagged with it before it is put in."""
 
@@ -64,6 +106,7 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
         super().__init__(*arguments, **settings)
         # The daemon has this queue before it cuts any backfill.
         DefaultPartitionsSubset.get_partition_key_ranges = ranges_by_account  # type: ignore[method-assign, assignment]
+        job_backfill.create_backfill_run = run_not_made  # type: ignore[assignment]
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
         """Queue a run, with the tags of its account and of what started it: `ui` where nothing else is known."""

@@ -16,6 +16,7 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster import DagsterEventType
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.test_utils import InProcessTestWorkspaceLoadTarget
 from dagster._core.types.loadable_target_origin import LoadableTargetOrigin
@@ -166,3 +167,18 @@ def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(dae
 
     assert "gone: no account of this deployment any more" in error
     assert list(daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))) == []
+
+
+@pytest.mark.parametrize("job", ["events", "reports"])
+def test_from_failure_repeats_all_that_has_not_succeeded(daemon: Daemon, job: str) -> None:
+    """Dagster's own leaves out what was canceled or never begun and is green, and fails on a range."""
+    keys = days(("zoo", "acme", "bloom"), 20, 19) if job == "events" else ["zoo", "acme", "bloom"]
+    by_account = {run.tags["klaviyo/account"]: run for run in daemon.runs_of(**of_job(job, keys))}
+    daemon.instance.report_run_failed(by_account["zoo"])
+    daemon.instance.report_run_canceled(by_account["acme"])
+    event = dg.DagsterEvent(DagsterEventType.PIPELINE_SUCCESS.value, job)
+    daemon.instance.report_dagster_event(event, by_account["bloom"].run_id)
+
+    again = daemon.runs_of(**of_job(job, keys) | {"fromFailure": True})
+
+    assert sorted(run.tags["klaviyo/account"] for run in again) == ["acme", "zoo"]
