@@ -94,13 +94,12 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
     ends = range_of(tags)
     if not any(ends):
         ends = (_single_key(tags),) * 2
-    try:
-        listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
-    except Exception as error:
+    if all(ends) and not all(_is_partition(end, partitions_def) for end in ends):
         raise PermanentError(
             f"the run asks for {_said(ends)}, which is not among the partitions. An account that is not in "
             "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
-        ) from error
+        )
+    listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
     keys = [str(key) for key in listed]
     if not keys:
         raise PermanentError(
@@ -108,6 +107,13 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
             "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
         )
     return keys
+
+
+def _is_partition(key: str, partitions_def: dg.PartitionsDefinition[Any]) -> bool:
+    try:
+        return partitions_def.has_partition_key(key)
+    except Exception:  # noqa: BLE001  Dagster has no one error for a key that is none
+        return False
 
 
 def _single_key(tags: Mapping[str, str]) -> str:

@@ -158,7 +158,10 @@ def test_runs_of_one_account_waited_for_each_other(at_once: Served) -> None:
     assert overlapping(runs) == []
 
 
-def test_reports_of_weeks_and_of_accounts_are_a_run_each(served: Served) -> None:
+def test_reports_of_weeks_and_of_accounts_are_a_run_each(at_once: Served) -> None:
+    served = at_once
+    # Nothing can be reported before something was loaded.
+    served.outcome("account tables")
     monday = monday_of(served.project.day(0)) - timedelta(days=7)
     weeks = [week_key(name, on) for name in served.names for on in (monday - timedelta(days=7), monday)]
     served.launch("reports", "reports", served.names)

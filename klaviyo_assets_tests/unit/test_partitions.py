@@ -1,6 +1,6 @@
 """Partition keys are accounts and days, and back."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
@@ -125,3 +125,10 @@ def test_tags_that_name_no_partition_are_refused(tags, said):
     with pytest.raises(PermanentError) as refused:
         asked_keys(tags, DAYS)
     assert said in str(refused.value)
+
+
+def test_a_range_that_ends_after_today_is_refused():
+    """Dagster lists days that are not there yet."""
+    begin, later = datetime.now(UTC).date() - timedelta(days=1), datetime.now(UTC).date() + timedelta(days=9)
+    with pytest.raises(PermanentError, match="is not among the partitions"):
+        asked_keys(range_tags("acme", begin, later), PARTITIONS.account_days)
