@@ -155,18 +155,14 @@ def test_all_partitions_of_a_whole_chain_of_account_tables(daemon: Daemon) -> No
     assert {len(run.asset_selection or ()) for run in found} == {len(LOADING)}
 
 
-def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(daemon: Daemon) -> None:
-    backfill_id = daemon.launch(**of_job("events", days(("acme",), 2, 1)))
-    launched = daemon.instance.get_backfill(backfill_id)
-    assert launched
-    assert launched.partition_names
-    names = [*launched.partition_names, *days(("gone",), 2, 1)]
-    daemon.instance.update_backfill(launched._replace(partition_names=names))
+def test_all_days_of_all_accounts_are_a_run_per_account(daemon: Daemon) -> None:
+    found = daemon.runs_of(assetSelection=[{"path": path} for path in DAILY], allPartitions=True)
 
-    (error,) = daemon.errors_of_iteration()
-
-    assert "gone: no account of this deployment any more" in error
-    assert list(daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))) == []
+    asked = [asked_keys(run.tags, PARTITIONS.account_days) for run in found]
+    assert len(found) == len(ACCOUNTS.names)
+    assert sorted(key for listed in asked for key in listed) == sorted(
+        map(str, PARTITIONS.account_days.get_partition_keys())
+    )
 
 
 @pytest.mark.parametrize("job", ["events", "reports"])
@@ -182,3 +178,18 @@ def test_from_failure_repeats_all_that_has_not_succeeded(daemon: Daemon, job: st
     again = daemon.runs_of(**of_job(job, keys) | {"fromFailure": True})
 
     assert sorted(run.tags["klaviyo/account"] for run in again) == ["acme", "zoo"]
+
+
+def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(daemon: Daemon) -> None:
+    """The last test: the daemon would try this backfill again."""
+    backfill_id = daemon.launch(**of_job("events", days(("acme",), 2, 1)))
+    launched = daemon.instance.get_backfill(backfill_id)
+    assert launched
+    assert launched.partition_names
+    names = [*launched.partition_names, *days(("gone",), 2, 1)]
+    daemon.instance.update_backfill(launched._replace(partition_names=names))
+
+    (error,) = daemon.errors_of_iteration()
+
+    assert "gone: no account of this deployment any more" in error
+    assert list(daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))) == []
