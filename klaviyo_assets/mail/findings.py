@@ -43,8 +43,7 @@ class Finding:
     Attributes:
         level: How bad it is.
         title: What it is, with its account.
-        text: The sentence that explains it.
-        mend: What to do, where that is known.
+        text: What explains it, and what to do where that is known.
         url: Its page in the Dagster UI, where the UI's address is known.
         anomaly: The unusual number it is about.
     """
@@ -52,7 +51,6 @@ class Finding:
     level: Level
     title: str
     text: str
-    mend: str = ""
     url: str = ""
     anomaly: Anomaly | None = None
 
@@ -86,8 +84,8 @@ def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[Finding]
             continue
         times = f" ({one.times} times)" if one.times > 1 else ""
         title = f"{one.account or 'All accounts'}: {one.title} failed{times}"
-        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}."
-        found.append(Finding(Level.BAD, title, text, one.mend, ui_url("runs", one.run_id)))
+        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}. {one.mend}".rstrip()
+        found.append(Finding(Level.BAD, title, text, url=ui_url("runs", one.run_id)))
     return found, over
 
 
