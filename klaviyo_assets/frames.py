@@ -267,7 +267,7 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 shutil.copyfileobj(source, sink, 1 << 20)
             yield target
 
-    def note_failure(self, key: FrameKey, run_id: str, reason: str) -> None:
+    def note_failure(self, key: FrameKey, run_id: str, cause: Mapping[str, Any]) -> None:
         """Put a note where a frame should be: later stages of the same run leave this partition out.
 
         Where it cannot be written, because the folder is full or read-only, these find no frame and say so.
@@ -277,9 +277,9 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             filesystem, _ = self._root
             filesystem.create_dir(self._path(key), recursive=True)
             with filesystem.open_output_stream(self._path(key, "failed.json")) as stream:
-                stream.write(json.dumps({"run_id": run_id, "reason": reason}).encode())
+                stream.write(json.dumps({"run_id": run_id, "cause": cause}).encode())
 
-    def failure(self, key: FrameKey, run_id: str) -> str | None:
+    def failure(self, key: FrameKey, run_id: str) -> dict[str, Any] | None:
         """Why this run could not make a frame; None when it did, or never tried."""
         filesystem, _ = self._root
         path = self._path(key, "failed.json")
@@ -287,7 +287,7 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return None
         with filesystem.open_input_stream(path) as stream:
             note = json.loads(stream.readall())
-        return str(note["reason"]) if note["run_id"] == run_id else None
+        return dict(note["cause"]) if note["run_id"] == run_id else None
 
     def mark(self, key: FrameKey, stage: str) -> bool:
         """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""

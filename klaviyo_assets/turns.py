@@ -18,6 +18,7 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
+from klaviyo_assets.failure_metadata import Cause
 from klaviyo_assets.frames import FrameKey, FrameStore, FrameWriter
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.postgres_address import APPLICATION_NAME, PostgresAddress
@@ -47,17 +48,13 @@ class GuardedFrames(FrameStore):
     turn_timeout_seconds: float = Field(
         default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
     )
-    crowd_timeout_seconds: float = Field(
-        default=5, description="The same in a run of several accounts: one that is busy must not delay the others."
-    )
 
-    def take_turn(self, account: str, run_id: str, *, alone: bool, say: Callable[[str], None]) -> None:
+    def take_turn(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
         """Make this run the account's writer, or see that it still is; at once where it is.
 
         Args:
             account: The account.
             run_id: The run, as others will see it named.
-            alone: Whether the run is of this account only, and may wait for long.
             say: Where to say that the run waits, and for whom.
 
         Raises:
@@ -65,8 +62,7 @@ class GuardedFrames(FrameStore):
             TransientError: Postgres cannot be reached.
             SettingsError: POSTGRES_URL is missing.
         """
-        timeout = self.turn_timeout_seconds if alone else self.crowd_timeout_seconds
-        self._turns.take(account, run_id, timeout, say)
+        self._turns.take(account, run_id, self.turn_timeout_seconds, say)
 
     @contextmanager
     def write(self, key: FrameKey) -> Iterator[FrameWriter]:
@@ -84,11 +80,11 @@ class GuardedFrames(FrameStore):
         """Whether this run is the account's writer, as far as it knows."""
         return "_turns" in self.__dict__ and account in self._turns.held
 
-    def give_up(self, account: str, reason: str) -> None:
+    def give_up(self, account: str, cause: Cause) -> None:
         """Note that this run leaves the account alone from now on: it failed before it had the turn."""
-        self._given_up.setdefault(account, reason)
+        self._given_up.setdefault(account, cause)
 
-    def given_up(self, account: str) -> str | None:
+    def given_up(self, account: str) -> Cause | None:
         """Why this run leaves the account alone; None where it does not."""
         return self._given_up.get(account)
 
@@ -97,7 +93,7 @@ class GuardedFrames(FrameStore):
         return Turns(optional(self.postgres_url, "POSTGRES_URL"), deployment())
 
     @cached_property
-    def _given_up(self) -> dict[str, str]:
+    def _given_up(self) -> dict[str, Cause]:
         return {}
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature

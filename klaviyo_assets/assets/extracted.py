@@ -4,7 +4,7 @@ Here: the assets. Not here: which rows are read (`extraction.py`) and how column
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import date
 from functools import cached_property, partial
@@ -16,8 +16,8 @@ from pydantic import Field
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.deltas import DELTA_FROM_ROWS, TableReading
-from klaviyo_assets.assets.stage import Done, StageRun
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.ledger import Entry, loaded_entries
@@ -61,7 +61,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         name="extract_tables",
         specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def extract_tables(
         context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
@@ -72,7 +72,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
             always_whole=config.whole,
         )  # fmt: skip
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
             yield from _extract_account(run, source, accounts[name], reading)
         yield from run.outputs()
@@ -81,14 +81,14 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         name="extract_events",
         specs=[_spec(EVENT, partitions.account_days)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def extract_events(
         context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource, frames: FrameStore,
         bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:  # fmt: skip
         run = StageRun(context, frames)
-        for name, days in account_days(context.partition_keys).items():
+        for name, days in account_days(run.partition_keys).items():
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
             yield from _extract_days(run, source, accounts[name], days)
         yield from run.outputs()
@@ -156,15 +156,16 @@ class LazySource:
         """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
         try:
             yield self()
-        except KlaviyoAssetsError:
+        except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the snapshot."""
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-        self._context, self._source = None, None
+        """End the snapshot; what has been read of it stays read, however the connection ends."""
+        context, self._context, self._source = self._context, None, None
+        if context is not None:
+            with suppress(Exception):
+                context.__exit__(None, None, None)
 
 
 def _extract_account(

@@ -18,7 +18,7 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, column_metadata
-from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.mapped_frames import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
 from klaviyo_assets.partitions import Partitions, account_days
@@ -55,13 +55,13 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
         specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
         check_specs=[check for table in ACCOUNT_TABLES for check in check_specs(table, partitions.accounts)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def map_tables(
         context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             yield from _map_account(run, name, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 
@@ -70,13 +70,13 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
         specs=[_spec(table, partitions.account_days) for table in (EVENT, ATTRIBUTION)],
         check_specs=[check for table in (EVENT, ATTRIBUTION) for check in check_specs(table, partitions.account_days)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def map_events(
         context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name, days in account_days(context.partition_keys).items():
+        for name, days in account_days(run.partition_keys).items():
             yield from _map_days(run, name, days, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 

@@ -155,12 +155,12 @@ def test_frames_know_whose_turn_it_is_and_what_the_run_gave_up(url):
     with environment({"BIGQUERY_PROJECT": "local"}), turns(url, deployment()) as other:
         other.take("acme", "other", 1, nobody_is_told)
         with pytest.raises(AccountBusyError, match="run other") as busy:
-            frames.take_turn("acme", "mine", alone=True, say=lambda _: None)
+            frames.take_turn("acme", "mine", say=lambda _: None)
         assert not frames.has_turn("acme")
         frames.give_up("acme", str(busy.value))
         assert "run other" in (frames.given_up("acme") or "")
         assert frames.given_up("bloom") is None
-        frames.take_turn("bloom", "mine", alone=True, say=nobody_is_told)
+        frames.take_turn("bloom", "mine", say=nobody_is_told)
         assert frames.has_turn("bloom")
         frames.end_turns()
         assert not frames.has_turn("bloom")

@@ -94,15 +94,15 @@ def test_a_missing_frame_is_named_with_the_asset_that_makes_it(store):
 
 def test_a_failure_is_of_its_run_and_takes_the_frame_away(store):
     write(store)
-    store.note_failure(KEY, "run1", "because")
+    store.note_failure(KEY, "run1", {"reason": "because"})
 
-    assert store.failure(KEY, "run1") == "because"
+    assert store.failure(KEY, "run1") == {"reason": "because"}
     assert store.failure(KEY, "run2") is None
     assert store.record(KEY) is None
 
 
 def test_a_new_frame_takes_the_note_of_a_failure_away(store):
-    store.note_failure(KEY, "run1", "because")
+    store.note_failure(KEY, "run1", {"reason": "because"})
     write(store)
 
     assert store.failure(KEY, "run1") is None
