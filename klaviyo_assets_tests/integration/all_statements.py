@@ -24,12 +24,6 @@ from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 from klaviyo_assets_tests.integration.large_tables import LargeTables
 
-# A query that a person typed: what the documentation shows.
-QUERIES = (
-    "SELECT * FROM campaign_by_send_date",
-    "SELECT COUNT(*) AS campaigns FROM campaign",
-    "SELECT metric, COUNT(*) AS events FROM event GROUP BY metric",
-)
 # The views that people's pages and mails read.
 READ = tuple(name for name in VIEWS if name in {
     "looker_account_by_event_date", "looker_campaign_by_send_date", "looker_flow_by_send_date",
@@ -67,8 +61,7 @@ def read(account: Deployment, folder: Path) -> None:
     """Whatever reads a loaded account."""
     for command in (["verify"], ["report", "--out", str(folder / "report.html")], ["doctor"]):
         account.command(folder, *command)
-    for sql in QUERIES:
-        assert account.command(folder, "query", sql).exit_code == 0
+    assert account.command(folder, "query", "SELECT * FROM campaign_by_send_date").exit_code == 0
     day = account.account.today() - timedelta(days=1)
     with environment(account.variables):
         dataset = account.dataset
