@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from google.cloud.bigquery import QueryJobConfig, TableReference
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import schema_fields
@@ -70,6 +71,16 @@ def test_any_project_may_hold_the_datasets(google, project):
 
     assert wrong == []
     assert count == 3
+
+
+@pytest.mark.parametrize("project", ["example.com:a-project", "123-numbers"])
+def test_googles_client_reads_the_same_project_and_dataset(project):
+    """The client takes apart the texts that name a query's default dataset and a load's partition."""
+    default = QueryJobConfig(default_dataset=f"{project}.klaviyo_rows").default_dataset
+    loaded = TableReference.from_string(f"{project}.klaviyo_rows.event$20260101")
+
+    assert (default.project, default.dataset_id) == (project, "klaviyo_rows")
+    assert (loaded.project, loaded.dataset_id, loaded.table_id) == (project, "klaviyo_rows", "event$20260101")
 
 
 def test_no_column_needs_to_be_quoted_but_those_that_are():
