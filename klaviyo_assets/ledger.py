@@ -29,7 +29,7 @@ LEDGER = (
         name="partition",
         type=_S,
         required=True,
-        description="Day (YYYY-MM-DD), the account's name, or `undated` for events without a time. In SQL, quote this name.",
+        description="Day (YYYY-MM-DD), account, or `undated` for events without a time. In SQL, quote this name.",
     ),
     Column(name="run_id", type=_S, required=True, description="Dagster run."),
     Column(name="job_id", type=_S, description="BigQuery job."),
