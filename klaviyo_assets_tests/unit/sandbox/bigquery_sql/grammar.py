@@ -129,7 +129,10 @@ _RULES = {
 def expression(random: Random, kind: str, depth: int = 2, columns: bool = False) -> str:
     """An expression of a type; with `columns` it may use those of the table `fact`."""
     if depth == 0 or kind not in _RULES:
-        return random.choice([leaf for leaf in _LEAVES[kind] if columns or leaf not in _COLUMNS])
+        stored = [leaf for leaf in _LEAVES[kind] if leaf in _COLUMNS]
+        if columns and stored and random.random() < 0.7:
+            return random.choice(stored)
+        return random.choice([leaf for leaf in _LEAVES[kind] if leaf not in _COLUMNS])
     return _filled(
         random.choice(_RULES[kind]), lambda inner: expression(random, inner, random.randrange(depth), columns)
     )
