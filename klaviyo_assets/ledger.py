@@ -29,7 +29,7 @@ LEDGER = (
         name="partition",
         type=_S,
         required=True,
-        description="Day (YYYY-MM-DD), the account's name, or `undated` for events without a time.",
+        description="Day (YYYY-MM-DD), account, or `undated` for events without a time. In SQL, quote this name.",
     ),
     Column(name="run_id", type=_S, required=True, description="Dagster run."),
     Column(name="job_id", type=_S, description="BigQuery job."),
@@ -55,7 +55,8 @@ LEDGER = (
 PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids", "columns")
 QUARANTINE = (
     Column(name="table_name", type=_S, required=True, description="Mapped table."),
-    Column(name="partition", type=_S, required=True, description="Day, account, or `undated`."),
+    Column(name="partition", type=_S, required=True,
+           description="Day, account, or `undated`. In SQL, quote this name."),
     Column(name="row_id", type=_S, required=True, description="Key of the raw row, parts joined with |."),
     Column(name="field", type=_S, required=True, description="Mapped column."),
     Column(name="rule", type=_S, required=True, description="Rule that was broken."),

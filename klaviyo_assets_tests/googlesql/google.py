@@ -70,6 +70,7 @@ class GoogleSql:
     @tables.setter
     def tables(self, tables: Mapping[str, Table]) -> None:
         self._tables = dict(tables)
+        self._contents: dict[str, service.TableContent] = {}
         request = _with_pool(service.RegisterCatalogRequest(simple_catalog=self._catalog(nested=True)))
         self._catalog_id = self.engine.call("RegisterCatalog", request, service.RegisterResponse).registered_id
 
@@ -108,7 +109,9 @@ class GoogleSql:
             sql=sql, options=self._options(parameters), simple_catalog=self._catalog(read)
         )
         for name in read:
-            request.table_content[name].CopyFrom(_content(self._tables[name]))
+            if name not in self._contents:
+                self._contents[name] = _content(self._tables[name])
+            request.table_content[name].CopyFrom(self._contents[name])
         for parameter in parameters:
             request.params.add(name=parameter.name, value=value_of(parameter.cell, parameter.field))
         answer = self.engine.call("EvaluateQuery", _with_pool(request), service.EvaluateQueryResponse)

@@ -4,10 +4,12 @@ Here: reports, views, portfolio, questions, merges, checksums, of every spec. No
 these (`integration/test_statements.py`).
 """
 
+import re
 from collections.abc import Iterator
 from datetime import date
 
 import pytest
+from google.cloud.bigquery import QueryJobConfig, TableReference
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import schema_fields
@@ -16,9 +18,9 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 from klaviyo_assets.tables import TABLES
-from klaviyo_assets_tests.googlesql.call_sites import side_doors
+from klaviyo_assets_tests.googlesql.call_sites import PACKAGE, ROOT, side_doors
 from klaviyo_assets_tests.googlesql.engine import GoogleSqlError
-from klaviyo_assets_tests.googlesql.google import GoogleSql
+from klaviyo_assets_tests.googlesql.google import GoogleSql, Table
 from klaviyo_assets_tests.googlesql.product import Statement, account_tables, names_of, spec_statements
 from klaviyo_assets_tests.googlesql.rules import RESERVED, broken_rules, odd_column
 
@@ -56,7 +58,7 @@ def test_google_accepts_every_statement_of_every_spec(google, record_property):
 
     record_property("statements", count)
     assert wrong == []
-    assert count == len(REPORTS) + 8 + len(VIEWS) + 2 * len(PORTFOLIO_VIEWS) + 15 + 3 * (len(TABLES) - 2)
+    assert count == len(REPORTS) + 8 + len(VIEWS) + 2 * len(PORTFOLIO_VIEWS) + 15 + 3 * (len(TABLES) - 2) - 2
 
 
 @pytest.mark.parametrize("project", ["example.com:a-project", "123-numbers"])
@@ -69,6 +71,16 @@ def test_any_project_may_hold_the_datasets(google, project):
 
     assert wrong == []
     assert count == 3
+
+
+@pytest.mark.parametrize("project", ["example.com:a-project", "123-numbers"])
+def test_googles_client_reads_the_same_project_and_dataset(project):
+    """The client takes apart the texts that name a query's default dataset and a load's partition."""
+    default = QueryJobConfig(default_dataset=f"{project}.klaviyo_rows").default_dataset
+    loaded = TableReference.from_string(f"{project}.klaviyo_rows.event$20260101")
+
+    assert (default.project, default.dataset_id) == (project, "klaviyo_rows")
+    assert (loaded.project, loaded.dataset_id, loaded.table_id) == (project, "klaviyo_rows", "event$20260101")
 
 
 def test_no_column_needs_to_be_quoted_but_those_that_are():
@@ -104,6 +116,37 @@ def test_every_table_may_be_partitioned_and_clustered_as_its_spec_says():
         assert len(spec.cluster) <= 4
         assert not {kinds[name] for name in spec.cluster} & {"FLOAT", "RECORD", "JSON"}
         assert spec.day_column is None or kinds[spec.day_column] == "DATE"
+
+
+# Who ran how much, as Google documents it: docs/looker_studio.md asks for it.
+JOBS = Table(
+    [
+        {"name": "creation_time", "type": "TIMESTAMP"},
+        {"name": "total_bytes_billed", "type": "INTEGER"},
+        {"name": "labels", "type": "RECORD", "mode": "REPEATED",
+         "fields": [{"name": "key", "type": "STRING"}, {"name": "value", "type": "STRING"}]},
+    ]
+)  # fmt: skip
+
+
+def documented_queries() -> list[str]:
+    """The SQL for BigQuery that the documentation and the help of `query` show."""
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), PACKAGE / "cli" / "query.py"]
+    texts = [page.read_text(encoding="utf-8") for page in pages]
+    blocks = re.findall(
+        r"```sql\n(.*?)```", (ROOT / "docs" / "looker_studio.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    return [*blocks, *(sql for text in texts for sql in re.findall(r'--account \w+ "(SELECT [^"\n]+)"', text))]
+
+
+def test_google_accepts_the_queries_that_the_documentation_shows(google):
+    google.tables = {**account_tables("a-project.klaviyo_select"), "region-eu.INFORMATION_SCHEMA.JOBS": JOBS}
+    queries = documented_queries()
+
+    refused = [sql for sql in queries if is_refused(google, sql)]
+
+    assert refused == []
+    assert len(queries) >= 4
 
 
 def test_sql_is_sent_through_one_method():

@@ -16,10 +16,10 @@ from types import FrameType
 
 import uvicorn
 
-from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.sandbox.bigquery import catalog, jobs
 from klaviyo_assets.sandbox.bigquery.app import build_app
 from klaviyo_assets.sandbox.bigquery.calls import Server
+from klaviyo_assets.sandbox.bigquery.errors import StartError
 from klaviyo_assets.sandbox.bigquery.jobs import Jobs
 from klaviyo_assets.sandbox.bigquery.results import ResultFiles
 from klaviyo_assets.sandbox.bigquery.store import Store, TableLocks
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     try:
         return _serve(options, _token())
-    except SettingsError as fault:
+    except StartError as fault:
         sys.stderr.write(f"{fault}\n")
         return 1
 
@@ -58,7 +58,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _token() -> str:
     token = os.environ.get(TOKEN_VARIABLE, "")
     if not token:
-        raise SettingsError(f"cannot start the BigQuery stand-in: set {TOKEN_VARIABLE} to a random text")
+        raise StartError(f"cannot start the BigQuery stand-in: set {TOKEN_VARIABLE} to a random text")
     return token
 
 

@@ -7,8 +7,6 @@ client retries those for ten minutes.
 
 from typing import Any
 
-from klaviyo_assets.errors import PermanentError
-
 _STATUS = {
     400: "INVALID_ARGUMENT",
     401: "UNAUTHENTICATED",
@@ -28,7 +26,7 @@ minutes. `jobBackendError` is a documented job reason, is no reason to repeat a 
 """
 
 
-class ApiError(PermanentError):
+class ApiError(Exception):
     """An answer other than 2xx, or the outcome of a failed job.
 
     Attributes:
@@ -52,6 +50,10 @@ class ApiError(PermanentError):
     def proto(self) -> dict[str, str]:
         """Return the error as a job's status holds it."""
         return {"reason": self.reason, "message": self.message}
+
+
+class StartError(Exception):
+    """The server cannot start as it was told to; the message says what to change."""
 
 
 def invalid(message: str) -> ApiError:

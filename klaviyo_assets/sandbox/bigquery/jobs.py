@@ -6,6 +6,7 @@ job does is in `loads` and `queries`.
 
 import json
 import logging
+import re
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ _QUERY_FAULTS = (
     duckdb.ConstraintException,
 )
 """What DuckDB raises because of the data: division by zero, overflow, a failed cast, error(), NULL in REQUIRED."""
+
+# The macros of the translation fail by a cast of their message: what DuckDB says around it tells nobody anything.
+_OWN_WORDS = re.compile(
+    r"""(?:Could not convert string ['"]|format: ")"""
+    r"""((?:not supported by|(?:double )?overflow|Negative length|Bad \w+ value|Invalid [\w ]+|Sequence step"""
+    r"""|Floating point).*?)['"](?: to [A-Z]|, expected)""",
+    re.DOTALL,
+)
 
 
 @dataclass
@@ -268,6 +277,7 @@ def error_of(fault: BaseException) -> ApiError:
     if isinstance(fault, duckdb.NotImplementedException) and "Unknown TimeZone" in str(fault):
         return invalid_query(f"Invalid time zone: {str(fault).split(chr(39))[1]}")
     if isinstance(fault, _QUERY_FAULTS):
-        return invalid_query(str(fault).partition(": ")[2] or str(fault))
+        own = _OWN_WORDS.search(str(fault))
+        return invalid_query(own[1] if own else str(fault).partition(": ")[2] or str(fault))
     LOG.error("stand-in failure", exc_info=fault)
     return failure(fault)

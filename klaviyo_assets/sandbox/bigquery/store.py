@@ -14,7 +14,7 @@ from typing import Any
 
 import duckdb
 
-from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.sandbox.bigquery.errors import StartError
 from klaviyo_assets.sandbox.bigquery.sql import session_setup
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
 
@@ -175,7 +175,7 @@ def _connect(file: Path) -> Cursor:
     try:
         connection = duckdb.connect(str(file))
     except duckdb.IOException as fault:
-        raise SettingsError(
+        raise StartError(
             f"cannot open the stand-in's data in {file}: {fault}. Another server may be using the folder: "
             "stop it, or start this one with another --data."
         ) from fault

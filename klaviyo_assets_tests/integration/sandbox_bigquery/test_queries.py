@@ -28,7 +28,7 @@ def report_sql(events, day):
 def test_a_query_answers_with_typed_rows(client, events):
     rows = rows_of(
         client,
-        f"SELECT occurred_on, COUNT(*) AS n, SUM(value) AS v, MAX(occurred_at) AS at FROM `{events}` "
+        f"SELECT occurred_on, COUNT(*) AS n, SUM(value) AS v, MAX(occurred_at) AS last_at FROM `{events}` "
         "GROUP BY occurred_on ORDER BY occurred_on",
     )
 
@@ -311,3 +311,21 @@ def test_a_running_query_is_cancelled(client):
 def test_settings_outside_the_subset_are_refused_by_name(client, settings, named):
     with pytest.raises(BadRequest, match=named):
         rows_of(client, "SELECT 1", **settings)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("DATE(CURRENT_TIMESTAMP(), 'Nowhere')", "Invalid time zone: Nowhere"),
+        ("CAST('x' AS INT64)", "Bad int64 value: x"),
+        ("SUBSTR('abc', 1, -1)", "Negative length: -1"),
+        ("1e308 * 10", "double overflow: 1e+308, 10.0"),
+        ("DATE '9999-12-31' + 1", "overflow: 10000-01-01"),
+        ("EXP(NUMERIC '20')", "not supported by the local stand-in: a NUMERIC result of more than 1,000,000"),
+    ],
+)
+def test_a_query_that_fails_on_its_values_says_why(client, expression, message):
+    with pytest.raises(BadRequest) as caught:
+        rows_of(client, f"SELECT {expression} AS x")
+
+    assert caught.value.errors[0]["message"].startswith(message)

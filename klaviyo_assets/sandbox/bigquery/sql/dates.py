@@ -63,8 +63,8 @@ allow(
     signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC')", TIMESTAMP, DATE),
     signature("({0} AT TIME ZONE 'UTC')", TIMESTAMP, DATETIME),
     signature("bq_moment(bq_datetime({0}), {1})", TIMESTAMP, STRING, STRING),
-    signature("bq_moment(CAST({0} AS TIMESTAMP), {1})", TIMESTAMP, DATE, STRING),
-    signature("bq_moment({0}, {1})", TIMESTAMP, DATETIME, STRING),
+    signature("bq_checked_timestamp(bq_moment(CAST({0} AS TIMESTAMP), {1}))", TIMESTAMP, DATE, STRING),
+    signature("bq_checked_timestamp(bq_moment({0}, {1}))", TIMESTAMP, DATETIME, STRING),
 )
 allow(
     "TIME",
@@ -144,8 +144,15 @@ def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Sco
     return combine(f"bq_checked_{kind.kind.lower()}({start} {sign} {length.sql})", kind, [value, length])
 
 
+def _of_own_type(call: Call, kind: Type) -> Type:
+    """The type to work in: that of the first argument, or `kind`, the one in the function's name, for a literal."""
+    first = call.bind(0)
+    return first.type if first.type.kind in _KINDS and first.literal is None else kind
+
+
 def _moved(call: Call, kind: Type, sign: str) -> Bound:
     call.arity(2)
+    kind = _of_own_type(call, kind)
     value = require(call.bind(0), kind, call.name)
     length = interval(call.binder, call.nodes[1], call.scope, kind.kind)
     return combine(f"bq_checked_{kind.kind.lower()}({value.sql} {sign} {length.sql})", kind, [value, length])
@@ -166,35 +173,39 @@ def _moved_time(call: Call) -> Bound:
     return combine(f"({value.sql} {'+' if call.name == 'TIME_ADD' else '-'} {length.sql})", TIME, [value, length])
 
 
-@scalar("TIMESTAMP_DIFF")
-def _timestamp_diff(call: Call) -> Bound:
-    """Whole units between two moments, cut towards zero."""
+@scalar("DATE_DIFF", "DATETIME_DIFF", "TIMESTAMP_DIFF")
+def _diff(call: Call) -> Bound:
+    """Each takes all three types."""
     call.arity(3)
-    later, earlier = (require(call.bind(place), TIMESTAMP, call.name) for place in (0, 1))
+    named = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
+    values = [call.bind(place) for place in (0, 1)]
+    kind = TIMESTAMP if TIMESTAMP in (named, values[1].type) else named
+    if kind == DATE and values[1].type == DATETIME:
+        kind = DATETIME
+    later, earlier = (require(value, kind, call.name) for value in values)
     part = part_of(call.nodes[2])
+    return _elapsed(later, earlier, part) if kind == TIMESTAMP else _crossed(call, kind, later, earlier, part)
+
+
+def _elapsed(later: Bound, earlier: Bound, part: str) -> Bound:
+    """Whole units between two moments, cut towards zero."""
     if part not in _EXACT:
         raise invalid(f"TIMESTAMP_DIFF does not support the {part} date part")
     sql = f"((epoch_us({later.sql}) - epoch_us({earlier.sql})) // {_EXACT[part]})"
     return combine(sql, INT64, [later, earlier])
 
 
-@scalar("DATE_DIFF", "DATETIME_DIFF")
-def _date_diff(call: Call) -> Bound:
+def _crossed(call: Call, kind: Type, later: Bound, earlier: Bound, part: str) -> Bound:
     """Boundaries of the part crossed between two dates."""
-    call.arity(3)
-    kind = DATE if call.name == "DATE_DIFF" else DATETIME
-    values = [require(call.bind(place), kind, call.name) for place in (0, 1)]
-    part = part_of(call.nodes[2])
-    parts = _LONG if kind == DATE else _LONG | _SHORT.keys()
+    parts, values = (_LONG if kind == DATE else _LONG | _SHORT.keys()), [later, earlier]
     if part not in parts and part != "ISOYEAR" and not part.startswith("WEEK("):
         raise invalid(f"{call.name} does not support the {part} date part")
-    later, earlier = (value.sql for value in values)
     if part == "ISOYEAR":
-        return combine(f"(isoyear({later}) - isoyear({earlier}))", INT64, values)
+        return combine(f"(isoyear({later.sql}) - isoyear({earlier.sql}))", INT64, values)
     if part.startswith("WEEK("):
-        later, earlier = (_week_start(f"CAST({each} AS DATE)", part) for each in (later, earlier))
-        return combine(f"(date_diff('day', {earlier}, {later}) // 7)", INT64, values)
-    return combine(f"date_diff('{part.lower()}', {earlier}, {later})", INT64, values)
+        start, end = (_week_start(f"CAST({each.sql} AS DATE)", part) for each in (earlier, later))
+        return combine(f"(date_diff('day', {start}, {end}) // 7)", INT64, values)
+    return combine(f"date_diff('{part.lower()}', {earlier.sql}, {later.sql})", INT64, values)
 
 
 def _week_start(day: str, part: str) -> str:
@@ -225,7 +236,7 @@ def _trunc(call: Call) -> Bound:
     call.arity(2)
     parts = [*_LONG] if value.type == DATE else [*_LONG, *_SHORT]
     sql = truncated(f"CAST({value.sql} AS TIMESTAMP)", part_of(call.nodes[1]), call, parts)
-    return combine(f"CAST({sql} AS {value.type.duckdb})", value.type, [value])
+    return combine(f"bq_checked_{value.type.kind.lower()}({sql})", value.type, [value])
 
 
 def _timestamp_trunc(call: Call, value: Bound) -> Bound:
@@ -237,7 +248,7 @@ def _timestamp_trunc(call: Call, value: Bound) -> Bound:
     sql = f"bq_moment({cut}, {zone.sql})"
     if part in _SHORT:
         sql = f"({value.sql} - ({local} - {cut}))"
-    return combine(sql, TIMESTAMP, [value, zone])
+    return combine(f"bq_checked_timestamp({sql})", TIMESTAMP, [value, zone])
 
 
 @scalar("LAST_DAY")
@@ -249,9 +260,9 @@ def _last_day(call: Call) -> Bound:
     part = part_of(call.nodes[1]) if len(call.nodes) == 2 else "MONTH"
     day = f"CAST({value.sql} AS DATE)"
     if part.startswith("WEEK("):
-        return combine(f"({_week_start(day, part)} + 6)", DATE, [value])
+        return combine(f"bq_checked_date({_week_start(day, part)} + 6)", DATE, [value])
     if part == "ISOYEAR":
-        return combine(f"({_iso_year_start(day, 1)} - 1)", DATE, [value])
+        return combine(f"bq_checked_date({_iso_year_start(day, 1)} - 1)", DATE, [value])
     if part not in _MONTHS:
         raise invalid(f"LAST_DAY does not support the {part} date part")
     start = f"date_trunc('{part.lower()}', {day})"

@@ -8,7 +8,7 @@ import re
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import Call, scalar
-from klaviyo_assets.sandbox.bigquery.sql.model import invalid
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.names import normalized_json
 from klaviyo_assets.sandbox.bigquery.sql.types import (
     BOOL,
@@ -120,6 +120,8 @@ def _parse(call: Call) -> Bound:
 
 @scalar("TO_JSON_STRING")
 def _to_json_string(call: Call) -> Bound:
+    if len(call.nodes) == 2:
+        raise unsupported("TO_JSON_STRING with pretty printing")
     call.arity(1)
     value = call.bind(0)
     return combine(json_text(value.sql, value.type), STRING, [value])

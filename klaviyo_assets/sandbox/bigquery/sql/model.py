@@ -6,8 +6,6 @@ Here: the data classes the rest of the stand-in codes against. Not here: how a s
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from klaviyo_assets.errors import PermanentError
-
 TableRef = tuple[str, str, str]
 """Project, dataset, table."""
 
@@ -39,7 +37,7 @@ class SchemaLookup(Protocol):
         """The GoogleSQL text when `ref` is a view, else None."""
 
 
-class SqlError(PermanentError):
+class SqlError(Exception):
     """A statement BigQuery would refuse, or one the stand-in does not offer (reason notImplemented)."""
 
     def __init__(self, reason: str, message: str) -> None:

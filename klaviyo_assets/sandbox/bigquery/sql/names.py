@@ -77,6 +77,8 @@ def _null(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 @binds(exp.ParseJSON)
 def _json_literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "is_literal")
+    if not isinstance(node.this, exp.Literal):
+        raise unsupported(f"a field of a JSON value: {shown(node)}; use JSON_VALUE or JSON_QUERY")
     return Bound(f"CAST({text(normalized_json(node.this.this))} AS JSON)", JSON)
 
 
@@ -221,7 +223,10 @@ def _position(node: exp.Expr) -> tuple[exp.Expr, int, bool]:
 def typed_constructor(binder: Binder, node: exp.Expr, target: Type, scope: Scope) -> Bound:
     """ARRAY<T>[...] and STRUCT<...>(...): members coerce, they are not cast."""
     if isinstance(node, exp.Array) and target.element is not None:
-        values = [require(binder.bind(each, scope), target.element, "ARRAY") for each in node.expressions]
+        given = [binder.bind(each, scope) for each in node.expressions]
+        if any(coerce(value, target.element) is None for value in given):
+            raise unsupported(f"an ARRAY whose elements are not of type {target.element}: CAST each of them")
+        values = [require(value, target.element, "ARRAY") for value in given]
         listed = ", ".join(value.sql for value in values)
         return combine(f"CAST([{listed}] AS {target.duckdb})", target, values)
     values = [binder.bind(each, scope) for each in node.expressions]

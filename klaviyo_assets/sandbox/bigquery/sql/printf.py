@@ -100,7 +100,8 @@ def _body(element: _Element, value: Bound) -> str:
     digits = 6 if element.precision is None else element.precision
     if value.type == NUMERIC:
         return f"(CAST(CAST({value.sql} AS DECIMAL(38,{min(digits, 9)})) AS VARCHAR) || {text('0' * (digits - 9))})"
-    return f"printf({text(f'%.{digits}{element.letter}')}, {value.sql})"
+    # Minus zero is written without its sign.
+    return f"printf({text(f'%.{digits}{element.letter}')}, CASE WHEN {value.sql} = 0 THEN 0e0 ELSE {value.sql} END)"
 
 
 def _readable(element: _Element, value: Bound) -> str:

@@ -198,6 +198,8 @@ def member(value: Bound, name: str) -> Bound:
     Raises:
         SqlError: The value is no STRUCT, or has no such field.
     """
+    if value.type.kind == "JSON":
+        raise unsupported(f"the field {name} of a JSON value: use JSON_VALUE or JSON_QUERY")
     if value.type.kind != "STRUCT":
         raise invalid(f"Cannot access field {name} on a value with type {value.type}")
     for own, (given, kind) in zip(member_names(value.type), value.type.fields, strict=True):

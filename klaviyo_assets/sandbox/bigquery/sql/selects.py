@@ -214,6 +214,8 @@ def _item_at(select: _Select, node: exp.Expr, clause: str) -> Item:
 def _bind_items(select: _Select) -> None:
     """Bind the items under the rules of grouping; their names become known to HAVING, QUALIFY, ORDER BY."""
     select.values = [item.bound() for item in select.items]
+    if select.node.args.get("from_") is None and not all(_is_plain(value) for value in select.values):
+        raise invalid("Aggregate or analytic function not allowed in SELECT without FROM clause")
     having = select.node.args.get("having")
     order = select.node.args.get("order")
     if any(value.has_aggregate for value in select.values) or having is not None:
@@ -317,4 +319,4 @@ def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:
 def _check_distinct(values: list[Bound]) -> None:
     for value in values:
         if value.type.kind in ("ARRAY", "JSON"):
-            raise invalid(f"Column of type {value.type} cannot be used in SELECT DISTINCT")
+            raise unsupported(f"SELECT DISTINCT of a column of type {value.type}")

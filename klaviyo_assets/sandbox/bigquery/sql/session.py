@@ -71,7 +71,7 @@ _MACROS = {
     "bq_numeric_units(x)": "CAST(x * CAST(1000000000 AS DECIMAL(10,0)) AS HUGEINT)",
     "bq_large_units(x)": "CAST(trunc(x) AS HUGEINT) * CAST(1000000000 AS HUGEINT)"
     " + CAST((x - trunc(x)) * CAST(1000000000 AS DECIMAL(10,0)) AS HUGEINT)",
-    "bq_is_small(x)": "x BETWEEN -10000000000 AND 10000000000",
+    "bq_is_small(x)": "x BETWEEN -5000000000 AND 5000000000",
     # One division of HUGEINT: each costs as much as everything else of a quotient.
     "bq_halved(n, d)": "(2 * abs(n) + abs(d)) // (2 * abs(d)) * CASE WHEN (n < 0) = (d < 0) THEN 1 ELSE -1 END",
     "bq_numeric_of_units(n)": "CAST(n AS DECIMAL(38,0)) * CAST('0.000000001' AS DECIMAL(9,9))",
@@ -168,8 +168,8 @@ _MACROS["bq_float_exp(a)"] = (
 # GoogleSQL's dates are those of the years 1 to 9999.
 for _word, _kind in (("date", "DATE"), ("datetime", "TIMESTAMP"), ("timestamp", "TIMESTAMPTZ")):
     _MACROS[f"bq_checked_{_word}(x)"] = (
-        f"list_transform([CAST(x AS {_kind})], lambda v: CASE WHEN year(v) NOT BETWEEN 1 AND 9999"
-        f" THEN CAST('overflow: ' || v AS {_kind}) ELSE v END)[1]"
+        f"list_transform([CAST(x AS {_kind})], lambda v: CASE WHEN v < CAST('0001-01-01' AS {_kind})"
+        f" OR v >= CAST('10000-01-01' AS {_kind}) THEN CAST('overflow: ' || v AS {_kind}) ELSE v END)[1]"
     )
 
 

@@ -66,7 +66,10 @@ allow("ASCII", signature("CAST(CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END AS 
 @scalar("CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
-    values, kind = unify(as_texts(call.bound()), "function CONCAT")
+    bound = call.bound()
+    if {value.type.kind for value in bound} == {"STRING", "BYTES"}:
+        raise unsupported("CONCAT of STRING and BYTES")
+    values, kind = unify(as_texts(bound), "function CONCAT")
     if kind not in (STRING, BYTES):
         raise mismatch("function CONCAT", values)
     return combine(f"({' || '.join(value.sql for value in values)})", kind, values)
@@ -94,6 +97,8 @@ def _regexp_contains(call: Call) -> Bound:
 
 @scalar("REGEXP_EXTRACT", "REGEXP_SUBSTR")
 def _regexp_extract(call: Call) -> Bound:
+    if len(call.nodes) > 2:
+        raise unsupported(f"{call.name} from a position or of an occurrence")
     call.arity(2)
     value, pattern, groups = _pattern(call)
     group = _group(call, groups)

@@ -5,8 +5,7 @@ import threading
 import duckdb
 import pytest
 
-from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.sandbox.bigquery.errors import ApiError
+from klaviyo_assets.sandbox.bigquery.errors import ApiError, StartError
 from klaviyo_assets.sandbox.bigquery.results import ResultFiles
 from klaviyo_assets.sandbox.bigquery.store import Store, TableLocks, count_of, fetch_row
 
@@ -54,7 +53,7 @@ def test_a_snapshot_sees_one_moment(store):
 def test_a_file_that_is_no_database_is_named(tmp_path):
     (tmp_path / "x.duckdb").write_bytes(b"x" * 10_000)
 
-    with pytest.raises(SettingsError, match=r"x\.duckdb"):
+    with pytest.raises(StartError, match=r"x\.duckdb"):
         Store(tmp_path / "x.duckdb")
 
 
