@@ -13,9 +13,10 @@ unexport PYTHONDONTWRITEBYTECODE
 export DAGSTER_DISABLE_TELEMETRY := yes
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The sandbox's settings, exported for the rest of the recipe line; they win over those of .env.
+# The sandbox's settings, exported for the rest of the recipe line; they win over those of .env. So does an empty
+# DAGSTER_HOME: the runs of the sandbox belong into this folder's instance, not into one that .env names.
 WITH_SANDBOX = $(BIN)/klaviyo-assets sandbox start && settings="$$($(BIN)/klaviyo-assets sandbox env)" && \
-	set -a && eval "$$settings" && set +a
+	set -a && eval "$$settings" && DAGSTER_HOME="$${DAGSTER_HOME-}" && set +a
 
 .PHONY: help setup run ui test test-slow test-live lint format docs bench pins clean
 
@@ -28,7 +29,7 @@ run: $(STAMP) ## start the local servers and bring everything that changed throu
 	@$(WITH_SANDBOX) && $(BIN)/klaviyo-assets run
 
 ui: $(STAMP) ## start the local servers and the Dagster UI on 127.0.0.1:3000, or the next free port (PORT=...)
-	@$(WITH_SANDBOX) && \
+	@$(WITH_SANDBOX) && $(BIN)/python -m klaviyo_assets.dagster_environment && \
 	port="$$($(BIN)/python -c 'import socket; print(next(p for p in range($(PORT), 65536) if socket.socket().connect_ex(("127.0.0.1", p))))')" && \
 	echo "Dagster UI: http://127.0.0.1:$$port (Ctrl-C ends it; klaviyo-assets sandbox stop ends the servers)" && \
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port "$$port"

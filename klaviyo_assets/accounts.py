@@ -15,13 +15,16 @@ from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from klaviyo_assets.errors import SettingsError, UnknownNameError
+from klaviyo_assets.time_zones import UTC_NAME, canonical_zone
 
 DEFAULT_FILE = "accounts.toml"
 # The dataset with views over all accounts is named like an account's; no account may be called so.
 PORTFOLIO = "portfolio"
+# Limit of a BigQuery table partitioned by day (docs/scale.md).
+MOST_DAYS = 10_000
 PII_MODES = ("hash", "keep", "drop")
 SOURCES = ("auto", "native", "touch")
 # Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts state theirs in accounts.toml.
@@ -35,6 +38,7 @@ DEFAULT_WINDOWS: Mapping[str, int] = {
     "whatsapp_click": 432_000,
     "whatsapp_open": 43_200,
 }
+FIRST_START = date(1970, 1, 1)
 _CHANNELS, _KINDS = ("email", "sms", "mobile_push", "whatsapp"), ("click", "open", "delivery")
 _EARNS = ("machine_opens_earn", "bot_clicks_earn")
 WINDOW_NAMES = frozenset(f"{channel}_{kind}" for channel in _CHANNELS for kind in _KINDS)
@@ -63,7 +67,11 @@ class AttributionSettings:
 
 @dataclass(frozen=True)
 class Account:
-    """One Klaviyo account. Days of this account are calendar days of `timezone`."""
+    """One Klaviyo account. Days of this account are calendar days of `timezone`.
+
+    `accept_empty` names tables, or columns as `table.column`, that are taken as empty where the login may not see them
+    or where they are gone from Postgres; anything else that is hidden or gone stops the account.
+    """
 
     name: str
     postgres_schema: str
@@ -75,6 +83,7 @@ class Account:
     start_date: date = date(2020, 1, 1)
     pii: str = "hash"
     looker_template_id: str = ""
+    accept_empty: tuple[str, ...] = ()
     attribution: AttributionSettings = field(default_factory=AttributionSettings)
 
     @property
@@ -214,10 +223,12 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
         if not values.get(needed):
             raise SettingsError(f"{where}: {needed} is missing")
     for setting, value in values.items():
-        if setting not in {"start_date", "attribution"} and not isinstance(value, str):
+        if setting not in {"start_date", "attribution", "accept_empty"} and not isinstance(value, str):
             raise SettingsError(f'{where}: {setting} = {value!r}; allowed: a text, in quotes ("...")')
     values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
+    values["accept_empty"] = _texts(values.get("accept_empty", ()), f"{where}: accept_empty")
     values["attribution"] = _attribution(values.get("attribution", {}), where)
+    values["timezone"] = _timezone(values.get("timezone", UTC_NAME), where)
     account = Account(**values)
     _check(account, where)
     return account
@@ -229,7 +240,6 @@ def _check(account: Account, where: str) -> None:
             bool(re.fullmatch(r"[a-z0-9_]+", account.name)) and account.name != PORTFOLIO,
             f"letters a-z, digits and _, but not {PORTFOLIO!r}: that dataset holds the views over all accounts",
         ),
-        "timezone": (account.timezone in available_timezones(), "an IANA name such as Europe/Berlin"),
         "currency": (bool(re.fullmatch(r"[A-Z]{3}", account.currency)), "three capital letters such as EUR"),
         "pii": (account.pii in PII_MODES, " | ".join(PII_MODES)),
         "looker_template_id": (
@@ -240,15 +250,35 @@ def _check(account: Account, where: str) -> None:
     for setting, (holds, allowed) in rules.items():
         if not holds:
             raise SettingsError(f"{where}: {setting} = {getattr(account, setting)!r}; allowed: {allowed}")
+    if datetime.now(UTC).date() - account.start_date >= timedelta(days=MOST_DAYS):
+        raise SettingsError(
+            f"{where}: start_date = {account.start_date}; allowed: a day of the last {MOST_DAYS:,} (27 years), as many "
+            "days as a BigQuery table has partitions. Earlier days stay in Postgres."
+        )
+
+
+def _timezone(value: str, where: str) -> str:
+    try:
+        return canonical_zone(value)
+    except SettingsError as error:
+        raise SettingsError(f"{where}: timezone = {value!r}: {error}") from error
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise SettingsError(f'{where} = {value!r}; allowed: a list of tables and columns such as ["coupon_code", '
+                            '"person.email"]')  # fmt: skip
+    return tuple(value)
 
 
 def _date(value: Any, where: str) -> date:
-    if isinstance(value, date) and not isinstance(value, datetime):
-        return value
     try:
-        return date.fromisoformat(str(value))
+        day = value if type(value) is date else date.fromisoformat(str(value))
     except ValueError as error:
         raise SettingsError(f"{where}: start_date = {value!r}; allowed: a day such as 2024-01-31") from error
+    if day < FIRST_START:
+        raise SettingsError(f"{where}: start_date = {day}; allowed: a day such as 2024-01-31, from {FIRST_START} on")
+    return day
 
 
 def _attribution(block: Any, where: str) -> AttributionSettings:

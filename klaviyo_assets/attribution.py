@@ -18,6 +18,7 @@ from datetime import date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, localcontext
 from typing import Any
 
+from klaviyo_assets.documents import sound
 from klaviyo_assets.metrics import Role, metric_kind
 
 MAX_HOPS = 5
@@ -52,7 +53,8 @@ def recorded(text: str | None) -> tuple[Recorded, ...]:
     2025-04-15, and under linear attribution a list of either; each bare or below `data`.
     """
     try:
-        document = json.loads(text) if text else None
+        # Ids of an event, campaign, flow: numbers as they are spelled, however long they are.
+        document = json.loads(sound(text), parse_int=str) if text else None
     except (ValueError, RecursionError):
         return ()
     if isinstance(document, dict) and isinstance(document.get("data"), list | dict):
@@ -77,14 +79,17 @@ def _one_recorded(entry: Mapping[str, Any]) -> Recorded:
             message_id=_related(related, "flow-message") or _related(related, "campaign-message"),
             variation_id=_related(related, "flow-message-variation") or _related(related, "campaign-message-variation"),
         )
-    named = entry.get("$attributed_event_id") or entry.get("attributed_event_id")
-    return Recorded(event_id=str(named) if named else None)
+    return Recorded(event_id=_id(entry.get("$attributed_event_id") or entry.get("attributed_event_id")))
 
 
 def _related(related: Mapping[str, Any], kind: str) -> str | None:
     data = (related.get(kind) or {}).get("data") if isinstance(related.get(kind), dict) else None
-    named = data.get("id") if isinstance(data, dict) else None
-    return str(named) if named else None
+    return _id(data.get("id")) if isinstance(data, dict) else None
+
+
+def _id(named: Any) -> str | None:
+    """An id, as a text that Postgres, Arrow and BigQuery can hold: U+FFFD for a NUL, so that it leads nowhere."""
+    return named.replace("\0", "\ufffd") if named and isinstance(named, str) else None
 
 
 @dataclass(frozen=True, slots=True)

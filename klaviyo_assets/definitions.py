@@ -31,6 +31,7 @@ from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
 from klaviyo_assets.assets.portfolio import build_portfolio_assets  # noqa: E402
 from klaviyo_assets.assets.published import build_published_assets  # noqa: E402
 from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
+from klaviyo_assets.dagster_environment import restore_environment  # noqa: E402
 from klaviyo_assets.freshness import build_freshness_assets, build_freshness_checks, build_freshness_sensor  # noqa: E402
 from klaviyo_assets.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.mail.outgoing import build_digest_schedule, build_failure_sensor  # noqa: E402
@@ -116,4 +117,5 @@ def _checks(accounts: Accounts) -> Set[dg.AssetCheckKey]:
     return build_definitions(accounts=accounts).get_repository_def().asset_graph.asset_check_keys
 
 
+restore_environment()
 defs = build_definitions()

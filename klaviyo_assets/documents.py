@@ -11,6 +11,10 @@ from uuid import uuid4
 
 # No text of a document can hold it: it is made anew in each process.
 _MARK = f"number-{uuid4().hex}:"
+# Escaped backslashes and whole pairs are looked at first, so that what is left over is half a pair.
+_SURROGATES = re.compile(
+    r"(?P<kept>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+)
 _MARKED = re.compile(f'"{_MARK}([^"]*)"')
 
 
@@ -25,14 +29,19 @@ class NumberText(str):
         return self.removeprefix(_MARK)
 
 
+def sound(text: str) -> str:
+    """A document with U+FFFD for every escaped half of a surrogate pair that lacks the other: no text can hold one."""
+    return _SURROGATES.sub(lambda found: found.group("kept") or r"\ufffd", text) if r"\u" in text else text
+
+
 def read(text: str) -> Any:
-    """A document with its numbers as `NumberText`.
+    """A document with its numbers as `NumberText`; it is made `sound` first.
 
     Raises:
         ValueError: it is no JSON; NaN and Infinity are none.
         RecursionError: it is nested deeper than anything meant.
     """
-    return json.loads(text, parse_float=_number, parse_int=_number, parse_constant=_refuse)
+    return json.loads(sound(text), parse_float=_number, parse_int=_number, parse_constant=_refuse)
 
 
 def write(document: Any) -> str:
@@ -47,3 +56,15 @@ def _number(text: str) -> NumberText:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def repeats_a_key(text: str) -> bool:
+    """Whether an object of the document has a key twice; `read` gives the last value only."""
+    repeated = False
+
+    def look(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal repeated
+        repeated |= len({key for key, _ in pairs}) < len(pairs)
+
+    json.loads(sound(text), object_pairs_hook=look, parse_int=str)
+    return repeated

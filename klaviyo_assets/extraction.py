@@ -14,13 +14,15 @@ import pyarrow as pa
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.frames import FrameRecord, FrameWriter, TableState
-from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
+from klaviyo_assets.metrics import AccountMetrics, Metric, metric_names, misspelled, resolve_metrics
 from klaviyo_assets.resources.postgres import Snapshot
 from klaviyo_assets.schemas.arrow import table_to_frame
-from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, plan, select
+from klaviyo_assets.schemas.spellings import columns_read
+from klaviyo_assets.schemas.sql import RawTable, event_time, id_text, order_by, plan, select, sync_time
 from klaviyo_assets.schemas.sql import during as during
+from klaviyo_assets.source_catalog import SourceCatalog, accepted_names
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, METRIC
 from klaviyo_assets.tables.event import event_days
@@ -31,15 +33,21 @@ EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id",
 NO_ROWS = "0:0"
 # Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
 MOST_MISSING = 500
+# Klaviyo's ids have up to 36 letters. What an event records as one may be anything that somebody sent.
+LONGEST_ID = 1_000
 
 
 @dataclass
 class AccountSource:
-    """One account's schema as one snapshot shows it, with what every mapping needs to know of the whole account."""
+    """One account's schema as one snapshot shows it, with what every mapping needs to know of the whole account.
+
+    `accepted` names what may be taken as empty: tables, and columns as `table.column`.
+    """
 
     account: Account
     snapshot: Snapshot
     tables: Mapping[str, RawTable]
+    accepted: frozenset[str] = frozenset()
     metrics: AccountMetrics = field(default_factory=AccountMetrics)
     attribution_source: str = "touch"
     data_through: str | None = None
@@ -47,21 +55,25 @@ class AccountSource:
     _table_digests: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, account: Account, snapshot: Snapshot) -> "AccountSource":
-        """Look at the account's schema.
+    def open(cls, account: Account, snapshot: Snapshot, accepted: Iterable[str] = ()) -> "AccountSource":
+        """Look at the account's schema, and refuse what would be read wrongly.
+
+        Args:
+            account: The account.
+            snapshot: Where to read.
+            accepted: What may be taken as empty in this run, besides the account's `accept_empty`.
 
         Raises:
-            PermanentError: the schema does not exist, or the login may not see into it.
+            PermanentError: the schema does not exist; the login may not see into it, or not all that is read of it; a
+                column is missing without which no event can be read; or no event can be told what kind it is.
         """
-        tables = snapshot.tables(account.postgres_schema)
-        if not tables:
-            raise PermanentError(
-                f"account {account.name!r}: Postgres shows no table in the schema {account.postgres_schema!r}. Either "
-                "Fivetran has not synced yet (`klaviyo-assets sync`), or the name is wrong (accounts.toml), or the "
-                "login of POSTGRES_URL lacks USAGE and SELECT on it."
-            )
-        source = cls(account, snapshot, tables)
+        allowed = accepted_names([*account.accept_empty, *accepted])
+        catalog = SourceCatalog.read(snapshot, account.postgres_schema)
+        catalog.refuse_hidden(account.name, allowed)
+        catalog.require_columns(account.name)
+        source = cls(account, snapshot, catalog.tables, allowed)
         source.metrics = source._metrics()
+        source._refuse_unknown_kinds()
         source.attribution_source = source._attribution_source()
         source.data_through = source._newest_sync()
         return source
@@ -69,6 +81,43 @@ class AccountSource:
     def table(self, spec: TableSpec) -> RawTable:
         """The raw table, without columns where Fivetran has not created it."""
         return self.tables.get(spec.name) or RawTable(self.account.postgres_schema, spec.name, {})
+
+    def _refuse_unknown_kinds(self) -> None:
+        """Refuse events whose kind nobody could tell: no event would count as a conversion, and none as an open."""
+        problem = self.metrics.problem
+        if EVENT.name not in self.tables or METRIC.name in self.accepted or not problem:
+            return
+        place = f"{self.account.postgres_schema}.{METRIC.name}"
+        if not any(metric.name.strip() for metric in self.metrics.metrics):
+            if self._has_events(sql.SQL("true")):
+                why = "has no row with a name" if METRIC.name in self.tables else "is not there"
+                raise PermanentError(
+                    f"account {self.account.name!r}: there are events, but the table {place} {why}, so no event can be "
+                    "told what kind it is. Switch metric on in Fivetran's schema settings and have it re-synced "
+                    "(`klaviyo-assets sync`)."
+                )
+        elif suggestion := misspelled(self.metrics.metrics, self.account.conversion_metric):
+            raise SettingsError(f"account {self.account.name!r}: {problem}. Did you mean {suggestion!r}?")
+        elif self._has_events(self._is_of(self.account.conversion_metric)):
+            raise SettingsError(
+                f"account {self.account.name!r}: {problem}. Yet there are events of it. Set conversion_metric, or "
+                f"conversion_integration, in accounts.toml to what the table {place} has, or have that table re-synced."
+            )
+
+    def _has_events(self, condition: sql.Composable) -> bool:
+        found = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE {} LIMIT 1")
+        return bool(self.snapshot.read(found.format(self.table(EVENT).identifier, condition)).num_rows)
+
+    def _is_of(self, metric: str) -> sql.Composed:
+        """Whether an event is of a metric, by id or by any of its names."""
+        table = self.table(EVENT)
+        tests: list[sql.Composable] = [sql.SQL("false")]
+        if "type" in table.columns:
+            names = sql.Literal([name.casefold() for name in metric_names(metric)])
+            tests.append(sql.SQL("lower(btrim({})) = ANY({}::text[])").format(id_text(table, "type"), names))
+        if "metric_id" in table.columns:
+            tests.append(sql.SQL("{} = {}").format(id_text(table, "metric_id"), sql.Literal(metric)))
+        return sql.SQL(" OR ").join(tests)
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
@@ -83,6 +132,7 @@ class AccountSource:
                 row["_fivetran_deleted"] in {True, "true"},
             )
             for row in rows
+            if row["id"]
         ]
         return resolve_metrics(found, self.account.conversion_metric, self.account.conversion_integration)
 
@@ -103,21 +153,24 @@ class AccountSource:
 
     def _newest_sync(self) -> str | None:
         """Start of the newest sync that wrote anything of this account, ISO 8601 UTC."""
+        column = sql.Identifier("_fivetran_synced")
         synced = [table for table in self.tables.values() if table.columns.get("_fivetran_synced") == "timestamptz"]
         if not synced:
             return None
         union = sql.SQL(" UNION ALL ").join(
-            sql.SQL("SELECT max(_fivetran_synced) AS at FROM {}").format(table.identifier) for table in synced
+            sql.SQL("SELECT max({0}) AS at FROM {1} AS t WHERE {2}").format(column, table.identifier, sync_time(column))
+            for table in synced
         )
-        newest = self.snapshot.read(
-            sql.SQL("SELECT max(at) AS at FROM ({}) AS s WHERE isfinite(at)").format(union)
-        ).to_pylist()[0]["at"]
+        newest = self.snapshot.read(sql.SQL("SELECT max(at) AS at FROM ({}) AS s").format(union)).to_pylist()[0]["at"]
         return newest.isoformat() if newest else None
 
     def warnings(self, spec: TableSpec) -> list[str]:
         """What a person should know about how complete this table's source is."""
         if spec.name not in self.tables:
-            return [f"Fivetran has not created {self.account.postgres_schema}.{spec.name}; it is taken as empty."]
+            place = f"{self.account.postgres_schema}.{spec.name}"
+            if spec.name in self.accepted:
+                return [f"{place} is not there or not to be seen; it is taken as empty, as was accepted."]
+            return [f"Fivetran has not created {place}; it is taken as empty."]
         missing = plan(spec, self.table(spec)).missing
         found = [f"columns not there (yet), read as null: {', '.join(missing)}"] if missing else []
         if spec is EVENT and self.metrics.problem:
@@ -158,6 +211,22 @@ class AccountSource:
         )
         return str(self.snapshot.read(query).to_pylist()[0]["digest"])
 
+    def events_outside(self, today: date) -> dict[str, int]:
+        """How many events lie before the account's start date and after today: no day takes them."""
+        table = self.table(EVENT)
+        if not table.columns:
+            return {}
+        query = sql.SQL(
+            "SELECT count(*) FILTER (WHERE {time} < {first}) AS before_start_date, "
+            "count(*) FILTER (WHERE {time} >= {last}) AS after_today FROM {table} AS t"
+        ).format(
+            time=event_time(table), table=table.identifier,
+            first=sql.Literal(self.account.day_bounds(self.account.start_date)[0]),
+            last=sql.Literal(self.account.day_bounds(today)[1]),
+        )  # fmt: skip
+        counts: dict[str, int] = self.snapshot.read(query).to_pylist()[0]
+        return counts
+
     def reads(self, day: date, touches: pa.Table) -> dict[str, str]:
         """The other days that a day's touches were looked for in or found on, as ISO dates, with their digests."""
         found = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
@@ -196,7 +265,7 @@ def extract_table(
         writer.append(_empty(spec))
     return writer.finish(
         source_digest=source.table_digest(spec), data_through=source.data_through,
-        warnings=source.warnings(spec), details=source.details(), state=state,
+        warnings=source.warnings(spec), details=source.details() | {"columns": columns_read(spec, table)}, state=state,
     )  # fmt: skip
 
 
@@ -222,7 +291,11 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
         details=source.details() | {
             "needs_receipts": needs.without_send,
             "reads": source.reads(day, touches),
-            "missing": sorted(needs.recorded_ids - needs.found_ids)[:MOST_MISSING],
+            "missing": sorted(name for name in needs.recorded_ids - needs.found_ids if len(name) <= LONGEST_ID)[
+                :MOST_MISSING
+            ],
+            # Not the unlisted ones: every day's row in the ledger would hold hundreds of names.
+            "columns": columns_read(EVENT, table, unlisted=False),
         },
     )  # fmt: skip
 
@@ -251,8 +324,11 @@ def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRe
 
 
 def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
-    """Read the ids of events that no day can claim: they have no usable time."""
-    table = source.table(EVENT)
+    """Read the ids of events that no day can claim: they have no usable time.
+
+    The record also counts the events that no day takes because they lie outside of the account's days.
+    """
+    table, outside = source.table(EVENT), source.events_outside(source.account.today())
     if table.columns:
         of_no_day = sql.SQL("SELECT t.id::text AS id FROM {} AS t WHERE {} IS NULL ORDER BY 1").format(
             table.identifier, event_time(table)
@@ -261,8 +337,23 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     else:
         writer.append(_empty(EVENT))
     return writer.finish(
-        source_digest=source.undated_digest(), data_through=source.data_through, details=source.details()
-    )
+        source_digest=source.undated_digest(), data_through=source.data_through,
+        warnings=outside_warnings(source.account, outside),
+        details=source.details() | {"columns": columns_read(EVENT, table), "outside": outside},
+    )  # fmt: skip
+
+
+def outside_warnings(account: Account, outside: Mapping[str, int]) -> list[str]:
+    """What to say of events that lie outside of the account's days."""
+    sentences = {
+        "before_start_date": f"before the start_date of {account.name}, {account.start_date}: they are not loaded",
+        "after_today": "after today: they are loaded when their day has come; a wrong clock may have dated them",
+    }
+    return [f"{_number(outside[name])} dated {text}." for name, text in sentences.items() if outside.get(name)]
+
+
+def _number(events: int) -> str:
+    return "1 event is" if events == 1 else f"{events:,} events are"
 
 
 def _write(
@@ -284,7 +375,8 @@ def _distinct(touches: Sequence[pa.Table]) -> pa.Table:
     rows = pa.concat_tables(touches)
     first: dict[str, int] = {}
     for position, event_id in enumerate(rows.column("id").to_pylist()):
-        first.setdefault(event_id, position)
+        if event_id is not None:
+            first.setdefault(event_id, position)
     return rows.take(pa.array([first[event_id] for event_id in sorted(first)], pa.int64()))
 
 

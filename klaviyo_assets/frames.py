@@ -5,13 +5,14 @@ Here: naming, writing whole or not at all, reading, removing. Not here: what is 
 when it is archived and loaded.
 """
 
+import errno
 import hashlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -23,8 +24,9 @@ import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from pydantic import Field as Setting
 
-from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.time_limits import S3_CONNECT, S3_SILENCE
 
 # BigQuery reads Parquet best in row groups of 16 MiB or more: about 270,000 rows of these tables.
 ROW_GROUP_ROWS = 300_000
@@ -139,6 +141,25 @@ class FrameRecord:
         return cls(**{**known, "state": TableState.of(state) if state else None})
 
 
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
+
+@contextmanager
+def explained(action: str, place: str) -> Iterator[None]:
+    """The file system's errors as ours: a full disk may have room later, a folder that refuses us will not change."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{action}: {error.strerror or str(error).splitlines()[0]}"
+        folders = f"{place} (KLAVIYO_FRAMES_URL) and {tempfile.gettempdir()} (TMPDIR)"
+        if error.errno in _FULL:
+            raise TransientError(f"{what}. Make room in {folders}, then run this again.") from error
+        if error.errno in _REFUSED or "ACCESS_DENIED" in str(error) or "NO_SUCH_BUCKET" in str(error):
+            raise PermanentError(f"{what}. Needed: {folders} that this user may write to.") from error
+        raise TransientError(f"{what}. Frames are kept in {folders}.") from error
+
+
 class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The folder or S3 prefix that holds frames between stages."""
 
@@ -150,8 +171,9 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         url = optional(self.url, "KLAVIYO_FRAMES_URL", ".dagster/frames")
         if url.startswith("s3://"):
             endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL")
+            limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
             options = {"endpoint_override": endpoint} if endpoint else {}
-            return pa_fs.S3FileSystem(**options), url.removeprefix("s3://").rstrip("/")
+            return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
         if "://" in url:
             raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}; allowed: a local folder, or s3://bucket/prefix")
         return pa_fs.LocalFileSystem(), str(Path(url).absolute())
@@ -162,15 +184,27 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     @contextmanager
     def write(self, key: FrameKey) -> "Iterator[FrameWriter]":
         """Write a frame; it becomes visible, replacing an older one, when the block ends with `finish` called."""
-        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+        with self._explained("writing", key), tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
             writer = FrameWriter(Path(folder))
             yield writer
             writer.close()
             if writer.record is not None:
                 self._publish(key, writer)
 
+    def _explained(self, action: str, key: FrameKey) -> AbstractContextManager[None]:
+        return explained(f"{action} the frame {key}", self._root[1])
+
     def _publish(self, key: FrameKey, writer: "FrameWriter") -> None:
         self.remove(key)
+        try:
+            self._upload_all(key, writer)
+        except OSError:
+            # Files without a record are no frame, only in the way.
+            with suppress(KlaviyoAssetsError):
+                self.remove(key)
+            raise
+
+    def _upload_all(self, key: FrameKey, writer: "FrameWriter") -> None:
         filesystem, _ = self._root
         filesystem.create_dir(self._path(key), recursive=True)
         for name in writer.files:
@@ -193,10 +227,11 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         """What is known of a frame; None when there is no such frame."""
         filesystem, _ = self._root
         path = self._path(key, "record.json")
-        if filesystem.get_file_info(path).type != pa_fs.FileType.File:
-            return None
-        with filesystem.open_input_stream(path) as stream:
-            return FrameRecord.of(json.loads(stream.readall()))
+        with self._explained("reading", key):
+            if filesystem.get_file_info(path).type != pa_fs.FileType.File:
+                return None
+            with filesystem.open_input_stream(path) as stream:
+                return FrameRecord.of(json.loads(stream.readall()))
 
     def require(self, key: FrameKey) -> FrameRecord:
         """What is known of a frame that has to be there.
@@ -215,7 +250,8 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     def open(self, key: FrameKey, name: str = "rows") -> pq.ParquetFile:
         """The Parquet file of a frame, for reading in batches."""
         filesystem, _ = self._root
-        return pq.ParquetFile(filesystem.open_input_file(self._path(key, f"{name}.parquet")))
+        with self._explained("reading", key):
+            return pq.ParquetFile(filesystem.open_input_file(self._path(key, f"{name}.parquet")))
 
     @contextmanager
     def local_file(self, key: FrameKey, name: str = "rows") -> Iterator[Path]:
@@ -231,15 +267,19 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
                 shutil.copyfileobj(source, sink, 1 << 20)
             yield target
 
-    def note_failure(self, key: FrameKey, run_id: str, reason: str) -> None:
-        """Put a note where a frame should be: later stages of the same run leave this partition out."""
-        self.remove(key)
-        filesystem, _ = self._root
-        filesystem.create_dir(self._path(key), recursive=True)
-        with filesystem.open_output_stream(self._path(key, "failed.json")) as stream:
-            stream.write(json.dumps({"run_id": run_id, "reason": reason}).encode())
+    def note_failure(self, key: FrameKey, run_id: str, cause: Mapping[str, Any]) -> None:
+        """Put a note where a frame should be: later stages of the same run leave this partition out.
 
-    def failure(self, key: FrameKey, run_id: str) -> str | None:
+        Where it cannot be written, because the folder is full or read-only, these find no frame and say so.
+        """
+        with suppress(KlaviyoAssetsError), self._explained("noting a failure of", key):
+            self.remove(key)
+            filesystem, _ = self._root
+            filesystem.create_dir(self._path(key), recursive=True)
+            with filesystem.open_output_stream(self._path(key, "failed.json")) as stream:
+                stream.write(json.dumps({"run_id": run_id, "cause": cause}).encode())
+
+    def failure(self, key: FrameKey, run_id: str) -> dict[str, Any] | None:
         """Why this run could not make a frame; None when it did, or never tried."""
         filesystem, _ = self._root
         path = self._path(key, "failed.json")
@@ -247,28 +287,30 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             return None
         with filesystem.open_input_stream(path) as stream:
             note = json.loads(stream.readall())
-        return str(note["reason"]) if note["run_id"] == run_id else None
+        return dict(note["cause"]) if note["run_id"] == run_id else None
 
     def mark(self, key: FrameKey, stage: str) -> bool:
         """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""
         filesystem, _ = self._root
-        with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
-            stream.write(b"")
-        return all(
-            filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
-            for other in ("s3_archive", "bigquery")
-        )
+        with self._explained("marking", key):
+            with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
+                stream.write(b"")
+            return all(
+                filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
+                for other in ("s3_archive", "bigquery")
+            )
 
     def remove(self, key: FrameKey) -> None:
         """Remove a frame, its record first."""
         filesystem, _ = self._root
         folder = self._path(key)
-        if filesystem.get_file_info(folder).type != pa_fs.FileType.Directory:
-            return
-        record = self._path(key, "record.json")
-        if filesystem.get_file_info(record).type == pa_fs.FileType.File:
-            filesystem.delete_file(record)
-        filesystem.delete_dir(folder)
+        with self._explained("removing", key):
+            if filesystem.get_file_info(folder).type != pa_fs.FileType.Directory:
+                return
+            record = self._path(key, "record.json")
+            if filesystem.get_file_info(record).type == pa_fs.FileType.File:
+                filesystem.delete_file(record)
+            filesystem.delete_dir(folder)
 
 
 class FrameWriter:
@@ -283,7 +325,11 @@ class FrameWriter:
 
     def append(self, rows: pa.Table | pa.RecordBatch, name: str = "rows") -> None:
         """Add rows to one of the frame's files; row groups are filled before they are written."""
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
+        # Explained here too: the caller streams from Postgres, whose errors may be of the same kind.
+        with explained("writing a frame", str(self.folder)):
+            self._append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows, name)
+
+    def _append(self, table: pa.Table, name: str) -> None:
         if name not in self._open:
             path = self.folder / f"{name}.parquet"
             self._open[name] = pq.ParquetWriter(path, table.schema, write_page_index=False, **COMPRESSION)

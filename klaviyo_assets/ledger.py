@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
 from klaviyo_assets.schemas.googlesql import column_list, quoted
 from klaviyo_assets.spec import Column, LogicalType
 
@@ -51,8 +51,8 @@ LEDGER = (
     ),
 )
 # What a load keeps in `details`: the settings it was made with (never a secret), the other days it read touches from
-# with their digests, the recorded ids that were nowhere, and the metrics its touches are of.
-PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids")
+# with their digests, the recorded ids that were nowhere, the metrics its touches are of, and the raw columns it read.
+PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids", "columns")
 QUARANTINE = (
     Column(name="table_name", type=_S, required=True, description="Mapped table."),
     Column(name="partition", type=_S, required=True,
@@ -92,6 +92,28 @@ def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
     """The newest entry of every partition of an account, by table and partition; empty before the first load."""
     dataset.ensure()
     dataset.ensure_table("ledger", LEDGER, description="What was loaded, when, from which source, by which run.")
+    return _newest(dataset)
+
+
+def loaded_entries(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
+    """As `current`, and nothing is made: no entries where there is no ledger.
+
+    Raises:
+        TransientError: BigQuery cannot be reached.
+        PermanentError: it refuses.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with explained(f"looking for {dataset.qualified}.ledger"):
+        try:
+            # A query to a server that is down is tried again for ten minutes; this is given up soon.
+            dataset.client.get_table(f"{dataset.qualified}.ledger", retry=dataset.retry)
+        except NotFound:
+            return {}
+    return _newest(dataset)
+
+
+def _newest(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
     rows = dataset.query(f"SELECT {column_list(ENTRY_COLUMNS)} FROM ledger {NEWEST}")
     entries = (
         Entry(

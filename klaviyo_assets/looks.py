@@ -12,7 +12,7 @@ from typing import Any
 
 from klaviyo_assets.extraction import NO_ROWS, AccountSource
 from klaviyo_assets.ledger import Entry
-from klaviyo_assets.source_days import days_synced_since, digests_of, events_between, source_days
+from klaviyo_assets.source_days import days_synced_since, digests_of, events_between, row_count, source_days
 from klaviyo_assets.tables import EVENT
 
 # Rows of one sync may bear times that lie so far apart, and a sync under way shows only in part.
@@ -81,8 +81,8 @@ def known_days(
     }  # fmt: skip
     looked_at = written | seen.days | outside
     found = digests_of(source, looked_at)
-    expected = sum(_count(found.get(day)) for day in looked_at if first <= day <= last) + sum(
-        _count(entry.source_digest) for day, entry in loaded.items() if day not in looked_at and first <= day <= last
+    expected = sum(row_count(found.get(day)) for day in looked_at if first <= day <= last) + sum(
+        row_count(entry.source_digest) for day, entry in loaded.items() if day not in looked_at and first <= day <= last
     )
     # Fewer or more events than that: some are gone, or have come to be on another day.
     if events_between(source, first, last) != expected:
@@ -98,11 +98,6 @@ def is_older(entry: Entry, seen: Look) -> bool:
 
 def _days_of(spans: Iterable[tuple[date, date]]) -> Iterator[date]:
     return (first + timedelta(days=ahead) for first, last in spans for ahead in range((last - first).days + 1))
-
-
-def _count(digest: str | None) -> int:
-    count = (digest or NO_ROWS).partition(":")[0]
-    return int(count) if count.isdigit() else 0
 
 
 def reads(entry: Entry) -> dict[date, str]:

@@ -4,7 +4,7 @@ Here: the frames of the mapped stage and their records. Not here: what a table's
 (`schemas/pandera.py`), Dagster (`assets/mapped.py`).
 """
 
-import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -42,12 +42,13 @@ from klaviyo_assets.tables.event import Receipts, map_event, message_columns
 
 CHUNK_ROWS = 200_000
 # Version of the mapping's meaning: raising it makes every partition be made again.
-MAPPING_VERSION = 2
+MAPPING_VERSION = 3
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )
 # A chunk of values below this adds up within Arrow's 38 digits.
 _PLAIN_SUM = Decimal(10) ** 20
+QUARANTINE_SHARE = 0.1
 UNDATED = "undated"
 # More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
 _EXACT = Context(prec=60)
@@ -67,6 +68,8 @@ class _Outcome:
     schema_errors: list[str] = field(default_factory=list)
     value: Decimal = Decimal(0)
     dropped: int = 0
+    # Rows left out by each field and rule.
+    broken: Counter[str] = field(default_factory=Counter)
 
     def add_value(self, rows: pd.DataFrame) -> None:
         """Add up `value` exactly; neither Arrow's nor Python's own sum has room for 38 digits and more."""
@@ -86,6 +89,7 @@ class _Outcome:
             return mapped.rows
         self.notes += bad_row_notes(spec, mapped.rows, result.bad_rows, spec.key)
         self.dropped += result.bad_rows["row_number"].nunique()
+        self.broken.update(f"{name}: {rule}" for name, rule in result.bad_rows[["field", "rule"]].to_numpy())
         return _without(mapped.rows, result.bad_rows)
 
 
@@ -93,13 +97,14 @@ class _Outcome:
 class AccountMapping:
     """Maps one account's extracted frames.
 
-    `quarantine_share` is the share of a partition's rows that may break rules before the partition fails.
+    `quarantine_share` is the share of a partition's rows that one rule may leave out before the partition fails: that
+    one rule leaves out many rows tells of a broken source, that a few rows break one rule each does not.
     """
 
     frames: FrameStore
     account: Account
     privacy: Privacy
-    quarantine_share: float = 0.05
+    quarantine_share: float = QUARANTINE_SHARE
 
     def map_table(self, spec: TableSpec) -> FrameRecord:
         """Map an account table: the whole of it, or what changed.
@@ -183,7 +188,10 @@ class AccountMapping:
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
         with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
-            return self._finish(writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, rows_raw=0)
+            kept = {"outside": record.details.get("outside")}
+            return self._finish(
+                writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, kept, rows_raw=0
+            )
 
     def _context(self, record: FrameRecord, day: date | None) -> MappingContext:
         return MappingContext(self.account, metrics_of(record.details, self.account), self.privacy, day)
@@ -237,6 +245,7 @@ class AccountMapping:
             details={
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
+                "columns": None if spec is ATTRIBUTION else source.details.get("columns"),
                 **(known or {}),
             },
         )  # fmt: skip
@@ -296,13 +305,13 @@ def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
         )
     if record.is_delta and record.rows_quarantined:
         # Its earlier version would stay where it was loaded, a rebuild would leave it out.
-        return f"{record.rows_quarantined} changed rows broke a rule; materialize from extracted on with whole = true"
-    if record.rows_quarantined > max(1.0, share * record.rows_raw):
-        return (
-            f"{record.rows_quarantined} of {record.rows_raw} rows broke a rule, more than the share of {share:.0%} "
-            f"that may: {json.dumps(_rules(outcome.notes))}. Look at the source, or raise quarantine_share in "
-            "the run's configuration."
-        )
+        return f"{record.rows_quarantined} changed rows broke a rule; read the table whole: klaviyo-assets run --whole"
+    for rule, rows in outcome.broken.most_common(1):
+        if rows > max(1.0, share * record.rows_raw):
+            return (
+                f"{rows} of {record.rows_raw} rows broke one rule ({rule}), more than the share of {share:.0%} that "
+                "may. Look at the source, or raise quarantine_share in the run's configuration."
+            )
     return None
 
 
@@ -353,11 +362,11 @@ def _recorded_texts(raw: pd.DataFrame) -> dict[str, str]:
 
 
 def _gather_receipts(receipts: pd.DataFrame, sends: dict[tuple[str, str], list[tuple[int, str, int]]]) -> None:
-    rows: Iterator[tuple[str | None, str | None, int | None, str, int | None]] = zip(
+    rows: Iterator[tuple[str | None, str | None, int | None, str | None, int | None]] = zip(
         column(receipts, "person_id").to_pylist(), column(receipts, "message_id").to_pylist(),
         column(receipts, "occurred_at").cast(pa.int64()).to_pylist(), column(receipts, "event_id").to_pylist(),
         column(receipts, "send_at").cast(pa.int64()).to_pylist(), strict=True,
     )  # fmt: skip
     for person, message, at, event_id, sent in rows:
-        if person and message and at is not None and sent is not None:
+        if person and message and event_id and at is not None and sent is not None:
             sends.setdefault((person, message), []).append((at, event_id, sent))

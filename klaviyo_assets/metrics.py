@@ -6,6 +6,7 @@ here: statistics (`statistics.py`), SQL (`reports/`).
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from enum import StrEnum
 
 from klaviyo_assets.errors import SettingsError
@@ -82,6 +83,8 @@ METRIC_KINDS: tuple[MetricKind, ...] = (
     _kind("Refunded Order", None, Role.OTHER),
 )  # fmt: skip
 
+# One letter more, less or another of a dozen; "Ordered Product" is no slip of "Placed Order".
+_NEARLY = 0.9
 _BY_NAME = {name.casefold(): kind for kind in METRIC_KINDS for name in (kind.name, *kind.older_names)}
 # Roles whose events belong to one message that was sent to one person.
 MESSAGE_ROLES = frozenset(Role) - {Role.OTHER, Role.SUBSCRIBED}
@@ -137,13 +140,14 @@ def resolve_metrics(
     """
     listed = tuple(sorted(metrics, key=lambda metric: metric.metric_id))
     by_id = [metric for metric in listed if metric.metric_id == conversion_metric]
-    found = by_id or [
+    named = [
         metric
         for metric in listed
-        if not metric.is_deleted
-        and metric.canonical.casefold() == canonical_metric(conversion_metric).casefold()
+        if metric.canonical.casefold() == canonical_metric(conversion_metric).casefold()
         and _integration_fits(metric, conversion_integration)
     ]
+    # The events of a metric that was deleted in Klaviyo stay, and stay conversions where there is no newer one.
+    found = by_id or [metric for metric in named if not metric.is_deleted] or named
     if len(found) > 1:
         candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in found)
         raise SettingsError(
@@ -157,6 +161,21 @@ def resolve_metrics(
         problem,
         {m.metric_id: m.canonical for m in listed},
     )
+
+
+def metric_names(name: str) -> tuple[str, ...]:
+    """All names that a metric's name stands for: today's and the older ones; a custom metric has one."""
+    kind = metric_kind(name)
+    return (kind.name, *kind.older_names) if kind else (name.strip(),)
+
+
+def misspelled(metrics: Iterable[Metric], wanted: str) -> str | None:
+    """The metric that a name which fits none was most likely meant to be; None where none is nearly the same."""
+    names = {metric.canonical.casefold(): metric.canonical for metric in metrics if metric.name.strip()}
+    if canonical_metric(wanted).casefold() in names:
+        return None
+    near = get_close_matches(wanted.strip().casefold(), names, n=1, cutoff=_NEARLY)
+    return names[near[0]] if near else None
 
 
 def _integration_fits(metric: Metric, wanted: str | None) -> bool:

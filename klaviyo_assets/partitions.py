@@ -6,13 +6,19 @@ Here: the partitions definitions of the graph, and translating their keys. Not h
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.errors import PermanentError
 
+# The dimension that daily and weekly keys begin with.
+ACCOUNT = "account"
 _ENDS = ("start", "end")
+# Begins the tags that name a key's part in each dimension.
+_DIMENSION = "dagster/partition/"
 
 
 @dataclass(frozen=True)
@@ -41,8 +47,8 @@ class Partitions:
         by_week = dg.WeeklyPartitionsDefinition(start_date=first_week, day_offset=1, end_offset=1)
         return cls(
             by_account,
-            dg.MultiPartitionsDefinition({"account": by_account, "date": by_day}),
-            dg.MultiPartitionsDefinition({"account": by_account, "week": by_week}),
+            dg.MultiPartitionsDefinition({ACCOUNT: by_account, "date": by_day}),
+            dg.MultiPartitionsDefinition({ACCOUNT: by_account, "week": by_week}),
         )
 
 
@@ -71,6 +77,53 @@ def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
     """The first and the last partition key of a run's range, as its tags say; empty where it has none."""
     first, last = (tags.get(f"dagster/asset_partition_range_{end}", "") for end in _ENDS)
     return first, last
+
+
+def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[Any] | None) -> list[str]:
+    """The partition keys that a run was asked for, in the order of the definition.
+
+    Not Dagster's `context.partition_keys`: a backfill from a job's page leaves, beside the range of each of its runs,
+    the tags of one key that may be another run's, and Dagster then sees that key alone. The range is what was asked
+    for.
+
+    Raises:
+        PermanentError: the tags name no partition, or one that does not exist.
+    """
+    if partitions_def is None:
+        raise PermanentError("these assets are not partitioned")
+    ends = range_of(tags)
+    if not any(ends):
+        ends = (_single_key(tags),) * 2
+    if all(ends) and not all(_is_partition(end, partitions_def) for end in ends):
+        raise PermanentError(
+            f"the run asks for {_said(ends)}, which is not among the partitions. An account that is not in "
+            "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
+        )
+    listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
+    keys = [str(key) for key in listed]
+    if not keys:
+        raise PermanentError(
+            f"the run asks for {_said(ends)}, which names no partition. Its tags say one (dagster/partition) or "
+            "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
+        )
+    return keys
+
+
+def _is_partition(key: str, partitions_def: dg.PartitionsDefinition[Any]) -> bool:
+    try:
+        return partitions_def.has_partition_key(key)
+    except Exception:  # noqa: BLE001  Dagster has no one error for a key that is none
+        return False
+
+
+def _single_key(tags: Mapping[str, str]) -> str:
+    """The one key that the tags of a run without a range name; empty where they name none."""
+    dimensions = {name.removeprefix(_DIMENSION): key for name, key in tags.items() if name.startswith(_DIMENSION)}
+    return tags.get("dagster/partition") or (str(dg.MultiPartitionKey(dimensions)) if dimensions else "")
+
+
+def _said(ends: tuple[str, str]) -> str:
+    return " to ".join(dict.fromkeys(end or "nothing" for end in ends))
 
 
 def _accounts_at_ends(tags: Mapping[str, str]) -> tuple[str, str]:

@@ -25,9 +25,12 @@ from klaviyo_assets.mapped_frames import (
     event_fingerprint,
     event_settings,
 )
+from klaviyo_assets.schemas.spellings import columns_gone, columns_read
 from klaviyo_assets.schemas.sql import id_text
-from klaviyo_assets.source_days import late_receipts, metrics_of_days, ranges
+from klaviyo_assets.source_days import late_receipts, metrics_of_days, ranges, row_count
+from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
+from klaviyo_assets.vanished import COLUMNS, loaded_event_days, refuse_losses
 
 NEW_ROWS = "new rows"
 CHANGED_ROWS = "changed rows"
@@ -36,6 +39,7 @@ LATE_RECEIPTS = "receipts of people of the day arrived late"
 NOT_LOADED = "not loaded since it was found dirty"
 ARRIVED_TOUCHES = "recorded touches that were missing arrived"
 RENAMED_METRICS = "metric names changed"
+GONE_COLUMNS = "columns that are gone, and accepted as empty"
 OTHER_VERSION = "made by another version of this program"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -106,15 +110,29 @@ def plan(
         last: Last day, inclusive.
         seen: What the last look left. Then only the days are looked at that syncs have written to since, and those
             that were dirty, unless the number of events tells that others changed too. None: every day, in one pass.
+
+    Raises:
+        VanishedError: what was loaded is gone, and nobody accepted that.
     """
-    known = known_days(source, entries, first, last, seen) if seen else None
-    swept = known is None
-    return _Planner(source, entries, first, last, known or all_days(source, entries, first, last), seen, swept).plan()
+    planner = _planner(source, entries, first, last, seen)
+    loaded = [entry.day for entry in loaded_event_days(entries) if entry.day]
+    # Days before the start date are not asked for, though Postgres may have their events: then they are counted anew.
+    is_known = all(first <= day <= last for day in loaded)
+    refuse_losses(source, entries, sum(row_count(planner.known.of(day)) for day in loaded) if is_known else None)
+    return planner.plan()
 
 
 def dirty_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> list[date]:
-    """The days of the plan, for whatever reason."""
-    return [dirty.day for dirty in plan(source, entries, first, last).days]
+    """The days that a plan would have, for whatever reason, also where what was loaded is gone."""
+    return [dirty.day for dirty in _planner(source, entries, first, last).plan().days]
+
+
+def _planner(
+    source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date, seen: Look | None = None
+) -> "_Planner":
+    known = known_days(source, entries, first, last, seen) if seen else None
+    swept = known is None
+    return _Planner(source, entries, first, last, known or all_days(source, entries, first, last), seen, swept)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -161,6 +179,8 @@ class _Planner:
             yield from _setting_changes(entry, event_settings(self.source.account))
         if self._reads_differ(entry):
             yield CHANGED_TOUCHES
+        if self._lacks_columns(EVENT, entry):
+            yield GONE_COLUMNS
         if self.seen and day in self.seen.of_events and is_older(entry, self.seen):
             yield NOT_LOADED
 
@@ -248,8 +268,19 @@ class _Planner:
                 or entry.source_digest != self.source.table_digest(spec)
                 or entry.settings_fingerprint != self.source.account.table_fingerprint
                 or (spec is UNDATED_WITH and self._undated_differ())
+                or self._lacks_columns(spec, entry)
             ):
                 yield spec.name
+
+    def _lacks_columns(self, spec: TableSpec, entry: Entry) -> bool:
+        """Whether columns are gone that the load read; where nobody accepted that there is no plan at all."""
+        before = entry.details.get(COLUMNS) or ()
+        now = self._event_columns if spec is EVENT else columns_read(spec, self.source.table(spec))
+        return bool(now) and bool(columns_gone(spec, before, now))
+
+    @cached_property
+    def _event_columns(self) -> list[str]:
+        return columns_read(EVENT, self.source.table(EVENT))
 
     def _undated_differ(self) -> bool:
         """Whether other events than at the last load lack a time; before there were any, there was no entry."""

@@ -6,11 +6,13 @@ Here: reading the ledger for a report, and running its statements. Not here: the
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from typing import Any
+
+from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
@@ -27,6 +29,9 @@ from klaviyo_assets.reports.statement import (
     restate_parameters,
 )  # fmt: skip
 from klaviyo_assets.tables import DAILY_TABLES, TABLES
+
+# BigQuery refuses a statement that changes more than 4,000 partitions (docs/scale.md).
+MOST_DAYS_AT_ONCE = 3_900
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,26 @@ class AccountReports:
             days = self._snapshot_days(report, state)
         else:
             days = Days.all() if everything else self._days(report, state)
-        if days:
-            parameters = restate_parameters(self.account, days, state.data_through)
+        for part in self._parts(report, days) if days else ():
+            parameters = restate_parameters(self.account, part, state.data_through)
             self.dataset.query(restate(report, self.dataset.qualified), _typed(parameters))
         rows = self.dataset.row_count(report.name)
         return Restated(days, rows, state.data_through, self._entry(report, state, rows, run_id))
+
+    def _parts(self, report: ReportSpec, days: Days) -> list[Days]:
+        """The days in as many statements as they need: one changes no more partitions than BigQuery lets it."""
+        loaded = {day for day, _ in _days_loaded(self.entries)}
+        if report.day_column is None or max(len(days.known), len(loaded)) <= MOST_DAYS_AT_ONCE:
+            return [days]
+        return (self._every_day(report, loaded) if days.everything else days).slices(MOST_DAYS_AT_ONCE)
+
+    def _every_day(self, report: ReportSpec, loaded: Set[date]) -> Days:
+        """Every day that the report has rows of, and every day that it will have rows of."""
+        parameters = affected_parameters(self.account, loaded, {name for name in self.campaign_sends if name})
+        coming = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
+        day = exp.column(str(report.day_column), quoted=True).sql("bigquery")
+        there = self.dataset.query(located(f"SELECT DISTINCT {day} FROM {report.name}", self.dataset.qualified))
+        return Days.of({row[0] for rows in (coming, there) for row in rows})
 
     def _state(self, report: ReportSpec) -> _State:
         through = self._snapshot_through(report) if report.keeps_history else self.data_through

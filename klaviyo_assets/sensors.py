@@ -15,7 +15,7 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts, fingerprint_of
 from klaviyo_assets.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
-from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.errors import contained, stack_of
 from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.jobs import LOADING
 from klaviyo_assets.ledger import current
@@ -152,11 +152,10 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
             except RateLimitedError as error:
                 tick.blocked_until = time.time() + (error.retry_after or INTERVAL_SECONDS)
                 break
-            except KlaviyoAssetsError as error:
-                context.log.error(f"{account.name}: {error}")  # noqa: TRY400  the reason is the whole story
-            except Exception:
-                # Whatever it is, it is this account's alone.
-                context.log.exception(f"{account.name}: its changes could not be looked up")
+            except Exception as caught:  # noqa: BLE001  whatever it is, it is this account's alone
+                fault = contained(caught)
+                said = f"{account.name}: its changes could not be looked up: {fault}{stack_of(fault)}"
+                context.log.error(said)  # noqa: TRY400  the reason is the whole story
         waiting = context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=MOST_RUNS)
         requests = [one for one in tick.requests if not any(_covers(run, one) for run in waiting)]
         if len(requests) < len(tick.requests):

@@ -10,8 +10,8 @@ from itertools import accumulate
 
 from psycopg import sql
 
-from klaviyo_assets.extraction import EVENT_DIGEST_COLUMNS, AccountSource, digest_expression
-from klaviyo_assets.schemas.sql import RawTable, during, event_time, id_text
+from klaviyo_assets.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
+from klaviyo_assets.schemas.sql import RawTable, during, event_time, id_text, sync_time
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets.touches import TouchReader
 
@@ -126,12 +126,12 @@ def _late(
     query = sql.SQL(
         "SELECT {person} AS person, {day} AS day, max(t._fivetran_synced) AS arrived FROM {table} AS t LEFT JOIN "
         "unnest({days}::date[], {moments}::timestamptz[]) AS read(day, moment) ON read.day = {day} WHERE {receipt} AND "
-        "{person} IS NOT NULL AND {day} <= {last} AND {late} GROUP BY 1, 2"
+        "{person} IS NOT NULL AND {day} <= {last} AND {late} AND {synced} GROUP BY 1, 2"
     ).format(
         person=id_text(table, "person_id"), day=day, table=table.identifier, late=late,
         receipt=TouchReader(source.snapshot, table, source.metrics, (_NEVER, _NEVER)).is_receipt,
         days=sql.Literal(days), moments=sql.Literal(moments),
-        last=sql.Literal(days[-1]),
+        last=sql.Literal(days[-1]), synced=sync_time(sql.SQL("t._fivetran_synced")),
     )  # fmt: skip
     return [
         (row["person"], row["day"], _FOREVER if row["day"] in renamed else row["arrived"])
@@ -152,6 +152,12 @@ def _kept(table: RawTable) -> sql.Composable:
     if table.columns.get(deleted) != "bool":
         return sql.SQL("true")
     return sql.SQL("NOT coalesce(t._fivetran_deleted, false)")
+
+
+def row_count(digest: str | None) -> int:
+    """The number of rows that a digest tells; 0 where it tells none."""
+    count = (digest or NO_ROWS).partition(":")[0]
+    return int(count) if count.isdigit() else 0
 
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:

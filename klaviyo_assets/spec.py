@@ -8,6 +8,7 @@ Dagster; `schemas/` and `destinations/` translate a spec into those, one library
 import re
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
 from typing import Any
@@ -52,6 +53,13 @@ INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
 
 A text that only one of them understood would be a row of one day for the one and of another day for the other.
 """
+
+
+FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
+LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
+"""The times that a mapped column may hold: Python and BigQuery know no others, and the first has a day everywhere."""
+END_OF_EVENTS = datetime(9999, 12, 31, tzinfo=UTC)
+"""Events lie before this, so that their day exists in every time zone."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +123,7 @@ class Column:
     `raw` names the raw column whose value is copied; None: the table's mapping function computes it, from the raw
     columns that `made_of` names (of a table without raw columns: from columns of mapped events).
     `personal` values are hashed, kept or dropped as the account's `pii` setting says.
+    `has_day`: Reports take the account's calendar day of the instant, so that there must be one in every time zone.
     """
 
     name: str
@@ -124,6 +133,7 @@ class Column:
     made_of: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
+    has_day: bool = False
     constraints: tuple[Constraint, ...] = ()
 
 
@@ -212,6 +222,7 @@ class Field:
     older_names: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
+    has_day: bool = False
     constraints: tuple[Constraint, ...] = ()
 
     @property
@@ -224,7 +235,7 @@ class Field:
         """The mapped side."""
         return Column(
             name=self.name, type=self.type, description=self.description, raw=self.raw or self.name,
-            required=self.required, personal=self.personal, constraints=self.constraints,
+            required=self.required, personal=self.personal, has_day=self.has_day, constraints=self.constraints,
         )  # fmt: skip
 
 

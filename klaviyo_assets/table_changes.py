@@ -7,6 +7,7 @@ The checksum is of keys, sync times and delete marks, the same whatever the orde
 `destinations/bigquery_merge.py` has BigQuery compute.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,7 +16,7 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import fingerprint_of
 from klaviyo_assets.extraction import AccountSource
-from klaviyo_assets.schemas.sql import RawTable
+from klaviyo_assets.schemas.sql import RawTable, in_calendar, sync_time
 from klaviyo_assets.spec import LogicalType, TableSpec
 
 # Rows of a sync that was under way when the table was read may bear times up to so much before the newest one read.
@@ -84,6 +85,21 @@ def _only_keys_can_fail(spec: TableSpec) -> bool:
     )
 
 
+def table_rows(source: AccountSource, specs: Collection[TableSpec]) -> dict[str, int]:
+    """Rows of each of these account tables; 0 where Fivetran has not created it."""
+    present = [spec for spec in specs if source.table(spec).columns]
+    counted = dict.fromkeys((spec.name for spec in specs), 0)
+    if not present:
+        return counted
+    counts = sql.SQL(" UNION ALL ").join(
+        sql.SQL("SELECT {}::text AS name, count(*) AS rows FROM {} AS t").format(
+            sql.Literal(spec.name), source.table(spec).identifier
+        )
+        for spec in present
+    )
+    return counted | {row["name"]: row["rows"] for row in source.snapshot.read(counts).to_pylist()}
+
+
 def columns_fingerprint(spec: TableSpec, table: RawTable) -> str:
     """Fingerprint of the columns there are and of what the spec makes of them."""
     made = [[column.name, column.type, column.raw, column.required, column.personal] for column in spec.columns]
@@ -96,8 +112,9 @@ def watermark(source: AccountSource, spec: TableSpec) -> str:
     table = source.table(spec)
     if table.columns.get(_SYNCED) != "timestamptz":
         return ""
-    query = sql.SQL("SELECT max(t._fivetran_synced) AS at FROM {} AS t WHERE isfinite(t._fivetran_synced)")
-    newest = source.snapshot.read(query.format(table.identifier)).to_pylist()[0]["at"]
+    query = sql.SQL("SELECT max(t._fivetran_synced) AS at FROM {} AS t WHERE {}")
+    synced = sync_time(sql.SQL("t._fivetran_synced"))
+    newest = source.snapshot.read(query.format(table.identifier, synced)).to_pylist()[0]["at"]
     return newest.isoformat() if newest else ""
 
 
@@ -131,9 +148,10 @@ def _row_checksum(spec: TableSpec, table: RawTable) -> sql.Composed:
     """60 bits of the MD5 of a row's key, sync time in microseconds and delete mark."""
     keys = [sql.SQL("coalesce(t.{}::text, '')").format(sql.Identifier(name)) for name in _keys(spec)]
     synced = sql.SQL("coalesce((extract(epoch FROM t._fivetran_synced) * 1000000)::bigint::text, '')")
-    finite = sql.SQL("CASE WHEN isfinite(t._fivetran_synced) THEN {} ELSE '' END").format(synced)
+    kept = in_calendar(sql.SQL("t._fivetran_synced"))
+    time = sql.SQL("CASE WHEN {} THEN {} ELSE '' END").format(kept, synced)
     deleted = sql.SQL("coalesce(t._fivetran_deleted, false)::text" if _DELETED in table.columns else "'false'")
-    text = sql.SQL(" || '|' || ").join([*keys, finite, *([deleted] if _has_deletes(spec) else [])])
+    text = sql.SQL(" || '|' || ").join([*keys, time, *([deleted] if _has_deletes(spec) else [])])
     return sql.SQL("('x' || substr(md5({}), 1, 15))::bit(60)::bigint").format(text)
 
 

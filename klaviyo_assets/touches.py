@@ -23,6 +23,8 @@ from klaviyo_assets.tables import EVENT
 from klaviyo_assets.tables.event import MESSAGE_INPUTS, MessageColumns, message_columns
 
 _IDS_PER_QUERY = 10_000
+# No index of Postgres holds a longer key, whatever an event records as the id of another one.
+_LONGEST_KEY = 100_000
 _T = TypeVar("_T")
 
 
@@ -73,12 +75,12 @@ class Needs:
         columns = message_columns(_frame(touches), self.metrics)
         self._look_for_sends(columns)
         ids = touches.column("id").to_pylist()
-        self.found_ids |= set(ids)
+        self.found_ids |= set(ids) - {None}
         usable = pc.and_(pc.or_(pc.is_valid(columns.campaign), pc.is_valid(columns.flow)), pc.invert(columns.deleted))
         for event_id, person, at, good in zip(
             ids, columns.person.to_pylist(), columns.at.to_pylist(), usable.to_pylist(), strict=True
         ):
-            if good and at is not None:
+            if good and event_id and at is not None:
                 self._usable[event_id] = (person, at)
         texts = touches.column("property_attribution").drop_null().to_pylist()
         return {entry.event_id for text in texts for entry in recorded(text) if entry.event_id}
@@ -145,9 +147,11 @@ class TouchReader:
 
     def recorded(self, needs: Needs) -> Iterator[pa.Table]:
         """The events that recorded attribution names, and those that these name in turn."""
+        if "id" not in self.table.columns:
+            return
         wanted, seen = set(needs.recorded_ids), set[str]()
         for _hop in range(MAX_HOPS):
-            wanted -= seen
+            wanted = {event_id for event_id in wanted - seen if len(event_id) <= _LONGEST_KEY}
             seen |= wanted
             # Those that are nowhere yet are remembered, whoever named them.
             needs.recorded_ids |= wanted

@@ -10,30 +10,28 @@ that may only read can take it.
 
 import hashlib
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
-from klaviyo_assets.frames import FrameStore
+from klaviyo_assets.failure_metadata import Cause
+from klaviyo_assets.frames import FrameKey, FrameStore, FrameWriter
 from klaviyo_assets.resources.environment import optional
-from klaviyo_assets.resources.postgres import APPLICATION_NAME, translated
-
-if TYPE_CHECKING:
-    import psycopg
+from klaviyo_assets.resources.postgres_address import APPLICATION_NAME, PostgresAddress
+from klaviyo_assets.resources.postgres_connection import TurnSession
+from klaviyo_assets.time_limits import POSTGRES_TURN
 
 _POLL_SECONDS = 0.25
-# An hour of mapping says nothing on this connection: the server must not end it for that, and must notice a machine
-# that went away without a word.
-_PATIENT = ("BEGIN", "SET LOCAL idle_in_transaction_session_timeout = 0", "SET LOCAL tcp_keepalives_idle = 30")
-_HOLDER = """SELECT activity.application_name, to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS "UTC"')
-FROM pg_locks AS held JOIN pg_stat_activity AS activity USING (pid)
-WHERE held.locktype = 'advisory' AND held.granted AND held.objsubid = 2
-  AND held.classid = %s::bigint::oid AND held.objid = %s::bigint::oid"""
+_TAKE = "SELECT pg_try_advisory_xact_lock(%s, %s)"
+_LOCK = """locktype = 'advisory' AND granted AND objsubid = 2
+  AND classid = %s::bigint::oid AND objid = %s::bigint::oid"""
+_HELD = f"SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND {_LOCK}"
+_HOLDER = f"""SELECT activity.application_name, to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS "UTC"')
+FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) WHERE {_LOCK}"""
 
 
 class AccountBusyError(TransientError):
@@ -47,18 +45,16 @@ class GuardedFrames(FrameStore):
     """
 
     postgres_url: str = Field(default="", description="Where turns are taken (POSTGRES_URL).")
-    turn_timeout_seconds: float = Field(default=900, description="How long to wait for an account's turn.")
-    crowd_timeout_seconds: float = Field(
-        default=5, description="The same in a run of several accounts: one that is busy must not delay the others."
+    turn_timeout_seconds: float = Field(
+        default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
     )
 
-    def take_turn(self, account: str, run_id: str, *, alone: bool, say: Callable[[str], None]) -> None:
+    def take_turn(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
         """Make this run the account's writer, or see that it still is; at once where it is.
 
         Args:
             account: The account.
             run_id: The run, as others will see it named.
-            alone: Whether the run is of this account only, and may wait for long.
             say: Where to say that the run waits, and for whom.
 
         Raises:
@@ -66,18 +62,29 @@ class GuardedFrames(FrameStore):
             TransientError: Postgres cannot be reached.
             SettingsError: POSTGRES_URL is missing.
         """
-        timeout = self.turn_timeout_seconds if alone else self.crowd_timeout_seconds
-        self._turns.take(account, run_id, timeout, say)
+        self._turns.take(account, run_id, self.turn_timeout_seconds, say)
+
+    @contextmanager
+    def write(self, key: FrameKey) -> Iterator[FrameWriter]:
+        """Write a frame; it becomes visible only if the turn was not lost while it was written.
+
+        Raises:
+            TransientError: the turn was lost: another run may be writing the account.
+        """
+        with super().write(key) as writer:
+            yield writer
+            if self.has_turn(key.account):
+                self._turns.confirm(key.account)
 
     def has_turn(self, account: str) -> bool:
         """Whether this run is the account's writer, as far as it knows."""
         return "_turns" in self.__dict__ and account in self._turns.held
 
-    def give_up(self, account: str, reason: str) -> None:
+    def give_up(self, account: str, cause: Cause) -> None:
         """Note that this run leaves the account alone from now on: it failed before it had the turn."""
-        self._given_up.setdefault(account, reason)
+        self._given_up.setdefault(account, cause)
 
-    def given_up(self, account: str) -> str | None:
+    def given_up(self, account: str) -> Cause | None:
         """Why this run leaves the account alone; None where it does not."""
         return self._given_up.get(account)
 
@@ -86,7 +93,7 @@ class GuardedFrames(FrameStore):
         return Turns(optional(self.postgres_url, "POSTGRES_URL"), deployment())
 
     @cached_property
-    def _given_up(self) -> dict[str, str]:
+    def _given_up(self) -> dict[str, Cause]:
         return {}
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
@@ -105,7 +112,7 @@ class Turns:
     def __init__(self, url: str, namespace: str) -> None:
         self._url, self._namespace = url, namespace
         self.held: set[str] = set()
-        self._connection: psycopg.Connection[Any] | None = None
+        self._session: TurnSession | None = None
 
     def take(self, account: str, run_id: str, timeout_seconds: float, say: Callable[[str], None]) -> None:
         """Take an account's turn; asking again for one that is held proves that the connection still is."""
@@ -123,55 +130,63 @@ class Turns:
                 told = True
             time.sleep(_POLL_SECONDS)
 
+    def confirm(self, account: str) -> None:
+        """See that a turn was not lost since it was taken.
+
+        Raises:
+            TransientError: it was, or the server does not say.
+        """
+        key = tuple(number % 2**32 for number in self._key(account))
+        problem = "its lock is gone"
+        try:
+            if self._session and self._session.ask(self._action(account), _HELD, key):
+                return
+        except KlaviyoAssetsError as error:
+            problem = str(error)
+        self.end()
+        raise TransientError(
+            f"the turn of account {account!r} was lost meanwhile, so nothing is written: {problem}. Run this again."
+        )
+
     def end(self) -> None:
         """End them all."""
-        if self._connection is not None:
-            self._connection.close()
-        self._connection = None
+        if self._session is not None:
+            self._session.close()
+        self._session = None
         self.held.clear()
 
     def _try(self, account: str, run_id: str) -> bool:
-        """Ask for the lock; once more on a new connection where the server ended the one that held it."""
-        for last in (False, True):
-            try:
-                found = self._connected(run_id).execute("SELECT pg_try_advisory_xact_lock(%s, %s)", self._key(account))
-                self.held |= {account} if (found.fetchone() or [False])[0] else set()
-                return account in self.held
-            except KlaviyoAssetsError:
+        """Ask for the lock; once more on a new connection where the one that held it is lost."""
+        is_new = self._session is None
+        try:
+            row = self._connected(account, run_id).ask(self._action(account), _TAKE, self._key(account))
+        except KlaviyoAssetsError as error:
+            self.end()
+            if is_new or not isinstance(error, TransientError):
                 raise
-            except Exception as error:
-                self._drop()
-                if last or not is_lost(error):
-                    raise translated(error, f"taking the turn of account {account!r} in Postgres") from error
-        raise AssertionError("the last attempt either answers or raises")
+            row = self._connected(account, run_id).ask(self._action(account), _TAKE, self._key(account))
+        self.held |= {account} if row and row[0] else set()
+        return account in self.held
 
-    def _connected(self, run_id: str) -> "psycopg.Connection[Any]":
-        import psycopg
-
-        if self._connection is None:
+    def _connected(self, account: str, run_id: str) -> TurnSession:
+        if self._session is None:
             if not self._url:
                 raise SettingsError("POSTGRES_URL must be set: one run at a time writes an account, which it sees to.")
-            made = psycopg.connect(
-                self._url, application_name=f"{APPLICATION_NAME} run {run_id[:8]}", connect_timeout=10, autocommit=True
-            )
-            for statement in _PATIENT:
-                made.execute(statement)
-            self._connection = made
-        return self._connection
+            address = PostgresAddress.read(self._url)
+            self._session = TurnSession(address, f"{APPLICATION_NAME} run {run_id[:8]}", self._action(account))
+        return self._session
 
-    def _drop(self) -> None:
-        with suppress(Exception):
-            self.end()
-        self._connection = None
-        self.held.clear()
+    def _action(self, account: str) -> str:
+        return f"taking the turn of account {account!r} in Postgres"
 
     def _holder(self, account: str) -> str:
         """Who has the turn: a run, and since when; other logins' names may be hidden from ours."""
         key = [number % 2**32 for number in self._key(account)]
-        found = self._connection.execute(_HOLDER, key).fetchone() if self._connection else None
-        if found is None or not str(found[0]).startswith(APPLICATION_NAME):
+        row = self._session.ask(self._action(account), _HOLDER, tuple(key)) if self._session else None
+        if row is None or not str(row[0]).startswith(APPLICATION_NAME):
             return "another run"
-        return f"{str(found[0]).removeprefix(APPLICATION_NAME).strip()} (since {found[1]})"
+        # After the run comes an application name of POSTGRES_URL's own.
+        return f"{str(row[0]).removeprefix(APPLICATION_NAME).partition('(')[0].strip()} (since {row[1]})"
 
     def _key(self, account: str) -> tuple[int, int]:
         return _number(self._namespace), _number(account)
@@ -180,13 +195,6 @@ class Turns:
 def deployment() -> str:
     """What tells deployments apart that read one Postgres: where they load to."""
     return "/".join((optional("", "BIGQUERY_PROJECT"), optional("", "BIGQUERY_DATASET_PREFIX", "klaviyo")))
-
-
-def is_lost(error: Exception) -> bool:
-    """Whether the server ended a connection, as when it restarts; a new one may work."""
-    import psycopg
-
-    return isinstance(error, psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def _number(text: str) -> int:

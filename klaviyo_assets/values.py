@@ -17,12 +17,14 @@ from functools import lru_cache
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klaviyo_assets import documents
 from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import INSTANT_TEXT, LogicalType
+from klaviyo_assets.spec import END_OF_EVENTS, FIRST_INSTANT, INSTANT_TEXT, LAST_INSTANT, LogicalType
 
 NUMERIC = arrow_type(LogicalType.NUMERIC)
 TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
 _PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
+_NO_CALENDAR = "a time outside of the years 1 to 9999"
 _NO_TIME = "not a time such as 2024-01-31 12:00:00+00"
 # What stands between thousands besides comma and point: blanks (plain, no-break, narrow no-break, thin), apostrophes.
 _GAPS = " \u00a0\u202f\u2009'\u2019"
@@ -30,6 +32,8 @@ _SEPARATORS = ((",", "."), (".", ","), *((gap, decimal) for gap in _GAPS for dec
 _AMOUNT = rf"[+-]?[\d.,{_GAPS}]*\d[\d.,{_GAPS}]*"
 _WITH_CODE = re.compile(rf"[A-Za-z]{{3}}\s*{_AMOUNT}|{_AMOUNT}[A-Za-z]{{3}}")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}
+# NUMERIC has 38 digits; the longest way to write them has separators, a sign, blanks, an exponent.
+_LONGEST = 400
 _SCALE = Decimal("1e-9")
 _NUMERIC_LIMIT = Decimal(10) ** 29
 # NUMERIC has 38 digits; Python's own context would round to 28 of them.
@@ -62,16 +66,23 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
         cells = cells.dictionary_decode()
     target = arrow_type(wanted)
     if cells.type == target and not pa.types.is_string(target):
-        return _finite(cells) if wanted is LogicalType.FLOAT else Parsed(cells, {})
+        return _CHECKS[wanted](cells) if wanted in _CHECKS else Parsed(cells, {})
     if pa.types.is_null(cells.type):
         return Parsed(pa.nulls(len(cells), target), {})
     if wanted is LogicalType.TIMESTAMP and pa.types.is_timestamp(cells.type):
-        return Parsed(cells.cast(TIMESTAMP), {})
+        return _in_calendar(cells.cast(TIMESTAMP))
     texts = cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
     if wanted is LogicalType.STRING:
         # A text keeps its outer blanks: they may be meant.
         return Parsed(_blank_to_null(texts, texts), {})
     return _PARSERS[wanted](_blank_to_null(texts))
+
+
+def having_a_day(parsed: Parsed) -> Parsed:
+    """Parsed instants, null where not every time zone has a calendar day of theirs: BigQuery would fail the report."""
+    late = pc.greater_equal(parsed.values, pa.scalar(END_OF_EVENTS, TIMESTAMP))
+    rest = _without(parsed.values, late, "a time on the last day of the year 9999")
+    return Parsed(rest.values, parsed.reasons | rest.reasons)
 
 
 def parse_number(text: str) -> Decimal:
@@ -161,11 +172,25 @@ def _floats(texts: pa.Array) -> Parsed:
 
 
 def _finite(cells: pa.Array) -> Parsed:
-    wrong = pc.fill_null(pc.invert(pc.is_finite(cells)), False)
+    return _without(cells, pc.invert(pc.is_finite(cells)), "not finite")
+
+
+def _in_calendar(cells: pa.Array) -> Parsed:
+    early, late = (pc.less(cells, _bound(FIRST_INSTANT, cells)), pc.greater(cells, _bound(LAST_INSTANT, cells)))
+    return _without(cells, pc.or_(early, late), _NO_CALENDAR)
+
+
+def _bound(instant: datetime, like: pa.Array) -> pa.Scalar:
+    return pa.scalar(instant, TIMESTAMP).cast(like.type, safe=False)
+
+
+def _without(cells: pa.Array, wrong: pa.Array, reason: str) -> Parsed:
+    """The cells, null where they are wrong."""
+    wrong = pc.fill_null(wrong, False)
     if not pc.any(wrong).as_py():
         return Parsed(cells, {})
     rows = pc.indices_nonzero(wrong).to_pylist()
-    return Parsed(pc.if_else(wrong, pa.scalar(None, pa.float64()), cells), dict.fromkeys(rows, "not finite"))
+    return Parsed(pc.if_else(wrong, pa.scalar(None, cells.type), cells), dict.fromkeys(rows, reason))
 
 
 def _booleans(texts: pa.Array) -> Parsed:
@@ -190,9 +215,10 @@ def _instant_or_reason(text: str) -> datetime | str:
         if not re.fullmatch(INSTANT_TEXT, text):
             return _NO_TIME
         instant = datetime.fromisoformat(re.sub(r"\s*(UTC|GMT)$", "+00:00", text))
-        return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+        instant = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return _NO_TIME
+    return instant if FIRST_INSTANT <= instant <= LAST_INSTANT else _NO_CALENDAR
 
 
 def _dates(texts: pa.Array) -> Parsed:
@@ -203,18 +229,13 @@ def _dates(texts: pa.Array) -> Parsed:
 def _json_texts(texts: pa.Array) -> Parsed:
     def by_hand(text: str) -> str:
         try:
-            json.loads(text, parse_constant=_refuse_constant)
+            documents.read(text)
         except (ValueError, RecursionError):
             return json.dumps(text, ensure_ascii=False)
-        return text
+        return documents.sound(text)
 
     values = [None if text is None else by_hand(text) for text in texts.to_pylist()]
     return Parsed(pa.array(values, pa.string()), {})
-
-
-def _refuse_constant(name: str) -> None:
-    """Python reads NaN and Infinity; JSON has neither, and BigQuery would refuse the document."""
-    raise ValueError(name)
 
 
 def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callable[[str], object]) -> Parsed:
@@ -225,7 +246,8 @@ def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callab
     reasons: dict[int, str] = {}
     found: list[object] = []
     for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
-        answer = one(text)
+        # Looking for numbers in a text takes the square of its length, and what was looked at is remembered.
+        answer = one(text) if len(text) <= _LONGEST else "too long for a value of this type"
         if isinstance(answer, str):
             reasons[row] = answer
         found.append(None if isinstance(answer, str) else answer)
@@ -247,4 +269,11 @@ _PARSERS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
     LogicalType.BOOLEAN: _booleans,
     LogicalType.TIMESTAMP: _timestamps,
     LogicalType.DATE: _dates,
+}
+
+# Whether a value that comes in its type is one that BigQuery has.
+_CHECKS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
+    LogicalType.FLOAT: _finite,
+    LogicalType.TIMESTAMP: _in_calendar,
+    LogicalType.DATE: _in_calendar,
 }

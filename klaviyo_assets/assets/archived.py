@@ -11,7 +11,7 @@ import dagster as dg
 
 from klaviyo_assets.assets.columns import asset_tags, column_metadata
 from klaviyo_assets.assets.links import object_links
-from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions
 from klaviyo_assets.resources.s3 import S3ArchiveResource
@@ -40,7 +40,7 @@ def _assets(
         can_subset=True,
         # Before the load where steps take turns: what could not be archived is not loaded, and stays dirty.
         op_tags={"dagster/priority": "1"},
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
     )
     def archive(context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource) -> Iterator[Any]:
         run = StageRun(context, frames)
@@ -57,11 +57,11 @@ def stage_partitions(
     run: StageRun, stage: str, tables: Sequence[TableSpec]
 ) -> Iterable[tuple[TableSpec, str, FrameKey]]:
     """The partitions of a run for each selected table, with the mapped frame of each."""
-    for partition in run.context.partition_keys:
+    for partition in run.partition_keys:
         account, _, day = partition.rpartition("|") if tables[0].is_daily else (partition, "", "")
         for table in tables:
             if run.selects(dg.AssetKey([stage, table.name])):
-                yield table, str(partition), FrameKey("mapped", account, table.name, day or None)
+                yield table, partition, FrameKey("mapped", account, table.name, day or None)
 
 
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:

@@ -3,10 +3,11 @@
 Here: the assets. Not here: which rows are read (`extraction.py`) and how columns are selected (`schemas/sql.py`).
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import date
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import dagster as dg
@@ -15,10 +16,11 @@ from pydantic import Field
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.deltas import DELTA_FROM_ROWS, TableReading
-from klaviyo_assets.assets.stage import Done, StageRun
-from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.ledger import Entry, loaded_entries
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
 from klaviyo_assets.partitions import Partitions, account_days
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -27,8 +29,13 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
+from klaviyo_assets.vanished import refuse_losses
 
 STAGE = "extracted"
+ACCEPT_EMPTY = (
+    "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
+    "Postgres: BigQuery is emptied of them on purpose."
+)
 
 
 class ReadingConfig(dg.Config):
@@ -38,6 +45,13 @@ class ReadingConfig(dg.Config):
         default=DELTA_FROM_ROWS, description="Tables with fewer rows are always read whole; of others, what changed."
     )
     whole: bool = Field(default=False, description="Read every table whole this once, as after a suspected fault.")
+    accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
+
+
+class EventReadingConfig(dg.Config):
+    """Launchpad settings of reading events."""
+
+    accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
 
 
 def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -47,7 +61,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         name="extract_tables",
         specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def extract_tables(
         context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
@@ -58,22 +72,25 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
             always_whole=config.whole,
         )  # fmt: skip
-        for name in context.partition_keys:
-            yield from _extract_account(run, LazySource(postgres, accounts[name]), accounts[name], reading)
+        for name in run.partition_keys:
+            source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
+            yield from _extract_account(run, source, accounts[name], reading)
         yield from run.outputs()
 
     @dg.multi_asset(
         name="extract_events",
         specs=[_spec(EVENT, partitions.account_days)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def extract_events(
-        context: dg.AssetExecutionContext, postgres: PostgresResource, frames: FrameStore
-    ) -> Iterator[Any]:
+        context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        bigquery: BigQueryProjectResource,
+    ) -> Iterator[Any]:  # fmt: skip
         run = StageRun(context, frames)
-        for name, days in account_days(context.partition_keys).items():
-            yield from _extract_days(run, postgres, accounts[name], days)
+        for name, days in account_days(run.partition_keys).items():
+            source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
+            yield from _extract_days(run, source, accounts[name], days)
         yield from run.outputs()
 
     return [extract_tables, extract_events]
@@ -94,34 +111,61 @@ def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.Asset
 
 
 class LazySource:
-    """Opens an account's snapshot at first use, so that its failure is each partition's and not the step's."""
+    """Opens an account's snapshot at first use, so that its failure is each partition's and not the step's.
 
-    def __init__(self, postgres: PostgresResource, account: Account) -> None:
-        self._postgres, self._account = postgres, account
+    What was loaded is compared with what Postgres has first: what is hidden or gone stops every partition.
+    """
+
+    def __init__(
+        self, postgres: PostgresResource, account: Account, bigquery: BigQueryProjectResource,
+        accept_empty: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        self._postgres, self._account, self._bigquery, self._accepted = postgres, account, bigquery, accept_empty
         self._context: Any = None
         self._source: AccountSource | None = None
+        self._refusal: PermanentError | None = None
 
     def __call__(self) -> AccountSource:
-        """The account's source, of one moment until a fault ends the snapshot."""
+        """The account's source, of one moment until a fault ends the snapshot.
+
+        Raises:
+            PermanentError: it must not be read; asked again for the next partition, it says the same at once.
+        """
+        if self._refusal:
+            raise self._refusal
         if self._source is None:
-            self._context = self._postgres.snapshot()
-            self._source = AccountSource.open(self._account, self._context.__enter__())
+            try:
+                self._source = self._opened()
+            except PermanentError as error:
+                self._refusal = error
+                raise
         return self._source
+
+    def _opened(self) -> AccountSource:
+        self._context = self._postgres.snapshot()
+        source = AccountSource.open(self._account, self._context.__enter__(), self._accepted)
+        refuse_losses(source, self._entries)
+        return source
+
+    @cached_property
+    def _entries(self) -> dict[tuple[str, str], Entry]:
+        return loaded_entries(self._bigquery.dataset(self._account))
 
     @contextmanager
     def renewed_on_failure(self) -> Iterator[AccountSource]:
         """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
         try:
             yield self()
-        except KlaviyoAssetsError:
+        except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """End the snapshot."""
-        if self._context is not None:
-            self._context.__exit__(None, None, None)
-        self._context, self._source = None, None
+        """End the snapshot; what has been read of it stays read, however the connection ends."""
+        context, self._context, self._source = self._context, None, None
+        if context is not None:
+            with suppress(Exception):
+                context.__exit__(None, None, None)
 
 
 def _extract_account(
@@ -133,7 +177,9 @@ def _extract_account(
                 record = reading(opened).extract(table, writer)
             if table is UNDATED_WITH:
                 with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
-                    extract_undated(opened, writer)
+                    undated = extract_undated(opened, writer)
+                record = replace(record, warnings=[*record.warnings, *undated.warnings])
+                return Done(metadata_of(record, run) | reading_metadata(record) | _outside_metadata(undated))
         return Done(metadata_of(record, run) | reading_metadata(record))
 
     try:
@@ -145,9 +191,7 @@ def _extract_account(
         source.close()
 
 
-def _extract_days(run: StageRun, postgres: PostgresResource, account: Account, days: list[date]) -> Iterator[Any]:
-    source = LazySource(postgres, account)
-
+def _extract_days(run: StageRun, source: LazySource, account: Account, days: list[date]) -> Iterator[Any]:
     def one(day: date, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened, run.frames.write(frame) as writer:
             record = extract_day(opened, day, writer)
@@ -172,6 +216,12 @@ def reading_metadata(record: FrameRecord) -> dict[str, Any]:
         "rows_changed": record.rows,
         "rows_of_table": record.state.rows,
     }
+
+
+def _outside_metadata(undated: FrameRecord) -> dict[str, Any]:
+    """Events that no day takes: those without a time, and those outside of the account's days."""
+    outside = {f"events_{name}": count for name, count in undated.details["outside"].items()}
+    return {"events_undated": undated.rows, **outside}
 
 
 def metadata_of(record: FrameRecord, run: StageRun) -> dict[str, Any]:

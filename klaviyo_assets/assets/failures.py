@@ -32,11 +32,11 @@ def reported_failures(subject: str = "") -> Iterator[None]:
         raise failure(error, subject) from error
 
 
-def failure(error: KlaviyoAssetsError, subject: str = "") -> dg.Failure:
-    """The `dg.Failure` that stands for an error."""
+def failure(error: KlaviyoAssetsError, subject: str = "", metadata: Mapping[str, Any] | None = None) -> dg.Failure:
+    """The `dg.Failure` that stands for an error, with further metadata."""
     return dg.Failure(
         description=f"{subject}: {error}" if subject else str(error),
-        metadata={"kind": type(error).__name__, **_facts(error)},
+        metadata={"kind": type(error).__name__, **_facts(error), **(metadata or {})},
         allow_retries=isinstance(error, TransientError),
     )
 

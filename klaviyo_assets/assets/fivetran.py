@@ -11,6 +11,7 @@ green. Of several accounts in one run those whose sync succeeded go on; the othe
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import dagster as dg
@@ -18,8 +19,9 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.assets.failures import failure
-from klaviyo_assets.assets.stage import StageRun, synced
-from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
+from klaviyo_assets.assets.stage import ONE_ACCOUNT, StageRun, partition_keys, synced
+from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, contained, stack_of
+from klaviyo_assets.failure_metadata import Cause, metadata_of
 from klaviyo_assets.frames import FrameStore
 from klaviyo_assets.resources.fivetran import FivetranResource, StartedSync
 from klaviyo_assets.resources.fivetran_models import Connection, until
@@ -48,13 +50,13 @@ def build_fivetran_assets(
         name="fivetran_sync",
         specs=[_spec(table, partitions_def) for table in tables],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def fivetran_sync(
         context: dg.AssetExecutionContext, fivetran: FivetranResource, frames: FrameStore
     ) -> Iterator[Any]:
         syncs = AccountSyncs(context, fivetran)
-        for name in context.partition_keys:
+        for name in partition_keys(context):
             syncs.start(accounts[name])
         if not _is_waited_for(context):
             syncs.raise_failures()
@@ -66,7 +68,8 @@ def build_fivetran_assets(
                     key, partition=name, metadata=sync_metadata(connection, key.path[-1])
                 )  # fmt: skip
         for name, error in syncs.failures.items():
-            frames.note_failure(synced(name), run.run_id, f"account {name}: {error}")
+            cause = replace(Cause.of(dg.AssetKey(STAGE), error), reason=f"account {name}: {error}")
+            frames.note_failure(synced(name), run.run_id, asdict(cause))
         if run.is_last():
             syncs.raise_failures()
         yield from run.outputs()
@@ -86,8 +89,8 @@ class AccountSyncs:
         """Start an account's sync, and say so."""
         try:
             sync = self._fivetran.sync(connection_id_of(account))
-        except KlaviyoAssetsError as error:
-            self._failed(account, error)
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this account's alone
+            self._failed(account, contained(error))
         else:
             self._started.append((account, sync))
             self._context.log.info(started_message(account, sync))
@@ -100,28 +103,33 @@ class AccountSyncs:
             try:
                 left = max(deadline - time.monotonic(), 0)
                 ended[account.name] = self._fivetran.wait(sync.before.id, sync.since, timeout_seconds=left)
-            except KlaviyoAssetsError as error:
-                self._failed(account, error)
+            except Exception as error:  # noqa: BLE001  whatever it is, it is this account's alone
+                self._failed(account, contained(error))
             else:
                 self._context.log.info(f"the sync of account {account.name} has ended")
         return ended
 
     def raise_failures(self) -> None:
         """Raise one failure that names every account that failed, and why."""
+        not_done = metadata_of({
+            (key.to_user_string(), name): Cause.of(key, error)
+            for name, error in self.failures.items()
+            for key in sorted(self._context.selected_asset_keys)
+        })  # fmt: skip
         if len(self.failures) == 1:
             ((name, error),) = self.failures.items()
-            raise failure(error, f"account {name}") from error
+            raise failure(error, f"account {name}", not_done) from error
         if self.failures:
             listed = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
             raise dg.Failure(
                 description=f"{len(self.failures)} accounts failed:\n{listed}",
-                metadata={name: str(error) for name, error in self.failures.items()},
+                metadata={name: str(error) for name, error in self.failures.items()} | not_done,
                 allow_retries=all(isinstance(error, TransientError) for error in self.failures.values()),
             )
 
     def _failed(self, account: Account, error: KlaviyoAssetsError) -> None:
         self.failures[account.name] = error
-        self._context.log.error(f"account {account.name}: {error}")
+        self._context.log.error(f"account {account.name}: {error}{stack_of(error)}")
 
 
 def connection_id_of(account: Account) -> str:

@@ -14,7 +14,9 @@ import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, partition_keys
+from klaviyo_assets.errors import contained, stack_of
+from klaviyo_assets.failure_metadata import Cause, failure_of
 from klaviyo_assets.html_report import make_report
 from klaviyo_assets.looker.views import LOOKER_VIEWS
 from klaviyo_assets.partitions import Partitions
@@ -43,25 +45,27 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
                 skippable=True,
             )
         ],
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
         retry_policy=dg.RetryPolicy(max_retries=2, delay=20),
     )
     def make_html_report(
         context: dg.AssetExecutionContext, bigquery: BigQueryProjectResource, s3: S3ArchiveResource
     ) -> Iterator[Any]:
-        failures: dict[str, KlaviyoAssetsError] = {}
-        for key in context.partition_keys:
-            name, _, monday = str(key).rpartition("|")
+        keys, failures = partition_keys(context), dict[tuple[str, str], Cause]()
+        for key in keys:
+            name, _, monday = key.rpartition("|")
             try:
                 metadata = _publish(accounts[name], date.fromisoformat(monday), bigquery, s3)
-            except KlaviyoAssetsError as error:
-                failures[str(key)] = error
+            except Exception as caught:  # noqa: BLE001  whatever it is, it is this week's alone
+                error = contained(caught)
+                context.log.error(f"{key}: {error}{stack_of(error)}")  # noqa: TRY400  the reason is the whole story
+                failures[KEY.to_user_string(), key] = Cause.of(KEY, error)
                 continue
-            yield dg.AssetMaterialization(KEY, partition=str(key), metadata=metadata)
+            yield dg.AssetMaterialization(KEY, partition=key, metadata=metadata)
         yield dg.Output(None, output_name=context.assets_def.get_output_name_for_asset_key(KEY),
                         metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})  # fmt: skip
         if failures:
-            raise _failure(failures)
+            raise failure_of(failures, len(keys), allow_retries=True)
 
     return make_html_report
 
@@ -86,11 +90,3 @@ def _publish(
         "has_data": not made.empty,
         "adds_up": not made.broken,
     }
-
-
-def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
-    listed = "\n".join(f"{key}: {error}" for key, error in failures.items())
-    return dg.Failure(
-        description=f"{len(failures)} report(s) could not be made, the others are done:\n{listed}",
-        allow_retries=all(isinstance(error, TransientError) for error in failures.values()),
-    )

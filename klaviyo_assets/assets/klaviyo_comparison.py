@@ -17,7 +17,7 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
+from klaviyo_assets.errors import PermanentError, SettingsError, contained
 from klaviyo_assets.klaviyo_comparison import (
     COMPARED,
     REPORTS,
@@ -187,8 +187,8 @@ class _Account:
                 name, self._accounts.names, self._context.instance.daemon_cursor_storage, self._context.log.info
             )
             return self._compared(owner, window, dataset, reports)
-        except KlaviyoAssetsError as error:
-            reason = " ".join(str(error).split())
+        except Exception as error:  # noqa: BLE001  one account's fault leaves the others their comparison
+            reason = " ".join(str(contained(error)).split())
             return Verdict(owner, name, False, f"Account {name} could not be compared: {reason}", {})
 
     def _window(self, dataset: BigQueryDataset) -> Window | None:

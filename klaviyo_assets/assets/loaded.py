@@ -23,11 +23,11 @@ from klaviyo_assets.assets.archived import stage_partitions
 from klaviyo_assets.assets.columns import asset_tags, column_metadata
 from klaviyo_assets.assets.deltas import kept_state, loaded_states
 from klaviyo_assets.assets.links import table_links
-from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.destinations.bigquery import BigQueryDataset, Loaded
 from klaviyo_assets.destinations.bigquery_merge import checksum, merge
 from klaviyo_assets.destinations.s3_archive import S3Archive
-from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.errors import PermanentError, contained
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.ledger import LEDGER, PARTITION, PLANNING_DETAILS, QUARANTINE
 from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH
@@ -63,7 +63,7 @@ def _assets(
         name=name,
         specs=[_spec(table, partitions_def) for table in tables],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
     )
     def load(
         context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource, bigquery: BigQueryProjectResource
@@ -82,7 +82,7 @@ def _assets(
             one = partial(loads[account.name].load, table, before)
             yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, needed)
         for account_load in loads.values():
-            account_load.flush()
+            yield from account_load.finish()
         yield from run.outputs()
 
     return load
@@ -145,7 +145,14 @@ class AccountLoad:
         with self._mapped_file(mapped) as (path, record):
             send = self._merge if record.is_delta else self._replace
             loaded = send(table, path, record, mapped.day, self.job_id(f"{table.name}-{partition}"))
-        self._note(table, partition, mapped, record, loaded.job_id)
+        noted = len(self._ledger), len(self._notes)
+        try:
+            self._note(table, partition, mapped, record, loaded.job_id)
+        except BaseException:
+            # Half an entry in the books would call the partition loaded.
+            del self._ledger[noted[0] :], self._notes[noted[1] :]
+            self._noted -= {(table.name, partition)}
+            raise
         return Done({
             "dagster/partition_row_count": record.table_rows,
             "table": loaded.table,
@@ -228,6 +235,7 @@ class AccountLoad:
         counted = {
             "rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0,
             "source_digest": record.source_digest,
+            "details": json.dumps({name: record.details.get(name) for name in ("columns", "outside")}),
         }  # fmt: skip
         self._ledger.append({**self._entry(EVENT.name, UNDATED, record), **counted})
         self._take_notes(EVENT.name, UNDATED, mapped)
@@ -256,6 +264,16 @@ class AccountLoad:
              "changed": ("ARRAY<STRING>", changed)},
         )  # fmt: skip
         self._notes += [dict(row.items()) for row in kept]
+
+    def finish(self) -> Iterator[Any]:
+        """Write what is left of the books; what they do not say is not done."""
+        pending = list(self._done)
+        try:
+            self.flush()
+        except Exception as error:  # noqa: BLE001  the books of one account are no other account's matter
+            for mapped in pending:
+                partition = f"{mapped.account}|{mapped.day}" if mapped.day else mapped.account
+                yield from self.run.fail(dg.AssetKey([STAGE, mapped.table]), partition, contained(error))
 
     def flush(self) -> None:
         """Write quarantine, then ledger, then let go of the frames."""
@@ -310,7 +328,7 @@ def replace_quarantine(
             {"partitions": named},
         )
     finally:
-        dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True)
+        dataset.drop(staging)
 
 
 def ledger_value(total: str) -> Decimal | None:

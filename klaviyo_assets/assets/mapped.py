@@ -6,6 +6,7 @@ Here: the assets, their checks and what the UI shows. Not here: mapping (`mapped
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
@@ -17,9 +18,9 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, column_metadata
-from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.assets.stage import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.mapped_frames import UNDATED_WITH, AccountMapping
+from klaviyo_assets.mapped_frames import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
 from klaviyo_assets.partitions import Partitions, account_days
 from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.spec import LogicalType, TableSpec
@@ -41,7 +42,8 @@ class MappingConfig(dg.Config):
     """Launchpad settings of the mapped stage."""
 
     quarantine_share: float = Field(
-        default=0.05, description="A partition fails where a larger share of its rows is left out; 0.05 is 5 %."
+        default=QUARANTINE_SHARE,
+        description="A partition fails where one rule leaves out a larger share of its rows; 0.1 is 10 %.",
     )
 
 
@@ -53,13 +55,13 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
         specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
         check_specs=[check for table in ACCOUNT_TABLES for check in check_specs(table, partitions.accounts)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def map_tables(
         context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             yield from _map_account(run, name, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 
@@ -68,13 +70,13 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
         specs=[_spec(table, partitions.account_days) for table in (EVENT, ATTRIBUTION)],
         check_specs=[check for table in (EVENT, ATTRIBUTION) for check in check_specs(table, partitions.account_days)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def map_events(
         context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name, days in account_days(context.partition_keys).items():
+        for name, days in account_days(run.partition_keys).items():
             yield from _map_days(run, name, days, partial(_mapping, accounts[name], frames, privacy, config))
         yield from run.outputs()
 
@@ -114,10 +116,11 @@ def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> li
 
 def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMapping]) -> Iterator[Any]:
     def one(table: TableSpec, frame: FrameKey) -> Done:
-        record = mapping().map_table(table)
-        if table is UNDATED_WITH:
-            mapping().map_undated()
-        return _done(run, table, frame, record)
+        done = _done(run, table, frame, mapping().map_table(table))
+        if table is not UNDATED_WITH:
+            return done
+        undated = mapping().map_undated()
+        return replace(done, metadata={**done.metadata, "events_without_a_time": undated.details["notes"]})
 
     for table in ACCOUNT_TABLES:
         key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name)

@@ -17,7 +17,8 @@ from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.assets.columns import column_metadata
 from klaviyo_assets.assets.published import looker_metadata, stage_of
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientError
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError, contained, stack_of
+from klaviyo_assets.failure_metadata import Cause, metadata_of
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -47,6 +48,7 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
             portfolio = Portfolio.of(accounts, bigquery)
         except KlaviyoAssetsError as error:
             raise _failure({STAGE: error}) from error
+        failures |= portfolio.unforeseen
         for name, reason in portfolio.left_out.items():
             context.log.warning(f"account {name} is left out: {reason}")
         for view in PORTFOLIO_VIEWS.values():
@@ -54,8 +56,9 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
                 continue
             try:
                 metadata = portfolio.create(view)
-            except KlaviyoAssetsError as error:
-                failures[view.name] = error
+            except Exception as caught:  # noqa: BLE001  whatever it is, it is this view's alone
+                failed = failures[view.name] = contained(caught)
+                context.log.error(f"{view.name}: {failed}{stack_of(failed)}")  # noqa: TRY400  the reason says it all
             else:
                 yield dg.MaterializeResult(asset_key=portfolio_key(view.name), metadata=metadata)
         if failures:
@@ -77,19 +80,29 @@ def _spec(view: TableSpec) -> dg.AssetSpec:
 
 
 def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
+    causes = {
+        (portfolio_key(name).to_user_string(), ""): Cause.of(portfolio_key(name), error)
+        for name, error in failures.items()
+        if name in PORTFOLIO_VIEWS
+    }
     return dg.Failure(
         description="\n".join(f"{name}: {error}" for name, error in failures.items()),
+        metadata=metadata_of(causes),
         allow_retries=all(isinstance(error, TransientError) for error in failures.values()),
     )
 
 
 @dataclass
 class Portfolio:
-    """The portfolio's dataset, what each account's dataset holds, and why some take no part at all."""
+    """The portfolio's dataset, what each account's dataset holds, and why some take no part at all.
+
+    What nobody foresaw, of an account, is in `unforeseen` too: it fails the run once the others have their views.
+    """
 
     dataset: BigQueryDataset
     members: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    unforeseen: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
     labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @classmethod
@@ -107,8 +120,12 @@ class Portfolio:
             dataset = bigquery.dataset(account)
             try:
                 found = columns_by_table(dataset)
-            except PermanentError as error:
+            except TransientError:
+                raise
+            except Exception as caught:  # noqa: BLE001  one account's fault leaves the others their views
+                error = contained(caught)
                 made.left_out[account.name] = NOT_YET if "Not found: Dataset" in str(error) else str(error)
+                made.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
                 continue
             made.members[account.name] = (dataset.qualified, found)
         return made

@@ -13,7 +13,7 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import column_metadata
 from klaviyo_assets.assets.reported import STAGE as REPORT_STAGE
-from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.assets.stage import ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.frames import FrameKey, FrameStore
@@ -38,13 +38,13 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
         name="create_views",
         specs=[_spec(view, partitions.accounts) for view in VIEWS.values()],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def create_views(
         context: dg.AssetExecutionContext, frames: FrameStore, bigquery: BigQueryProjectResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             yield from _create_all(run, accounts[name], bigquery)
         yield from run.outputs()
 

@@ -16,9 +16,10 @@ from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.columns import asset_tags, column_metadata
 from klaviyo_assets.assets.links import table_links
 from klaviyo_assets.assets.loaded import job_id
-from klaviyo_assets.assets.stage import Check, Done, StageRun
+from klaviyo_assets.assets.stage import ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.assets.unusual import UNUSUAL, unusual, unusual_spec
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.errors import contained
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.ledger import LEDGER
 from klaviyo_assets.partitions import Partitions
@@ -51,13 +52,13 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
         specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
         check_specs=[_check_spec(partitions.accounts), unusual_spec(ACCOUNT_KEY, partitions.accounts)],
         can_subset=True,
-        backfill_policy=dg.BackfillPolicy.single_run(),
+        backfill_policy=ONE_ACCOUNT,
     )
     def restate_reports(
         context: dg.AssetExecutionContext, config: ReportConfig, frames: FrameStore, bigquery: BigQueryProjectResource
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for name in context.partition_keys:
+        for name in run.partition_keys:
             yield from _restate_account(run, accounts[name], bigquery, everything=config.everything)
         yield from run.outputs()
 
@@ -105,11 +106,17 @@ def _restate_account(
         if run.selects(key):
             frame = FrameKey(STAGE, account.name, report.name)
             yield from run.work(key, account.name, frame, partial(one, report))
-    if done:
+    if not done:
+        return
+    try:
         _note(opened[0].dataset, job_id(account.name, "ledger", run.run_id), done)
-    if _ACCOUNT in done:
         # After all of them: a report that is not restated yet differs from the others.
-        yield from _check_account(run, opened[0], done)
+        evaluations = list(_check_account(run, opened[0], done)) if _ACCOUNT in done else []
+    except Exception as error:  # noqa: BLE001  the books and checks of one account are no other account's matter
+        for name in done:
+            yield from run.fail(dg.AssetKey([STAGE, name]), account.name, contained(error))
+    else:
+        yield from evaluations
 
 
 def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Restated]) -> Iterator[Any]:

@@ -2,13 +2,14 @@
 
 Here: `StageRun`. Not here: what a stage does with a partition, and anything about frames or destinations.
 
-A partition that fails is not handed on and gets no materialization; the stage goes on with the others. The run fails
-at its end: only the last stage that is in the run raises, naming every partition that failed on the way.
+A partition that fails is not handed on and gets no materialization; the stage goes on with the others, whatever went
+wrong: also after an error that nobody foresaw. The run fails at its end: only the last stage that is in the run raises,
+naming every partition that failed on the way.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -18,9 +19,13 @@ import dagster as dg
 # Without it Dagster would mark every partition of the run as materialized, the failed ones too.
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.assets.failures import failure
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, contained, stack_of
+from klaviyo_assets.failure_metadata import Cause, failure_of
 from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.partitions import asked_keys
 from klaviyo_assets.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.undone import repeated_run, undone
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
 # The stages that go on with the partitions of one, and say what failed in it.
@@ -30,6 +35,9 @@ _FOLLOW = {
     "mapped": {"s3_archive", "bigquery"},
     "s3_archive": {"bigquery"},
 }
+# How a backfill is cut into runs, each of one account: by account, or (`run_queue.py`) by account and range of days.
+ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+DAYS_OF_AN_ACCOUNT = dg.BackfillPolicy.single_run()
 ATTEMPTS = 3
 # Clients wait for a passing fault themselves; what they waited long for is not tried over and over.
 ATTEMPT_SECONDS = 15
@@ -62,14 +70,32 @@ def synced(account: str) -> FrameKey:
     return FrameKey("fivetran", account, "sync")
 
 
+def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
+    """The partitions that a run is of; steps ask this and never `context.partition_keys` (`partitions.asked_keys`).
+
+    Of a run that repeats a failed one, those of which that one left something undone.
+
+    Raises:
+        dg.Failure: the run's tags name no partition.
+    """
+    try:
+        keys = asked_keys(context.run.tags, context.assets_def.partitions_def)
+    except KlaviyoAssetsError as error:
+        raise failure(error, "nothing was done") from error
+    repeated = repeated_run(context.instance, context.run)
+    left = {key for _, key in undone(context.instance, repeated)} if repeated else set()
+    return [key for key in keys if key in left] or keys
+
+
 @dataclass
 class StageRun:
     """One step's work over its partitions."""
 
     context: dg.AssetExecutionContext
     frames: FrameStore
-    failures: dict[tuple[dg.AssetKey, str], str] = field(default_factory=dict)
-    _inherited: set[tuple[dg.AssetKey, str]] = field(default_factory=set)
+    failures: dict[tuple[str, str], Cause] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
+    _inherited: set[tuple[str, str]] = field(default_factory=set)
     _unreached: Counter[str] = field(default_factory=Counter)
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
 
@@ -77,6 +103,11 @@ class StageRun:
     def run_id(self) -> str:
         """The Dagster run."""
         return self.context.run.run_id
+
+    @cached_property
+    def partition_keys(self) -> list[str]:
+        """The partitions that the run is of."""
+        return partition_keys(self.context)
 
     def selects(self, key: dg.AssetKey) -> bool:
         """Whether the run wants this asset from this step."""
@@ -94,43 +125,46 @@ class StageRun:
             one: The work.
             before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
         """
-        inherited = self._inherited_failure(frame, before)
-        if inherited:
-            self._inherited.add((key, partition))
-            self._fail(key, partition, frame, inherited)
-            return
+        self._asked.add((key.to_user_string(), partition))
         try:
+            inherited = self._inherited_failure(frame, before)
+            if inherited:
+                self._inherited.add((key.to_user_string(), partition))
+                self._fail(key, partition, frame, inherited)
+                return
             done = self._attempt(frame, one)
-            self._unreached.clear()
-        except KlaviyoAssetsError as error:
-            if isinstance(error, TransientError) and not isinstance(error, AccountBusyError):
-                self._unreached[frame.account] = min(self._unreached[frame.account] + 1, GIVE_UP_AFTER)
-            # The reason is the whole story; a traceback would bury it.
-            self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}")  # noqa: TRY400
-            self._fail(key, partition, frame, str(error))
-            yield from self._failed_checks(key, partition, str(error))
+            materialization = dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
+            evaluations = [event for check in done.checks for event in self.evaluate(key, partition, check)]
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this partition's alone
+            yield from self.fail(key, partition, contained(error), frame)
             return
-        yield dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
-        for check in done.checks:
-            yield from self.evaluate(key, partition, check)
+        self._unreached.clear()
+        yield materialization
+        yield from evaluations
 
-    def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> str | None:
+    def fail(
+        self, key: dg.AssetKey, partition: str, error: KlaviyoAssetsError, frame: FrameKey | None = None
+    ) -> Iterator[Any]:
+        """Take note that a partition is not done, say so in the log, and fail its checks."""
+        if frame and isinstance(error, TransientError) and not isinstance(error, AccountBusyError):
+            self._unreached[frame.account] = min(self._unreached[frame.account] + 1, GIVE_UP_AFTER)
+        # The reason is the whole story; a traceback would bury it. Of what nobody foresaw, it is where to look.
+        self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}{stack_of(error)}")
+        self._fail(key, partition, frame, Cause.of(key, error))
+        yield from self._failed_checks(key, partition, str(error))
+
+    def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> Cause | None:
         """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
-        if isinstance(self.frames, GuardedFrames) and (reason := self.frames.given_up(frame.account)):
-            return reason
+        if isinstance(self.frames, GuardedFrames) and (cause := self.frames.given_up(frame.account)):
+            return cause
         needed = synced(frame.account) if frame.stage == "extracted" else before
-        return self.frames.failure(needed, self.run_id) if needed else None
-
-    @cached_property
-    def _is_of_one_account(self) -> bool:
-        return len({str(key).partition("|")[0] for key in self.context.partition_keys}) == 1
+        note = self.frames.failure(needed, self.run_id) if needed else None
+        return Cause(**note) if note else None
 
     def _take_turn(self, frame: FrameKey) -> None:
         """Be the account's one writer; Fivetran's syncs write nothing of ours."""
         if frame.stage != "fivetran" and isinstance(self.frames, GuardedFrames):
-            self.frames.take_turn(
-                frame.account, self.run_id, alone=self._is_of_one_account, say=self.context.log.warning
-            )
+            self.frames.take_turn(frame.account, self.run_id, say=self.context.log.warning)
 
     def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
         from tenacity import (
@@ -167,13 +201,18 @@ class StageRun:
         )
         return retrying(once)
 
-    def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey, reason: str) -> None:
-        self.failures[key, partition] = reason
+    def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey | None, cause: Cause) -> None:
+        self.failures[key.to_user_string(), partition] = cause
+        if frame is None:
+            return
         if isinstance(self.frames, GuardedFrames) and not self.frames.has_turn(frame.account):
             # Whose frames these are now is another run's matter: later stages of this one are told otherwise.
-            self.frames.give_up(frame.account, reason)
+            self.frames.give_up(frame.account, cause)
             return
-        self.frames.note_failure(frame, self.run_id, reason)
+        try:
+            self.frames.note_failure(frame, self.run_id, asdict(cause))
+        except Exception as error:  # noqa: BLE001  without a note, later stages miss the frame and say so
+            self.context.log.warning(f"the failure could not be noted for later stages: {contained(error)}")
 
     def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
         for check in self._checks(key):
@@ -211,14 +250,14 @@ class StageRun:
             yield dg.Output(None, output_name=spec.get_python_identifier())
         unsaid = self._unsaid()
         if unsaid:
-            raise self._failure(unsaid)
+            raise failure_of(unsaid, len(self._asked))
 
-    def _unsaid(self) -> dict[tuple[dg.AssetKey, str], str]:
+    def _unsaid(self) -> dict[tuple[str, str], Cause]:
         """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
         if self.is_last():
             return self.failures
         if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
-            return {failed: reason for failed, reason in self.failures.items() if failed not in self._inherited}
+            return {failed: cause for failed, cause in self.failures.items() if failed not in self._inherited}
         return {}
 
     def is_last(self) -> bool:
@@ -229,13 +268,3 @@ class StageRun:
         tables = {key.path[-1] for key in own}
         in_run = self.context.job_def.asset_layer.selected_asset_keys
         return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)
-
-    def _failure(self, failures: Mapping[tuple[dg.AssetKey, str], str]) -> dg.Failure:
-        reasons: dict[str, list[str]] = {}
-        for (key, partition), reason in failures.items():
-            reasons.setdefault(reason, []).append(f"{key.path[-1]} [{partition}]")
-        lines = [f"{', '.join(sorted(set(named)))}: {reason}" for reason, named in reasons.items()]
-        return dg.Failure(
-            description=f"{len(failures)} partition(s) failed, the others are done:\n" + "\n".join(lines),
-            allow_retries=False,
-        )

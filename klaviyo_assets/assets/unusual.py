@@ -17,7 +17,7 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.anomalies import WEEKS, Anomaly, anomalies_of
 from klaviyo_assets.assets.stage import Check
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.errors import contained
 from klaviyo_assets.ledger import Entry
 
 UNUSUAL = "unusual"
@@ -53,8 +53,9 @@ def unusual(
     looked_at = f"{days[-1]} to {days[0]}"
     try:
         found = anomalies_of(dataset, account, days, entries)
-    except KlaviyoAssetsError as error:
-        return _check(passed=False, said=f"the days {looked_at} could not be looked at: {error}", metadata={})
+    except Exception as error:  # noqa: BLE001  a number that cannot be judged is no reason to fail a run
+        said = f"the days {looked_at} could not be looked at: {contained(error)}"
+        return _check(passed=False, said=said, metadata={})
     newest_first = sorted(found, key=lambda one: one.day, reverse=True)
     if not newest_first:
         return _check(passed=True, said=None, metadata={"days": looked_at})

@@ -120,6 +120,7 @@ def document(totals: "Totals", *, dry_run: bool = False) -> dict[str, Any]:
                 for work in account.work
             ],
             "failures": list(account.failures),
+            "warnings": totals.warnings_of(name),
         }
         for name, account in totals.accounts.items()
     ]  # fmt: skip

@@ -9,7 +9,7 @@ Each question to Postgres is one bounded statement: what cannot be learned in ti
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from psycopg import sql
@@ -19,6 +19,7 @@ from klaviyo_assets.metrics import Metric
 from klaviyo_assets.resources.fivetran_models import Connection
 from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
 from klaviyo_assets.schemas.sql import RawTable, event_time, select
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.tables.event import SPEC as EVENT
 from klaviyo_assets.tables.metric import SPEC as METRIC
 
@@ -27,6 +28,8 @@ CONVERSION = "Placed Order"
 # Events whose currency is looked at: the first ones found, so that the whole table is not read.
 _SAMPLE = 10_000
 _RECENT = timedelta(days=30)
+# What is dated earlier is a slip: no shop was on the web. Zero seconds, for one, are 1970.
+FIRST_LIKELY_DAY = date(1995, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,9 @@ def discover(connections: Iterable[Connection], postgres: PostgresResource) -> l
 def klaviyo_schemas(postgres: PostgresResource) -> list[str]:
     """The schemas that hold the tables `event` and `metric`."""
     query = sql.SQL(
-        "SELECT table_schema::text AS name FROM information_schema.tables WHERE table_name IN ('event', 'metric') "
-        "GROUP BY 1 HAVING count(DISTINCT table_name) = 2 ORDER BY 1"
+        "SELECT n.nspname::text AS name FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid "
+        "WHERE c.relname IN ('event', 'metric') AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND has_schema_privilege("
+        "n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') GROUP BY 1 HAVING count(*) = 2 ORDER BY 1"
     )
     with postgres.snapshot() as snapshot:
         return [row["name"] for row in _rows(snapshot, query)]
@@ -99,7 +103,7 @@ def _draft(postgres: PostgresResource, name: str, schema: str, connection_id: st
         missing = f"Postgres has no Klaviyo tables in schema {schema!r} yet, or this user may not see them"
         return replace(draft, notes=(missing,))
     with postgres.snapshot() as snapshot:
-        tables = snapshot.tables(schema)
+        tables = SourceCatalog.read(snapshot, schema).tables
     return _with_currency(postgres, _with_events(postgres, draft, tables), tables)
 
 
@@ -119,8 +123,17 @@ def _with_events(postgres: PostgresResource, draft: Draft, tables: dict[str, Raw
         draft,
         candidates=tuple(sorted(known, key=_most_used(newest), reverse=True)),
         first_event_at=min(firsts, default=None),
-        notes=(*draft.notes, *notes, *_about_conversion(known)),
-    )
+        notes=(*draft.notes, *notes, *_about_unlikely(sum(row["unlikely"] for row in counted)),
+               *_about_conversion(known)),
+    )  # fmt: skip
+
+
+def _about_unlikely(events: int) -> Iterable[str]:
+    if events:
+        yield (
+            f"{events:,} event(s) are dated before {FIRST_LIKELY_DAY} or after today: start_date is the first day "
+            "between; set it earlier if those days are right"
+        )
 
 
 def _about_conversion(candidates: list[Candidate]) -> Iterable[str]:
@@ -152,6 +165,7 @@ def _metrics(postgres: PostgresResource, table: RawTable) -> list[Metric]:
     return [
         Metric(row["id"], row["name"] or "", row["integration_name"], row["integration_id"])
         for row in _answered(postgres, query)
+        if row["id"]
     ]
 
 
@@ -162,9 +176,16 @@ def _may_convert(metric: Metric) -> bool:
 def _events_per_metric(table: RawTable) -> sql.Composed:
     metric_id = sql.SQL("t.metric_id::text") if "metric_id" in table.columns else sql.SQL("NULL::text")
     return sql.SQL(
-        "SELECT {} AS metric_id, count(*) AS events, min({time}) AS first_at, max({time}) AS last_at "
+        "SELECT {} AS metric_id, count(*) AS events, min({time}) FILTER (WHERE {likely}) AS first_at, "
+        "max({time}) FILTER (WHERE {likely}) AS last_at, count(*) FILTER (WHERE NOT {likely}) AS unlikely "
         "FROM {} AS t GROUP BY 1"
-    ).format(metric_id, table.identifier, time=event_time(table))
+    ).format(metric_id, table.identifier, time=event_time(table), likely=_likely(event_time(table)))
+
+
+def _likely(time: sql.Composable) -> sql.Composed:
+    """A condition: a time that an event can bear which a shop has sent or imported."""
+    bounds = [sql.Literal(FIRST_LIKELY_DAY), sql.SQL("now() + interval '1 day'")]
+    return sql.SQL("(({0}) >= {1} AND ({0}) < {2})").format(time, *bounds)
 
 
 def _counted(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:

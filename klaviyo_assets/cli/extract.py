@@ -151,7 +151,7 @@ def _extract_account(
     parts = {"files": len(days)}
     name = f"{account.name}: reading {wanted.spec.name}"
     with postgres.snapshot() as snapshot, progress.task(name, parts, kind="extract", stays=False) as task:
-        source = _source(account, snapshot)
+        source = _source(account, snapshot, wanted.spec)
         for warning in source.warnings(wanted.spec):
             progress.note(f"{account.name}: {warning}")
         if wanted.spec.name not in source.tables:
@@ -163,13 +163,18 @@ def _extract_account(
             yield file
 
 
-def _source(account: "Account", snapshot: Any) -> "AccountSource":
-    """The account's schema, without the look at its metrics and attribution that only a mapping needs."""
-    from klaviyo_assets.extraction import AccountSource
+def _source(account: "Account", snapshot: Any, spec: "TableSpec") -> "AccountSource":
+    """The account's schema, without the look at its metrics and attribution that only a mapping needs.
 
-    tables = snapshot.tables(account.postgres_schema)
-    # An empty schema is refused where every other reader refuses it.
-    return AccountSource(account, snapshot, tables) if tables else AccountSource.open(account, snapshot)
+    Raises:
+        HiddenSourceError: the login may not see all of the wanted table.
+    """
+    from klaviyo_assets.extraction import AccountSource
+    from klaviyo_assets.source_catalog import SourceCatalog, accepted_names
+
+    catalog, accepted = SourceCatalog.read(snapshot, account.postgres_schema), accepted_names(account.accept_empty)
+    catalog.refuse_hidden(account.name, accepted, {spec.name})
+    return AccountSource(account, snapshot, catalog.tables, accepted)
 
 
 def _summary(written: list[Written]) -> Table:

@@ -15,7 +15,7 @@ from datetime import UTC, date
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.table import Table
@@ -24,6 +24,7 @@ from klaviyo_assets.accounts import DEFAULT_FILE, Account, read_accounts_file
 from klaviyo_assets.cli.console import Verbose, console, errors, notes
 from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.time_zones import canonical_zone
 
 if TYPE_CHECKING:
     from klaviyo_assets.cli.discovery import Candidate, Draft
@@ -53,7 +54,7 @@ def init(
     """
     with errors(verbose=verbose, stopped="Files that were not written yet are as they were."):
         if timezone is not None:
-            _known_timezone(timezone)
+            timezone = canonical_zone(timezone)
         files = (directory / ".env", directory / DEFAULT_FILE)
         _refuse_silent_overwrite(files[1], yes=yes, force=force)
         given = _settings(yes=yes)
@@ -99,7 +100,7 @@ def _decided(draft: "Draft", timezone: str | None, *, ask: bool) -> str:
     if ask:
         console().print(f"\n[bold]{draft.schema}[/bold] (connection {draft.connection_id or 'none'})")
         name = _asked("Name of the account", name, _known_name)
-        zone = timezone or _asked("Time zone, as in Klaviyo's settings", zone, _known_timezone)
+        zone = timezone or _asked("Time zone, as in Klaviyo's settings", zone, canonical_zone)
         currency = _asked("Currency", currency, _known_currency)
         conversion = _chosen(draft.candidates) if len(draft.candidates) > 1 else conversion
     first = draft.first_event_at
@@ -149,12 +150,6 @@ def _known_name(value: str) -> str:
 
 def _known_currency(value: str) -> str:
     return _matching(value.upper(), r"[A-Z]{3}", "three letters such as EUR")
-
-
-def _known_timezone(value: str) -> str:
-    if value not in available_timezones():
-        raise SettingsError(f"{value!r} is no time zone. Give an IANA name such as Europe/Berlin.")
-    return value
 
 
 def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:

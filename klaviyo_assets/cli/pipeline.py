@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance
 
     from klaviyo_assets.accounts import Account
+    from klaviyo_assets.ledger import Entry
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view", "portfolio")
 _LOADING = ("extracted", "mapped", "s3_archive", "bigquery")
@@ -76,6 +77,10 @@ class AccountSum:
     seconds: float = 0.0
     work: list[Work] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    # What went to quarantine: values that were left empty, and rows that were left out.
+    values: int = 0
+    rows: int = 0
 
 
 @dataclass
@@ -96,6 +101,16 @@ class Totals:
             failures.append(reason)
 
     @property
+    def warnings(self) -> list[str]:
+        """What is done and should be looked at all the same, account by account."""
+        return [f"{name}: {warning}" for name in self.accounts for warning in self.warnings_of(name)]
+
+    def warnings_of(self, name: str) -> list[str]:
+        """An account's own warnings."""
+        account = self.of(name)
+        return [*_quarantined(account, name), *account.warnings]
+
+    @property
     def failures(self) -> list[str]:
         """Everything that failed, account by account."""
         return [f"{name}: {reason}" for name, account in self.accounts.items() for reason in account.failures]
@@ -110,6 +125,10 @@ class Pipeline:
     progress: Progress
     # From which level on Dagster's own log is shown: failures are told in the end, with their reason.
     log_level: str = "CRITICAL"
+    # Large account tables are read whole, whatever is known of their changes.
+    whole: bool = False
+    # Tables and columns that may be taken as empty where they are hidden or gone.
+    accepted: Sequence[str] = ()
 
     def account(self, account: "Account", wanted: tuple[date | None, date | None], *, sync: bool) -> None:
         """Everything for one account; a failure is noted and the other accounts go on."""
@@ -166,12 +185,17 @@ class Pipeline:
             summed.seconds += task.seconds
 
     def _look(self, account: "Account") -> None:
-        """Reach every system once: what is wrong with a setting is said here, not by every partition."""
-        from klaviyo_assets.extraction import AccountSource
+        """Reach every system once: what is wrong with a setting, or gone, is said here, not by every partition."""
+        from klaviyo_assets.extraction import AccountSource, outside_warnings
+        from klaviyo_assets.ledger import loaded_entries
         from klaviyo_assets.resources.s3 import S3ArchiveResource
+        from klaviyo_assets.vanished import refuse_losses
 
         with postgres().snapshot() as snapshot:
-            AccountSource.open(account, snapshot)
+            source = AccountSource.open(account, snapshot, self.accepted)
+            refuse_losses(source, loaded_entries(bigquery().dataset(account)))
+            warnings = outside_warnings(account, source.events_outside(account.today()))
+        self.totals.of(account.name).warnings += [*filter(None, [source.metrics.problem]), *warnings]
         S3ArchiveResource(bucket=required("S3_BUCKET")).archive.manifest(account.name, "metric", None)
         bigquery().dataset(account).ensure()
 
@@ -181,7 +205,14 @@ class Pipeline:
         parts = dict.fromkeys(_LOADING, len(ACCOUNT_TABLES))
         with self._task(f"{account.name}: {len(ACCOUNT_TABLES)} account tables", parts, "tables") as task:
             keys = _keys([table.name for table in ACCOUNT_TABLES])
-            self._execute(account.name, task, keys, partition_key=account.name)
+            self._execute(account.name, task, keys, partition_key=account.name, config=self._reading("extract_tables"))
+
+    def _reading(self, step: str) -> dict[str, Any]:
+        """The configuration of a step that reads."""
+        chosen: dict[str, Any] = {"accept_empty": list(self.accepted)} if self.accepted else {}
+        if self.whole and step == "extract_tables":
+            chosen["whole"] = True
+        return {"ops": {step: {"config": chosen}}} if chosen else {}
 
     def work(self, account: "Account", first: date | None, last: date | None) -> list[Work]:
         """The days that were asked for, or that changed since they were loaded, as ranges."""
@@ -203,9 +234,15 @@ class Pipeline:
         with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
             entries = current(bigquery().dataset(account))
             with postgres().snapshot() as snapshot:
-                found = plan(AccountSource.open(account, snapshot), entries, account.start_date, last)
+                source = AccountSource.open(account, snapshot, self.accepted)
+                found = plan(source, entries, account.start_date, last)
         for announcement in found.announcements:
             self.progress.note(f"{account.name}: {announcement}")
+        if not found.days and _has_no_events(entries):
+            warning = f"there are no events since its start_date, {account.start_date}"
+            self.totals.of(account.name).warnings.append(warning)
+            # One empty day makes the tables that reports and views read.
+            return [Work(last, last)]
         return [Work(*days, only) for only in (False, True) for days in found.ranges(only_attribution=only)]
 
     def _events(self, account: "Account", work: Work) -> None:
@@ -220,7 +257,10 @@ class Pipeline:
             keys = _keys([table.name for table in tables])
             if work.only_attribution:
                 keys = [dg.AssetKey(["extracted", EVENT.name]), *keys]
-            self._execute(account.name, task, keys, tags=range_tags(account.name, work.first, work.last))
+            self._execute(
+                account.name, task, keys, tags=range_tags(account.name, work.first, work.last),
+                config=self._reading("extract_events"),
+            )  # fmt: skip
 
     def _days(self, account: "Account", days: list[Work]) -> bool:
         """Every range; False when days failed and none was loaded, so that there is nothing to report."""
@@ -243,7 +283,10 @@ class Pipeline:
     def _task(self, name: str, parts: Mapping[str, int], kind: str) -> Any:
         return self.progress.task(name, parts, kind=kind, usual=_USUAL, doing="preparing")
 
-    def _execute(self, account: str, task: Task, keys: "Sequence[AssetKey]", **partition: Any) -> None:
+    def _execute(
+        self, account: str, task: Task, keys: "Sequence[AssetKey]", config: Mapping[str, Any] | None = None,
+        **partition: Any,
+    ) -> None:  # fmt: skip
         """Make assets.
 
         Raises:
@@ -256,11 +299,12 @@ class Pipeline:
 
         job, run_id = defs.resolve_implicit_global_asset_job_def(), make_new_run_id()
         # A run that is killed with this process is then marked as failed by the daemon.
+        loggers = {"loggers": {"console": {"config": {"log_level": self.log_level}}}}
         tags = {"klaviyo/started_by": "cli", PROCESS_TAG: this_process(), **partition.pop("tags", {})}
         self.instance.add_event_listener(run_id, lambda entry: self._heard(entry.dagster_event, run_id, task))
         result = job.execute_in_process(
             instance=self.instance, asset_selection=keys, tags=tags, raise_on_error=False, run_id=run_id,
-            run_config={"loggers": {"console": {"config": {"log_level": self.log_level}}}}, **partition,
+            run_config=loggers | dict(config or {}), **partition,
         )  # fmt: skip
         if any(_is_interruption(event) for event in result.all_events):
             raise KeyboardInterrupt
@@ -290,8 +334,36 @@ class Pipeline:
         rows = _number(materialization.metadata, "dagster/partition_row_count")
         size = _number(materialization.metadata, "bytes")
         task.advance(stage, rows=rows, size=size)
+        if stage == "mapped":
+            self._count_quarantine(materialization)
         summed = self.totals.stages[stage]
         summed.partitions, summed.rows, summed.bytes = summed.partitions + 1, summed.rows + rows, summed.bytes + size
+
+    def _count_quarantine(self, materialization: Any) -> None:
+        own = self.totals.of(materialization.partition.partition("|")[0])
+        notes, dropped, undated = (
+            _number(materialization.metadata, name) for name in ("notes", "rows_quarantined", "events_without_a_time")
+        )
+        own.values += max(notes - dropped, 0)
+        own.rows += dropped + undated
+
+
+def _has_no_events(entries: "Mapping[tuple[str, str], Entry]") -> bool:
+    from klaviyo_assets.extraction import NO_ROWS
+    from klaviyo_assets.tables import EVENT
+
+    return not any(entry.day and entry.source_digest != NO_ROWS for (table, _), entry in entries.items()
+                   if table == EVENT.name)  # fmt: skip
+
+
+def _quarantined(account: AccountSum, name: str) -> list[str]:
+    if not account.values and not account.rows:
+        return []
+    return [
+        f"{account.values:,} value(s) were left empty and {account.rows:,} row(s) left out, because they cannot be "
+        f'right. See why: klaviyo-assets query -a {name} "SELECT table_name, field, rule, reason, COUNT(*) AS n FROM '
+        'quarantine GROUP BY 1, 2, 3, 4 ORDER BY n DESC"'
+    ]
 
 
 def _keys(tables: list[str]) -> "list[AssetKey]":

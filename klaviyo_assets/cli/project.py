@@ -34,7 +34,12 @@ def instance() -> "Iterator[DagsterInstance]":
     home = str(root / ".dagster")
     Path(home).mkdir(exist_ok=True)
     overrides = {
-        "storage": {"sqlite": {"base_dir": home}},
+        "storage": {
+            "custom": {
+                "module": "klaviyo_assets.instance_storage", "class": "LockedSqliteStorage",
+                "config": {"base_dir": home},
+            },
+        },
         "local_artifact_storage": {
             "module": "dagster._core.storage.root", "class": "LocalArtifactStorage", "config": {"base_dir": home},
         },

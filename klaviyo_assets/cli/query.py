@@ -37,15 +37,20 @@ def query(
     shown_as: Annotated[
         Format | None, typer.Option("--format", help="Default: table on a terminal, csv into a file or pipe.")
     ] = None,
+    write: Annotated[
+        bool, typer.Option("--write", help="Also run what is not a single SELECT: UPDATE, DROP, scripts, ...")
+    ] = False,
     verbose: Verbose = False,
 ) -> None:
     """Run GoogleSQL against an account's BigQuery dataset. Money (NUMERIC) is printed exactly, in JSON as text.
+
+    Only a SELECT is run, unless you add --write. BigQuery is asked beforehand what the statement is; that is free.
 
     Example: klaviyo-assets query --account acme "SELECT metric, COUNT(*) AS events FROM event GROUP BY metric"
     """
     with errors(verbose=verbose):
         chosen = _account(account)
-        rows = _answer(systems.bigquery().dataset(chosen), sql, chosen)
+        rows = _answer(systems.bigquery().dataset(chosen), sql, chosen, write=write)
         with _reader_may_leave():
             _print(rows, shown_as or (Format.TABLE if console().is_terminal else Format.CSV))
 
@@ -61,19 +66,37 @@ def _account(name: str | None) -> "Account":
     return accounts[name or accounts.names[0]]
 
 
-def _answer(dataset: "BigQueryDataset", sql: str, account: "Account") -> Any:
+def _answer(dataset: "BigQueryDataset", sql: str, account: "Account", *, write: bool) -> Any:
     """The client's row iterator.
 
     Raises:
-        PermanentError: BigQuery refused the query; its words, and what may help.
+        PermanentError: BigQuery refused the query, in its words and with what may help; or it is none that only reads.
     """
     try:
+        if not write:
+            _check_that_it_reads(dataset, sql)
         return dataset.query(sql)
     except PermanentError as error:
         said = _said(error)
         if said is None:
             raise
         raise PermanentError(f"BigQuery refused the query: {said}. {_mend(said, dataset, account)}") from error
+
+
+def _check_that_it_reads(dataset: "BigQueryDataset", sql: str) -> None:
+    """Ask BigQuery, in a dry run, what the statement is: its own parser decides, not ours."""
+    from google.cloud.bigquery import QueryJobConfig
+
+    from klaviyo_assets.destinations.bigquery import explained
+
+    config = QueryJobConfig(default_dataset=dataset.qualified, dry_run=True, use_query_cache=False)
+    with explained(f"asking {dataset.qualified} what the statement is"):
+        kind = dataset.client.query(sql, job_config=config, retry=dataset.retry, job_retry=None).statement_type
+    if kind != "SELECT":
+        raise PermanentError(
+            f"nothing was run: to BigQuery this is {kind or 'of no known kind'}, and without --write only a single "
+            "SELECT is run. Add --write if it should change the dataset; the next load of a day or table undoes that."
+        )
 
 
 def _said(error: PermanentError) -> str | None:

@@ -45,6 +45,14 @@ def run(
     ] = None,
     upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="An older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
+    ] = False,
+    accept_empty: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE[.COLUMN]", help="Take this table or column as empty where it is hidden or gone "
+                     "from Postgres, and empty BigQuery of it. May repeat."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which days would be made.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -60,15 +68,19 @@ def run(
             raise SettingsError(f"--source {source!r} is not known. Allowed: fivetran.")
         _use_archive(upload_s3 or upload_to_s3)
         wanted = _days(start, end)
-        chosen = _accounts(account)
+        chosen, accepted = _accounts(account), _accepted(accept_empty or [])
         _check_settings(chosen)
-        totals = _run_accounts(chosen, wanted, sync=sync, dry_run=dry_run, verbose=verbose)
+        totals = _run_accounts(
+            chosen, wanted, sync=sync, whole=whole, accepted=accepted, dry_run=dry_run, verbose=verbose
+        )
         if as_json:
             console().print_json(json.dumps(closing.document(totals, dry_run=dry_run), ensure_ascii=False))
         elif dry_run:
             _show_plan(totals)
         else:
             _conclude(totals, chosen)
+        for warning in totals.warnings:
+            notes().print(Text(f"warning: {warning}", style="yellow"), soft_wrap=True)
         _show_failures(totals, everything=verbose)
         if totals.failures:
             raise typer.Exit(FAILED)
@@ -79,6 +91,17 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 
     accounts = load_accounts()
     return [accounts[name] for name in dict.fromkeys(names or accounts.names)]
+
+
+def _accepted(names: list[str]) -> list[str]:
+    """What may be taken as empty.
+
+    Raises:
+        UnknownNameError: a table is none of those that are read.
+    """
+    from klaviyo_assets.source_catalog import accepted_names
+
+    return sorted(accepted_names(names))
 
 
 def _check_settings(accounts: "list[Account]") -> None:
@@ -128,13 +151,14 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _run_accounts(
-    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool, dry_run: bool, verbose: bool
-) -> Totals:
+    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool, whole: bool, accepted: list[str],
+    dry_run: bool, verbose: bool,
+) -> Totals:  # fmt: skip
     from klaviyo_assets.cli.project import instance
 
     totals = Totals()
     with _quiet_dagster(), instance() as made, screen() as shown:
-        pipeline = Pipeline(made, totals, Progress(shown), "ERROR" if verbose else "CRITICAL")
+        pipeline = Pipeline(made, totals, Progress(shown), "ERROR" if verbose else "CRITICAL", whole, accepted)
         for account in chosen:
             if dry_run:
                 totals.of(account.name).work = pipeline.work(account, *wanted)

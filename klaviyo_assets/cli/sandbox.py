@@ -229,7 +229,10 @@ def _tell_where(started: Any, dotenv: bool) -> None:
     if started.dotenv:
         typer.echo(f"Settings are in {started.dotenv}: every command in this folder uses the sandbox.")
     elif dotenv:
-        typer.echo('Your own .env was left alone; use: set -a; eval "$(klaviyo-assets sandbox env)"; set +a')
+        typer.echo(
+            f"{Path('.env').resolve()} was left alone: it is yours or another sandbox's, or this sandbox is in another "
+            'folder. To use this one: set -a; eval "$(klaviyo-assets sandbox env)"; set +a'
+        )
 
 
 def _password(url: str) -> str:

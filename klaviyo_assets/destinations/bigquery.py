@@ -8,21 +8,23 @@ A day is replaced by one load job into `table$YYYYMMDD` with WRITE_TRUNCATE: ato
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, TransientError
+from klaviyo_assets.destinations.bigquery_errors import explained as explained
+from klaviyo_assets.destinations.bigquery_pace import GOOGLE, Pace
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import COMPRESSION
 from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets.spec import Column, LogicalType, TableSpec
+from klaviyo_assets.time_limits import BIGQUERY_EARLIER_JOBS, BIGQUERY_JOB, BIGQUERY_PATIENCE
 
 if TYPE_CHECKING:
     from google.api_core.retry import Retry
@@ -38,7 +40,8 @@ TYPES: Mapping[LogicalType, str] = {
     LogicalType.TIMESTAMP: "TIMESTAMP",
     LogicalType.DATE: "DATE",
 }
-_JOB_SECONDS = 900
+# How often an upload is sent again; Google's client knows no other measure for it.
+_UPLOAD_REPETITIONS = 2
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,22 @@ def schema_fields(columns: Sequence[Column]) -> "list[SchemaField]":
 
 @dataclass(frozen=True)
 class BigQueryDataset:
-    """One account's dataset."""
+    """One account's dataset.
+
+    The client's connections keep to limits by themselves (`resources/bigquery.py`); here are those on repetitions and
+    jobs.
+    """
 
     client: "Client"
     dataset: str
     location: str = "US"
-    patience_seconds: float = 120.0
+    patience_seconds: float = BIGQUERY_PATIENCE.seconds
+    job_seconds: float = BIGQUERY_JOB.seconds
+    pace: Pace = GOOGLE
 
     @property
     def retry(self) -> "Retry":
-        """How long a call is tried again for a passing fault; the client's own ten minutes hold up everything."""
+        """How long a call is tried again after a transient error; the client's own ten minutes hold up everything."""
         from google.cloud.bigquery.retry import DEFAULT_RETRY
 
         return DEFAULT_RETRY.with_timeout(self.patience_seconds)
@@ -86,12 +95,17 @@ class BigQueryDataset:
 
     def ensure(self, description: str = "") -> None:
         """Create the dataset if it is not there."""
+        from google.api_core.exceptions import NotFound
         from google.cloud.bigquery import Dataset
 
         wanted = Dataset(self.qualified)
         wanted.location, wanted.description = self.location, description
         with explained(f"creating the dataset {self.qualified}"):
-            self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
+            try:
+                # Looking costs nothing of the rate at which datasets may be changed.
+                self.client.get_dataset(self.qualified, retry=self.retry)
+            except NotFound:
+                self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
 
     def ensure_table(
         self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
@@ -103,10 +117,20 @@ class BigQueryDataset:
             PermanentError: a column is there with another type; the message says how to mend it.
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
-            table = self.client.create_table(
-                self._table(name, columns, description, day_column, cluster), exists_ok=True, retry=self.retry
-            )
+            table = self._existing(name)
+            if table is None:
+                self.pace.wait(f"{self.qualified}.{name}")
+                made = self._table(name, columns, description, day_column, cluster)
+                table = self.client.create_table(made, exists_ok=True, retry=self.retry)
             return self._with_columns(table, columns)
+
+    def _existing(self, name: str) -> "Table | None":
+        from google.api_core.exceptions import NotFound
+
+        try:
+            return self.client.get_table(f"{self.qualified}.{name}", retry=self.retry)
+        except NotFound:
+            return None
 
     def _table(
         self, name: str, columns: Sequence[Column], description: str, day_column: str | None, cluster: Sequence[str]
@@ -136,6 +160,7 @@ class BigQueryDataset:
             return table
         # A column that joins later cannot be REQUIRED: the rows that are there do not have it.
         table.schema = [*table.schema, *(_nullable(field) for field in schema_fields(missing))]
+        self.pace.wait(f"{self.qualified}.{table.table_id}")
         return self.client.update_table(table, ["schema"], retry=self.retry)
 
     def prepare(self, spec: TableSpec) -> "Table":
@@ -189,7 +214,7 @@ class BigQueryDataset:
 
     def _loaded(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
         with explained(f"loading {target}"):
-            job = self._run_load(path, target, config, job_id)
+            job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
             raise PermanentError(
                 f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "
@@ -216,25 +241,28 @@ class BigQueryDataset:
         return config
 
     def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
-        from google.api_core.exceptions import Conflict
 
         with path.open("rb") as content:
-            try:
-                job = self.client.load_table_from_file(
-                    content,
-                    target,
-                    job_id=job_id,
-                    job_config=config,
-                    size=path.stat().st_size,
-                    num_retries=2,
-                )
-            except Conflict:
-                # This very job was sent before (its answer was lost): its outcome counts.
-                job = self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[assignment]
-            job.result(timeout=_JOB_SECONDS, retry=self.retry)
+            return self._sent(content, path.stat().st_size, target, config, job_id)
+
+    def _sent(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
+        """Upload a file and wait for its job, which loads once however often it is sent."""
+        job = self._upload(content, size, target, config, job_id)
+        job.result(timeout=self.job_seconds, retry=self.retry)
         return job
 
-    def await_running(self, prefix: str, timeout_seconds: float = 600) -> None:
+    def _upload(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
+        from google.api_core.exceptions import Conflict
+
+        try:
+            return self.client.load_table_from_file(
+                content, target, job_id=job_id, job_config=config, size=size, num_retries=_UPLOAD_REPETITIONS
+            )
+        except Conflict:
+            # This very job was sent before (its answer was lost): its outcome counts.
+            return self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[return-value]
+
+    def await_running(self, prefix: str, timeout_seconds: float = BIGQUERY_EARLIER_JOBS.seconds) -> None:
         """Wait for jobs of an earlier attempt at the same partitions, so that a late one never overwrites a newer one.
 
         Raises:
@@ -257,16 +285,19 @@ class BigQueryDataset:
         config = LoadJobConfig(
             source_format="PARQUET", write_disposition="WRITE_APPEND", schema=schema_fields(columns)
         )  # fmt: skip
-        content = _parquet(columns, rows)
-        with explained(f"appending to {self.qualified}.{name}"):
-            self.client.load_table_from_file(
-                content,
-                f"{self.qualified}.{name}",
-                job_id=job_id,
-                job_config=config,
-                size=content.getbuffer().nbytes,
-                num_retries=2,
-            ).result(timeout=_JOB_SECONDS, retry=self.retry)
+        content, target = _parquet(columns, rows), f"{self.qualified}.{name}"
+
+        def send(attempt: str) -> "LoadJob":
+            content.seek(0)
+            return self._sent(content, content.getbuffer().nbytes, target, config, attempt)
+
+        with explained(f"appending to {target}"):
+            self.pace.send(target, job_id, send)
+
+    def drop(self, name: str) -> None:
+        """Delete a table if it is there."""
+        with explained(f"deleting the table {self.qualified}.{name}"):
+            self.client.delete_table(f"{self.qualified}.{name}", not_found_ok=True, retry=self.retry)
 
     def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None, **options: Any) -> Any:
         """Run GoogleSQL and wait for it.
@@ -291,7 +322,22 @@ class BigQueryDataset:
         with explained(f"querying {self.qualified}"):
             # The client's own `job_retry` would ask a server that is gone for ten minutes; stages try again.
             job = self.client.query(text, job_config=config, retry=self.retry, job_retry=None)
-            return job.result(timeout=_JOB_SECONDS, retry=self.retry)
+            rows = job.result(timeout=self.job_seconds, retry=self.retry)
+        _explain_pages(rows, f"reading rows from {self.qualified}")
+        return rows
+
+
+def _explain_pages(rows: Any, action: str) -> None:
+    """Have errors of the pages that are fetched while somebody reads the rows explained, too."""
+    ask = getattr(rows, "api_request", None)
+    if ask is None:
+        return
+
+    def explaining(*arguments: Any, **options: Any) -> Any:
+        with explained(action):
+            return ask(*arguments, **options)
+
+    rows.api_request = explaining
 
 
 def _api_type(name: str) -> str:
@@ -315,34 +361,3 @@ def _parquet(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> By
     pq.write_table(table, content, **COMPRESSION)
     content.seek(0)
     return content
-
-
-@contextmanager
-def explained(action: str) -> Iterator[None]:
-    """Google's errors as ours: does a rerun help, and what to do otherwise."""
-    from google.api_core import exceptions as google
-    from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError
-    from requests.exceptions import RequestException
-
-    try:
-        yield
-    except KlaviyoAssetsError:
-        raise
-    except DefaultCredentialsError as error:
-        raise PermanentError(
-            f"{action}: no Google credentials. Run `gcloud auth application-default login`, or set "
-            "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file."
-        ) from error
-    except GoogleAuthError as error:
-        raise PermanentError(f"{action}: Google refused the credentials: {error}") from error
-    except (google.ServerError, google.TooManyRequests, google.RetryError, RequestException, TimeoutError) as error:
-        raise TransientError(f"{action}: {error}") from error
-    except google.Forbidden as error:
-        if "rateLimitExceeded" in str(error) or "quotaExceeded" in str(error):
-            raise TransientError(f"{action}: {error}") from error
-        raise PermanentError(
-            f"{action}: {error.message}. Needed: BigQuery Data Editor on the dataset and BigQuery Job User on the "
-            "project (BIGQUERY_PROJECT)."
-        ) from error
-    except google.GoogleAPICallError as error:
-        raise PermanentError(f"{action}: {error.message}") from error

@@ -34,7 +34,7 @@ def merge(dataset: BigQueryDataset, spec: TableSpec, path: Path, rows: int, job_
         dataset.stage(spec, staging, path, rows, job_id)
         dataset.query(merge_statement(spec, staging))
     finally:
-        dataset.client.delete_table(f"{dataset.qualified}.{staging}", not_found_ok=True, retry=dataset.retry)
+        dataset.drop(staging)
     return Loaded(target, job_id, rows)
 
 

@@ -11,15 +11,20 @@ import base64
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.destinations.merged_parts import merge_parts
+from klaviyo_assets.destinations.s3_errors import s3_explained, status_of
 from klaviyo_assets.errors import PermanentError, TransientError
 from klaviyo_assets.frames import FrameRecord, Part
+from klaviyo_assets.resources.limited_http import no_longer_than
+from klaviyo_assets.time_limits import S3_CALL
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -27,6 +32,10 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 FORMAT = 1
 WITH_DELTAS = 2
+# S3 answers 409 to a conditional write that met another one on its way, and asks to write again.
+_CONFLICTS = 3
+_AFTER_CONFLICT_SECONDS = 0.2
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -106,6 +115,7 @@ class S3Archive:
     client: "S3Client"
     bucket: str
     prefix: str
+    call_seconds: float = S3_CALL.seconds
 
     def folder(self, account: str, table: str, day: str | None) -> str:
         """Key prefix of one partition."""
@@ -123,23 +133,20 @@ class S3Archive:
         folder = self.folder(account, table, day)
         manifest = Manifest.of(record, account, table, day)
         below = record.state.below if record.state else ()
-        try:
+        with self.bounded(f"archiving to s3://{self.bucket}/{folder}"):
             # A delta that adds nothing is no part.
             part_written = manifest.sha256 == record.sha256 and self._put_part(
                 path, f"{folder}/{manifest.part}", record
             )
             manifest_written = self._put_manifest(f"{folder}/{MANIFEST}", manifest, below)
-        except Exception as error:
-            raise self._translated(error, folder) from error
         return Archived(f"s3://{self.bucket}/{folder}/{manifest.part}", manifest, part_written, manifest_written)
 
     def manifest(self, account: str, table: str, day: str | None) -> Manifest | None:
         """The current manifest of a partition; None when it was never archived."""
-        try:
-            found = self._read(f"{self.folder(account, table, day)}/{MANIFEST}")
-        except Exception as error:
-            raise self._translated(error, self.folder(account, table, day)) from error
-        return Manifest.read(found[0]) if found else None
+        key = f"{self.folder(account, table, day)}/{MANIFEST}"
+        with self.bounded(f"reading s3://{self.bucket}/{key}"):
+            found = self._read(key)
+        return self._manifest_of(found[0], key) if found else None
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
         """Download what a manifest names, and make sure it is that: the part, or its parts merged into one.
@@ -169,10 +176,9 @@ class S3Archive:
             PermanentError: S3 refused.
         """
         key = "/".join(part for part in (self.prefix.strip("/"), account, name, f"week={week}", file) if part)
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
-        except Exception as error:
-            raise self._translated(error, key) from error
+        with self.bounded(f"writing s3://{self.bucket}/{key}"):
+            written = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+            self._require_etag(written, key)
         return f"s3://{self.bucket}/{key}"
 
     def part_key(self, manifest: Manifest, sha256: str) -> str:
@@ -181,12 +187,11 @@ class S3Archive:
 
     def _fetch_part(self, manifest: Manifest, sha256: str, target: Path) -> None:
         key = self.part_key(manifest, sha256)
-        try:
-            self.client.download_file(self.bucket, key, str(target))
-        except Exception as error:
-            raise self._translated(error, key) from error
-        with target.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+        with self.bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
+            for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+        with target.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256:
             raise PermanentError(
                 f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {sha256}. "
@@ -202,7 +207,7 @@ class S3Archive:
         found = self._read(key)
         if found is not None and found[0] == manifest.text:
             return False
-        if below and (found is None or Manifest.read(found[0]).all_parts[: len(below)] != tuple(below)):
+        if below and (found is None or self._manifest_of(found[0], key).all_parts[: len(below)] != tuple(below)):
             raise PermanentError(
                 f"s3://{self.bucket}/{key} is not what the changed rows were read for; materialize the table again "
                 "from extracted on"
@@ -215,39 +220,59 @@ class S3Archive:
         return True
 
     def _put_if(self, key: str, body: Any, **condition: Any) -> bool:
-        """Put an object if its condition holds; False when it does not."""
+        """Put an object if its condition holds; False when it does not, which 412 says and nothing else."""
         from botocore.exceptions import ClientError
 
-        try:
-            self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
-        except ClientError as error:
-            if error.response["ResponseMetadata"]["HTTPStatusCode"] in {409, 412}:
-                return False
-            raise
-        return True
+        for repetition in range(_CONFLICTS + 1):
+            try:
+                written = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
+            except ClientError as error:
+                if status_of(error) == 412:
+                    return False
+                if status_of(error) != 409 or repetition == _CONFLICTS:
+                    raise
+                time.sleep(_AFTER_CONFLICT_SECONDS * 2**repetition)
+                if hasattr(body, "seek"):
+                    body.seek(0)
+            else:
+                self._require_etag(written, key)
+                return True
+        raise AssertionError("the last repetition returns or raises")
 
     def _read(self, key: str) -> tuple[str, str] | None:
         try:
-            found = self.client.get_object(Bucket=self.bucket, Key=key)
+            found = self._get(key)
         except self.client.exceptions.NoSuchKey:
             return None
-        return found["Body"].read().decode(), found["ETag"]
+        return found["Body"].read().decode(errors="replace"), found["ETag"]
 
-    def _translated(self, error: Exception, key: str) -> Exception:
-        from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
-        from botocore.exceptions import ConnectionError as BotoConnectionError
+    def _get(self, key: str) -> Any:
+        """S3's answer with an object. Without its length, what comes of a cut connection would pass for the whole."""
+        answer: Any = self.client.get_object(Bucket=self.bucket, Key=key)
+        self._require_etag(answer, key)
+        if answer.get("ContentLength") is None:
+            raise TransientError(f"reading s3://{self.bucket}/{key}: the answer was cut off. Run it again later.")
+        return answer
 
-        where = f"archiving to s3://{self.bucket}/{key}"
-        if isinstance(error, ClientError):
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            code = error.response.get("Error", {}).get("Code", "")
-            described = f"{where}: {code}: {error.response.get('Error', {}).get('Message', '')}"
-            if status >= 500 or status == 429:
-                return TransientError(described)
-            return PermanentError(
-                f"{described}. Needed: an existing bucket (S3_BUCKET) with s3:ListBucket on it, and s3:GetObject "
-                "and s3:PutObject below the prefix."
+    def _require_etag(self, answer: Any, key: str) -> None:
+        """The ETag of an object, which S3 names whenever it took or gave one: a login page's 200 has none."""
+        if not answer.get("ETag"):
+            raise TransientError(
+                f"s3://{self.bucket}/{key}: what answered is not S3. Is a proxy or a login page in between? Check "
+                "S3_ENDPOINT_URL, or run it again later."
             )
-        if isinstance(error, BotoConnectionError | HTTPClientError):
-            return TransientError(f"{where}: S3 cannot be reached (S3_ENDPOINT_URL): {error}")
-        return PermanentError(f"{where}: {error}") if isinstance(error, BotoCoreError) else error
+
+    def _manifest_of(self, text: str, key: str) -> Manifest:
+        try:
+            return Manifest.read(text)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise PermanentError(
+                f"s3://{self.bucket}/{key} is not a manifest. Restore its earlier version, or delete it and "
+                "materialize the partition again from extracted on."
+            ) from error
+
+    @contextmanager
+    def bounded(self, action: str) -> Iterator[None]:
+        """S3's errors as ours, within the time that a call may take."""
+        with s3_explained(action), no_longer_than(self.call_seconds):
+            yield

@@ -74,5 +74,4 @@ def _write(dataset: BigQueryDataset) -> None:
     try:
         dataset.append(name, _PROBE, [{"probe": "written"}], f"doctor-{uuid4().hex}")
     finally:
-        with explained(f"deleting the table {dataset.qualified}.{name}"):
-            dataset.client.delete_table(f"{dataset.qualified}.{name}", not_found_ok=True, retry=dataset.retry)
+        dataset.drop(name)

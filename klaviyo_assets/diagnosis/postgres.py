@@ -12,13 +12,17 @@ from typing import Any
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import Finding, Level, Scope
 from klaviyo_assets.diagnosis.indexes import RecommendedIndex, possible
-from klaviyo_assets.extraction import AccountSource
+from klaviyo_assets.extraction import AccountSource, outside_warnings
+from klaviyo_assets.ledger import loaded_entries
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
 from klaviyo_assets.schemas.sql import RawTable, plan
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, TABLES
+from klaviyo_assets.vanished import advice, losses
 
 POSTGRES = "postgres"
 _OLDEST_VERSION = 13
@@ -69,63 +73,52 @@ def judged_clock(scope: Scope, skew: float) -> Finding:
 
 
 def check_account(postgres: PostgresResource, account: Account) -> Iterator[Finding]:
-    """One account's schema: permissions, tables, columns, indexes, conversion metric."""
+    """One account's schema: what is hidden, tables, columns, indexes, conversion metric, days that no run loads."""
     scope = Scope(POSTGRES, account.name)
     with postgres.snapshot() as snapshot:
-        refused = list(_permissions(scope, snapshot, account.postgres_schema))
+        catalog = SourceCatalog.read(snapshot, account.postgres_schema)
+        refused = [*_hidden(scope, catalog, account)] or [*check_tables(scope, catalog.tables)]
         yield from refused
-        if refused:
+        if any(finding.level is Level.FAIL for finding in refused):
             return
-        source = AccountSource.open(account, snapshot)
-        yield from check_tables(scope, source.tables)
-        yield from _conversion(scope, source)
         present = _indexes(snapshot, account.postgres_schema)
-        for name, table in source.tables.items():
-            yield from check_indexes(scope, table, [row for row in present if row["table_name"] == name])
+        for name, table in catalog.tables.items():
+            # An index is on a column as it is spelled: none is recommended where that is another spelling.
+            if table.relation is None:
+                yield from check_indexes(scope, table, [row for row in present if row["table_name"] == name])
+        source = AccountSource.open(account, snapshot)
+        yield from _conversion(scope, source)
+        for warning in outside_warnings(account, source.events_outside(account.today())):
+            yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or have Klaviyo's clock looked at.")
 
 
-def _permissions(scope: Scope, snapshot: Snapshot, schema: str) -> Iterator[Finding]:
-    """What keeps the login from reading the schema; nothing where it may."""
-    found = _rows(
-        snapshot,
-        "SELECT has_schema_privilege(oid, 'USAGE') AS may, current_user::text AS login FROM pg_namespace "
-        "WHERE nspname = {}",
-        schema,
-    )
-    if not found:
-        yield scope.fail(
-            f"Postgres has no schema {schema!r}; it has: {', '.join(_schemas(snapshot)) or 'none with a table event'}",
-            "Set postgres_schema in accounts.toml to one of these, or let Fivetran sync first (`klaviyo-assets sync`).",
-        )
+def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
+    """Whether what was loaded of an account is still in Postgres. Asks the ledger, a query of some kilobytes."""
+    scope, entries = Scope(POSTGRES, account.name), loaded_entries(bigquery.dataset(account))
+    with postgres.snapshot() as snapshot:
+        gone = losses(AccountSource.open(account, snapshot), entries)
+    for loss in gone:
+        finding = scope.warn if loss.subject in account.accept_empty else scope.fail
+        yield finding(loss.what, advice([loss]))
+    if not gone:
+        yield scope.ok("what was loaded is still there")
+
+
+def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[Finding]:
+    """What keeps the login from the schema, or from tables, columns and rows that are read; nothing where it may."""
+    if fault := catalog.missing_schema():
+        yield scope.fail(*fault)
         return
-    login, quoted = found[0]["login"], _quoted(schema)
-    if not found[0]["may"]:
-        yield scope.fail(
-            f"the login {login!r} may not see into the schema {schema!r}",
-            f"Run as its owner: GRANT USAGE ON SCHEMA {quoted} TO {_quoted(login)};",
-        )
-        return
-    closed = _rows(
-        snapshot,
-        "SELECT relname::text AS name FROM pg_class WHERE relnamespace = {}::regnamespace AND relkind IN "
-        "('r', 'p', 'v', 'm', 'f') AND NOT has_table_privilege(oid, 'SELECT') ORDER BY 1",
-        quoted,
-    )
+    hidden = [obstacle for obstacle in catalog.obstacles() if obstacle.subject not in account.accept_empty]
+    closed = sorted(one.subject for one in hidden if one.is_of_table)
     if closed:
         yield scope.fail(
-            f"the login {login!r} may not read {_listed([row['name'] for row in closed])} in {schema!r}",
-            f"Run as Fivetran's user: GRANT SELECT ON ALL TABLES IN SCHEMA {quoted} TO {_quoted(login)}; ALTER DEFAULT "
-            f"PRIVILEGES IN SCHEMA {quoted} GRANT SELECT ON TABLES TO {_quoted(login)};",
+            f"the login {catalog.login!r} may not read {_listed(closed)} in {catalog.schema!r}",
+            f"Run as Fivetran's user: {catalog.grant_all}",
         )
-
-
-def _schemas(snapshot: Snapshot) -> list[str]:
-    """Schemas that look as if Fivetran's Klaviyo connector wrote them, to this login or not."""
-    query = (
-        "SELECT n.nspname::text AS name FROM pg_namespace AS n JOIN pg_class AS c ON c.relnamespace = n.oid "
-        "WHERE c.relname = 'event' AND c.relkind IN ('r', 'p') ORDER BY 1 LIMIT 20"
-    )
-    return [row["name"] for row in _rows(snapshot, query)]
+    for obstacle in hidden:
+        if not obstacle.is_of_table:
+            yield scope.fail(obstacle.cause, f"Run as Fivetran's user: {obstacle.statement}")
 
 
 def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[Finding]:

@@ -114,6 +114,8 @@ def diagnose(
     for system in _SYSTEMS_ASKED:
         say(system.name)
         findings += _asked(system, found.accounts)
+    say("what was loaded")
+    findings += _loaded(found.accounts, findings)
     hidden = _without_secrets(os.environ)
     return Diagnosis(tuple(found.names), tuple(map(hidden, findings)))
 
@@ -164,6 +166,21 @@ def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for findings in pool.map(one, accounts):
             yield from findings
+
+
+def _loaded(accounts: list[Account], findings: list[Finding]) -> Iterator[Finding]:
+    """Whether Postgres still has what BigQuery was loaded from, for the accounts of which both can be asked."""
+    sound = {(one.account, one.system) for one in findings if one.level is Level.OK} - {
+        (one.account, one.system) for one in findings if one.level is Level.FAIL
+    }
+    for account in accounts:
+        if {(account.name, postgres.POSTGRES), (account.name, bigquery.BIGQUERY)} <= sound:
+            from_postgres = PostgresResource(
+                url=os.environ["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS
+            )
+            to_bigquery = BigQueryProjectResource(project=os.environ["BIGQUERY_PROJECT"])
+            check = partial(postgres.check_loaded, from_postgres, to_bigquery, account)
+            yield from collected(Scope(postgres.POSTGRES, account.name), check)
 
 
 def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Finding]:

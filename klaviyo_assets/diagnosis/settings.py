@@ -19,7 +19,7 @@ from klaviyo_assets.diagnosis.findings import Finding, Scope
 from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.looker.link import template_id
 from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.resources.mail import SmtpServer
+from klaviyo_assets.resources.mail_smtp import SmtpServer
 
 SETTINGS, MAIL = "settings", "mail"
 _STRONG_BITS = 80

@@ -15,7 +15,7 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.anomalies import Anomaly, find_anomalies
-from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.errors import contained
 from klaviyo_assets.mail.findings import (
     Finding,
     Level,
@@ -133,8 +133,8 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.accounts[-1] = read_headlines(dataset, account, day)
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
-    except KlaviyoAssetsError as error:
-        said = " ".join(str(error).split())[:300]
+    except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
+        said = " ".join(str(contained(error)).split())[:300]
         digest.findings.append(_unreadable(account, said))
 
 

@@ -19,8 +19,8 @@ from klaviyo_assets.freshness import FRESHNESS, Age, ages
 from klaviyo_assets.ledger import PARTITION
 from klaviyo_assets.mail.incidents import REMIND_FOR, Incidents
 from klaviyo_assets.mail.privacy import scrubbed
-from klaviyo_assets.mail.runs import Seen, failure_of, work_of
-from klaviyo_assets.mail.work import days_of
+from klaviyo_assets.mail.runs import Seen, note_ended
+from klaviyo_assets.mail.work import sentences
 
 # Everything about anomalies comes from `anomalies.py` itself, with a picture; this check says the same.
 _UNUSUAL = "unusual"
@@ -44,8 +44,7 @@ class Finding:
     Attributes:
         level: How bad it is.
         title: What it is, with its account.
-        text: The sentence that explains it.
-        mend: What to do, where that is known.
+        text: What explains it, and what to do where that is known.
         url: Its page in the Dagster UI, where the UI's address is known.
         anomaly: The unusual number it is about.
     """
@@ -53,7 +52,6 @@ class Finding:
     level: Level
     title: str
     text: str
-    mend: str = ""
     url: str = ""
     anomaly: Anomaly | None = None
 
@@ -79,21 +77,16 @@ def ui_url(*path: str) -> str:
 def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[Finding], int]:
     """Incidents of the last days that are still open, and how many of the last day are over."""
     incidents, over = Incidents(), 0
-    for ended in Seen.since_moment(instance, now - REMIND_FOR):
-        if not ended.is_good:
-            incidents.failed(failure_of(instance, ended))
-        elif incidents.is_waiting_for(ended.account):
-            incidents.succeeded(ended.account, work_of(instance, ended.run), ended.at)
+    note_ended(incidents, instance, Seen.since_moment(instance, now - REMIND_FOR))
     found = []
     for one in sorted(incidents.by_key.values(), key=lambda one: -one.last_at):
         if one.over_at is not None:
             over += one.over_at > now - timedelta(days=1).total_seconds()
             continue
-        days = days_of(one.left)
-        of = f", {days[0]} to {days[1]}" if days and days[0] != days[1] else f", {days[0]}" if days else ""
         times = f" ({one.times} times)" if one.times > 1 else ""
-        title = f"{one.account or 'All accounts'}: {one.title} failed{of}{times}"
-        found.append(Finding(Level.BAD, title, _sentence(one.sentence), url=ui_url("runs", one.run_id)))
+        title = f"{one.account or 'All accounts'}: {one.title} failed{times}"
+        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}. {one.mend}".rstrip()
+        found.append(Finding(Level.BAD, title, text, url=ui_url("runs", one.run_id)))
     return found, over
 
 

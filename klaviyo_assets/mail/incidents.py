@@ -4,19 +4,19 @@ Here: which failures belong together, when an incident is over, and what is due 
 from Dagster (`runs.py`), and sending (`outgoing.py`).
 
 An incident is an account, a step, and the first error without what differs from run to run. However often it is tried
-again, it is one incident. It is over when runs that succeeded have done all that failed; a stale account's, when its
+again, it is one incident. It is over when all that was left undone has been made since; a stale account's, when its
 data are fresh again. What is due stays due until a mail has gone out.
 """
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from klaviyo_assets.mail.work import WHOLE, Span, Work, joined, without
+from klaviyo_assets.mail.work import Span, Work, joined, without
 
 HOUR, DAY = 3600.0, 86_400.0
 # Whoever forgot is told again after a day, but not for ever.
@@ -37,9 +37,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that ended failed: of which account, in which step, why, and what it was to do.
+    """A run that ended failed: of which account, in which step, why, and what of the account it left undone.
 
-    `account` is empty where a run is of none. `sentence` is the first error; `details` are all, for people.
+    `account` is empty where a run is of none. `sentence` is the first error; `details` are the others; `mend` says what
+    to do.
     """
 
     account: str
@@ -50,6 +51,7 @@ class Failure:
     work: Work
     run_id: str
     at: float
+    mend: str = ""
 
     @property
     def key(self) -> str:
@@ -71,6 +73,7 @@ class Incident:
     times: int = 1
     run_id: str = ""
     left: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    mend: str = ""
     told_at: float | None = None
     over_at: float | None = None
 
@@ -119,21 +122,24 @@ class Incidents:
             self.by_key[failure.key] = Incident(
                 Kind.RUN, failure.account, f"{failure.job}, step {failure.step}", failure.sentence, failure.at,
                 failure.at, list(failure.details[:MOST_DETAILS]), run_id=failure.run_id, left=joined(failure.work, {}),
+                mend=failure.mend,
             )  # fmt: skip
             return
         found.times, found.last_at, found.run_id = found.times + 1, failure.at, failure.run_id
+        found.mend = failure.mend
         found.details = list(failure.details[:MOST_DETAILS])
         found.left, found.over_at = joined(found.left, failure.work), None
 
-    def is_waiting_for(self, account: str) -> bool:
-        """Whether a run of an account that succeeded may end an incident."""
-        return any(one.account == account and one.kind is Kind.RUN for one in self.by_key.values())
+    def settle(self, made_since: Callable[[Incident], tuple[Work, float]]) -> None:
+        """Take note of what has been made since of what failed runs left undone.
 
-    def succeeded(self, account: str, work: Work, at: float) -> None:
-        """Take note of what a run that succeeded has done."""
+        Args:
+            made_since: What of an incident's work was made since its newest failure, and when the last of it.
+        """
         for one in self.by_key.values():
-            if one.kind is Kind.RUN and one.account == account and one.over_at is None:
-                one.left = without(one.left, work)
+            if one.kind is Kind.RUN and one.over_at is None:
+                made, at = made_since(one)
+                one.left = without(one.left, made)
                 one.over_at = at if not one.left else None
 
     def stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:
@@ -173,11 +179,6 @@ class Incidents:
         """Let go of what nobody mends: its newest failure is too long ago to remind of it."""
         old = [key for key, one in self.by_key.items() if one.told_at is not None and now - one.last_at > REMIND_FOR]
         return [self.by_key.pop(key) for key in old]
-
-
-def spans_of(first: str, last: str) -> tuple[Span, ...]:
-    """The days of a run; none given: all of it."""
-    return ((first, last),) if first and last else (WHOLE,)
 
 
 def _key(*parts: str) -> str:

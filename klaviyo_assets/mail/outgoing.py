@@ -20,12 +20,12 @@ import dagster as dg
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.mail.findings import stale_accounts, ui_url
-from klaviyo_assets.mail.incidents import Failure, Incident, Incidents, News, titles
+from klaviyo_assets.mail.incidents import Incident, Incidents, News, titles
 from klaviyo_assets.mail.privacy import scrubbed
 from klaviyo_assets.mail.rendering import rendered
-from klaviyo_assets.mail.runs import Ended, Seen, failure_of, unexplained, work_of
-from klaviyo_assets.mail.work import days_of
-from klaviyo_assets.resources.mail import MailResource, Message, is_set_up
+from klaviyo_assets.mail.runs import Seen, note_ended
+from klaviyo_assets.mail.work import sentences
+from klaviyo_assets.resources.mail import MailResource, Message, PartlySentError, is_set_up
 
 INTERVAL_SECONDS = 60
 # Ages change slowly, and looking costs some queries per account.
@@ -101,12 +101,7 @@ class Tick:
 
     def look(self, accounts: Accounts, instance: dg.DagsterInstance, now: float) -> None:
         """Take note of runs that ended since, and now and then of stale accounts."""
-        for ended in self.seen.since(instance):
-            if ended.is_good:
-                if self.incidents.is_waiting_for(ended.account):
-                    self.incidents.succeeded(ended.account, work_of(instance, ended.run), ended.at)
-            elif not ended.is_command_lines:
-                self.incidents.failed(_explained(instance, ended))
+        note_ended(self.incidents, instance, self.seen.since(instance))
         if now - self.looked_at >= LOOK_AT_AGES_SECONDS:
             found = stale_accounts(accounts, instance)
             self.incidents.stale({name: (f"data are stale at {stage}", text) for name, (stage, text) in found.items()},
@@ -124,6 +119,12 @@ class Tick:
             )
         try:
             message_id = mail.send(incident_message(news))
+        except PartlySentError as error:
+            # Who has it would get it again at every tick.
+            self.incidents.told(news, now)
+            said = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
+            log.warning(said)
+            return said
         except KlaviyoAssetsError as error:
             said = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
             log.warning(said)
@@ -133,13 +134,6 @@ class Tick:
             return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
         self.incidents.told(news, now)
         return f"mailed {len(news.keys)} incident(s): {message_id}"
-
-
-def _explained(instance: dg.DagsterInstance, ended: Ended) -> Failure:
-    try:
-        return failure_of(instance, ended)
-    except Exception:  # noqa: BLE001  a run that cannot be read must not keep all others from being told
-        return unexplained(ended)
 
 
 def incident_message(news: News) -> Message:
@@ -176,7 +170,8 @@ def _shown(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
             "since": datetime.fromtimestamp(one.opened_at, UTC),
             "over": one.over_at and datetime.fromtimestamp(one.over_at, UTC),
             "times": one.times,
-            "days": days_of(one.left),
+            "left": sentences(one.left) if one.run_id else [],
+            "mend": one.mend,
             "url": ui_url("runs", one.run_id) if one.run_id else "",
         }
         for one in incidents.values()

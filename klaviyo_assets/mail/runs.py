@@ -1,33 +1,34 @@
 """Runs that ended, as Dagster's instance tells of them.
 
-Here: which runs have ended since the last look, what they were to do, and why they failed. Not here: what follows from
-it (`incidents.py`).
+Here: which runs have ended since the last look, why they failed, what they left undone, and whether it was made since.
+Not here: what follows from it (`incidents.py`).
 
-Of the command line's runs only the good ones count: who started it there has seen the error.
+
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import dagster as dg
 from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRecordsFilter
 
-from klaviyo_assets.mail.incidents import Failure, spans_of
+from klaviyo_assets.failure_metadata import read_failure
+from klaviyo_assets.mail.incidents import Failure, Incident, Incidents
 from klaviyo_assets.mail.privacy import scrubbed
-from klaviyo_assets.mail.work import Work
+from klaviyo_assets.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
 from klaviyo_assets.partitions import range_of
+from klaviyo_assets.undone import undone
 
 MOST_AT_ONCE = 200
-# How `assets/stage.py` lists what failed: partitions, then why.
-_LISTED = re.compile(r"^(?P<names>.*?\]): (?P<reason>\S.*)$")
 # How HTTP clients say that nobody answers, in four lines of their own internals.
 _NO_ANSWER = re.compile(
     r"(?:Timeout of \S+ exceeded, last exception: )?"
     r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d+)\).*"
 )
-_LONGEST, _LONGEST_NAMES = 320, 200
+_LONGEST = 320
 _ENDS: tuple[tuple[str, Any], ...] = (
     ("failed", DagsterEventType.RUN_FAILURE), ("succeeded", DagsterEventType.RUN_SUCCESS)
 )  # fmt: skip
@@ -42,11 +43,6 @@ class Ended:
     is_good: bool
     # Why a run failed that no step of it did, such as a process that died.
     message: str = ""
-
-    @property
-    def account(self) -> str:
-        """The account it is of; empty where it is of none, or of all."""
-        return _account(self.run.tags)
 
     @property
     def is_command_lines(self) -> bool:
@@ -112,52 +108,106 @@ def _said(entry: Any) -> str:
     return _error_text(error) if error else str(event.message or "" if event else "")
 
 
-def failure_of(instance: dg.DagsterInstance, ended: Ended) -> Failure:
-    """Why a run failed, and what it left undone."""
+def note_ended(incidents: Incidents, instance: dg.DagsterInstance, runs: Iterable[Ended]) -> None:
+    """Take note of runs that ended, in their order: what failed, and what was made up for since.
+
+    Failures of the command line are none here: who started it there has seen the error.
+    """
+    ended = None
+    for ended in runs:
+        if not ended.is_good and not ended.is_command_lines:
+            # What was made between two failures is not left undone by the first.
+            incidents.settle(partial(made_since, instance, ended.at))
+            for failure in _explained(instance, ended):
+                incidents.failed(failure)
+    if ended is not None:
+        incidents.settle(partial(made_since, instance, ended.at))
+
+
+def _explained(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
+    try:
+        return failures_of(instance, ended)
+    except Exception:  # noqa: BLE001  a run that cannot be read must not keep all others from being told
+        return [unexplained(ended)]
+
+
+def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
+    """Why a run failed and what it left undone: a failure for each account it is of."""
     records = instance.get_records_for_run(ended.run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=50).records
-    events = [record.event_log_entry.dagster_event for record in records]
-    steps = [event.step_key for event in events if event and event.step_key]
-    reasons = [found for event in events if event for found in _reasons(event)] or [("", ended.message)]
-    sentence = reasons[0][1]
+    events = [event for record in records if (event := record.event_log_entry.dagster_event)]
+    reasons = [found for event in events for found in _reasons(event)] or [_Reason("none", _cut(ended.message))]
+    left = undone(instance, ended.run)
+    accounts = sorted({_account(key) for _, key in left}) or [_account_of(ended.run)]
+    return [_failure(ended, account, reasons, left) for account in accounts]
+
+
+def _failure(ended: Ended, account: str, reasons: list["_Reason"], left: set[tuple[str, str]]) -> Failure:
+    # What a step says of no partition is said of all.
+    own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
+    work = work_of(found for found in left if _account(found[1]) == account) or {job_title(ended.run): (WHOLE,)}
+    others = tuple(dict.fromkeys(reason.text for reason in own if reason.text != own[0].text))
+    is_transient = all(reason.is_transient for reason in own)
     return Failure(
-        ended.account, job_title(ended.run), steps[0] if steps else "none", _cut(sentence), _details(reasons),
-        work_of(instance, ended.run, steps), ended.run.run_id, ended.at,
+        account, job_title(ended.run), own[0].step, own[0].text, others, work, ended.run.run_id, ended.at,
+        _mend(account, work, is_transient=is_transient),
     )  # fmt: skip
 
 
-def _details(reasons: list[tuple[str, str]]) -> tuple[str, ...]:
-    """What failed, reason by reason; the first reason is the sentence, and is not said again."""
-    sentence = reasons[0][1]
-    lines = [
-        _cut(names, _LONGEST_NAMES) if reason == sentence else ": ".join(filter(None, (_cut(names, 80), _cut(reason))))
-        for names, reason in reasons
-    ]
-    return tuple(dict.fromkeys(filter(None, lines)))
+def _mend(account: str, work: Work, *, is_transient: bool) -> str:
+    """What to do, in a sentence."""
+    days, first = days_of(work), "" if is_transient else "When what the reason names has been changed, "
+    loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
+    command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
+    sentence = f"{first}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
+    return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
 def unexplained(ended: Ended) -> Failure:
     """A failure of which nothing more than the run is known."""
     sentence = _cut(ended.message or "the run failed; why could not be read from Dagster's records")
-    work = {job_title(ended.run): spans_of(*_days(ended.run.tags))}
-    return Failure(ended.account, job_title(ended.run), "none", sentence, (), work, ended.run.run_id, ended.at)
+    account, title = _account_of(ended.run), job_title(ended.run)
+    return Failure(account, title, "none", sentence, (), {title: (WHOLE,)}, ended.run.run_id, ended.at)
 
 
-def work_of(instance: dg.DagsterInstance, run: DagsterRun, steps: list[str] | None = None) -> Work:
-    """What a run was to do: the assets of its steps (all, or those named), and its days."""
-    spans = spans_of(*_days(run.tags))
-    snapshot = run.execution_plan_snapshot_id and instance.get_execution_plan_snapshot(run.execution_plan_snapshot_id)
-    if not snapshot:
-        return {job_title(run): spans}
-    wanted = set(snapshot.step_keys_to_execute) & set(steps or snapshot.step_keys_to_execute)
-    assets = {
-        output.properties.asset_key
-        for step in snapshot.steps
-        if step.key in wanted
-        for output in step.outputs
-        if output.properties and output.properties.asset_key
-    }
-    chosen = assets & set(run.asset_selection) if run.asset_selection else assets
-    return {key.to_user_string(): spans for key in chosen or assets} or {job_title(run): spans}
+def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -> tuple[Work, float]:
+    """What of an incident's work was made since its newest failure, by whichever run, and when the last of it.
+
+    Args:
+        instance: Where it is recorded.
+        until: The moment up to which runs have been looked at: of a later one, the end is not known yet.
+        incident: The incident.
+    """
+    made: set[tuple[str, str]] = set()
+    at = incident.last_at
+    for asset, spans in incident.left.items():
+        for key, moment in _made(instance, until, incident, asset, spans):
+            made.add((asset, key))
+            at = max(at, moment)
+    return work_of(made), at
+
+
+def _made(
+    instance: dg.DagsterInstance, until: float, incident: Incident, asset: str, spans: Iterable[Span]
+) -> Iterator[tuple[str, float]]:
+    if "/" not in asset:
+        # A job that makes no asset, such as one of checks, is made up for by its next success.
+        ended = dg.RunsFilter(job_name=asset, statuses=[dg.DagsterRunStatus.SUCCESS])
+        for record in instance.get_run_records(ended, limit=1):
+            if incident.last_at < (record.end_time or 0) <= until:
+                yield incident.account, record.end_time or 0
+        return
+    keys = ["|".join(filter(None, (incident.account, day))) for day in days_in(spans)]
+    wanted = dg.AssetRecordsFilter(
+        dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
+        after_timestamp=incident.last_at, before_timestamp=until,
+    )  # fmt: skip
+    cursor = None
+    while True:
+        found = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
+        yield from ((str(record.partition_key or ""), record.timestamp) for record in found.records)
+        cursor = found.cursor
+        if not found.has_more:
+            return
 
 
 def job_title(run: DagsterRun) -> str:
@@ -165,17 +215,34 @@ def job_title(run: DagsterRun) -> str:
     return "picked assets" if run.job_name.startswith("__") else run.job_name
 
 
-def _reasons(event: Any) -> Iterator[tuple[str, str]]:
-    """Of a step's failure: the partitions that a reason is of, where it names them, and the reason."""
-    data = event.step_failure_data
+@dataclass(frozen=True)
+class _Reason:
+    """Why a step failed, and for which assets and partitions, where it says so."""
+
+    step: str
+    text: str
+    is_transient: bool = False
+    partitions: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def accounts(self) -> set[str]:
+        """The accounts it concerns."""
+        return {_account(key) for _, key in self.partitions}
+
+
+def _reasons(event: Any) -> Iterator[_Reason]:
+    """Of a step's failure: each reason, with the partitions that are not done for it where its metadata name them."""
+    data, step = event.step_failure_data, event.step_key or "none"
     given = data.user_failure_data
     if given is None:
-        yield "", _error_text(data.error)
+        yield _Reason(step, _cut(_error_text(data.error)))
         return
-    first, *others = (line.strip() for line in (given.description or given.label or "failed").splitlines())
-    for line in [line for line in others if line] or [first]:
-        found = _LISTED.match(line)
-        yield (found["names"], found["reason"]) if found else ("", line)
+    causes = list(read_failure(given.metadata))
+    for cause, partitions in causes:
+        named = frozenset((asset, key) for asset, keys in partitions.items() for key in keys)
+        yield _Reason(step, _cut(cause.reason), cause.is_transient, named)
+    if not causes:
+        yield _Reason(step, _cut(given.description or given.label or "failed"))
 
 
 def _error_text(error: Any) -> str:
@@ -185,16 +252,15 @@ def _error_text(error: Any) -> str:
     return " ".join(str(error.message or error.cls_name or "failed").split())
 
 
-def _cut(text: str, longest: int = _LONGEST) -> str:
+def _cut(text: str) -> str:
     clean = scrubbed(_NO_ANSWER.sub(r"\g<host>:\g<port> does not answer", " ".join(text.split())))
-    return clean if len(clean) <= longest else f"{clean[: longest - 1]}…"
+    return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST - 1]}…"
 
 
-def _account(tags: Mapping[str, str]) -> str:
-    return (range_of(tags)[0] or tags.get("dagster/partition", "")).partition("|")[0]
+def _account_of(run: DagsterRun) -> str:
+    return _account(range_of(run.tags)[0] or run.tags.get("dagster/partition", ""))
 
 
-def _days(tags: Mapping[str, str]) -> tuple[str, str]:
-    """First and last day of a run; empty where it has no days."""
-    first, last = (key or tags.get("dagster/partition", "") for key in range_of(tags))
-    return first.partition("|")[2], last.partition("|")[2]
+def _account(key: str) -> str:
+    """The account of a partition key."""
+    return key.partition("|")[0]

@@ -1,6 +1,6 @@
-"""What a run was to do, as far as it matters to whether another one made up for it: assets, and days of daily ones.
+"""What of an account a run left undone, or another one made: assets, and the days (or Mondays) of those cut by days.
 
-Here: adding such works up and taking them from each other. Not here: reading them from runs (`runs.py`).
+Here: adding such works up, taking them from each other, and saying them. Not here: reading them from runs (`runs.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,6 +24,41 @@ def without(work: Work, done: Work) -> dict[str, tuple[Span, ...]]:
     """What is left of a work when another one is done; assets of which nothing is left are gone."""
     left = {asset: _difference(spans, done.get(asset, ())) for asset, spans in work.items()}
     return {asset: spans for asset, spans in left.items() if spans}
+
+
+def work_of(partitions: Iterable[tuple[str, str]]) -> dict[str, tuple[Span, ...]]:
+    """Assets and partition keys of one account as a work."""
+    spans: dict[str, list[Span]] = {}
+    for asset, key in partitions:
+        day = key.partition("|")[2]
+        spans.setdefault(asset, []).append((day, day) if day else WHOLE)
+    return {asset: _union(listed) for asset, listed in sorted(spans.items())}
+
+
+def days_in(spans: Iterable[Span]) -> list[str]:
+    """Every day of some spans; an empty one for what is not cut into days."""
+    return [
+        (date.fromisoformat(first) + ahead * _DAY).isoformat() if first else ""
+        for first, last in spans
+        for ahead in range((date.fromisoformat(last) - date.fromisoformat(first)).days + 1 if first else 1)
+    ]
+
+
+def sentences(work: Work) -> list[str]:
+    """A work for people: stage by stage, which tables, and exactly which days."""
+    stages: dict[tuple[str, tuple[Span, ...]], list[str]] = {}
+    for asset, spans in work.items():
+        stage, _, table = asset.partition("/")
+        stages.setdefault((stage, tuple(spans)), []).append(table)
+    return [
+        f"{stage}: {', '.join(tables)}".removesuffix(": ") + _days_said(spans)
+        for (stage, spans), tables in stages.items()
+    ]  # fmt: skip
+
+
+def _days_said(spans: Iterable[Span]) -> str:
+    days = ", ".join(first if first == last else f"{first} to {last}" for first, last in spans if first)
+    return f" of {days}" if days else ""
 
 
 def days_of(work: Work) -> Span | None:

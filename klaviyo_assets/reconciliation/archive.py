@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from klaviyo_assets.destinations.s3_archive import Manifest, S3Archive
-from klaviyo_assets.errors import PermanentError, TransientError
+from klaviyo_assets.destinations.s3_errors import status_of
+from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames import Part
 
 _AT_ONCE = 8
@@ -123,24 +124,25 @@ def _read(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
     if found is None:
         return None, None
     digest, size = hashlib.sha256(), 0
-    for block in found["Body"].iter_chunks(1 << 20):
-        digest.update(block)
-        size += len(block)
+    with archive.bounded(_looking_at(archive, key)):
+        for block in found["Body"].iter_chunks(1 << 20):
+            digest.update(block)
+            size += len(block)
     return size, digest.hexdigest()
 
 
 def _ask(archive: S3Archive, call: str, key: str, **options: Any) -> Any:
     """S3's answer about an object; None where there is no such object."""
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError
 
-    where = f"looking at s3://{archive.bucket}/{key}"
-    try:
-        return getattr(archive.client, call)(Bucket=archive.bucket, Key=key, **options)
-    except ClientError as error:
-        status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        if status == _NO_SUCH_OBJECT:
-            return None
-        kind = TransientError if status >= 500 or status == 429 else PermanentError
-        raise kind(f"{where}: {error}. Needed: s3:GetObject below the prefix.") from error
-    except BotoCoreError as error:
-        raise TransientError(f"{where}: S3 cannot be reached (S3_ENDPOINT_URL): {error}") from error
+    with archive.bounded(_looking_at(archive, key)):
+        try:
+            return getattr(archive.client, call)(Bucket=archive.bucket, Key=key, **options)
+        except ClientError as error:
+            if status_of(error) == _NO_SUCH_OBJECT:
+                return None
+            raise
+
+
+def _looking_at(archive: S3Archive, key: str) -> str:
+    return f"looking at s3://{archive.bucket}/{key}"

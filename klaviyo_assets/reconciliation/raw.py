@@ -14,8 +14,9 @@ from psycopg import sql
 
 from klaviyo_assets.extraction import AccountSource, during
 from klaviyo_assets.reconciliation.findings import EXACT
-from klaviyo_assets.schemas.sql import event_time, select
+from klaviyo_assets.schemas.sql import RawTable, event_time, select
 from klaviyo_assets.spec import LogicalType
+from klaviyo_assets.table_changes import table_rows
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 from klaviyo_assets.values import parse
 
@@ -65,10 +66,13 @@ def raw_days(
     inner = sql.SQL("{} WHERE {}").format(select(EVENT, table, properties=False), wanted)
     # Postgres counts equal rows together: few of a million events differ in what is asked here.
     query = sql.SQL(
-        "SELECT (coalesce(e.datetime::timestamptz, e.timestamp::timestamptz) AT TIME ZONE {zone})::date AS day, "
-        "e._fivetran_deleted::text AS deleted, e.property_value::text AS value, "
-        "e.property_currency_code::text AS currency, count(*) AS rows FROM ({inner}) AS e {chosen} GROUP BY 1, 2, 3, 4"
-    ).format(zone=sql.Literal(source.account.timezone), inner=inner, chosen=_chosen(event_ids))
+        "SELECT (({time}) AT TIME ZONE {zone})::date AS day, t._fivetran_deleted::text AS deleted, "
+        "t.property_value::text AS value, t.property_currency_code::text AS currency, count(*) AS rows "
+        "FROM ({inner}) AS t {chosen} GROUP BY 1, 2, 3, 4"
+    ).format(
+        time=event_time(_selected(table)), zone=sql.Literal(source.account.timezone), inner=inner,
+        chosen=_chosen(event_ids),
+    )  # fmt: skip
     days: dict[date, RawDay] = {}
     with source.snapshot.stream(query) as batches:
         for batch in batches:
@@ -76,11 +80,21 @@ def raw_days(
     return days
 
 
+def _selected(table: RawTable) -> RawTable:
+    """The table as `select` gives it: times as such, or as text."""
+    times = {name: table.columns[name] for name in ("datetime", "timestamp") if name in table.columns}
+    return RawTable(
+        table.schema, table.name,
+        {name: "timestamptz" if kind in {"timestamptz", "timestamp"} else "text" for name, kind in times.items()},
+    )  # fmt: skip
+
+
 def _chosen(event_ids: Iterable[str] | None) -> sql.Composable:
     if event_ids is None:
         return sql.SQL("")
-    # A missing id stands in the quarantine as pandas writes it.
-    return sql.SQL("WHERE coalesce(e.id, '<NA>') = ANY({})").format(sql.Literal(sorted(event_ids)))
+    # A blank id is none, and is written as the empty text.
+    written = sql.SQL(r"WHERE CASE WHEN t.id ~ '\S' THEN t.id ELSE '' END = ANY({})")
+    return written.format(sql.Literal(sorted(event_ids)))
 
 
 def _count(batch: pa.RecordBatch, own_currency: str, days: dict[date, RawDay]) -> None:
@@ -113,14 +127,4 @@ def undated_rows(source: AccountSource) -> int:
 
 def account_table_rows(source: AccountSource) -> Mapping[str, int]:
     """Rows of each raw account table; 0 where Fivetran has not created it."""
-    present = [spec for spec in ACCOUNT_TABLES if source.table(spec).columns]
-    counted = dict.fromkeys((spec.name for spec in ACCOUNT_TABLES), 0)
-    if not present:
-        return counted
-    counts = sql.SQL(" UNION ALL ").join(
-        sql.SQL("SELECT {}::text AS name, count(*) AS rows FROM {}").format(
-            sql.Literal(spec.name), source.table(spec).identifier
-        )
-        for spec in present
-    )
-    return counted | {row["name"]: row["rows"] for row in source.snapshot.read(counts).to_pylist()}
+    return table_rows(source, ACCOUNT_TABLES)

@@ -11,7 +11,7 @@ from typing import Any
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.destinations.s3_archive import S3Archive
-from klaviyo_assets.extraction import AccountSource
+from klaviyo_assets.extraction import AccountSource, outside_warnings
 from klaviyo_assets.planning import dirty_days
 from klaviyo_assets.reconciliation.archive import archived_parts
 from klaviyo_assets.reconciliation.findings import Equation, Finding, Findings, Severity, run_command
@@ -30,11 +30,14 @@ from klaviyo_assets.reconciliation.stages import (
     stage_sums,
 )
 from klaviyo_assets.reconciliation.warehouse import LedgerRow, Warehouse, at_once
-from klaviyo_assets.tables import TABLES
+from klaviyo_assets.tables import EVENT, TABLES
+from klaviyo_assets.vanished import advice, losses
 
 UP_TO_DATE = Equation(
     "up_to_date", "No day waits to be made again.", "days whose rows, settings or touches changed since", "none"
 )
+STILL_THERE = Equation("still_there", "What was loaded is still in Postgres.", "loaded", "Postgres")
+IN_RANGE = Equation("in_range", "Every event lies between the start date and today.", "events outside", "none")
 REPORTS_UP_TO_DATE = Equation(
     "reports_up_to_date", "No report is older than what it reads.", "reports made before the newest load", "none"
 )
@@ -91,6 +94,8 @@ def reconcile(
     findings = Findings(account.name)
     warehouse = Warehouse.open(dataset, account)
     stages = read_stages(source, archive, warehouse, first, last, deep=deep, say=say)
+    _check_losses(source, findings, stages)
+    _check_outside(source, findings, stages)
     check_stages(stages, findings)
     say("comparing reports")
     sums = check_days(warehouse, findings, first, last, messages=True)
@@ -100,6 +105,23 @@ def reconcile(
     return Reconciliation(
         account.name, first, last, [*stage_sums(stages), *sums], findings.by_weight, findings.compared
     )
+
+
+def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> None:
+    """What was loaded and is gone: BigQuery is right, and no run empties it for that."""
+    gone = losses(source, {key: row.entry for key, row in stages.ledger.items()})
+    for loss in gone:
+        severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
+        mend = f"{loss.what}. {advice([loss])}"
+        findings.compare(STILL_THERE, loss.loaded, loss.left, mend, subject=loss.subject, severity=severity)
+    if not gone:
+        findings.compare(STILL_THERE, "", "", "")
+
+
+def _check_outside(source: AccountSource, findings: Findings, stages: Stages) -> None:
+    """Events that Postgres has and no day takes: no number is wrong, and they are worth a look."""
+    sentences = " ".join(outside_warnings(source.account, stages.outside))
+    findings.compare(IN_RANGE, sum(stages.outside.values()), 0, sentences, subject=EVENT.name, severity=Severity.WARN)
 
 
 def read_stages(
@@ -124,7 +146,7 @@ def read_stages(
     return Stages(
         source.account.name, first, last, raw, ledger, daily,
         archived_parts(archive, source.account.name, partitions, deep=deep), quarantine, aside,
-        undated_rows(source), account_table_rows(source), tables,
+        undated_rows(source), account_table_rows(source), tables, source.events_outside(source.account.today()),
     )  # fmt: skip
 
 

@@ -59,7 +59,8 @@ class Stages:
     """All that the stages hold of an account and a range of days, as read.
 
     `archive` holds the parts of the partitions that have a ledger row; `quarantined_money` is, per day and currency,
-    the raw money of quarantined events less what of them is loaded all the same.
+    the raw money of quarantined events less what of them is loaded all the same. `undated` and `outside` count the
+    account's events that no day takes, whatever the range.
     """
 
     account: str
@@ -74,6 +75,7 @@ class Stages:
     undated: int = 0
     raw_tables: Mapping[str, int] = field(default_factory=dict)
     loaded_tables: Mapping[str, int] = field(default_factory=dict)
+    outside: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def days(self) -> Iterator[date]:
@@ -254,12 +256,22 @@ def stage_sums(stages: Stages) -> list[StageSum]:
         StageSum("  of these deleted", sum(day.deleted for day in raw)),
         StageSum("  of these quarantined", sum(row.rows_quarantined for row in booked),
                  together(stages.quarantined_money.values())),
+        *_of_no_day(stages),
         StageSum("ledger", sum(row.rows_loaded for row in booked), {"": added(row.value for row in booked)}),
         StageSum("S3 archive", sum(part.manifest.rows for part in parts)),
         StageSum("BigQuery event", sum(day.rows for day in events), together(day.money for day in events)),
         StageSum("  of these conversions", sum(day.conversions for day in events),
                  together(day.conversion_money for day in events)),
     ]  # fmt: skip
+
+
+def _of_no_day(stages: Stages) -> Iterator[StageSum]:
+    """The account's events that no day takes, each kind where there are any: together with the days', all there are."""
+    counts = {
+        "  besides: before start_date": stages.outside.get("before_start_date", 0),
+        "  besides: after today": stages.outside.get("after_today", 0), "  besides: undated": stages.undated,
+    }  # fmt: skip
+    return (StageSum(name, count) for name, count in counts.items() if count)
 
 
 def together(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:

@@ -8,7 +8,7 @@ statement. Both can be repeated after a crash at any point: what is to do is rea
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any
@@ -61,6 +61,12 @@ class Days:
     def all(cls) -> "Days":
         """Every row of the report."""
         return cls(everything=True)
+
+    def slices(self, most: int) -> "list[Days]":
+        """The same days in parts of at most so many known ones, the oldest first; the unknown one is in the last."""
+        known = sorted(self.known)
+        parts = [Days(frozenset(known[start : start + most])) for start in range(0, len(known), most)] or [Days()]
+        return [*parts[:-1], replace(parts[-1], unknown=self.unknown, everything=self.everything)]
 
     def __bool__(self) -> bool:
         """Whether there is anything to restate."""

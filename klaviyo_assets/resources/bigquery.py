@@ -12,10 +12,24 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import PORTFOLIO, Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery_errors import explained, no_credentials
+from klaviyo_assets.destinations.bigquery_pace import GOOGLE, UNLIMITED
+from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_session
+from klaviyo_assets.time_limits import (
+    BIGQUERY_CONNECT,
+    BIGQUERY_EXCHANGE,
+    BIGQUERY_JOB,
+    BIGQUERY_PATIENCE,
+    BIGQUERY_SILENCE,
+)
 
 if TYPE_CHECKING:
     from google.cloud.bigquery import Client
+
+# A stand-in on this machine that does not answer is down, not busy.
+_STAND_IN_PATIENCE_SECONDS = 10.0
 
 
 class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -29,6 +43,23 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
     dataset_prefix: str = Field(default="", description="Datasets are <prefix>_<account> (BIGQUERY_DATASET_PREFIX).")
     location: str = Field(default="", description="Where datasets are made: US, EU, ... (BIGQUERY_LOCATION).")
     emulator_host: str = Field(default="", description="Address of a local stand-in (BIGQUERY_EMULATOR_HOST).")
+    connect_timeout_seconds: float = Field(
+        default=BIGQUERY_CONNECT.seconds, description="How long to wait for a connection."
+    )
+    silence_timeout_seconds: float = Field(
+        default=BIGQUERY_SILENCE.seconds, description="How long to wait for the next byte."
+    )
+    exchange_timeout_seconds: float = Field(
+        default=BIGQUERY_EXCHANGE.seconds, description="How long a request and its answer may take in all."
+    )
+    patience_seconds: float = Field(
+        default=0,
+        description=f"How long a call is repeated; 0: {BIGQUERY_PATIENCE.seconds:g}, with a stand-in "
+        f"{_STAND_IN_PATIENCE_SECONDS:g}.",
+    )
+    job_timeout_seconds: float = Field(
+        default=BIGQUERY_JOB.seconds, description="How long to wait for the end of a job."
+    )
 
     def dataset(self, account: Account) -> BigQueryDataset:
         """The account's dataset: `<prefix>_<account>`."""
@@ -51,9 +82,15 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
         return f"{optional(self.dataset_prefix, 'BIGQUERY_DATASET_PREFIX', 'klaviyo')}_{name}"
 
     def _dataset(self, name: str) -> BigQueryDataset:
-        # A stand-in on this machine that does not answer is down, not busy.
-        patience = 10.0 if self._emulator else 120.0
-        return BigQueryDataset(self.client, self._dataset_id(name), self._location, patience)
+        usual = _STAND_IN_PATIENCE_SECONDS if self._emulator else BIGQUERY_PATIENCE.seconds
+        return BigQueryDataset(
+            self.client,
+            self._dataset_id(name),
+            self._location,
+            self.patience_seconds or usual,
+            self.job_timeout_seconds,
+            pace=UNLIMITED if self._emulator else GOOGLE,
+        )
 
     @property
     def _emulator(self) -> str:
@@ -65,18 +102,44 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
 
     @cached_property
     def client(self) -> "Client":
-        """A client of the project, made when it is first needed: importing it takes a second."""
-        if not self._emulator:
-            from dagster_gcp import BigQueryResource
+        """A client of the project, made when it is first needed: importing it takes a second.
 
+        Raises:
+            SettingsError: there are no Google credentials.
+        """
+        with explained("looking for Google credentials"):
+            client = self._stand_in_client() if self._emulator else self._google_client()
+        self._limit(client)
+        return client
+
+    def _google_client(self) -> "Client":
+        from dagster_gcp import BigQueryResource
+
+        try:
             with BigQueryResource(project=self.project, location=self._location).get_client() as client:
                 return client
+        except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
+            raise SettingsError(no_credentials()) from error
+
+    def _stand_in_client(self) -> "Client":
         from google.cloud import bigquery
         from google.oauth2.credentials import Credentials
 
+        token = Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none"))  # type: ignore[no-untyped-call]
         return bigquery.Client(
             project=self.project,
             location=self._location,
-            credentials=Credentials(os.environ.get("BIGQUERY_EMULATOR_TOKEN", "none")),  # type: ignore[no-untyped-call]
+            credentials=token,
             client_options={"api_endpoint": self._emulator},
         )
+
+    def _limit(self, client: "Client") -> None:
+        """Bound every request that the client makes, those for a token included.
+
+        Google's client bounds none of them, and takes a time-out only as an argument of each call; uploads and the
+        pages of a result are beyond that.
+        """
+        limits = HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds)
+        session = client._http
+        limit_session(session, limits)
+        limit_session(session._auth_request_session, limits)

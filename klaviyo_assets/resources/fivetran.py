@@ -29,6 +29,13 @@ from klaviyo_assets.resources.fivetran_models import (
     source_tables_of,
 )
 from klaviyo_assets.resources.fivetran_wait import SyncMarks, Wait, await_sync, refuse_unsyncable
+from klaviyo_assets.time_limits import (
+    FIVETRAN_CALL,
+    FIVETRAN_CONNECT,
+    FIVETRAN_EXCHANGE,
+    FIVETRAN_SILENCE,
+    FIVETRAN_SYNC,
+)
 
 if TYPE_CHECKING:
     from klaviyo_assets.resources.fivetran_transport import Transport
@@ -61,8 +68,18 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     api_key: str = Field(repr=False, description="Key of an API key pair (FIVETRAN_API_KEY).")
     api_secret: str = Field(repr=False, description="Its secret (FIVETRAN_API_SECRET).")
     api_url: str = Field(default="", description=f"Address of the API (FIVETRAN_API_URL; {API_URL}).")
-    connect_timeout_seconds: float = Field(default=10, description="How long to wait for a connection.")
-    read_timeout_seconds: float = Field(default=60, description="How long to wait for an answer.")
+    connect_timeout_seconds: float = Field(
+        default=FIVETRAN_CONNECT.seconds, description="How long to wait for a connection."
+    )
+    read_timeout_seconds: float = Field(
+        default=FIVETRAN_SILENCE.seconds, description="How long to wait for the next byte."
+    )
+    exchange_timeout_seconds: float = Field(
+        default=FIVETRAN_EXCHANGE.seconds, description="How long a request and its answer may take in all."
+    )
+    call_timeout_seconds: float = Field(
+        default=FIVETRAN_CALL.seconds, description="How long a call may take with its repetitions."
+    )
     max_attempts: int = Field(default=5, ge=1, description="How often a request is made before it is given up.")
     first_backoff_seconds: float = Field(default=1, description="Pause before the first repetition; it then doubles.")
     longest_pause_seconds: float = Field(
@@ -72,7 +89,9 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default=10_000,
         description="Requests this process may make in an hour. Fivetran allows an account 20,000 (500 on trial).",
     )
-    sync_timeout_seconds: float = Field(default=3600, description="How long to wait for the end of a sync.")
+    sync_timeout_seconds: float = Field(
+        default=FIVETRAN_SYNC.seconds, description="How long to wait for the end of a sync."
+    )
     poll_interval_seconds: float = Field(default=10, description="How often to ask whether a sync has ended.")
 
     @cached_property
@@ -95,6 +114,8 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 api_secret=self.api_secret,
                 connect_timeout=self.connect_timeout_seconds,
                 read_timeout=self.read_timeout_seconds,
+                exchange_timeout=self.exchange_timeout_seconds,
+                call_timeout=self.call_timeout_seconds,
                 max_attempts=self.max_attempts,
                 first_backoff=self.first_backoff_seconds,
                 longest_pause=self.longest_pause_seconds,

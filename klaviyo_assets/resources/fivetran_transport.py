@@ -24,6 +24,7 @@ import tenacity
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
 from klaviyo_assets.resources.fivetran_errors import ConflictError, NotFoundError, RateLimitedError, UnansweredError
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_httpx_client, network_problem, no_longer_than
 
 Json = Mapping[str, Any]
 _HOUR = 3600.0
@@ -40,6 +41,8 @@ class TransportSettings:
     api_secret: str = field(repr=False)
     connect_timeout: float
     read_timeout: float
+    exchange_timeout: float
+    call_timeout: float
     max_attempts: int
     first_backoff: float
     longest_pause: float
@@ -63,6 +66,9 @@ class Transport:
             timeout=httpx.Timeout(settings.read_timeout, connect=settings.connect_timeout),
             # A proxy for the outside world cannot reach a server on this machine.
             trust_env=host not in _LOCAL,
+        )
+        limit_httpx_client(
+            self._client, HttpLimits(settings.connect_timeout, settings.read_timeout, settings.exchange_timeout)
         )
 
     def close(self) -> None:
@@ -97,11 +103,15 @@ class Transport:
         return self._retrying(lambda error: isinstance(error, UnansweredError))
 
     def _patiently(self, request: Any, *arguments: Any, retry: Any, **options: Any) -> Json:
-        return self._retrying(retry)(request, *arguments, **options)
+        with no_longer_than(self.settings.call_timeout):
+            return self._retrying(retry)(request, *arguments, **options)
 
     def _retrying(self, retry: Any) -> tenacity.Retrying:
         return tenacity.Retrying(
-            stop=tenacity.stop_after_attempt(self.settings.max_attempts),
+            stop=tenacity.stop_any(
+                tenacity.stop_after_attempt(self.settings.max_attempts),
+                tenacity.stop_before_delay(self.settings.call_timeout),
+            ),
             wait=self._pause,
             retry=tenacity.retry_if_exception(lambda error: self._is_soon(error) and retry(error)),
             reraise=True,
@@ -126,7 +136,8 @@ class Transport:
         self._budget.spend()
         action = f"{method} {path}"
         try:
-            answer = self._client.request(method, path, **options)
+            with no_longer_than(self.settings.exchange_timeout):
+                answer = self._client.request(method, path, **options)
         except httpx.HTTPError as error:
             raise self._unanswered(action, error) from error
         if answer.is_success:
@@ -136,6 +147,11 @@ class Transport:
     def _unanswered(self, action: str, error: httpx.HTTPError) -> KlaviyoAssetsError:
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return _no_address(self.settings.api_url)
+        if network_problem(error).is_permanent:
+            return PermanentError(
+                f"cannot ask Fivetran at {self.settings.api_url} for {action}: {_in_words(error, self.settings)}. "
+                "Check FIVETRAN_API_URL, what is between here and Fivetran, and the clock of this machine."
+            )
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return UnansweredError(
             f"no answer from Fivetran at {self.settings.api_url} to {action}: {_in_words(error, self.settings)}. "
@@ -175,8 +191,8 @@ def _in_words(error: httpx.HTTPError, settings: TransportSettings) -> str:
     if isinstance(error, httpx.ConnectTimeout):
         return f"no connection within {settings.connect_timeout:g} s"
     if isinstance(error, httpx.TimeoutException):
-        return f"nothing came within {settings.read_timeout:g} s"
-    return str(error) or type(error).__name__
+        return str(error) or f"nothing came within {settings.read_timeout:g} s"
+    return network_problem(error).words
 
 
 def _data(answer: httpx.Response, action: str) -> Json:

@@ -24,6 +24,8 @@ from pydantic import Field
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.klaviyo_quota import Quota, Spending
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_pools, network_problem
+from klaviyo_assets.time_limits import KLAVIYO_CONNECT, KLAVIYO_EXCHANGE, KLAVIYO_PAUSE, KLAVIYO_SILENCE
 
 if TYPE_CHECKING:
     from klaviyo_api import KlaviyoAPI  # type: ignore[import-untyped]
@@ -33,7 +35,6 @@ API_URL = "https://a.klaviyo.com"
 # The longest range the Reporting API takes.
 LONGEST = timedelta(days=365)
 _PAGES = 50
-_TIMEOUTS = (10.0, 120.0)
 
 Json = Mapping[str, Any]
 Say = Callable[[str], None]
@@ -109,7 +110,18 @@ class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     per_minute: int = Field(default=2, description="Requests in a minute that an account's quota allows.")
     per_day: int = Field(default=225, description="Requests in a day that an account's quota allows.")
     longest_wait_seconds: float = Field(
-        default=150, description="A longer pause is not waited for: the comparison says until when it has to wait."
+        default=KLAVIYO_PAUSE.seconds,
+        description="A longer pause is not waited for: the comparison says until when it has to wait.",
+    )
+
+    connect_timeout_seconds: float = Field(
+        default=KLAVIYO_CONNECT.seconds, description="How long to wait for a connection."
+    )
+    silence_timeout_seconds: float = Field(
+        default=KLAVIYO_SILENCE.seconds, description="How long to wait for the next byte."
+    )
+    exchange_timeout_seconds: float = Field(
+        default=KLAVIYO_EXCHANGE.seconds, description="How long a request and its answer may take in all."
     )
 
     @property
@@ -135,7 +147,8 @@ class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             memory: Where the spending is kept between runs.
             say: Where to say that a request has to wait.
         """
-        client = _client(optional(self.api_url, URL, API_URL), self._key(account, accounts))
+        limits = HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds)
+        client = _client(optional(self.api_url, URL, API_URL), self._key(account, accounts), limits)
         return KlaviyoReports(account, client, self.quota, memory, say, self.longest_wait_seconds)
 
     @staticmethod
@@ -228,12 +241,17 @@ class KlaviyoReports:
         self._memory.set_cursor_values({self._place: spending.text})
 
 
-def _client(api_url: str, api_key: str) -> "KlaviyoAPI":
+def _client(api_url: str, api_key: str, limits: HttpLimits) -> "KlaviyoAPI":
     from klaviyo_api import KlaviyoAPI
 
     if not re.match(r"https?://[^/]", api_url):
         raise SettingsError(f"{api_url!r} is no address of an API. Set {URL} to {API_URL}, or leave it out.")
-    return KlaviyoAPI(api_key, max_retries=1, test_host=api_url.rstrip("/"))
+    client = KlaviyoAPI(api_key, max_retries=1, test_host=api_url.rstrip("/"))
+    manager = client.api_client.rest_client.pool_manager
+    limit_pools(manager, limits)
+    # urllib3 would try to connect three times more.
+    manager.connection_pool_kw["retries"] = False
+    return client
 
 
 def _post(client: "KlaviyoAPI", request: ReportRequest, cursor: str | None) -> Answer:
@@ -244,12 +262,13 @@ def _post(client: "KlaviyoAPI", request: ReportRequest, cursor: str | None) -> A
     ask = getattr(client.Reporting, f"query_{request.owner}_values_without_preload_content")
     given = {"page_cursor": cursor} if cursor else {}
     try:
-        answer = ask(request.body, _request_timeout=_TIMEOUTS, **given)
+        answer = ask(request.body, **given)
         content = answer.data
     except (HTTPError, ApiException) as error:
-        reason = type(getattr(error, "reason", None) or error).__name__
-        raise TransientError(
-            f"no answer from Klaviyo at {client.configuration.host} ({reason}). Check the network and {URL}, or "
+        problem = network_problem(error)
+        kind = PermanentError if problem.is_permanent else TransientError
+        raise kind(
+            f"no answer from Klaviyo at {client.configuration.host}: {problem.words}. Check the network and {URL}, or "
             "compare again later."
         ) from error
     except ValueError as error:

@@ -3,34 +3,39 @@
 Here: connecting, snapshots, streaming queries as Arrow. Not here: what is read (`schemas/sql.py`, `extraction.py`).
 """
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import quote
 
 import dagster as dg
 import pyarrow as pa
 from psycopg import sql
 from pydantic import Field
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
-from klaviyo_assets.schemas.sql import RawTable
+from klaviyo_assets.resources.postgres_address import PostgresAddress
+from klaviyo_assets.resources.postgres_connection import Reader
+from klaviyo_assets.resources.postgres_errors import Statement
+from klaviyo_assets.time_limits import POSTGRES_BATCH, POSTGRES_CLOSE, POSTGRES_CONNECT, POSTGRES_STATEMENT
 
-APPLICATION_NAME = "klaviyo_assets"
-# SQLSTATE classes of faults that pass: connections, resources, operator intervention (a standby that cancels).
-_PASSING = re.compile(r"SQLSTATE:? ?(08|53|57|58|40)|could not connect|connection|timeout|recovery", re.IGNORECASE)
-
-# libpq gives no SQLSTATE for a refused login.
-_REFUSED = re.compile(r"authentication failed|(role|database|user) .* does not exist|pg_hba|no password", re.IGNORECASE)
+# What the server gives up by its own limit is given up here so much later, should the server be unable to say so.
+GRACE_SECONDS = 15
+_READING = "reading from Postgres"
 
 
 class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Fivetran's Postgres destination. Needs SELECT on the account schemas, nothing else."""
 
     url: str = Field(description="postgresql://user:password@host:port/database (POSTGRES_URL).")
-    statement_timeout_seconds: int = Field(default=900, description="A statement that runs longer is given up.")
-    connect_timeout_seconds: int = Field(default=10, description="How long to wait for the server.")
+    statement_timeout_seconds: int = Field(
+        default=int(POSTGRES_STATEMENT.seconds), description="A statement that runs longer is given up."
+    )
+    connect_timeout_seconds: int = Field(
+        default=int(POSTGRES_CONNECT.seconds), description="How long to wait for the server."
+    )
+    batch_timeout_seconds: float = Field(
+        default=POSTGRES_BATCH.seconds,
+        description="How long to wait for the next 16 MB of rows once rows have begun to come.",
+    )
 
     @contextmanager
     def snapshot(self) -> "Iterator[Snapshot]":
@@ -38,94 +43,71 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         Raises:
             SettingsError: the address is no Postgres address.
-            TransientError: the server cannot be reached, or went away.
-            PermanentError: it refused the login or a statement.
+            TransientError: the server cannot be reached, does not answer in time, or went away.
+            PermanentError: it refused the login or a statement, or gives no such transaction.
         """
-        connection = self._connect()
+        reader = Reader(PostgresAddress.read(self.url), self.statement_timeout_seconds, self.connect_timeout_seconds)
+        reader.open()
         try:
-            yield Snapshot(connection)
+            yield Snapshot(reader, self.batch_timeout_seconds)
         finally:
-            connection.close()
-
-    def _connect(self) -> Any:
-        import adbc_driver_postgresql.dbapi as adbc
-
-        if not self.url.startswith(("postgresql://", "postgres://")):
-            raise SettingsError(
-                "POSTGRES_URL is no Postgres address; write it as postgresql://user:password@host:5432/database"
-            )
-        with explained("connecting to Postgres (POSTGRES_URL)"):
-            return adbc.connect(self._address())
-
-    def _address(self) -> str:
-        options = " ".join(
-            f"-c {name}={value}"
-            for name, value in {
-                "default_transaction_isolation": "repeatable\\ read",
-                "default_transaction_read_only": "on",
-                "statement_timeout": f"{self.statement_timeout_seconds}s",
-                "TimeZone": "UTC",
-            }.items()
-        )
-        separator = "&" if "?" in self.url else "?"
-        return (
-            f"{self.url}{separator}options={quote(options)}&application_name={APPLICATION_NAME}"
-            f"&connect_timeout={self.connect_timeout_seconds}"
-        )
+            reader.close()
 
 
 class Snapshot:
     """A moment of the database."""
 
-    def __init__(self, connection: Any) -> None:
-        self._connection = connection
+    def __init__(self, reader: Reader, batch_seconds: float = POSTGRES_BATCH.seconds) -> None:
+        self._reader, self._batch_seconds = reader, batch_seconds
 
     def read(self, query: sql.Composable) -> pa.Table:
         """All rows of a query that gives few."""
-        with explained("reading from Postgres"), self._connection.cursor() as cursor:
-            cursor.execute(query.as_string(None))
-            return cursor.fetch_arrow_table()
+        with self.stream(query) as batches:
+            return pa.Table.from_batches(list(batches), batches.schema)
 
     @contextmanager
-    def stream(self, query: sql.Composable) -> Iterator[pa.RecordBatchReader]:
+    def stream(self, query: sql.Composable) -> "Iterator[Batches]":
         """Rows of a query in batches of about 16 MB, in bounded memory."""
-        with explained("reading from Postgres"), self._connection.cursor() as cursor:
-            cursor.execute(query.as_string(None))
-            yield cursor.fetch_record_batch()
-
-    def tables(self, schema: str) -> dict[str, RawTable]:
-        """The tables of an account's schema as they stand now; empty when the schema does not exist."""
-        found = self.read(
-            sql.SQL(
-                "SELECT table_name::text, column_name::text, udt_name::text FROM information_schema.columns "
-                "WHERE table_schema = {} ORDER BY table_name, ordinal_position"
-            ).format(sql.Literal(schema))
-        )
-        columns: dict[str, dict[str, str]] = {}
-        for table, column, kind in zip(*(values.to_pylist() for values in found.columns), strict=True):
-            columns.setdefault(table, {})[column] = kind
-        return {table: RawTable(schema, table, known) for table, known in columns.items()}
+        statement, cursor = self._reader.statement(_READING), self._reader.cursor()
+        try:
+            first_seconds = self._reader.statement_seconds + GRACE_SECONDS
+            with statement.answered_within(first_seconds):
+                cursor.execute(query.as_string(None))
+            yield Batches(cursor, statement, first_seconds, self._batch_seconds)
+        finally:
+            # The rest of the rows is not waited for.
+            with statement.ended_within(POSTGRES_CLOSE.seconds):
+                cursor.close()
 
 
-@contextmanager
-def explained(action: str) -> Iterator[None]:
-    """The driver's errors as ours; other errors pass."""
-    import adbc_driver_manager as driver
+class Batches:
+    """The rows of a statement, batch by batch; each is waited for within a limit.
 
-    try:
-        yield
-    except (driver.Error, OSError) as error:
-        raise translated(error, action) from error
+    Args:
+        cursor: ADBC's, after `execute`.
+        statement: Says what went wrong.
+        first_seconds: How long the first batch may take: the server may sort before it.
+        next_seconds: How long each further one may take.
+    """
 
+    def __init__(self, cursor: Any, statement: Statement, first_seconds: float, next_seconds: float) -> None:
+        # The cursor's own reader gives SQLSTATEs; the Arrow reader inside it, which it hands out, gives texts.
+        self._reader, self._statement = cursor._results.reader, statement
+        self._first_seconds, self._next_seconds = first_seconds, next_seconds
 
-def translated(error: Exception, action: str) -> KlaviyoAssetsError:
-    """A driver's error as one of ours, without the address (it may hold the password)."""
-    text = re.sub(r"postgres(ql)?://\S+", "(address hidden)", str(error)).strip()
-    state = getattr(error, "sqlstate", None)
-    described = f"{action}: {text}" + (f" [SQLSTATE {state}]" if state and state not in text else "")
-    if _REFUSED.search(text):
-        return PermanentError(f"{described}. Check user, password and database in POSTGRES_URL.")
-    passing = (state or "")[:2] in {"08", "53", "57", "58", "40"} or (not state and _PASSING.search(text))
-    if "statement timeout" in text:
-        return PermanentError(f"{described}. Raise statement_timeout_seconds, or create the recommended indexes.")
-    return TransientError(described) if passing else PermanentError(described)
+    @property
+    def schema(self) -> pa.Schema:
+        """Their columns."""
+        return self._reader.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        """The batches."""
+        seconds = self._first_seconds
+        while True:
+            try:
+                with self._statement.answered_within(seconds):
+                    batch = self._reader.read_next_batch()
+            except StopIteration:
+                return
+            yield batch
+            seconds = self._next_seconds

@@ -10,7 +10,10 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.destinations.s3_archive import S3Archive
+from klaviyo_assets.destinations.s3_errors import s3_explained
 from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client
+from klaviyo_assets.time_limits import S3_CALL, S3_CONNECT, S3_EXCHANGE, S3_SILENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -22,11 +25,23 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     bucket: str = Field(description="Bucket of the archive (S3_BUCKET).")
     prefix: str = Field(default="", description="Prefix below which everything is written (S3_PREFIX; klaviyo).")
     endpoint_url: str = Field(default="", description="Endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+    connect_timeout_seconds: float = Field(default=S3_CONNECT.seconds, description="How long to wait for a connection.")
+    silence_timeout_seconds: float = Field(
+        default=S3_SILENCE.seconds, description="How long to wait for the next byte."
+    )
+    exchange_timeout_seconds: float = Field(
+        default=S3_EXCHANGE.seconds, description="How long a request and its answer may take in all."
+    )
+    call_timeout_seconds: float = Field(
+        default=S3_CALL.seconds, description="How long a call may take with its repetitions."
+    )
+    repetitions: int = Field(default=5, ge=0, description="How often a request is repeated before it is given up.")
 
     @property
     def archive(self) -> S3Archive:
         """The archive of this bucket and prefix."""
-        return S3Archive(self.client, self.bucket, optional(self.prefix, "S3_PREFIX", "klaviyo"))
+        prefix = optional(self.prefix, "S3_PREFIX", "klaviyo")
+        return S3Archive(self.client, self.bucket, prefix, self.call_timeout_seconds)
 
     @property
     def is_elsewhere(self) -> bool:
@@ -35,8 +50,14 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def client(self) -> "S3Client":
-        """A boto3 client with dagster-aws's retries and addressing."""
+        """A boto3 client with dagster-aws's retries and addressing, whose every request is bounded."""
         from dagster_aws.s3 import S3Resource
 
-        resource = S3Resource(endpoint_url=optional(self.endpoint_url, "S3_ENDPOINT_URL") or None, max_attempts=5)
-        return resource.get_client()  # type: ignore[no-any-return]
+        endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL") or None
+        with s3_explained("looking for AWS settings"):
+            client = S3Resource(endpoint_url=endpoint, max_attempts=self.repetitions).get_client()
+        limit_aws_client(
+            client,
+            HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds),
+        )
+        return client  # type: ignore[no-any-return]

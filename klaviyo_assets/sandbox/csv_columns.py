@@ -45,7 +45,7 @@ def is_time(cell: str) -> bool:
 
 
 def is_json(cell: str) -> bool:
-    """Whether a cell is a JSON object or list that `jsonb` can hold."""
+    """Whether a cell is a JSON object or list that `json` can hold and SQL can look into."""
     if not cell.lstrip().startswith(("{", "[")) or "\\u0000" in cell or "NaN" in cell or "Infinity" in cell:
         return False
     try:
@@ -74,7 +74,7 @@ _FITS: dict[str, Callable[[str], bool]] = {
     "bigint": is_whole_number,
     "double precision": is_number,
     "timestamptz": is_time,
-    "jsonb": is_json,
+    "json": is_json,
 }
 """Types in order of preference, and whether a cell can be one."""
 

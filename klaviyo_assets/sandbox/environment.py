@@ -17,6 +17,7 @@ MAIL_FROM = "reports@sandbox.example"
 MAIL_TO = "you@sandbox.example"
 SES_REGION = "us-east-1"
 MARKER = "# written by klaviyo-assets sandbox start"
+_CHANGE = "; change this line to keep the file as yours"
 
 
 def contract(state: State, folder: Folder) -> dict[str, str]:
@@ -81,12 +82,15 @@ def dotenv_text(variables: dict[str, str], folder: Folder) -> str:
 
 
 def write_dotenv(path: Path, variables: dict[str, str], folder: Folder) -> bool:
-    """Write a `.env` file unless one is there that is not ours; gives whether it was written (or was right already).
+    """Write a `.env` file beside the sandbox's folder; gives whether it was written (or was right already).
+
+    It is left alone where it is the user's or another sandbox's, or where the sandbox is not in the file's folder:
+    whoever starts a sandbox elsewhere does not ask for this folder's settings to change.
 
     Raises:
         PermanentError: it cannot be written.
     """
-    if path.is_symlink() or (path.exists() and not _is_ours(path)):
+    if not folder.root.is_relative_to(path.parent.resolve()) or not _may_be_replaced(path, folder):
         return False
     content = dotenv_text(variables, folder)
     try:
@@ -106,7 +110,14 @@ def remove_dotenv(path: Path, folder: Folder) -> bool:
 
 
 def _first_line(folder: Folder) -> str:
-    return f"{MARKER} for {folder.root}; change this line to keep the file as yours"
+    return f"{MARKER} for {folder.root}{_CHANGE}"
+
+
+def _may_be_replaced(path: Path, folder: Folder) -> bool:
+    if path.is_symlink() or not path.exists():
+        return not path.is_symlink()
+    owner = Path(_line_one(path).removeprefix(f"{MARKER} for ").removesuffix(_CHANGE))
+    return _is_ours(path) and (owner == folder.root or not owner.is_dir())
 
 
 def _is_ours(path: Path) -> bool:

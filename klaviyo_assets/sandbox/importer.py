@@ -185,7 +185,7 @@ def _type(kind: str) -> sql.SQL:
         "bigint": sql.SQL("bigint"),
         "double precision": sql.SQL("double precision"),
         "timestamptz": sql.SQL("timestamptz"),
-        "jsonb": sql.SQL("jsonb"),
+        "json": sql.SQL("json"),
     }
     return known[kind]
 

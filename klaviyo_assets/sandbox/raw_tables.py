@@ -52,7 +52,7 @@ _TYPED = {
         r"subscriptions_\w+_(can_receive_\w+_marketing|double_optin)"
     ),
     "double precision": r"predictive_analytics_\w+",
-    "jsonb": r"definition|custom_property_fields|custom_fields",
+    "json": r"definition|custom_property_fields|custom_fields",
 }
 _TEXT = (
     r"uuid|type|_variation|email|external_id|first_name|last_name|organization|title|address_1|address_2|city|region|"

@@ -17,7 +17,10 @@ from datetime import datetime
 from psycopg import sql
 
 from klaviyo_assets.spec import (
+    END_OF_EVENTS,
+    FIRST_INSTANT,
     INSTANT_TEXT,
+    LAST_INSTANT,
     PACKED,
     UNLISTED,
     LogicalType,
@@ -31,24 +34,38 @@ from klaviyo_assets.spec import (
 
 # Postgres passes at most 100 arguments to a function.
 _ARGUMENTS = 90
+# From this version on Postgres tells without an error whether a text is JSON that `jsonb` can hold.
+_TELLS_VALID = 160_000
+_VALID = "pg_input_is_valid(sound.document, 'jsonb')"
+# Of what `json` holds only numbers can be too large. Of a column of type text an earlier version cannot tell more.
+_LIKELY_VALID = r"sound.document ~ '^\s*[\[{].*[]}]\s*$' AND sound.document !~ '[0-9][eE]\+?[0-9]{4,}'"
+# Times beyond these are read as these: ADBC gives microseconds in 64 bits, which hold neither Postgres's last years nor
+# its infinities. The mapping knows both for no times of a calendar.
+_EARLIEST, _LATEST = "4713-01-01 00:00:00+00 BC", "200000-01-01 00:00:00+00"
 # What is no part of a text that stands for a value, as the mapping takes it off.
 _BLANKS = " \t\n\r\f\v\u00a0"
 
 
 @dataclass(frozen=True)
 class RawTable:
-    """A table as it stands in Postgres now: its columns and their types (`udt_name`)."""
+    """A table as it is in Postgres now: its columns and their types (`udt_name`).
+
+    `relation` is what to read instead of the table itself, where its columns are spelled in another way.
+    """
 
     schema: str
     name: str
     columns: Mapping[str, str]
+    # `server_version_num` of the server.
+    server: int = _TELLS_VALID
+    relation: sql.Composable | None = dataclasses.field(default=None, repr=False, compare=False)
     # What `select` composed: a day's extraction asks for the same four times, a year's more than a thousand times.
     _selects: dict[tuple[str, bool], sql.SQL] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
-    def identifier(self) -> sql.Identifier:
-        """Quoted name with schema."""
-        return sql.Identifier(self.schema, self.name)
+    def identifier(self) -> sql.Composable:
+        """What stands behind FROM: the quoted name with its schema."""
+        return self.relation or sql.Identifier(self.schema, self.name)
 
 
 @dataclass(frozen=True)
@@ -111,8 +128,8 @@ def _without_prefix(spec: TableSpec, name: str) -> str:
 def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.SQL:
     """`SELECT ... FROM table AS t` with every raw column and property of the spec, under the spec's names.
 
-    Columns come as their logical type where Postgres has it in that type, else as text for the mapping to parse.
-    Infinite times come as null.
+    Columns come as their logical type where Postgres has it in that type, else as text for the mapping to parse. No
+    expression fails for what a cell holds: that would cost the account every row.
 
     Args:
         spec: What to read.
@@ -133,8 +150,10 @@ def _select(spec: TableSpec, table: RawTable, *, properties: bool) -> sql.Compos
     columns += [_as(_property(field, chosen, table), f"property_{field.name}") for field in spec.properties]
     if properties:
         columns.append(_as(_unlisted(chosen), UNLISTED))
-        columns.append(_as(_packed(spec, chosen), PACKED))
-    return sql.SQL("SELECT {} FROM {} AS t").format(sql.SQL(", ").join(columns), table.identifier)
+        columns.append(_as(_packed(spec, chosen, table), PACKED))
+    return sql.SQL("SELECT {} FROM {} AS t{}").format(
+        sql.SQL(", ").join(columns), table.identifier, _document_source(chosen, table)
+    )
 
 
 def order_by(spec: TableSpec, table: RawTable) -> sql.Composed:
@@ -153,11 +172,29 @@ def order_by(spec: TableSpec, table: RawTable) -> sql.Composed:
 
 
 def event_time(table: RawTable) -> sql.Composable:
-    """When an event happened: `datetime`, else `timestamp`."""
-    present = [_timestamp(name, table.columns[name]) for name in ("datetime", "timestamp") if name in table.columns]
+    """When an event happened: `datetime`, else `timestamp`; null where neither is a time that has a day."""
+    present = [_event_time(name, table.columns[name]) for name in ("datetime", "timestamp") if name in table.columns]
     if not present:
         return sql.SQL("NULL::timestamptz")
     return present[0] if len(present) == 1 else sql.SQL("coalesce({})").format(sql.SQL(", ").join(present))
+
+
+def _event_time(name: str, postgres_type: str) -> sql.Composed:
+    bounds = [sql.Literal(bound) for bound in (FIRST_INSTANT, END_OF_EVENTS)]
+    return sql.SQL("CASE WHEN {0} >= {1} AND {0} < {2} THEN {0} END").format(_timestamp(name, postgres_type), *bounds)
+
+
+def sync_time(column: sql.Composable) -> sql.Composed:
+    """A condition: the time of a sync that can have been by now.
+
+    A time far ahead would count as the newest sync for ever, and hide every sync that follows.
+    """
+    return sql.SQL("(isfinite({0}) AND {0} < now() + interval '1 day')").format(column)
+
+
+def in_calendar(column: sql.Composable) -> sql.Composed:
+    """A condition: a time that the mapping keeps."""
+    return sql.SQL("({0} >= {1} AND {0} <= {2})").format(column, sql.Literal(FIRST_INSTANT), sql.Literal(LAST_INSTANT))
 
 
 def id_text(table: RawTable, name: str) -> sql.Composed:
@@ -167,7 +204,7 @@ def id_text(table: RawTable, name: str) -> sql.Composed:
 
 
 def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
-    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is null or infinite."""
+    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is not of any day."""
     bounds = [sql.Literal(start), sql.Literal(end)]
     # Plain columns can use an index; any other type has to be made a time first.
     plain = all(table.columns.get(name, "timestamptz") == "timestamptz" for name in ("datetime", "timestamp"))
@@ -176,7 +213,9 @@ def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
     direct = sql.SQL("(t.datetime >= {} AND t.datetime < {})").format(*bounds)
     if "timestamp" not in table.columns:
         return sql.SQL("({})").format(direct)
-    unusable = sql.SQL("(t.datetime IS NULL OR t.datetime IN ('infinity', '-infinity'))")
+    unusable = sql.SQL("(t.datetime IS NULL OR t.datetime < {} OR t.datetime >= {})").format(
+        sql.Literal(FIRST_INSTANT), sql.Literal(END_OF_EVENTS)
+    )
     return sql.SQL("({0} OR ({1} AND t.timestamp >= {2} AND t.timestamp < {3}))").format(direct, unusable, *bounds)
 
 
@@ -206,9 +245,9 @@ def _listed(raw: RawColumn, chosen: ColumnPlan, table: RawTable) -> sql.Composab
 
 _NATIVE = {
     LogicalType.INTEGER: ({"int2", "int4", "int8"}, "::bigint"),
-    LogicalType.FLOAT: ({"float4", "float8", "int2", "int4", "int8", "numeric"}, "::float8"),
+    # A `numeric` can be too large for a float.
+    LogicalType.FLOAT: ({"float4", "float8", "int2", "int4", "int8"}, "::float8"),
     LogicalType.BOOLEAN: ({"bool"}, ""),
-    LogicalType.DATE: ({"date"}, ""),
 }
 
 
@@ -223,32 +262,68 @@ def _typed(name: str, postgres_type: str, wanted: LogicalType) -> sql.Composable
 
 def _timestamp(name: str, postgres_type: str) -> sql.Composed:
     column = _column(name)
-    if postgres_type == "timestamp":
-        column = sql.SQL("({} AT TIME ZONE 'UTC')").format(column)
-    elif postgres_type not in {"timestamptz", "date"}:
+    if postgres_type not in {"timestamptz", "timestamp", "date"}:
         # A text that is no time is null; a cast of it would fail every day of the account.
         text = sql.SQL("btrim({}, {})").format(_text(name, postgres_type), sql.Literal(_BLANKS))
         return sql.SQL("CASE WHEN {0} ~ {1} THEN ({0})::timestamptz END").format(text, sql.Literal(INSTANT_TEXT))
-    # ADBC hands infinity over as a garbage number.
-    return sql.SQL("CASE WHEN isfinite({0}) THEN ({0})::timestamptz END").format(column)
+    instant = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if postgres_type != "timestamptz" else column
+    return sql.SQL(
+        "CASE WHEN {0} > {latest}::{kind} THEN {latest}::timestamptz "
+        "WHEN {0} < {earliest}::{kind} THEN {earliest}::timestamptz ELSE {1} END"
+    ).format(
+        column, instant, latest=sql.Literal(_LATEST), earliest=sql.Literal(_EARLIEST),
+        kind=sql.Identifier(postgres_type),
+    )  # fmt: skip
 
 
 def _text(name: str, postgres_type: str) -> sql.Composed:
-    if postgres_type in {"json", "jsonb"}:
+    if postgres_type == "jsonb":
         return sql.SQL("(t.{} #>> '{{}}')").format(sql.Identifier(name))
-    return sql.SQL("t.{}::text").format(sql.Identifier(name))
+    if postgres_type != "json":
+        return sql.SQL("t.{}::text").format(sql.Identifier(name))
+    return sql.SQL("({}::json #>> '{{}}')").format(_sound(sql.SQL("t.{}::text").format(sql.Identifier(name))))
+
+
+def _sound(document: sql.Composable) -> sql.Composed:
+    r"""JSON text with U+FFFD for escapes that no text can hold: `\u0000` and single halves of surrogate pairs.
+
+    Type `json` accepts these, but any look into such a document fails. Escaped backslashes and whole pairs are put
+    aside first, as control characters, which no JSON text contains.
+    """
+    return sql.SQL(
+        r"CASE WHEN strpos({0}, '\u') = 0 THEN {0} ELSE replace(replace(regexp_replace(regexp_replace("
+        r"replace({0}, '\\', chr(1)), "
+        r"'\\u(d[89ab][0-9a-f]{{2}})\\u(d[c-f][0-9a-f]{{2}})', chr(2) || '\1' || chr(2) || '\2', 'gi'), "
+        r"'\\u(?:0000|d[89a-f][0-9a-f]{{2}})', '\\ufffd', 'gi'), chr(2), '\u'), chr(1), '\\') END"
+    ).format(document)
 
 
 def _property(field: Property, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
     sources: list[sql.Composable] = [_text(name, table.columns[name]) for name in chosen.properties[field.name]]
     if chosen.packed:
-        sources.append(_packed_property(chosen.packed, packed_spellings(field)))
+        sources.append(_packed_property(_document(chosen.packed, table), packed_spellings(field)))
     return _coalesce(sources)
 
 
-def _packed_property(packed: str, keys: list[str]) -> sql.Composed:
+def _document_source(chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+    """The packed column as `jsonb`, read once a row; null where Postgres cannot read it."""
+    if not chosen.packed or table.columns[chosen.packed] == "jsonb":
+        return sql.SQL("")
+    return sql.SQL(
+        " CROSS JOIN LATERAL (SELECT CASE WHEN {valid} THEN sound.document::jsonb END AS document "
+        "FROM (SELECT {sound} AS document OFFSET 0) AS sound OFFSET 0) AS packed"
+    ).format(
+        valid=sql.SQL(_VALID if table.server >= _TELLS_VALID else _LIKELY_VALID),
+        sound=_sound(sql.SQL("t.{}::text").format(sql.Identifier(chosen.packed))),
+    )  # fmt: skip
+
+
+def _document(packed: str, table: RawTable) -> sql.Composable:
+    return _column(packed) if table.columns[packed] == "jsonb" else sql.SQL("packed.document")
+
+
+def _packed_property(document: sql.Composable, keys: list[str]) -> sql.Composed:
     """The value of the first key that is there. Most events lack most properties: one look tells, not one per key."""
-    document = sql.SQL("t.{}::jsonb").format(sql.Identifier(packed))
     values = [sql.SQL("({} ->> {})").format(document, sql.Literal(key)) for key in keys]
     return sql.SQL("CASE WHEN jsonb_exists_any({}, {}::text[]) THEN {} END").format(
         document, sql.Literal(keys), _coalesce(list(values))
@@ -283,14 +358,17 @@ def _groups(pairs: list[sql.Composed]) -> Iterator[list[sql.Composed]]:
     return (pairs[start : start + _ARGUMENTS] for start in range(0, len(pairs), _ARGUMENTS))
 
 
-def _packed(spec: TableSpec, chosen: ColumnPlan) -> sql.Composable:
+def _packed(spec: TableSpec, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
+    """JSON text of what no one else reads of the packed column; the whole of it where Postgres cannot read it."""
     if not chosen.packed:
         return sql.SQL("NULL::text")
-    read = [key for field in spec.properties if not field.stays_in_properties for key in packed_spellings(field)]
-    column = sql.SQL("t.{}::jsonb").format(sql.Identifier(chosen.packed))
-    if not read:
-        return sql.SQL("({})::text").format(column)
-    rest = sql.SQL("CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} - {1}::text[] ELSE {0} END").format(
-        column, sql.Literal(read)
-    )
-    return sql.SQL("({})::text").format(rest)
+    document = _document(chosen.packed, table)
+    written = sql.SQL("t.{}::text").format(sql.Identifier(chosen.packed))
+    return sql.SQL(
+        "coalesce(CASE WHEN jsonb_typeof({0}) = 'object' THEN {0} - {1}::text[] ELSE {0} END::text, {2})"
+    ).format(document, sql.Literal(packed_keys(spec)), written)
+
+
+def packed_keys(spec: TableSpec) -> list[str]:
+    """The keys of a packed document that are read as properties and go nowhere else."""
+    return [key for field in spec.properties if not field.stays_in_properties for key in packed_spellings(field)]

@@ -29,9 +29,9 @@ def personal(name: str, description: str, *, raw: str = "") -> Field:
     return Field(name=name, raw=raw, type=LogicalType.STRING, description=description, personal=True)
 
 
-def instant(name: str, description: str, *, raw: str = "") -> Field:
+def instant(name: str, description: str, *, raw: str = "", has_day: bool = False) -> Field:
     """A moment in UTC."""
-    return Field(name=name, raw=raw, type=LogicalType.TIMESTAMP, description=description)
+    return Field(name=name, raw=raw, type=LogicalType.TIMESTAMP, description=description, has_day=has_day)
 
 
 def flag(name: str, description: str, *, raw: str = "", older_names: tuple[str, ...] = ()) -> Field:

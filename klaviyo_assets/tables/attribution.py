@@ -85,7 +85,7 @@ _AT = _OF_TOUCH.index("occurred_at")
 
 
 def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterator[Touch]:
-    """Mapped events as touches; events without a time are none.
+    """Mapped events as touches; events without an id or a time are none.
 
     Args:
         events: Mapped events (`event` columns).
@@ -95,7 +95,7 @@ def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterato
     recorded = [attributions.get(event_id) for event_id in columns[0]]
     machine = pc.or_(column(events, "is_machine_open"), column(events, "is_bot_click")).to_pylist()
     rows = zip(*columns, recorded, machine, strict=True)
-    return (Touch(*row) for row in rows if row[_AT] is not None)
+    return (Touch(*row) for row in rows if row[0] and row[_AT] is not None)
 
 
 def is_message_event(events: pd.DataFrame) -> pa.Array:
@@ -135,7 +135,8 @@ def map_attribution(
 
 def _dangling(event_id: str, named: str, context: MappingContext) -> Note:
     reason = "the event Klaviyo recorded is missing, deleted, later, or another person's"
-    return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, context.privacy.scrub(named))
+    shown = context.privacy.scrub(named[:200])
+    return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, shown)
 
 
 def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str, pa.Array]:

@@ -32,7 +32,7 @@ SPEC = copied_table(
         updated_at("campaign"),
         instant("scheduled_at", "When the campaign was scheduled to be sent (UTC).", raw="scheduled"),
         instant("send_at", "When the campaign goes or went out (UTC); under local sending, the first zone's time.",
-                raw="send_time"),
+                raw="send_time", has_day=True),
         text("send_strategy_method", "How sends are spread: `immediate`, `static`, `throttled` or `smart_send_time`."),
         flag("is_ignoring_unsubscribes", "Whether the campaign also goes to people who unsubscribed.",
              raw="send_option_ignore_unsubscribes"),

@@ -4,7 +4,7 @@ Here: the raw and mapped columns of `event`, and how one becomes the other. Not 
 of its own, and the statistics, which are SQL in `reports/`.
 """
 
-from collections.abc import Set
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 
 import pandas as pd
@@ -13,10 +13,21 @@ import pyarrow.compute as pc
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.attribution import first_recorded_event
-from klaviyo_assets.mapping import Mapped, MappingContext, Note, build_frame, column, copy_columns, gather_properties
+from klaviyo_assets.mapping import (
+    Mapped,
+    MappingContext,
+    Note,
+    build_frame,
+    column,
+    copy_columns,
+    gather_properties,
+    shown_value,
+)  # fmt: skip
 from klaviyo_assets.metrics import MESSAGE_ROLES, AccountMetrics, Role, canonical_metric, metric_kind
+from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.spec import (
     CURRENCY_CODE,
+    END_OF_EVENTS,
     PROPERTIES,
     SYNCED_AT,
     Column,
@@ -215,8 +226,8 @@ def map_event(raw: pd.DataFrame, context: MappingContext, receipts: Receipts | N
     columns["is_machine_open"] = _flag(raw, "property_apple_privacy_open", columns["metric"], Role.OPENED)
     columns["is_bot_click"] = _flag(raw, "property_bot_click", columns["metric"], Role.CLICKED)
     columns["attributed_event_id"] = _attributed(raw)
-    columns["properties"] = gather_properties(SPEC, raw, context.privacy)
-    return Mapped(build_frame(SPEC, columns), notes)
+    columns["properties"], unread = gather_properties(SPEC, raw, context.privacy)
+    return Mapped(build_frame(SPEC, columns), [*notes, *_unusable_times(raw, ids, context.privacy), *unread])
 
 
 def _without_deleted(raw: pd.DataFrame) -> pd.DataFrame:
@@ -237,7 +248,18 @@ def _text(raw: pd.DataFrame, name: str) -> pa.Array:
 
 
 def _occurred_at(raw: pd.DataFrame) -> pa.Array:
-    return pc.coalesce(parse(column(raw, "datetime"), _T).values, parse(column(raw, "timestamp"), _T).values)
+    """As `schemas/sql.py` finds it: `datetime`, else `timestamp`, where the time has a day in every time zone."""
+    times = [parse(column(raw, name), _T).values for name in ("datetime", "timestamp")]
+    end = pa.scalar(END_OF_EVENTS, times[0].type)
+    return pc.coalesce(*(pc.if_else(pc.less(values, end), values, pa.scalar(None, values.type)) for values in times))
+
+
+def _unusable_times(raw: pd.DataFrame, ids: pa.Array, privacy: Privacy) -> Iterator[Note]:
+    """Notes on events that have their time from `timestamp`, because `datetime` holds none."""
+    cells = column(raw, "datetime")
+    for row, reason in parse(cells, _T).reasons.items():
+        value = shown_value(cells[row], privacy)
+        yield Note("event", ids[row].as_py(), "occurred_at", "parse_timestamp", f"datetime is {reason}", value)
 
 
 def event_days(raw: pd.DataFrame, account: Account) -> pa.Array:

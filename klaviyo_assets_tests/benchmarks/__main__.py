@@ -6,6 +6,7 @@ Here: measuring what a user waits for, with the commands a user has. Not here: a
 """
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -16,6 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from rich.console import Console
+
+from klaviyo_assets.cli.progress import Part, Task
+
 COMMAND = Path(sys.executable).with_name("klaviyo-assets")
 _TIMED = "import time; t = time.perf_counter(); import {module}; print(time.perf_counter() - t)"
 
@@ -24,6 +29,16 @@ def import_seconds(module: str, times: int = 5) -> float:
     """The quickest import of a module in processes of their own; the first one may compile."""
     command = [sys.executable, "-c", _TIMED.format(module=module)]
     return min(float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(times))
+
+
+def drawing_seconds(times: int = 50) -> float:
+    """What a terminal of `run` costs each of the four times a second that it is drawn."""
+    task = Task("acme", {name: Part(5_000, 2_500, 10**6, 10**9) for name in ("a", "b", "c", "d")})
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    began = time.perf_counter()
+    for _ in range(times):
+        console.print(task)
+    return (time.perf_counter() - began) / times
 
 
 def timed(arguments: Sequence[str], folder: Path, settings: Mapping[str, str]) -> tuple[float, str]:
@@ -57,6 +72,7 @@ def measure(events_per_day: int, days: int) -> None:
     """Print every figure."""
     print(f"import klaviyo_assets.definitions    {import_seconds('klaviyo_assets.definitions'):6.2f} s")
     print(f"import klaviyo_assets.cli.main       {import_seconds('klaviyo_assets.cli.main'):6.2f} s")
+    print(f"draw the progress of a run once      {drawing_seconds():6.4f} s")
     with sandbox(events_per_day, days) as (folder, settings):
         print(f"Fivetran sync into Postgres          {timed(['sync'], folder, settings)[0]:6.1f} s")
         seconds, printed = timed(["run", "--no-sync"], folder, settings)

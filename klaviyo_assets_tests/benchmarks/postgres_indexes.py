@@ -24,6 +24,7 @@ from klaviyo_assets.frames import FrameWriter
 from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
 from klaviyo_assets.sandbox.fivetran.shop import Shop, profile
 from klaviyo_assets.sandbox.fivetran.writer import write_sync
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.source_days import source_days
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets.touches import TouchReader, Wanted
@@ -111,7 +112,7 @@ def reads(account: Account, day: date) -> dict[str, Callable[[Snapshot], Any]]:
 
     def opened(snapshot: Snapshot, source: str = "native") -> AccountSource:
         chosen = replace(account, attribution=AttributionSettings(source))
-        return AccountSource(chosen, snapshot, snapshot.tables(SCHEMA), attribution_source=source)
+        return AccountSource(chosen, snapshot, SourceCatalog.read(snapshot, SCHEMA).tables, attribution_source=source)
 
     def extracted(snapshot: Snapshot, source: str) -> Any:
         found = opened(snapshot, source)

@@ -31,6 +31,8 @@ from klaviyo_assets_tests.e2e.project import BIN, Project, bare_environment
 
 LOCATION = "klaviyo_assets"
 REPOSITORY = "__repository__"
+# What the page adds to everything it launches.
+_UI_TAGS = [{"key": "dagster/from_ui", "value": "true"}]
 ENDED = {"SUCCESS", "FAILURE", "CANCELED"}
 EVENT_CHAIN = (
     ("extracted", "event"), ("mapped", "event"), ("mapped", "attribution"), ("s3_archive", "event"),
@@ -69,13 +71,21 @@ class DagsterDev:
     process: subprocess.Popen[bytes]
 
     @classmethod
-    def begin(cls, project: Project) -> "DagsterDev":
-        """Start in the project's folder; returns when the code location is served."""
+    def begin(
+        cls, project: Project, exported: Mapping[str, str] | None = None, program: str = "dagster"
+    ) -> "DagsterDev":
+        """Start in the project's folder; returns when the code location is served.
+
+        Args:
+            project: Its folder is what counts.
+            exported: What the shell exports beyond the ordinary.
+            program: `dagster`, or `dg`.
+        """
         port = _free_port()
         with (project.folder / "dagster_dev.log").open("wb") as log:
             process = subprocess.Popen(
-                [BIN / "dagster", "dev", "--host", "127.0.0.1", "--port", str(port)],
-                cwd=project.folder, env=bare_environment(), stdout=log, stderr=subprocess.STDOUT,
+                [BIN / program, "dev", "--host", "127.0.0.1", "--port", str(port)],
+                cwd=project.folder, env=bare_environment() | dict(exported or {}), stdout=log, stderr=subprocess.STDOUT,
                 start_new_session=True,
             )  # fmt: skip
         started = cls(f"http://127.0.0.1:{port}", process)
@@ -165,15 +175,81 @@ class DagsterDev:
 
     def backfill(self, keys: Iterable[Sequence[str]], account: str, first: date, last: date) -> str:
         """Launch a backfill of some assets for a range of an account's days; its id."""
+        days = {"range": {"start": day_key(account, first), "end": day_key(account, last)}}
+        chosen = [{"assetKey": {"path": list(key)}, "partitions": days} for key in keys]
+        return self._launch_backfill({"partitionsByAssets": chosen})
+
+    def backfill_of_assets(self, keys: Iterable[Sequence[str]], partitions: Sequence[str] | None) -> str:
+        """Launch a backfill as the dialog of an asset's page does, for some partitions or (None) for all; its id."""
+        chosen = {"assetSelection": [{"path": list(key)} for key in keys], "tags": _UI_TAGS}
+        every = {"allPartitions": True}
+        return self._launch_backfill(
+            chosen | ({"partitionNames": list(partitions), "fromFailure": False} if partitions else every)
+        )
+
+    def backfill_of_job(self, job: str, partitions: Sequence[str]) -> str:
+        """Launch a backfill as the dialog of a job's page does; its id."""
+        repository = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY}
+        return self._launch_backfill({
+            "selector": {"partitionSetName": f"{job}_partition_set", "repositorySelector": repository},
+            "assetSelection": [{"path": path} for path in self.assets_of(job)],
+            "partitionNames": list(partitions), "fromFailure": False, "tags": _UI_TAGS,
+        })  # fmt: skip
+
+    def assets_of(self, job: str) -> list[list[str]]:
+        """The keys of a job's assets."""
+        selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "pipelineName": job}
+        query = "query($p:PipelineSelector!){assetNodes(pipeline:$p){assetKey{path} isMaterializable}}"
+        found = self.ask(query, p=selector)["assetNodes"]
+        return [node["assetKey"]["path"] for node in found if node["isMaterializable"]]
+
+    def _launch_backfill(self, parameters: Mapping[str, Any]) -> str:
         mutation = (
             "mutation($p:LaunchBackfillParams!){launchPartitionBackfill(backfillParams:$p)"
             "{__typename ... on LaunchBackfillSuccess{backfillId} ... on PythonError{message}}}"
         )
-        days = {"range": {"start": day_key(account, first), "end": day_key(account, last)}}
-        chosen = [{"assetKey": {"path": list(key)}, "partitions": days} for key in keys]
-        answer = self.ask(mutation, p={"partitionsByAssets": chosen})["launchPartitionBackfill"]
+        answer = self.ask(mutation, p=parameters)["launchPartitionBackfill"]
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
+
+    def ended_backfill(self, backfill_id: str, seconds: float = 240) -> tuple[str, list[Run]]:
+        """Wait until a backfill and its runs have ended; how it ended, and its runs."""
+        wait(
+            lambda: self.backfill_status(backfill_id) not in {"REQUESTED", "CANCELING", "FAILING"}, seconds,
+            f"the backfill {backfill_id} to end",
+        )  # fmt: skip
+        runs = self.ended_runs(lambda run: run.tags.get("dagster/backfill") == backfill_id, 1, seconds)
+        return self.backfill_status(backfill_id), runs
+
+    def made_by(self, runs: Iterable[Run]) -> dict[str, set[str]]:
+        """The partitions of each asset that runs have materialized."""
+        query = "query($r:ID!){runOrError(runId:$r){... on Run{assetMaterializations{assetKey{path} partition}}}}"
+        made: dict[str, set[str]] = {}
+        for run in runs:
+            for one in self.ask(query, r=run.id)["runOrError"]["assetMaterializations"]:
+                made.setdefault("/".join(one["assetKey"]["path"]), set()).add(one["partition"])
+        return made
+
+    def failure_of(self, run: Run, step: str) -> str:
+        """What a step of a run says of its failure."""
+        query = (
+            "query($r:ID!){logsForRun(runId:$r,limit:1000){... on EventConnection{events{... on "
+            "ExecutionStepFailureEvent{stepKey failureMetadata{description}}}}}}"
+        )
+        events = self.ask(query, r=run.id)["logsForRun"]["events"]
+        (said,) = [one["failureMetadata"]["description"] for one in events if one.get("stepKey") == step]
+        return str(said)
+
+    def repeat_from_failure(self, run: Run) -> str:
+        """Re-execute a run from failure, as the button on its page does; the new run's id."""
+        mutation = (
+            "mutation($p:ReexecutionParams){launchRunReexecution(reexecutionParams:$p)"
+            "{__typename ... on LaunchRunSuccess{run{runId}} ... on PythonError{message}}}"
+        )
+        params = {"parentRunId": run.id, "strategy": "FROM_FAILURE"}
+        answer = self.ask(mutation, p=params)["launchRunReexecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
 
     def backfill_status(self, backfill_id: str) -> str:
         """As the UI shows it: REQUESTED, COMPLETED_SUCCESS, ..."""

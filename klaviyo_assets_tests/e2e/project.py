@@ -9,7 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -41,11 +41,11 @@ class Project:
     settings: Mapping[str, str]
 
     @classmethod
-    def begin(cls, folder: Path) -> "Project":
+    def begin(cls, folder: Path, shop: Sequence[str] = SHOP) -> "Project":
         """Start the sandbox of a new folder and let its shop's data sync to Postgres."""
         for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
             shutil.copy(ROOT / name, folder)
-        run(folder, "sandbox", "start", *SHOP)
+        run(folder, "sandbox", "start", *shop)
         run(folder, "sync")
         settings = dotenv_values(folder / ".env")
         return cls(folder, {name: value or "" for name, value in settings.items()})

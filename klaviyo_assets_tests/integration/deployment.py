@@ -226,15 +226,19 @@ class Deployment:
             cwd=folder, env={**kept, **told}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def days(self, first: date, last: date | None = None, *, stages: Sequence[str] = STAGES, **config: Any) -> Outcome:
-        """The daily tables of some days through some stages; `config` is the mapped stage's."""
+    def days(
+        self, first: date, last: date | None = None, *, stages: Sequence[str] = STAGES,
+        reading: Mapping[str, Any] | None = None, **config: Any,
+    ) -> Outcome:  # fmt: skip
+        """The daily tables of some days through some stages; `config` is the mapped stage's, `reading` the first's."""
         keys = [
             dg.AssetKey([stage, table.name])
             for stage in stages
             for table in DAILY_TABLES
             if (stage, table.name) != ("extracted", "attribution")
         ]
-        given = {"ops": {"map_events": {"config": config}}} if config else {}
+        steps = {"map_events": config, "extract_events": reading}
+        given = {"ops": {step: {"config": dict(settings)} for step, settings in steps.items() if settings}}
         return self._execute(keys, tags=range_tags(self.account.name, first, last or first), run_config=given)
 
     def all_days(self) -> Outcome:

@@ -186,8 +186,10 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "postgres",
         "not created .*flow_message",
         "no custom fields in any known spelling",
-        r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Set conversion_metric",
         r"no index on datetime for reading a day.* \| .*CREATE INDEX CONCURRENTLY",
+    )
+    told(
+        "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"
     )
     told("misspelled", "FAIL", "settings", r"misspelled.*timezone = 'Berlin'; allowed: an IANA name")
     told("ambiguous", "FAIL", "postgres", r"fits 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids")

@@ -115,7 +115,7 @@ def test_a_week_that_cannot_be_made_fails_by_name_and_the_others_are_made(dollar
 
     assert not done.success
     assert done.materialized == [("html_report/weekly", keys[1])]
-    assert "1 report(s) could not be made, the others are done" in done.failures[0]
+    assert "1 of 2 partition(s) failed, the others are done" in done.failures[0]
     assert keys[0] in done.failures[0]
 
 

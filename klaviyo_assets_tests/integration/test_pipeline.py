@@ -9,7 +9,10 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
+from klaviyo_assets import reporting
+from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.looker.views import LOOKER_VIEWS, report_of
+from klaviyo_assets.reporting import AccountReports
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets_tests.integration.deployment import Deployment
@@ -276,3 +279,29 @@ def test_snapshots_hold_the_day_of_the_data(account):
     assert days == [(through.astimezone(account.account.zone).date(),)]
     people = account.query("SELECT SUM(people) FROM consent_snapshot WHERE channel = 'email'")[0][0]
     assert people == account.query("SELECT COUNT(*) FROM person WHERE is_deleted IS NOT TRUE")[0][0]
+
+
+def test_a_rebuild_in_parts_gives_the_rows_of_a_rebuild_at_once(loaded, monkeypatch):
+    """BigQuery changes 4,000 partitions in one statement at most; an account may have more days."""
+    account, statements, query = loaded["acme"], [], BigQueryDataset.query
+
+    def counted(self, text, parameters=None, **options):
+        if text.startswith("MERGE"):
+            statements.append(parameters)
+        return query(self, text, parameters, **options)
+
+    def rebuilt() -> dict:
+        statements.clear()
+        opened = AccountReports.open(account.account, account.dataset, REPORTS.values())
+        for name in daily:
+            opened.restate(REPORTS[name], "rebuild", everything=True)
+        return account.bigquery(*daily)
+
+    monkeypatch.setattr(BigQueryDataset, "query", counted)
+    daily = [report.name for report in REPORTS.values() if report.day_column and not report.keeps_history]
+    at_once = rebuilt()
+    monkeypatch.setattr(reporting, "MOST_DAYS_AT_ONCE", 3)
+
+    assert rebuilt() == at_once
+    assert len(statements) > 2 * len(daily)
+    assert all(len(given["days"][1]) <= 3 and not given["everything"][1] for given in statements)

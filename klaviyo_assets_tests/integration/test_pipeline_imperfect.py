@@ -196,7 +196,7 @@ def test_too_many_bad_rows_fail_their_day_by_name_and_no_other(account, day):
     assert not outcome.success
     (message,) = set(outcome.failures)
     assert f"event [{account.account.name}|{day}]" in message
-    assert "more than the share of 5% that may" in message
+    assert "rows broke one rule (event_id: duplicate_key), more than the share of 10% that may" in message
     assert "raise quarantine_share" in message
     assert str(first) not in message
     assert str(last) not in message

@@ -117,13 +117,12 @@ def test_a_sync_is_seen_running_and_then_succeeds(fivetran):
 
 def test_a_second_request_without_force_leaves_the_running_sync_alone(fivetran):
     fivetran.post(f"/sandbox/connections/{ACME}/next-sync", seconds=4)
-    begun = time.monotonic()
     fivetran.post(f"/v1/connections/{ACME}/sync")
     time.sleep(3)
+    second = moment(fivetran.get("/sandbox/clock")["now"])
     fivetran.post(f"/v1/connections/{ACME}/sync")
-    fivetran.ended(ACME)
 
-    assert time.monotonic() - begun < 6.7, "begun again it would have taken 7 seconds"
+    assert moment(fivetran.ended(ACME)["succeeded_at"]) < second + timedelta(seconds=4), "it was begun again"
 
 
 def test_force_begins_the_running_sync_again(fivetran):
@@ -206,7 +205,7 @@ def test_a_rescheduled_sync_says_until_when_and_then_runs(fivetran):
     fivetran.post(f"/sandbox/connections/{ACME}/next-sync", outcome="reschedule", until=until.isoformat())
     waiting = fivetran.sync(ACME)
     fivetran.post("/sandbox/clock/advance", hours=2, seconds=1)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while moment(fivetran.ended(ACME)["succeeded_at"]) < until and time.monotonic() < deadline:
         time.sleep(0.05)
 

@@ -48,17 +48,17 @@ def test_it_syncs_and_sees_the_end(client):
     connector_id = client.list_connectors_for_group("sunny_warehouse")[0]["id"]
     time.sleep(0.1)
 
-    output = client.sync_and_poll(connector_id, poll_interval=0.05, poll_timeout=20)
+    output = client.sync_and_poll(connector_id, poll_interval=0.05, poll_timeout=120)
 
     assert FivetranConnector.from_connector_details(output.connector_details).is_last_sync_successful
 
 
 def test_it_resyncs_chosen_tables(client):
     connector_id = client.list_connectors_for_group("sunny_warehouse")[0]["id"]
-    client.sync_and_poll(connector_id, poll_interval=0.05, poll_timeout=20)
+    client.sync_and_poll(connector_id, poll_interval=0.05, poll_timeout=120)
 
     output = client.resync_and_poll(
-        connector_id, resync_parameters={"klaviyo_acme": ["metric"]}, poll_interval=0.05, poll_timeout=20
+        connector_id, resync_parameters={"klaviyo_acme": ["metric"]}, poll_interval=0.05, poll_timeout=120
     )
 
     assert FivetranConnector.from_connector_details(output.connector_details).is_last_sync_successful

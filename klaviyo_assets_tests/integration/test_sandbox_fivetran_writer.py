@@ -58,8 +58,8 @@ def test_tables_have_fivetrans_types_and_only_primary_keys(connection):
 
     types = column_types(connection, "klaviyo_acme", "event")
     expected = {
-        "id": "text", "datetime": "timestamp with time zone", "property_value": "text", "property_items": "jsonb",
-        "property_attribution": "jsonb", "property_apple_privacy_open": "boolean", "property_price": "double precision",
+        "id": "text", "datetime": "timestamp with time zone", "property_value": "text", "property_items": "json",
+        "property_attribution": "json", "property_apple_privacy_open": "boolean", "property_price": "double precision",
         "property_item_count": "bigint", "_fivetran_synced": "timestamp with time zone", "_fivetran_deleted": "boolean",
     }  # fmt: skip
     assert expected.items() <= types.items()
@@ -71,12 +71,12 @@ def test_packed_and_source_naming_reach_postgres(connection):
     write_sync(connection, shop(1), until=NOW)
     write_sync(connection, shop(2), until=NOW)
 
-    assert column_types(connection, "klaviyo_bloom", "event")["custom_property_fields"] == "jsonb"
-    assert column_types(connection, "klaviyo_bloom", "person")["custom_fields"] == "jsonb"
-    assert column_types(connection, "klaviyo_cedar", "event")["propertyAttribution"] == "jsonb"
+    assert column_types(connection, "klaviyo_bloom", "event")["custom_property_fields"] == "json"
+    assert column_types(connection, "klaviyo_bloom", "person")["custom_fields"] == "json"
+    assert column_types(connection, "klaviyo_cedar", "event")["propertyAttribution"] == "json"
     number = one(
         connection,
-        "SELECT jsonb_typeof(custom_property_fields -> 'value') FROM klaviyo_bloom.event"
+        "SELECT json_typeof(custom_property_fields -> 'value') FROM klaviyo_bloom.event"
         " WHERE type = 'Ordered Product' LIMIT 1",
     )
     assert number == "number"

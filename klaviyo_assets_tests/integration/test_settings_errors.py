@@ -106,7 +106,7 @@ def test_a_schema_that_postgres_does_not_have(account, tmp_path):
     account.account = replace(account.account, postgres_schema="klaviyo_elsewhere")
     code, shown = run(account, tmp_path)
     assert code == FAILED
-    assert "Postgres shows no table in the schema 'klaviyo_elsewhere'" in shown
+    assert "Postgres has no schema 'klaviyo_elsewhere' in the database" in shown
     assert "klaviyo-assets sync" in shown
 
 

@@ -1,13 +1,19 @@
 """Frames between stages: whole or not there, byte for byte the same, and failures in their place."""
 
+import errno
 import hashlib
+import os
+import shutil
+from itertools import count
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from klaviyo_assets import frames as module
-from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.resources.postgres import explained as postgres_explained
 
 KEY = FrameKey("mapped", "acme", "event", "2026-01-31")
 ROWS = pa.table({"event_id": ["a", "b", "c"]})
@@ -88,15 +94,15 @@ def test_a_missing_frame_is_named_with_the_asset_that_makes_it(store):
 
 def test_a_failure_is_of_its_run_and_takes_the_frame_away(store):
     write(store)
-    store.note_failure(KEY, "run1", "because")
+    store.note_failure(KEY, "run1", {"reason": "because"})
 
-    assert store.failure(KEY, "run1") == "because"
+    assert store.failure(KEY, "run1") == {"reason": "because"}
     assert store.failure(KEY, "run2") is None
     assert store.record(KEY) is None
 
 
 def test_a_new_frame_takes_the_note_of_a_failure_away(store):
-    store.note_failure(KEY, "run1", "because")
+    store.note_failure(KEY, "run1", {"reason": "because"})
     write(store)
 
     assert store.failure(KEY, "run1") is None
@@ -125,3 +131,58 @@ def test_keys_of_tables_without_days_have_no_day():
 def test_other_addresses_are_refused():
     with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL = 'gs://x'; allowed: a local folder, or s3://"):
         FrameStore(url="gs://x").record(KEY)
+
+
+def full(monkeypatch, *, code=errno.ENOSPC, after=0):
+    """Let writing to the frames folder fail as the operating system does."""
+    moved = shutil.move
+    calls = count()
+
+    def move(source, target):
+        if next(calls) >= after:
+            Path(target).write_bytes(b"half of it")
+            raise OSError(code, os.strerror(code), str(target))
+        return moved(source, target)
+
+    monkeypatch.setattr(shutil, "move", move)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_full_disk_is_a_transient_error_and_leaves_nothing(store, monkeypatch, after):
+    full(monkeypatch, after=after)
+
+    with pytest.raises(TransientError, match=r"writing the frame .*: No space left on device\. Make room in"):
+        write(store)
+
+    assert store.record(KEY) is None
+    assert [path for path in Path(store.url).rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES])
+def test_a_folder_that_may_not_be_written_is_a_permanent_error(store, monkeypatch, code):
+    full(monkeypatch, code=code)
+
+    with pytest.raises(PermanentError, match="that this user may write to"):
+        write(store)
+
+
+def test_a_frames_folder_below_a_file_is_a_permanent_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    store = FrameStore(url=str(tmp_path / "file" / "frames"))
+
+    with pytest.raises(PermanentError, match="KLAVIYO_FRAMES_URL"):
+        write(store)
+    # A stage that notes a failure goes on with the others, whether the note can be kept or not.
+    store.note_failure(KEY, "run", "reason")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
+def test_a_full_temporary_folder_is_named_even_while_rows_stream_from_postgres(store):
+    def write_to_a_full_folder():
+        with store.write(KEY) as writer, postgres_explained("reading from Postgres"):
+            (writer.folder / "rows.parquet").symlink_to("/dev/full")
+            for _ in range(3):
+                writer.append(pa.table({"a": pa.array(range(300_000))}))
+
+    with pytest.raises(TransientError, match=r"writing a frame: .*No space left on device.*TMPDIR"):
+        write_to_a_full_folder()

@@ -4,6 +4,7 @@ import json
 from decimal import Decimal
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from klaviyo_assets.accounts import Account
@@ -19,6 +20,7 @@ from klaviyo_assets.mapping import (
 from klaviyo_assets.metrics import AccountMetrics
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.tables import TABLES
+from klaviyo_assets.values import TIMESTAMP
 from klaviyo_assets_tests.factories import raw_frame
 
 PRIVACY = Privacy("hash", b"0123456789abcdef")
@@ -27,7 +29,7 @@ PERSON, CAMPAIGN, LIST_PERSON = TABLES["person"], TABLES["campaign"], TABLES["li
 
 
 def properties_of(spec, row):
-    text = gather_properties(spec, raw_frame(spec, row), PRIVACY).to_pylist()[0]
+    text = gather_properties(spec, raw_frame(spec, row), PRIVACY)[0].to_pylist()[0]
     return text and json.loads(text)
 
 
@@ -126,6 +128,109 @@ def test_money_of_a_person_is_exact():
 def test_numbers_of_packed_fields_keep_their_spelling():
     fields = '{"Price": 49.990000, "Points": 12345678901234567890.1, "Tiny": 1E-7}'
 
-    text = gather_properties(PERSON, raw_frame(PERSON, {"custom_fields": fields}), PRIVACY).to_pylist()[0]
+    text = gather_properties(PERSON, raw_frame(PERSON, {"custom_fields": fields}), PRIVACY)[0].to_pylist()[0]
 
     assert text == '{"price":49.990000,"points":12345678901234567890.1,"tiny":1E-7}'
+
+
+def gathered(packed, **columns):
+    raw = raw_frame(PERSON, {"id": "p1", "custom_fields": packed, **columns})
+    values, notes = gather_properties(PERSON, raw, PRIVACY)
+    return values.to_pylist()[0], [(note.row_id, note.field, note.rule, note.reason, note.value) for note in notes]
+
+
+@pytest.mark.parametrize(
+    ("packed", "reason"),
+    {
+        "no JSON": "the packed document is left out: it is no JSON",
+        '{"a": 1': "the packed document is left out: it is no JSON",
+        '{"a": NaN}': "the packed document is left out: it is no JSON",
+        '{"a": %s}' % ("[" * 1500 + "]" * 1500): "the packed document is left out: it is nested too deeply",
+    }.items(),
+)  # fmt: skip
+def test_a_packed_document_that_cannot_be_read_costs_itself(packed, reason):
+    text, notes = gathered(packed, shoe_size="42")
+
+    assert json.loads(text) == {"shoe_size": "42"}
+    assert notes == [("p1", "properties", "parse_json", reason, None)]
+
+
+def test_a_packed_document_with_marks_for_what_no_text_holds_is_kept_and_noted():
+    text, notes = gathered('{"a": "x\ufffd"}')
+
+    assert json.loads(text) == {"a": "x\ufffd"}
+    assert notes == [("p1", "properties", "parse_json", "U+FFFD is in place of what no text can hold", None)]
+
+
+def test_half_of_a_surrogate_pair_becomes_a_mark():
+    text, notes = gathered(None, note=None, custom=None)
+    assert (text, notes) == (None, [])
+
+    text, _ = gathered(r'{"a": "\ud83d", "\ude00": 1}')
+
+    assert json.loads(text) == {"a": "\ufffd", "\ufffd": 1}
+
+
+@pytest.mark.parametrize("packed", ["null", "true", "[1]", "7", '"text"', "", " ", '{"": 1, "__proto__": 2}'])
+def test_a_packed_document_may_be_anything_that_is_json(packed):
+    text, notes = gathered(packed)
+
+    assert (text is None or json.loads(text) is not None, notes) == (True, [])
+
+
+def test_a_document_of_a_hundred_thousand_keys_that_are_alike_is_gathered():
+    packed = json.dumps({f"key{'!' * (number % 7)} {number}": number for number in range(100_000)})
+
+    text, notes = gathered(packed)
+
+    assert (sorted(json.loads(text).values()), notes) == (list(range(100_000)), [])
+
+
+@pytest.mark.parametrize("row", [{"id": ""}, {"id": None}, {"id": " "}])
+def test_notes_of_rows_without_an_id_stand_beside_others(row):
+    raw = raw_frame(PERSON, {**row, "created": "someday"}, {"id": "p1", "created": "someday"})
+    mapped = map_copied(PERSON, raw, CONTEXT)
+
+    assert len(notes_frame(mapped.notes, "acme")) == 2
+
+
+@pytest.mark.parametrize(("micros", "shown"), {1_773_059_012_345_000_000: "58156-", -(10**17): "-1199-"}.items())
+def test_a_time_that_no_calendar_has_costs_its_cell(micros, shown):
+    raw = raw_frame(PERSON, {"id": "p1"})
+    raw["created"] = pd.array(pa.array([micros], TIMESTAMP), dtype=pd.ArrowDtype(TIMESTAMP))
+
+    mapped = map_copied(PERSON, raw, CONTEXT)
+
+    (note,) = mapped.notes
+    assert mapped.rows["created_at"].isna().all()
+    assert (note.field, note.rule, note.reason) == (
+        "created_at", "parse_timestamp", "a time outside of the years 1 to 9999",
+    )  # fmt: skip
+    assert note.value.startswith(shown)
+
+
+def test_a_note_shows_nothing_of_a_document():
+    mapped = map_copied(PERSON, raw_frame(PERSON, {"id": "p1", "created": '{"name": "Jane Roe"}'}), CONTEXT)
+
+    assert mapped.notes[0].value is None
+
+
+@pytest.mark.parametrize(
+    ("written", "is_kept"),
+    {"9999-12-31 23:59:59+00": False, "9999-12-30 12:00:00+00": True, "0001-01-01 00:00:00+00": False}.items(),
+)
+def test_a_send_whose_day_not_every_time_zone_has_is_null(written, is_kept):
+    mapped = map_copied(CAMPAIGN, raw_frame(CAMPAIGN, {"id": "c1", "send_time": written}), CONTEXT)
+
+    assert (mapped.rows["send_at"].notna().all(), len(mapped.notes)) == (is_kept, 0 if is_kept else 1)
+
+
+@pytest.mark.parametrize(
+    ("written", "is_kept"), {"9999-12-31 23:59:59+00": True, "9999-12-31 23:59:59-05": False}.items()
+)
+def test_a_coupon_that_never_expires_is_kept(written, is_kept):
+    coupon_code = TABLES["coupon_code"]
+
+    mapped = map_copied(coupon_code, raw_frame(coupon_code, {"id": "k", "expires_at": written}), CONTEXT)
+
+    assert (mapped.rows["expires_at"].notna().all(), len(mapped.rows), len(mapped.notes)) == (is_kept, 1, 1 - is_kept)

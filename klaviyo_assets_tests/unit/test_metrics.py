@@ -10,6 +10,7 @@ from klaviyo_assets.metrics import (
     Role,
     canonical_metric,
     metric_kind,
+    misspelled,
     resolve_metrics,
 )
 
@@ -75,3 +76,20 @@ def test_a_missing_conversion_metric_is_said_and_is_no_error():
     assert "no metric 'Placed Order' of integration 'Shopify'" in resolved.problem
     assert "it has: Viewed Product" in resolved.problem
     assert "none yet" in resolve_metrics([], "Placed Order").problem
+
+
+def test_a_deleted_metric_stays_the_conversion_metric_until_there_is_a_newer_one():
+    """Its events are there all the same: they would stop counting as conversions without a word."""
+    old = Metric("0ld", "Placed Order", is_deleted=True)
+
+    assert resolve_metrics([old, OTHER], "Placed Order").conversion_ids == {"0ld"}
+    assert resolve_metrics([old, API], "Placed Order").conversion_ids == {"Ap1Ap1"}
+
+
+@pytest.mark.parametrize(("wanted", "suggestion"), [
+    ("Placed Ordr", "Placed Order"), ("placed_order", "Placed Order"), ("PlacedOrder", "Placed Order"),
+    ("Placed Order", None), ("Viewed Products", "Viewed Product"), ("Subscribed to Newsletter", None),
+    ("Ordered Product", None),
+])  # fmt: skip
+def test_a_name_that_is_nearly_a_metrics_is_taken_for_a_slip(wanted, suggestion):
+    assert misspelled([API, OTHER], wanted) == suggestion

@@ -1,13 +1,14 @@
 """Partition keys are accounts and days, and back."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.partitions import Partitions, account_days, day_key, range_tags
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.partitions import Partitions, account_days, asked_keys, day_key, range_tags
 
 ACCOUNTS = Accounts(
     {name: Account(name=name, postgres_schema=name, start_date=start)
@@ -80,3 +81,54 @@ def test_a_range_of_one_account_covers_its_days_and_no_other_account():
     )
 
     assert [str(key) for key in found] == ["acme|2026-01-01", "acme|2026-01-02", "acme|2026-01-03"]
+
+
+START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
+DAYS = dg.MultiPartitionsDefinition({
+    "account": PARTITIONS.accounts, "date": dg.DailyPartitionsDefinition("2026-03-07", end_date="2026-03-11"),
+})  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("tags", "keys"),
+    [
+        ({"dagster/partition": "acme|2026-03-08"}, ["acme|2026-03-08"]),
+        # As the page launches one key of a job; and the runs of a backfill from a job's page, which all have the tags
+        # of one and the same key.
+        ({"dagster/partition": "acme|2026-03-08", "dagster/partition/account": "acme",
+          "dagster/partition/date": "2026-03-08"}, ["acme|2026-03-08"]),
+        ({START: "acme|2026-03-07", END: "acme|2026-03-09", "dagster/partition/account": "acme",
+          "dagster/partition/date": "2026-03-07"}, ["acme|2026-03-07", "acme|2026-03-08", "acme|2026-03-09"]),
+        ({START: "acme|2026-03-07", END: "acme|2026-03-08", "dagster/partition/account": "zoo",
+          "dagster/partition/date": "2026-03-09"}, ["acme|2026-03-07", "acme|2026-03-08"]),
+        ({"dagster/partition/account": "zoo", "dagster/partition/date": "2026-03-07"}, ["zoo|2026-03-07"]),
+        ({START: "zoo|2026-03-07", END: "acme|2026-03-08"},
+         ["zoo|2026-03-07", "zoo|2026-03-08", "acme|2026-03-07", "acme|2026-03-08"]),
+    ],
+)  # fmt: skip
+def test_a_run_is_of_all_that_its_tags_ask_for(tags, keys):
+    assert asked_keys(tags, DAYS) == keys
+
+
+@pytest.mark.parametrize(
+    ("tags", "said"),
+    [
+        ({}, "asks for nothing, which names no partition"),
+        ({"dagster/partition": "gone|2026-03-08"}, "asks for gone|2026-03-08, which is not among the partitions"),
+        ({"dagster/partition": "acme|2026-03-20"}, "acme|2026-03-20, which is not among the partitions"),
+        ({"dagster/partition": "acme"}, "acme, which is not among the partitions"),
+        ({START: "acme|2026-03-09", END: "acme|2026-03-07"}, "acme|2026-03-09 to acme|2026-03-07, which names no"),
+        ({START: "acme|2026-03-07"}, "which names no partition"),
+    ],
+)  # fmt: skip
+def test_tags_that_name_no_partition_are_refused(tags, said):
+    with pytest.raises(PermanentError) as refused:
+        asked_keys(tags, DAYS)
+    assert said in str(refused.value)
+
+
+def test_a_range_that_ends_after_today_is_refused():
+    """Dagster lists days that are not there yet."""
+    begin, later = datetime.now(UTC).date() - timedelta(days=1), datetime.now(UTC).date() + timedelta(days=9)
+    with pytest.raises(PermanentError, match="is not among the partitions"):
+        asked_keys(range_tags("acme", begin, later), PARTITIONS.account_days)

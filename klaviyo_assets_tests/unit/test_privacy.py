@@ -1,12 +1,15 @@
 """No plain personal value leaves the mapping, unless the account says so."""
 
 import json
+import re
 
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.privacy import PERSONAL_KEYS, Privacy
+from klaviyo_assets.privacy import _EMAIL, _PHONE, PERSONAL_KEYS, Privacy, _personal_texts
 from klaviyo_assets.spec import squash
 
 KEY = b"0123456789abcdef"
@@ -129,3 +132,59 @@ def test_a_number_under_a_personal_key_is_treated_as_it_is_spelled():
     (found,) = HASH.json_column(pa.array(['{"phone": 15165555555, "zip": 1.50}'])).to_pylist()
 
     assert found == f'{{"phone":"{HASH.treat("15165555555")}","zip":"{HASH.treat("1.50")}"}}'
+
+
+LONG = 5_000_000
+LONG_TEXTS = {
+    "letters and an at sign": ("a" * LONG + " @", None),
+    "one run of letters and points": ("a." * (LONG // 2), None),
+    "at signs": ("a@" * (LONG // 2), None),
+    "escaped at signs": ("%40a" * (LONG // 4), None),
+    "a domain without an end": ("a@" + "b-" * (LONG // 2), None),
+    "plus signs": ("+1 " * (LONG // 3) + "@", None),
+    "addresses side by side": ("a@b.co+" * (LONG // 70), "+"),
+}
+
+
+@pytest.mark.parametrize(("text", "wanted"), LONG_TEXTS.values(), ids=LONG_TEXTS)
+def test_five_megabytes_are_scrubbed_in_one_pass(text, wanted):
+    """What looked at all that follows from every letter on, as it once did, would not end within a day."""
+    assert DROP.scrub(text) == (text if wanted is None else wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    {
+        "a@b.co @": " @", "a@b.co c@d.org": " ", "a@b.co+c@d.org": "", "x@y@z.com": "x@", "a%40b.co": "", "a@b": "a@b",
+        "+49 30 1234567": "", "+12345678901@b.co": "", "+1 234 567 8901x@y.com": "", "+1 2 @ b.co": "+1 2 @ b.co",
+        "a+12345678": "a", "mail:a@b.co,+12345678901": "mail:,",
+    }.items(),
+)  # fmt: skip
+def test_addresses_and_numbers_are_found_wherever_they_begin(text, wanted):
+    assert DROP.scrub(text) == wanted
+
+
+_OLD = re.compile(rf"{_EMAIL}|{_PHONE}")
+
+
+@given(st.text(alphabet="ab.@%40+-1 2()_", max_size=40))
+def test_the_linear_search_finds_what_one_pattern_for_both_finds(text):
+    assert [found.group() for found in _personal_texts(text)] == [found.group() for found in _OLD.finditer(text)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        '{"email": "jane@shop.example", "email": null}', '{"email": null, "email": "jane@shop.example"}',
+        r'{"email": "jane\ud83d@shop.example"}', r'{"title": "cut \ud83d", "contact": "jane@shop.example"}',
+        '{"x": ' + "[" * 1500 + '"jane@shop.example"' + "]" * 1500 + "}",
+        '{"x": {"email": 1e999999}, "y": "jane@shop.example"}', r'{"em\u0061il": "jane"}',
+        '{"email": "jane", "x": ' + "9" * 5_000 + "}", r'{"\ude00email": "jane@shop.example"}',
+    ],
+)  # fmt: skip
+def test_a_hostile_document_is_treated_and_can_be_read(document):
+    (text,) = Privacy("hash", b"0123456789abcdef").json_column(pa.array([document])).to_pylist()
+
+    assert "jane" not in text
+    text.encode()
+    json.loads(text, parse_int=str)

@@ -63,8 +63,13 @@ def _boolean(values: Any) -> Any:
     return pc.if_else(values, "true", "false")
 
 
+def _time(values: Any) -> Any:
+    # Arrow writes six digits always, BigQuery none where they are zeros.
+    return pc.replace_substring(values.cast(pa.string()), ".000000", "")
+
+
 def _datetime(values: Any) -> Any:
-    return pc.replace_substring(values.cast(pa.timestamp("us")).cast(pa.string()), " ", "T", max_replacements=1)
+    return pc.replace_substring(_time(values.cast(pa.timestamp("us"))), " ", "T", max_replacements=1)
 
 
 _WHOLE_COLUMN: dict[str, Callable[[Any], Any]] = {
@@ -72,7 +77,7 @@ _WHOLE_COLUMN: dict[str, Callable[[Any], Any]] = {
     "JSON": _text,
     "INTEGER": _text,
     "DATE": _text,
-    "TIME": _text,
+    "TIME": _time,
     "BOOLEAN": _boolean,
     "DATETIME": _datetime,
 }

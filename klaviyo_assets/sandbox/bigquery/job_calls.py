@@ -1,6 +1,7 @@
 """The endpoints of jobs: insert, get, list, cancel, getQueryResults, and jobs.query."""
 
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,12 @@ from klaviyo_assets.sandbox.bigquery import allowed
 from klaviyo_assets.sandbox.bigquery.calls import Call, Reply, Server, of_project, page, page_start, page_token
 from klaviyo_assets.sandbox.bigquery.catalog import Catalog, now_ms
 from klaviyo_assets.sandbox.bigquery.cells import rows_of
-from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, job_error, unsupported
+from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, job_error, not_found, unsupported
 from klaviyo_assets.sandbox.bigquery.jobs import Job
 from klaviyo_assets.sandbox.bigquery.loads import Load, LoadWork, read_load
+from klaviyo_assets.sandbox.bigquery.locations import is_in, location_of
 from klaviyo_assets.sandbox.bigquery.names import job_id
-from klaviyo_assets.sandbox.bigquery.queries import Query, QueryWork, dry_run, read_query
+from klaviyo_assets.sandbox.bigquery.queries import Query, QueryWork, dry_run, location_of_query, read_query
 from klaviyo_assets.sandbox.bigquery.schema import fields_of
 
 _LONGEST_WAIT = 10.0
@@ -27,8 +29,7 @@ def insert(server: Server, call: Call) -> Reply:
     query = read_query(configuration["query"])
     if configuration.get("dryRun"):
         return Reply(_dry_run(server, call.body, query))
-    job = _new_job(server, call.body, query.default_dataset or _dataset_of(query))
-    server.jobs.insert(job, QueryWork(query, server.store, server.project, server.results))
+    job = _start_query(server, call.body, query)
     return Reply(_resource(server, server.jobs.get(job["jobReference"]["jobId"], wait=_LONGEST_WAIT)))
 
 
@@ -53,8 +54,9 @@ def load(server: Server, body: dict[str, Any], file: Path) -> Reply:
     """Start a load job of a file that has arrived; the file is removed when the job ends."""
     try:
         work = check_load(server, body)
-        job = _new_job(server, body, work.destination.address.ref[1])
-        server.jobs.insert(job, LoadWork(work, file, server.project))
+        dataset = work.destination.address.ref[1]
+        job = _new_job(server, body, lambda catalog: location_of(catalog, [dataset], server.location))
+        server.jobs.insert(job, LoadWork(work, file, server.project, job["jobReference"]["location"]))
     except BaseException:
         file.unlink(missing_ok=True)
         raise
@@ -63,12 +65,13 @@ def load(server: Server, body: dict[str, Any], file: Path) -> Reply:
 
 def get(server: Server, call: Call) -> Reply:
     """Return one job."""
-    return Reply(_resource(server, server.jobs.get(call.path["job"], call.query.get("location"))))
+    return Reply(_resource(server, _looked_up(server, call)))
 
 
 def cancel(server: Server, call: Call) -> Reply:
     """Ask a job to stop."""
-    job = server.jobs.cancel(call.path["job"], call.query.get("location"))
+    _looked_up(server, call)
+    job = server.jobs.cancel(call.path["job"])
     return Reply({"kind": "bigquery#jobCancelResponse", "job": _resource(server, job)})
 
 
@@ -87,7 +90,7 @@ def list_all(server: Server, call: Call) -> Reply:
 def query_results(server: Server, call: Call) -> Reply:
     """Return rows of a query job's result, waiting a while for its end."""
     wait = _wait_seconds(call.number("timeoutMs"))
-    job = server.jobs.get(call.path["job"], call.query.get("location"), wait=wait)
+    job = _looked_up(server, call, wait=wait)
     if "query" not in job["configuration"]:
         raise invalid(f"Job {call.path['job']} is not a query job")
     body = {"kind": "bigquery#getQueryResultsResponse", "etag": _etag(job)} | _results(
@@ -105,10 +108,7 @@ def query(server: Server, call: Call) -> Reply:
     request = _as_job(body, configuration)
     if body.get("dryRun"):
         return Reply(_dry_query(_dry_run(server, request, read)))
-    job = _new_job(server, request, read.default_dataset)
-    # A repeated request with the same requestId is the same query, whose answer got lost on the way.
-    if not (body.get("requestId") and server.jobs.exists(job["jobReference"]["jobId"])):
-        server.jobs.insert(job, QueryWork(read, server.store, server.project, server.results))
+    job = _start_query(server, request, read, again=bool(body.get("requestId")))
     done = server.jobs.get(job["jobReference"]["jobId"], wait=_wait_seconds(body.get("timeoutMs")))
     int64 = bool((body.get("formatOptions") or {}).get("useInt64Timestamp"))
     results = _results(server, done, 0, body.get("maxResults"), int64)
@@ -126,29 +126,41 @@ def _configuration(server: Server, body: dict[str, Any]) -> dict[str, Any]:
     return configuration
 
 
-def _new_job(server: Server, body: dict[str, Any], dataset: str | None) -> Job:
+def _start_query(server: Server, body: dict[str, Any], query: Query, *, again: bool = False) -> Job:
+    """Start a query job; `again` when a job that has its id already is the same query, whose answer got lost."""
+    job = _new_job(server, body, lambda catalog: location_of_query(query, catalog, server.location))
+    reference = job["jobReference"]
+    if not (again and server.jobs.exists(reference["jobId"])):
+        work = QueryWork(query, server.store, server.project, server.results, reference["location"])
+        server.jobs.insert(job, work)
+    return job
+
+
+def _looked_up(server: Server, call: Call, *, wait: float = 0.0) -> Job:
+    """Return the job that a request names.
+
+    Raises:
+        ApiError: 404 when there is none of its id in the location that the request names.
+    """
+    job, location = server.jobs.get(call.path["job"], wait=wait), call.query.get("location")
+    if not is_in(job["jobReference"]["location"], location):
+        raise not_found(f"Job {server.project}:{f'{location}.' if location else ''}{call.path['job']}")
+    return job
+
+
+def _new_job(server: Server, body: dict[str, Any], place: Callable[[Catalog], str]) -> Job:
+    """Return a job's record; `place` tells where it runs when the request does not."""
     sent = body.get("jobReference") or {}
-    location = sent.get("location") or _location_of(server, dataset)
+    location = sent.get("location")
+    if not location:
+        with server.store.snapshot() as cursor:
+            location = place(Catalog(cursor, server.project))
     name = job_id(sent["jobId"]) if sent.get("jobId") else f"job_{uuid.uuid4().hex}"
     kind = "LOAD" if "load" in body["configuration"] else "QUERY"
     return {
         "jobReference": {"projectId": server.project, "jobId": name, "location": location},
         "configuration": {**body["configuration"], "jobType": kind},
     }
-
-
-def _location_of(server: Server, dataset: str | None) -> str:
-    """Return where a job runs that does not say so: where its dataset is."""
-    if dataset is not None:
-        with server.store.snapshot() as cursor:
-            found = [one for one in Catalog(cursor, server.project).datasets() if one.name == dataset]
-        if found:
-            return found[0].location
-    return server.location
-
-
-def _dataset_of(query: Query) -> str | None:
-    return query.destination.address.ref[1] if query.destination else None
 
 
 def _as_job(body: dict[str, Any], configuration: dict[str, Any]) -> dict[str, Any]:
@@ -162,9 +174,9 @@ def _as_job(body: dict[str, Any], configuration: dict[str, Any]) -> dict[str, An
 
 
 def _dry_run(server: Server, body: dict[str, Any], query: Query) -> Job:
+    job = _new_job(server, body, lambda catalog: location_of_query(query, catalog, server.location))
     with server.store.snapshot() as cursor:
-        statistics = dry_run(query, Catalog(cursor, server.project))
-    job = _new_job(server, body, query.default_dataset or _dataset_of(query))
+        statistics = dry_run(query, Catalog(cursor, server.project), job["jobReference"]["location"])
     return {
         "kind": "bigquery#job",
         "id": f"{server.project}:{job['jobReference']['location']}.",

@@ -127,24 +127,23 @@ class Jobs:
         self._pool.submit(self._run, job, work, live).add_done_callback(_log_fault)
         return dict(json.loads(row[3]))
 
-    def get(self, job_id: str, location: str | None = None, *, wait: float = 0.0) -> Job:
+    def get(self, job_id: str, *, wait: float = 0.0) -> Job:
         """Return a job's record.
 
         Args:
             job_id: Its id.
-            location: Where the caller looks for it; anywhere when None.
             wait: Seconds to wait for its end.
 
         Raises:
-            ApiError: There is no such job there.
+            ApiError: There is no such job.
         """
         live = self._live.get(job_id)
         if live is not None and not self._hidden(job_id):
             live.done.wait(wait)
         with self._store.snapshot() as cursor:
             job = _find(cursor, job_id)
-        if job is None or (location and location.lower() != job["jobReference"]["location"].lower()):
-            raise not_found(f"Job {self._project}:{location or 'any location'}.{job_id}")
+        if job is None:
+            raise not_found(f"Job {self._project}:{job_id}")
         return self._first_seen(job)
 
     def exists(self, job_id: str) -> bool:
@@ -158,12 +157,12 @@ class Jobs:
         with self._store.snapshot() as cursor:
             return [json.loads(document) for (document,) in cursor.execute(sql).fetchall()]
 
-    def cancel(self, job_id: str, location: str | None = None) -> Job:
+    def cancel(self, job_id: str) -> Job:
         """Ask a job to stop; one that is already DONE stays as it is."""
         live = self._live.get(job_id)
         if live is not None:
             _stop(live)
-        return self.get(job_id, location)
+        return self.get(job_id)
 
     def stop(self) -> None:
         """Interrupt what is running, so that nobody waits for it; `close` waits for the records."""
@@ -266,6 +265,8 @@ def error_of(fault: BaseException) -> ApiError:
             return ApiError(404, fault.reason, fault.message)
         # `notImplemented` would become a 501 in the client, which looks like a server's failure.
         return invalid_query(fault.message)
+    if isinstance(fault, duckdb.NotImplementedException) and "Unknown TimeZone" in str(fault):
+        return invalid_query(f"Invalid time zone: {str(fault).split(chr(39))[1]}")
     if isinstance(fault, _QUERY_FAULTS):
         return invalid_query(str(fault).partition(": ")[2] or str(fault))
     LOG.error("stand-in failure", exc_info=fault)

@@ -13,6 +13,7 @@ from klaviyo_assets.sandbox.bigquery.catalog import Catalog
 from klaviyo_assets.sandbox.bigquery.destinations import Destination, RowFile, read_destination, write_file
 from klaviyo_assets.sandbox.bigquery.errors import invalid
 from klaviyo_assets.sandbox.bigquery.jobs import Outcome, Run
+from klaviyo_assets.sandbox.bigquery.locations import check_datasets
 from klaviyo_assets.sandbox.bigquery.schema import Column, read_schema
 from klaviyo_assets.sandbox.bigquery.sizes import table_bytes
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
@@ -54,6 +55,7 @@ class LoadWork:
     load: Load
     file: Path
     project: str
+    location: str
 
     def targets(self) -> set[TableRef]:
         """Return the table it writes."""
@@ -67,6 +69,7 @@ class LoadWork:
         """
         catalog = Catalog(run.cursor, self.project)
         catalog.dataset(self.load.destination.address.ref[1])
+        check_datasets(catalog, [self.load.destination.address.ref[1]], self.location)
         nodes = parquet.read_nodes(run.cursor, self.file)
         in_file = parquet.columns_of_file(nodes, self.load.reading)
         columns = in_file

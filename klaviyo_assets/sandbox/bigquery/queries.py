@@ -13,11 +13,12 @@ from klaviyo_assets.sandbox.bigquery.catalog import Catalog
 from klaviyo_assets.sandbox.bigquery.destinations import Destination, read_destination
 from klaviyo_assets.sandbox.bigquery.errors import ApiError, invalid, invalid_query, unsupported
 from klaviyo_assets.sandbox.bigquery.jobs import Outcome, Run
+from klaviyo_assets.sandbox.bigquery.locations import check_datasets, location_of
 from klaviyo_assets.sandbox.bigquery.names import physical_name
 from klaviyo_assets.sandbox.bigquery.results import ResultFiles
 from klaviyo_assets.sandbox.bigquery.schema import columns_of
 from klaviyo_assets.sandbox.bigquery.sizes import table_bytes
-from klaviyo_assets.sandbox.bigquery.sql import Parameter, Statement, translate
+from klaviyo_assets.sandbox.bigquery.sql import Parameter, SqlError, Statement, translate
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
 from klaviyo_assets.sandbox.bigquery.statements import DDL, Execution, relations
 from klaviyo_assets.sandbox.bigquery.store import Store
@@ -104,21 +105,15 @@ class Plan:
         return {"totalBytesProcessed": str(self.processed), "query": query}
 
 
-def plan(query: Query, catalog: Catalog) -> Plan:
+def plan(query: Query, catalog: Catalog, location: str) -> Plan:
     """Translate a query against the tables as they are.
 
     Raises:
         SqlError: It is no GoogleSQL, or outside the subset.
-        ApiError: It would read more than its maximumBytesBilled.
+        ApiError: It would read more than its maximumBytesBilled, or a dataset is in another location.
     """
-    statements = translate(
-        query.sql,
-        parameters=query.parameters,
-        schemas=catalog,
-        default_project=catalog.project,
-        default_dataset=query.default_dataset,
-        physical_name=physical_name,
-    )
+    statements = _translated(query, catalog)
+    check_datasets(catalog, _datasets(query, statements), location)
     if not statements:
         raise invalid_query("Syntax error: the query holds no statement")
     _check_destination(query, statements)
@@ -133,9 +128,39 @@ def plan(query: Query, catalog: Catalog) -> Plan:
     return Plan(statements, processed)
 
 
-def dry_run(query: Query, catalog: Catalog) -> dict[str, Any]:
+def _translated(query: Query, catalog: Catalog) -> list[Statement]:
+    return translate(
+        query.sql,
+        parameters=query.parameters,
+        schemas=catalog,
+        default_project=catalog.project,
+        default_dataset=query.default_dataset,
+        physical_name=physical_name,
+    )
+
+
+def _datasets(query: Query, statements: list[Statement]) -> list[str]:
+    """The datasets that a query names, the one that decides its location first."""
+    names = [query.destination.address.ref[1]] if query.destination else []
+    for statement in statements:
+        names += [statement.target[1]] if statement.target else []
+        names += sorted(ref[1] for ref in statement.reads)
+    return [*names, query.default_dataset] if query.default_dataset else names
+
+
+def location_of_query(query: Query, catalog: Catalog, default: str) -> str:
+    """Return where a query runs that does not say so."""
+    try:
+        statements = _translated(query, catalog)
+    except SqlError:
+        # The job tells why; for its location what is stated has to do.
+        statements = []
+    return location_of(catalog, _datasets(query, statements), default)
+
+
+def dry_run(query: Query, catalog: Catalog, location: str) -> dict[str, Any]:
     """Return the statistics of a query that is not run."""
-    made = plan(query, catalog)
+    made = plan(query, catalog, location)
     statistics = made.statistics()
     statistics["query"]["totalBytesProcessedAccuracy"] = "UPPER_BOUND"
     last = made.statements[-1]
@@ -157,13 +182,14 @@ def _bytes(statement: Statement, catalog: Catalog) -> int:
 class QueryWork:
     """What a query job does."""
 
-    def __init__(self, query: Query, store: Store, project: str, results: ResultFiles) -> None:
+    def __init__(self, query: Query, store: Store, project: str, results: ResultFiles, location: str) -> None:
         self._query, self._store, self._project, self._results = query, store, project, results
+        self._location = location
 
     def targets(self) -> set[TableRef]:
         """Return the tables it writes, which only a translation can tell."""
         with self._store.snapshot() as cursor:
-            made = plan(self._query, Catalog(cursor, self._project))
+            made = plan(self._query, Catalog(cursor, self._project), self._location)
         targets = {statement.target for statement in made.statements if statement.target}
         if self._query.destination:
             targets.add(self._query.destination.address.ref)
@@ -173,7 +199,7 @@ class QueryWork:
         """Run all statements; the last one's effects are left for the job's end to commit."""
         catalog = Catalog(run.cursor, self._project)
         # Planned anew: a table may have changed while this job waited for its turn.
-        made = plan(self._query, catalog)
+        made = plan(self._query, catalog, self._location)
         execution = Execution(catalog, run.job_id, self._results, self._query.destination)
         _run_all(made.statements, execution)
         statistics = made.statistics()

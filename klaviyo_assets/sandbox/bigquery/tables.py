@@ -125,7 +125,7 @@ def _new_table(catalog: Catalog, where: TableAddress, body: dict[str, Any]) -> T
     if body.get("view") and not view:
         raise invalid("Required parameter is missing: view.query")
     if view:
-        columns = _view_columns(catalog, view)
+        columns = _view_columns(catalog, view, where.ref[1])
     else:
         columns = read_schema((body.get("schema") or {}).get("fields") or [])
         if not columns:
@@ -140,8 +140,9 @@ def _new_table(catalog: Catalog, where: TableAddress, body: dict[str, Any]) -> T
     return _described(table, body)
 
 
-def _view_columns(catalog: Catalog, query: str) -> list[Column]:
-    statements = plan(Query(query), catalog).statements
+def _view_columns(catalog: Catalog, query: str, dataset: str) -> list[Column]:
+    location = catalog.dataset(dataset).location
+    statements = plan(Query(query), catalog, location).statements
     if len(statements) != 1 or statements[0].kind != "SELECT":
         raise invalid("A view's query has to be one SELECT statement")
     return columns_of(statements[0].schema)
@@ -183,7 +184,7 @@ def _reshaped(catalog: Catalog, table: Table, body: dict[str, Any]) -> Table:
         query = (body.get("view") or {}).get("query")
         if query is None or query == table.view_query:
             return table
-        return dataclasses.replace(table, view_query=query, columns=_view_columns(catalog, query))
+        return dataclasses.replace(table, view_query=query, columns=_view_columns(catalog, query, table.ref[1]))
     sent = (body.get("schema") or {}).get("fields")
     if sent is None:
         return table

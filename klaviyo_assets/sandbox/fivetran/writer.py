@@ -34,7 +34,7 @@ _TYPES = (
 )
 _TYPE_NAMES = {
     "text": sql.SQL("text"),
-    "jsonb": sql.SQL("jsonb"),
+    "json": sql.SQL("json"),
     "boolean": sql.SQL("boolean"),
     "bigint": sql.SQL("bigint"),
     "double precision": sql.SQL("double precision"),
@@ -105,6 +105,7 @@ def _write_table(
         _create_table(connection, full_name, table, types)
     else:
         _add_columns(connection, full_name, {name: kind for name, kind in types.items() if name not in known})
+        _as_fivetran_types_json(connection, full_name, [name for name in types if known.get(name) == "jsonb"])
     if not known or mode == "reload":
         _copy(connection, full_name, rows)
         return
@@ -133,6 +134,13 @@ def _add_columns(connection: Connection, full_name: sql.Identifier, types: Mappi
         connection.execute(
             sql.SQL("ALTER TABLE {} ADD COLUMN {} {}").format(full_name, sql.Identifier(name), _TYPE_NAMES[kind])
         )
+
+
+def _as_fivetran_types_json(connection: Connection, full_name: sql.Identifier, columns: Collection[str]) -> None:
+    """Columns that an earlier version of this sandbox made `jsonb`."""
+    change = sql.SQL("ALTER TABLE {} ALTER COLUMN {} TYPE json")
+    for name in map(sql.Identifier, columns):
+        connection.execute(change.format(full_name, name))
 
 
 def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, rows: pa.Table) -> None:
@@ -188,7 +196,7 @@ def _postgres_type(table: Table, column: str, rows: pa.Table, shop: Shop) -> str
     if column in table.columns:
         return table.columns[column]
     if column in shop.json_columns(table.name):
-        return "jsonb"
+        return "json"
     kind = rows.schema.field(column).type
     return next((name for matches, name in _TYPES if matches(kind)), "text")
 

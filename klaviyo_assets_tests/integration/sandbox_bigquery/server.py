@@ -71,12 +71,12 @@ class StandIn:
     def stop(self) -> int:
         """End it with SIGTERM and return its exit code."""
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def kill(self) -> None:
         """End it with SIGKILL."""
         self.process.kill()
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
 
     def client(self) -> bigquery.Client:
         """Return a real client whose exchanges are checked."""

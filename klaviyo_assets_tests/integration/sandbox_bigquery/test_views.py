@@ -7,6 +7,7 @@ from google.api_core.exceptions import BadRequest, NotFound
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery_pace import UNLIMITED
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, restate, restate_parameters
 from klaviyo_assets.reports.views import VIEWS
@@ -36,7 +37,7 @@ INSERT INTO person (person_id) VALUES ('ann'), ('bob')
 @pytest.fixture
 def acme(client, dataset):
     """A dataset with the views, all that they read, and the rows above."""
-    place = BigQueryDataset(client, dataset)
+    place = BigQueryDataset(client, dataset, pace=UNLIMITED)
     read = {name for view in VIEWS.values() for name in view.reads}
     for name in read & TABLES.keys():
         place.prepare(TABLES[name])

@@ -25,7 +25,7 @@ BASE = f"/bigquery/v2/projects/{PROJECT}"
 
 
 def test_health_tells_whose_server_it_is_without_a_token(stand_in):
-    answer = requests.get(f"{stand_in.url}/health", timeout=5)
+    answer = requests.get(f"{stand_in.url}/health", timeout=60)
 
     assert answer.json() == {"service": "bigquery", "data": str(stand_in.data), "project": PROJECT}
 
@@ -34,7 +34,7 @@ def test_health_tells_whose_server_it_is_without_a_token(stand_in):
 def test_a_missing_or_wrong_token_is_refused(stand_in, header):
     headers = {"Authorization": header} if header else {}
 
-    answer = requests.get(f"{stand_in.url}{BASE}/datasets", headers=headers, timeout=5)
+    answer = requests.get(f"{stand_in.url}{BASE}/datasets", headers=headers, timeout=60)
 
     assert (answer.status_code, answer.json()["error"]["errors"][0]["reason"]) == (401, "authError")
 

@@ -5,7 +5,7 @@ import pytest
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.fivetran import build_fivetran_assets, fivetran_key
-from klaviyo_assets.assets.stage import Done, StageRun
+from klaviyo_assets.assets.stage import ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.unit.resources.scripted_fivetran import Answer, shown
@@ -31,12 +31,12 @@ EXTRACTED = dg.AssetKey(["extracted", "event"])
 
 @dg.multi_asset(
     specs=[dg.AssetSpec(EXTRACTED, deps=[EVENT], partitions_def=PARTITIONS, skippable=True)], can_subset=True,
-    backfill_policy=dg.BackfillPolicy.single_run(),
+    backfill_policy=ONE_ACCOUNT,
 )  # fmt: skip
 def extracted_event(context: dg.AssetExecutionContext, frames: FrameStore):
     """Stands for everything downstream, with the stages' own handling of partitions."""
     run = StageRun(context, frames)
-    for name in context.partition_keys:
+    for name in run.partition_keys:
         yield from run.work(EXTRACTED, name, FrameKey("extracted", name, "event"), lambda: Done({}))
     yield from run.outputs()
 

@@ -7,13 +7,17 @@ from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.job_base import InMemoryJob
+from dagster._core.execution.api import execute_run
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.assets.stage import ATTEMPTS, GIVE_UP_AFTER, Check, Done, StageRun
 from klaviyo_assets.errors import PermanentError, TransientError
+from klaviyo_assets.failure_metadata import read_failure
 from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.partitions import Partitions, account_days, range_tags
 from klaviyo_assets.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.undone import undone
 
 FIRST = date(2026, 1, 1)
 EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
@@ -33,7 +37,7 @@ def stage(key, work, before=None):
     )  # fmt: skip
     def step(context: dg.AssetExecutionContext, frames: FrameStore):
         run = StageRun(context, frames)
-        for day in account_days(context.partition_keys)["acme"]:
+        for day in account_days(run.partition_keys)["acme"]:
             frame = FrameKey(key.path[0], "acme", "event", day.isoformat())
             earlier = FrameKey(before.path[0], "acme", "event", day.isoformat()) if before else None
             yield from run.work(key, f"acme|{day}", frame, partial(work, day.day), earlier)
@@ -54,7 +58,7 @@ def pauses(monkeypatch):
 def run_days(tmp_path, pauses):
     """Run days 1 to `last` of both stages as one range run; gives the result and who worked on which day."""
 
-    def run(last, faults, mapping_faults=None):
+    def run(last, faults, mapping_faults=None, repeats=None, also=None):
         worked = {"extracted": [], "mapped": []}
 
         def work(name, planned, day):
@@ -66,18 +70,27 @@ def run_days(tmp_path, pauses):
                 raise fault
             return Done({"day": day}, (Check("schema", passed=True, metadata={"day": day}),))
 
-        result = dg.materialize(
-            [
-                stage(EXTRACTED, partial(work, "extracted", faults)),
-                stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
-            ],
-            resources={"frames": FrameStore(url=str(tmp_path))},
-            instance=dg.DagsterInstance.ephemeral(),
-            tags=range_tags("acme", FIRST, date(2026, 1, last)),
-            raise_on_error=False,
+        assets = [
+            stage(EXTRACTED, partial(work, "extracted", faults)),
+            stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
+        ]
+        resources, tags = (
+            {"frames": FrameStore(url=str(tmp_path))},
+            range_tags("acme", FIRST, date(2026, 1, last)) | (also or {}),
         )
-        return result, worked
+        if repeats is None:
+            result = dg.materialize(
+                assets, resources=resources, instance=run.instance, tags=tags, raise_on_error=False
+            )  # fmt: skip
+            return result, worked
+        job = dg.Definitions(assets=assets, resources=resources, executor=dg.in_process_executor)
+        job = job.resolve_implicit_global_asset_job_def()
+        made = run.instance.create_run_for_job(
+            job, tags=tags | {"dagster/is_resume_retry": "true"}, parent_run_id=repeats, root_run_id=repeats
+        )  # fmt: skip
+        return execute_run(InMemoryJob(job), made, run.instance, raise_on_error=False), worked
 
+    run.instance = dg.DagsterInstance.ephemeral()
     return run
 
 
@@ -89,6 +102,13 @@ def materialized(result, key):
 def failure_of(result):
     (failed,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
     return failed.step_key, failed.step_failure_data.user_failure_data.description
+
+
+def not_done(result):
+    """What the failure says as data: which asset failed first, why, and what is not done for it."""
+    (failed,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
+    found = read_failure(failed.step_failure_data.user_failure_data.metadata)
+    return [(cause.asset, cause.kind, partitions) for cause, partitions in found]
 
 
 def verdicts(result):
@@ -111,6 +131,18 @@ def test_good_days_are_all_materialized_each_with_its_own_metadata(run_days):
     assert verdicts(result) == {f"acme|2026-01-0{day}": True for day in (1, 2, 3)}
 
 
+def test_all_days_are_made_whatever_key_a_backfill_left_beside_the_range(run_days):
+    """A backfill from a job's page leaves the tags of one key in all its runs, and Dagster sees that key alone."""
+    one_key = {"dagster/partition/account": "acme", "dagster/partition/date": "2026-01-02"}
+
+    result, worked = run_days(3, {}, also=one_key)
+
+    assert result.success
+    assert worked == {"extracted": [1, 2, 3], "mapped": [1, 2, 3]}
+    assert materialized(result, MAPPED) == [f"acme|2026-01-0{day}" for day in (1, 2, 3)]
+    assert verdicts(result) == {f"acme|2026-01-0{day}": True for day in (1, 2, 3)}
+
+
 def test_a_bad_day_fails_by_name_and_the_good_ones_are_done_and_handed_on(run_days):
     result, worked = run_days(3, {2: PermanentError("day two is broken")})
 
@@ -120,7 +152,12 @@ def test_a_bad_day_fails_by_name_and_the_good_ones_are_done_and_handed_on(run_da
     assert materialized(result, EXTRACTED) == materialized(result, MAPPED) == good
     step, reason = failure_of(result)
     assert step == "mapped_event"
-    assert reason == "1 partition(s) failed, the others are done:\nevent [acme|2026-01-02]: day two is broken"
+    assert reason.splitlines() == [
+        "1 of 3 partition(s) failed, the others are done:",
+        "event [acme|2026-01-02]: day two is broken",
+        "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page).",
+    ]
+    assert not_done(result) == [("extracted/event", "PermanentError", {"mapped/event": ["acme|2026-01-02"]})]
 
 
 def test_the_last_stage_of_the_run_is_the_one_that_fails(run_days):
@@ -164,7 +201,7 @@ def test_when_the_system_is_down_the_other_days_are_not_tried(run_days):
     assert GIVE_UP_AFTER == 2
     assert worked["mapped"] == []
     _, reason = failure_of(result)
-    assert reason.startswith("9 partition(s) failed")
+    assert reason.startswith("all 9 partitions failed:")
     assert "event [acme|2026-01-01], event [acme|2026-01-02]: server is away" in reason
     assert "not tried: the 2 partitions before" in reason
 
@@ -177,8 +214,43 @@ def test_a_day_that_succeeds_in_between_closes_the_circuit_again(run_days):
     assert Counter(worked["extracted"]) == {1: ATTEMPTS, 2: 1, 3: ATTEMPTS, 4: 1, 5: ATTEMPTS}
 
 
-def test_an_error_nobody_foresaw_fails_the_step_at_once(run_days):
-    result, worked = run_days(2, {1: ZeroDivisionError("a bug")})
+def test_an_error_nobody_foresaw_fails_its_day_alone_and_is_told_without_its_words(run_days, pauses):
+    """Its words may quote a row; its class and place say where to look."""
+    result, worked = run_days(3, {1: KeyError("ann@mail.example")}, {3: RecursionError()})
+
+    assert not result.success
+    assert worked == {"extracted": [1, 2, 3], "mapped": [2, 3]}
+    assert pauses == []
+    assert materialized(result, MAPPED) == ["acme|2026-01-02"]
+    assert [found[:2] for found in not_done(result)] == [
+        ("extracted/event", "KeyError"), ("mapped/event", "RecursionError"),
+    ]  # fmt: skip
+    _, reason = failure_of(result)
+    assert "event [acme|2026-01-01]: unforeseen KeyError" in reason
+    recorded = "\n".join(str(entry.to_json()) for entry in run_days.instance.all_logs(result.run_id))
+    assert "test_stage.py:" in recorded
+    assert "ann@mail.example" not in recorded
+
+
+def test_a_run_that_repeats_a_failed_one_does_what_that_one_left_undone(run_days):
+    """And so does the one that repeats that: what either has done is done."""
+    first, _ = run_days(4, {2: PermanentError("two")}, {3: PermanentError("three")})
+
+    again, worked = run_days(4, {2: PermanentError("still two")}, repeats=first.run_id)
+    assert worked == {"extracted": [2, 3], "mapped": [3]}
+    assert not again.success
+    run = run_days.instance.get_run_by_id(again.run_id)
+    assert undone(run_days.instance, run) == {
+        ("extracted/event", "acme|2026-01-02"), ("mapped/event", "acme|2026-01-02"),
+    }  # fmt: skip
+
+    last, worked = run_days(4, {}, repeats=again.run_id)
+    assert last.success
+    assert worked == {"extracted": [2], "mapped": [2]}
+
+
+def test_an_interruption_is_not_contained(run_days):
+    result, worked = run_days(2, {1: KeyboardInterrupt()})
 
     assert not result.success
     assert worked == {"extracted": [1], "mapped": []}
@@ -198,16 +270,12 @@ class Accounted(GuardedFrames):
 
     busy: str = ""
 
-    def take_turn(self, account, run_id, *, alone, say):
-        asked.append((account, alone))
+    def take_turn(self, account, run_id, *, say):
         if account == self.busy:
             raise AccountBusyError(f"account {account!r} is being written by another run")
 
     def has_turn(self, account):
         return account != self.busy
-
-
-asked: list[tuple[str, bool]] = []
 
 
 @pytest.fixture
@@ -217,7 +285,6 @@ def run_accounts(tmp_path, pauses):
     tables = [dg.AssetKey(["extracted", name]) for name in ("metric", "person")]
 
     def run(first, last, faults=None, busy=""):
-        asked.clear()
         worked = []
 
         @dg.multi_asset(
@@ -226,7 +293,7 @@ def run_accounts(tmp_path, pauses):
         )  # fmt: skip
         def extract(context: dg.AssetExecutionContext, frames: FrameStore):
             stage_run = StageRun(context, frames)
-            for account in context.partition_keys:
+            for account in stage_run.partition_keys:
                 for key in tables:
                     frame = FrameKey("extracted", account, key.path[-1])
                     yield from stage_run.work(key, account, frame, partial(work, account))
@@ -267,10 +334,3 @@ def test_a_busy_account_fails_by_name_without_trying_again_and_the_other_goes_on
     assert worked == ["bloom", "bloom"]
     assert pauses == []
     assert "metric [acme], person [acme]: account 'acme' is being written by another run" in failure_of(result)[1]
-
-
-def test_only_a_run_of_one_account_may_wait_for_long(run_accounts):
-    run_accounts("acme", "acme")
-    assert set(asked) == {("acme", True)}
-    run_accounts("acme", "bloom")
-    assert set(asked) == {("acme", False), ("bloom", False)}

@@ -4,6 +4,7 @@ import pytest
 
 from klaviyo_assets.cli.email_test import email_test
 from klaviyo_assets.resources.mail import MailResource
+from klaviyo_assets_tests.unit.resources.scripted_smtp import ScriptedSmtp
 from klaviyo_assets_tests.unit.resources.test_mail import SETTINGS
 
 
@@ -23,7 +24,7 @@ def sent(monkeypatch):
 
     def through(self, built, content, recipients):
         found.append((str(built["Subject"]), built.get_content().strip(), recipients))
-        return "id-1"
+        return "id-1", {}
 
     monkeypatch.setattr(MailResource, "_through_ses", through)
     monkeypatch.setattr(MailResource, "_through_smtp", through)
@@ -62,3 +63,13 @@ def test_a_missing_setting_is_two_lines_and_wrong_usage(call, monkeypatch, missi
 
 def test_a_transport_that_is_none_is_wrong_usage(call):
     assert call(email_test, "--transport", "pigeon").exit_code == 2
+
+
+def test_who_was_refused_is_named_and_the_exit_code_is_1(call, monkeypatch):
+    monkeypatch.delenv("SES_REGION")
+    with ScriptedSmtp({"rcpt to:<b": ["550 no such user"]}) as server:
+        monkeypatch.setenv("SMTP_URL", server.url)
+        result = call(email_test)
+    assert result.exit_code == 1
+    assert "sent to a@x.example, and refused for b@x.example" in " ".join(result.stderr.split())
+    assert "Sent by" not in result.stdout

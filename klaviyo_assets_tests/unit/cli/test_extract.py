@@ -194,7 +194,7 @@ def test_an_account_that_fails_is_named_and_does_not_stop_the_others(call, here)
     result = call(extract, "--table", "campaign", "--out", "raw", "-a", "empty", "-a", "acme")
 
     assert result.exit_code == 1
-    assert "empty: account 'empty': Postgres shows no table in the schema 'klaviyo_empty'" in result.stderr
+    assert "empty: account 'empty': Postgres has no schema 'klaviyo_empty' in the database" in result.stderr
     assert (here / "raw/acme/campaign.csv").is_file()
 
 

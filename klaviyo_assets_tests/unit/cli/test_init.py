@@ -39,6 +39,18 @@ CREATE TABLE other.event (id text);
 """
 
 
+ABSURD = """
+CREATE SCHEMA klaviyo_absurd;
+CREATE TABLE klaviyo_absurd.metric (id text, name text);
+INSERT INTO klaviyo_absurd.metric VALUES ('only', 'Placed Order'), (NULL, 'Placed Order'), ('blank', ' ');
+CREATE TABLE klaviyo_absurd.event (id text, metric_id text, datetime timestamptz, property_currency_code json);
+INSERT INTO klaviyo_absurd.event VALUES ('x', 'only', '2025-01-01 12:00Z', '"gbp"'),
+    ('a', 'only', '1970-01-01 00:00Z', NULL), ('b', 'only', '58158-03-01 00:00Z', '"\\u0000"'),
+    ('c', 'only', 'infinity', '"\\ud83d"'), ('d', 'only', '9998-01-01 00:00Z', NULL),
+    ('e', 'only', '0044-03-15 00:00Z BC', NULL), ('f', NULL, NULL, NULL);
+"""
+
+
 @pytest.fixture(scope="module")
 def postgres_url():
     with throwaway_postgres() as url:
@@ -153,6 +165,20 @@ def test_questions_have_the_findings_as_default_and_wrong_answers_are_asked_agai
     assert "'9' is none of 1, 2" in result.output
 
 
+def test_absurd_times_do_not_decide_the_first_day_and_it_says_so(folder, call, server, postgres_url):
+    server.on("GET /v1/connections", page(connection("absurd", schema="klaviyo_absurd")))
+    with psycopg.connect(postgres_url, autocommit=True) as connected:
+        connected.execute(ABSURD)
+        result = call(init, "--yes")
+        connected.execute("DROP SCHEMA klaviyo_absurd CASCADE")
+
+    assert result.exit_code == 0, result.output
+    account = found(folder, "absurd")
+    assert (account.start_date, account.currency) == (date(2025, 1, 1), "GBP")
+    assert account.conversion_metric == "Placed Order"
+    assert "2 event(s) are dated before 1995-01-01 or after today" in result.output
+
+
 def test_credentials_that_are_not_set_are_asked_for_and_not_shown(folder, call, monkeypatch, postgres_url):
     for name in ("POSTGRES_URL", "FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"):
         monkeypatch.delenv(name)
@@ -257,7 +283,7 @@ def test_an_unknown_time_zone_is_wrong_usage(folder, call):
     result = call(init, "--yes", "--timezone", "Berlin")
 
     assert result.exit_code == 2
-    assert "Give an IANA name" in result.stderr
+    assert "Allowed: an IANA name such as Europe/Berlin. Did you mean Europe/Berlin?" in result.stderr
 
 
 def test_a_postgres_that_is_not_there_is_named_without_its_password(folder, call, monkeypatch):

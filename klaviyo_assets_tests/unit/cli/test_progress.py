@@ -84,13 +84,14 @@ def test_pieces_that_will_not_come_are_not_waited_for():
     assert "3/3" in lines(task)[1]
 
 
-def test_the_time_before_a_step_is_not_the_pieces():
-    task = Task("acme", {"mapped": Part(10)}, began=time.monotonic() - 60, _moved=time.monotonic() - 60)
+def test_the_time_before_a_step_is_not_the_pieces(monkeypatch):
+    monkeypatch.setattr(time, "monotonic", lambda: 100.0)
+    task = Task("acme", {"mapped": Part(10)}, began=40.0, _moved=40.0)
     task.begin()
     for _ in range(3):
         task.advance("mapped")
 
-    assert task.left < 5
+    assert task.left == 0
 
 
 def test_every_row_is_counted_once_though_all_stages_handle_it():
@@ -155,14 +156,3 @@ def test_a_task_that_is_stopped_leaves_no_line():
         raise KeyboardInterrupt
 
     assert text_of(shown) == ""
-
-
-def test_drawing_costs_little():
-    """Four times a second: a hundredth of a processor at most."""
-    task = Task("acme", {name: Part(5_000, 2_500, 10**6, 10**9) for name in ("a", "b", "c", "d")})
-    shown = terminal()
-    began = time.process_time()
-    for _ in range(20):
-        shown.print(task)
-
-    assert (time.process_time() - began) / 20 < 0.05

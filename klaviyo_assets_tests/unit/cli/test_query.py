@@ -137,7 +137,7 @@ def test_brackets_in_values_are_no_markup(call, terminal):
 
 
 def test_a_statement_without_rows_is_done(call, terminal):
-    result = call(query, "CREATE TABLE made (n INT64)")
+    result = call(query, "CREATE TABLE made (n INT64)", "--write")
 
     assert result.exit_code == 0, result.stderr
     assert plain(terminal.getvalue())[0] == "Done; the statement gives no rows."
@@ -200,3 +200,50 @@ def test_a_missing_project_is_named(call, monkeypatch):
 
 def test_a_wrong_format_is_wrong_usage(call):
     assert call(query, "SELECT 1 AS n", "--format", "xml").exit_code == 2
+
+
+def rows_of(stand_in, table):
+    return stand_in.client().get_table(f"{PROJECT}.klaviyo_acme.{table}").num_rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("UPDATE event SET event_id = 'x' WHERE TRUE", "UPDATE"),
+        ("\n-- SELECT\n/* SELECT */ DELETE FROM event WHERE TRUE", "DELETE"),
+        ("INSERT INTO event (event_id) WITH made AS (SELECT 'e3' AS id) SELECT id FROM made", "INSERT"),
+        ("MERGE event AS t USING (SELECT 'e1' AS id) AS s ON t.event_id = s.id WHEN MATCHED THEN DELETE", "MERGE"),
+        ("TRUNCATE TABLE event", "TRUNCATE_TABLE"),
+        ("DROP TABLE event", "DROP_TABLE"),
+        ("CREATE TABLE copied AS SELECT * FROM event", "CREATE_TABLE_AS_SELECT"),
+        ("CREATE OR REPLACE VIEW seen AS SELECT * FROM event", "CREATE_VIEW"),
+        ("SELECT 1; DROP TABLE event", "SCRIPT"),
+        ("SELECT 1; SELECT 2", "SCRIPT"),
+    ],
+)
+def test_what_is_no_select_is_refused_and_changes_nothing(call, stand_in, sql, kind):
+    result = call(query, sql)
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"nothing was run: to BigQuery this is {kind}, and without --write only" in " ".join(result.stderr.split())
+    assert rows_of(stand_in, "event") == 2
+    assert {table.table_id for table in stand_in.client().list_tables(f"{PROJECT}.klaviyo_acme")} <= {"event", "made"}
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "\n-- DROP TABLE event\nSELECT COUNT(*) AS n FROM event /* UPDATE */",
+        "WITH deleted AS (SELECT * FROM event) SELECT COUNT(*) AS n FROM deleted",
+        "(SELECT COUNT(*) AS n FROM event);",
+    ],
+)
+def test_a_select_is_run_however_it_is_written(call, sql):
+    assert call(query, sql).stdout == "n\n2\n"
+
+
+def test_with_write_anything_is_run(call, stand_in):
+    assert call(query, "INSERT INTO event (event_id) VALUES ('e3')", "--write").exit_code == 0
+    assert rows_of(stand_in, "event") == 3
+    assert call(query, "DELETE FROM event WHERE event_id = 'e3'", "--write").exit_code == 0
+    assert rows_of(stand_in, "event") == 2

@@ -1,9 +1,12 @@
 """`klaviyo-assets run`: what is refused at once, and how failures are told."""
 
 import pytest
+from rich.console import Console
 
+from klaviyo_assets.accounts import Account
 from klaviyo_assets.cli import run as module
-from klaviyo_assets.cli.pipeline import StageSum, Totals
+from klaviyo_assets.cli.pipeline import Pipeline, StageSum, Totals
+from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.cli.run import run
 
 MANY = [f"day {number} broke" for number in range(12)]
@@ -84,3 +87,25 @@ def test_where_nothing_was_done_there_is_no_table_of_it(capsys):
 
     assert nothing == ""
     assert "Done, with failures" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_large_tables_are_read_whole_where_that_is_said(monkeypatch, whole):
+    asked = []
+    monkeypatch.setattr(Pipeline, "_execute", lambda *given, **_: asked.append(given[4]))
+
+    pipeline = Pipeline(None, Totals(), Progress(Console(quiet=True)), whole=whole)
+    pipeline._dimensions(Account(name="acme", postgres_schema="k"))
+
+    assert asked == [{"ops": {"extract_tables": {"config": {"whole": True}}}} if whole else {}]
+
+
+def test_what_went_to_quarantine_is_a_warning_and_no_failure():
+    totals = Totals()
+    totals.of("acme").values, totals.of("acme").rows = 1_200, 3
+    totals.of("bloom")
+
+    (warning,) = totals.warnings
+    assert warning.startswith("acme: 1,200 value(s) were left empty and 3 row(s) left out")
+    assert "klaviyo-assets query -a acme" in warning
+    assert totals.failures == []

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import dagster as dg
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.failure_metadata import Cause, failure_of
 from klaviyo_assets.resources.mail import MailResource, Message, Sent
 
 ACCOUNTS = Accounts({name: Account(name, f"klaviyo_{name}") for name in ("acme", "bloom")}, "a test")
@@ -15,6 +17,9 @@ DAYS = dg.MultiPartitionsDefinition({
     "account": dg.StaticPartitionsDefinition(["acme", "bloom"]),
     "date": dg.DailyPartitionsDefinition("2026-05-01", end_date="2026-06-01"),
 })  # fmt: skip
+
+
+LOADED = dg.AssetKey(["bigquery", "event"])
 
 
 @dataclass
@@ -70,24 +75,35 @@ class Shop:
             if self.crash:
                 raise self.crash
 
-        @dg.asset(
-            key=["bigquery", "event"], partitions_def=DAYS, deps=[["mapped", "event"]],
-            backfill_policy=dg.BackfillPolicy.single_run(),
+        @dg.multi_asset(
+            name="bigquery__event", backfill_policy=dg.BackfillPolicy.single_run(),
+            specs=[dg.AssetSpec(LOADED, deps=[["mapped", "event"]], partitions_def=DAYS, skippable=True)],
         )  # fmt: skip
-        def load_events(context: dg.AssetExecutionContext) -> None:
-            failed = {key: self.faults[key[-10:]] for key in context.partition_keys if key[-10:] in self.faults}
+        def load_events(context: dg.AssetExecutionContext) -> Iterator[Any]:
+            keys = [str(key) for key in context.partition_keys]
+            failed = {key: self.faults[key[-10:]] for key in keys if key[-10:] in self.faults}
+            for key in keys:
+                if key not in failed:
+                    yield dg.AssetMaterialization(LOADED, partition=key)
+            output = context.assets_def.get_output_name_for_asset_key(LOADED)
+            yield dg.Output(None, output_name=output, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
             if failed:
-                lines = [f"event [{key}]: {reason}" for key, reason in failed.items()]
-                raise dg.Failure(f"{len(failed)} partition(s) failed, the others are done:\n" + "\n".join(lines))
+                causes = {
+                    ("bigquery/event", key): Cause("bigquery/event", "TransientError", True, reason)
+                    for key, reason in failed.items()
+                }
+                raise failure_of(causes, len(keys))
 
         jobs = [dg.define_asset_job("events", dg.AssetSelection.all())]
         return dg.Definitions(assets=[map_events, load_events], jobs=jobs, executor=dg.in_process_executor)
 
-    def run(self, account: str, first: str, last: str, *, retry_of: str = "", by: str = "schedule") -> str:
-        """Run the days of an account; the run's id."""
+    def run(
+        self, account: str, first: str, last: str, *, to: str = "", retry_of: str = "", by: str = "schedule"
+    ) -> str:  # fmt: skip
+        """Run the days of an account (or of all up to `to`); the run's id."""
         tags = {
             "dagster/asset_partition_range_start": f"{account}|{first}",
-            "dagster/asset_partition_range_end": f"{account}|{last}",
+            "dagster/asset_partition_range_end": f"{to or account}|{last}",
             "klaviyo/started_by": by,
         }
         if retry_of:

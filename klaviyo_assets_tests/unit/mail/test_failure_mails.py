@@ -73,9 +73,40 @@ def test_a_failed_run_is_one_mail_with_account_step_reason_and_days(shop, sensor
     sensor.tick()
     assert sensor.mail.subjects == ["Klaviyo, acme: events, step bigquery__event failed"]
     (text,) = sensor.mail.texts
-    for expected in ("acme: events, step bigquery__event", "BigQuery is down. Try later.", "[acme|2026-05-02]",
-                     "days 2026-05-01 to 2026-05-03"):  # fmt: skip
+    for expected in (
+        "acme: events, step bigquery__event", "BigQuery is down. Try later.",
+        "Not done: bigquery: event of 2026-05-02.",
+        "or `klaviyo-assets run --account acme --start 2026-05-02 --end 2026-05-02`.",
+    ):  # fmt: skip
         assert expected in text
+
+
+def test_of_a_run_of_several_accounts_each_accounts_days_are_named(shop, sensor):
+    shop.faults = {"2026-05-02": "S3 is down", "2026-05-03": "S3 is down", "2026-05-05": "S3 is down"}
+    shop.run("acme", "2026-05-01", "2026-05-05", to="bloom")
+    sensor.tick()
+    assert sensor.mail.subjects == ["Klaviyo, acme, bloom: 2 failures"]
+    assert sensor.mail.texts[0].count("Not done: bigquery: event of 2026-05-02 to 2026-05-03, 2026-05-05.") == 2
+    shop.faults = {"2026-05-05": "S3 is down"}
+    shop.run("acme", "2026-05-01", "2026-05-05", to="bloom")
+    shop.faults = {}
+    shop.run("acme", "2026-05-05", "2026-05-05")
+    sensor.tick()
+    assert sensor.mail.subjects[1:] == ["Klaviyo, acme: recovered"]
+    shop.run("bloom", "2026-05-05", "2026-05-05")
+    sensor.tick()
+    assert sensor.mail.subjects[2:] == ["Klaviyo, bloom: recovered"]
+
+
+def test_what_a_failed_run_has_made_counts_as_made(shop, sensor):
+    """A good day of a run that fails for another one."""
+    shop.faults = {"2026-05-02": "BigQuery is down"}
+    shop.run("acme", "2026-05-02", "2026-05-02")
+    sensor.tick()
+    shop.faults = {"2026-05-09": "bloom's own fault"}
+    shop.run("acme", "2026-05-02", "2026-05-09", by="cli")
+    sensor.tick()
+    assert sensor.mail.subjects[1:] == ["Klaviyo, acme: recovered"]
 
 
 def test_retries_of_a_run_are_no_mails_and_the_one_that_succeeds_ends_it(shop, sensor):

@@ -25,6 +25,11 @@ def told(incidents, now=0.0):
     return len(news.new), len(news.reminders), len(news.over)
 
 
+def made(incidents, account, work, at):
+    """What of an account has been made since."""
+    incidents.settle(lambda one: (work if one.account == account else {}, at))
+
+
 def after_restart(incidents):
     """As the sensor's next tick reads them, maybe in another process."""
     return Incidents.read(json.loads(json.dumps(incidents.written)))
@@ -63,9 +68,9 @@ def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
     incidents = Incidents()
     incidents.failed(failure())
     told(incidents)
-    incidents.succeeded("acme", {"bigquery/event": (("2026-05-01", "2026-05-02"),)}, 10)
+    made(incidents, "acme", {"bigquery/event": (("2026-05-01", "2026-05-02"),)}, 10)
     assert told(incidents, 10) == (0, 0, 0), "a day is left"
-    incidents.succeeded("acme", {"bigquery/event": (("2026-05-03", "2026-05-09"),)}, 20)
+    made(incidents, "acme", {"bigquery/event": (("2026-05-03", "2026-05-09"),)}, 20)
     assert told(incidents, 20) == (0, 0, 1)
     assert told(incidents, 30) == (0, 0, 0)
     assert incidents.by_key == {}
@@ -78,7 +83,7 @@ def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
 def test_what_others_do_ends_nothing(account, work):
     incidents = Incidents()
     incidents.failed(failure())
-    incidents.succeeded(account, work, 10)
+    made(incidents, account, work, 10)
     assert told(incidents, 10) == (1, 0, 0)
 
 
@@ -86,7 +91,7 @@ def test_after_it_was_over_it_is_a_new_incident():
     incidents = Incidents()
     incidents.failed(failure())
     told(incidents)
-    incidents.succeeded("acme", EVENTS, 10)
+    made(incidents, "acme", EVENTS, 10)
     told(incidents, 10)
     incidents.failed(failure(at=20))
     assert told(incidents, 20) == (1, 0, 0)
@@ -96,7 +101,7 @@ def test_failing_again_before_the_end_was_told_is_no_news():
     incidents = Incidents()
     incidents.failed(failure())
     told(incidents)
-    incidents.succeeded("acme", EVENTS, 10)
+    made(incidents, "acme", EVENTS, 10)
     incidents.failed(failure(at=11))
     assert told(incidents, 12) == (0, 0, 0)
 
@@ -118,7 +123,7 @@ def test_news_stay_due_until_a_mail_has_gone_out():
     for at in (0, 60, 120):
         assert len(incidents.news(at).new) == 1
         incidents = after_restart(incidents)
-    incidents.succeeded("acme", EVENTS, 150)
+    made(incidents, "acme", EVENTS, 150)
     assert told(incidents, 180) == (0, 0, 1), "over before anybody was told: still told"
 
 
@@ -156,7 +161,7 @@ def test_loads_do_not_end_staleness_and_freshness_ends_no_failure():
     incidents = Incidents()
     incidents.failed(failure())
     incidents.stale({"acme": ("data are stale", "Old.")}, 0)
-    incidents.succeeded("acme", EVENTS, 1)
+    made(incidents, "acme", EVENTS, 1)
     assert {one.kind for one in incidents.news(2).over.values()} == {Kind.RUN}
     incidents.stale({}, 3)
     assert {one.kind for one in incidents.news(4).over.values()} == {Kind.RUN, Kind.STALE}
@@ -184,7 +189,7 @@ def test_whatever_happens_each_incident_is_told_once_at_its_beginning_and_once_a
             incidents.failed(failure(sentence, account=account, at=now))
             open_now.add(key)
         elif what == "succeed":
-            incidents.succeeded(account, EVENTS, now)
+            made(incidents, account, EVENTS, now)
             open_now = {one for one in open_now if one[0] != account}
         elif what in {"stale", "fresh"}:
             incidents.stale({account: ("stale", "Old.")} if what == "stale" else {}, now)

@@ -175,3 +175,14 @@ def test_a_rescheduled_campaign_concerns_its_old_and_its_new_day(warehouse):
             warehouse.restate(BY_SEND, STANDING, Days.all())
     old, new = SENT.date(), SENT.date() + timedelta(days=1)
     assert warehouse.affected(BY_SEND, STANDING, [], ["spring"]) == Days.of([old, new])
+
+
+def test_days_are_cut_into_parts_that_together_are_the_same_days():
+    days = Days.of([date(2024, 5, day) for day in range(1, 8)] + [None])
+
+    parts = days.slices(3)
+
+    assert [sorted(day.day for day in part.known) for part in parts] == [[1, 2, 3], [4, 5, 6], [7]]
+    assert [part.unknown for part in parts] == [False, False, True]
+    assert days.slices(7) == [days]
+    assert Days.of([None]).slices(3) == [Days.of([None])]

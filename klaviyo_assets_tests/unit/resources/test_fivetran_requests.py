@@ -106,7 +106,7 @@ def test_the_tables_of_a_connection_are_listed_with_their_names_at_both_ends(ser
         pytest.param(Answer(429), RateLimitedError, 3, "no more requests", id="429"),
         pytest.param(Answer(500), UnansweredError, 3, "said by the server 500", id="500"),
         pytest.param(Answer(503), UnansweredError, 3, "503", id="503"),
-        pytest.param(Answer(seconds=0.5), UnansweredError, 3, "nothing came within 0.2 s", id="slow"),
+        pytest.param(Answer(seconds=1.5), UnansweredError, 3, "nothing came within 1 s", id="slow"),
         pytest.param(Answer(cut=True), UnansweredError, 3, "no answer from Fivetran", id="cut"),
         pytest.param(Answer(body=b'{"data": ['), UnansweredError, 3, "not the JSON", id="malformed"),
         pytest.param(Answer(body=b"[1]"), UnansweredError, 3, "not the JSON", id="no object"),
@@ -118,7 +118,7 @@ def test_each_fault_is_asked_about_as_often_as_it_makes_sense(server, answer, er
     server.on("GET /v1/groups", answer)
 
     with pytest.raises(error, match=message):
-        server.resource(read_timeout_seconds=0.2).groups()
+        server.resource(read_timeout_seconds=1).groups()
 
     assert len(server.requests) == requests
 
@@ -153,19 +153,18 @@ def test_retry_after_in_seconds_is_waited_for(server):
 
     server.resource().groups()
 
-    assert 0.3 <= time.monotonic() - begun < 2
+    assert time.monotonic() - begun >= 0.3
     assert len(server.requests) == 2
 
 
 def test_retry_after_as_a_date_is_waited_for(server):
-    """An HTTP date has whole seconds, so up to one of the two is lost."""
-    at = format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
-    server.on("GET /v1/groups", Answer(429, headers={"Retry-After": at}), page(GROUP))
-    begun = time.monotonic()
+    """An HTTP date has whole seconds."""
+    at = (datetime.now(UTC) + timedelta(seconds=2)).replace(microsecond=0)
+    server.on("GET /v1/groups", Answer(429, headers={"Retry-After": format_datetime(at, usegmt=True)}), page(GROUP))
 
     server.resource().groups()
 
-    assert 0.9 <= time.monotonic() - begun < 4
+    assert datetime.now(UTC) >= at
 
 
 @pytest.mark.parametrize("status", [429, 503])

@@ -18,9 +18,9 @@ from klaviyo_assets.resources.mail import (
     MailResource,
     Message,
     Picture,
-    SmtpServer,
     addresses,
 )
+from klaviyo_assets.resources.mail_smtp import SmtpServer
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 40
 MESSAGE = Message("Grüße, 50 %", "Text äöü €", '<p>HTML äöü <img src="cid:one"></p>', (Picture("one", PNG),))
@@ -130,9 +130,9 @@ class Ses:
             else:
                 self.stub.add_response("send_raw_email", {"MessageId": answer})
 
-    def send(self):
+    def send(self, *to):
         with self.stub:
-            return self.resource.send(MESSAGE)
+            return self.resource.send(MESSAGE, to)
 
 
 RATE = ("Throttling", "Maximum sending rate exceeded.", 400)
@@ -168,7 +168,7 @@ def test_too_many_today_is_not_tried_again():
 )  # fmt: skip
 def test_what_ses_refuses_for_good_is_said_with_the_mend(code, message, said):
     with pytest.raises(PermanentError, match=said):
-        Ses((code, message, 400)).send()
+        Ses((code, message, 400)).send("a@x.example")
 
 
 def test_ses_out_of_reach_is_an_error_that_passes():

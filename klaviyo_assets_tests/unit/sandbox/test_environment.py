@@ -1,6 +1,8 @@
 """What the product is told, and the `.env` file."""
 
+import re
 import subprocess
+from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -104,3 +106,34 @@ def test_only_the_sandbox_that_wrote_a_dotenv_file_removes_it(folder, variables,
     assert not environment.remove_dotenv(path, Folder(tmp_path / "another"))
     assert environment.remove_dotenv(path, folder)
     assert not path.exists()
+
+
+def test_a_sandbox_elsewhere_leaves_the_projects_dotenv_alone(folder, variables, tmp_path):
+    project = tmp_path / "project"
+    project.mkdir()
+
+    assert not environment.write_dotenv(project / ".env", variables, folder)
+    assert not (project / ".env").exists()
+
+
+def test_the_dotenv_of_another_sandbox_stays_until_that_sandbox_is_gone(folder, variables, tmp_path):
+    other = Folder(tmp_path / "other")
+    other.root.mkdir()
+    assert environment.write_dotenv(tmp_path / ".env", {**variables, "S3_BUCKET": "of the other"}, other)
+
+    assert not environment.write_dotenv(tmp_path / ".env", variables, folder)
+    assert dotenv_values(tmp_path / ".env")["S3_BUCKET"] == "of the other"
+
+    other.root.rmdir()
+    assert environment.write_dotenv(tmp_path / ".env", variables, folder)
+    assert dotenv_values(tmp_path / ".env") == variables
+
+
+def test_nothing_that_is_sent_somewhere_is_left_for_dotenv_to_fill_in(variables):
+    """Beside a production `.env`, what the sandbox does not set would come from there."""
+    text = (Path(__file__).parents[3] / ".env.example").read_text()
+    named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
+    places = {name for name in named if name.endswith(("_URL", "_HOST", "_DIR", "_BUCKET", "_PROJECT", "_FILE", "_TO"))}
+
+    # An address that only links in mails bear.
+    assert places - set(variables) == {"DAGSTER_UI_URL"}

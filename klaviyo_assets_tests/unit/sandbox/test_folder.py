@@ -63,7 +63,7 @@ def test_a_lock_waited_for_during_a_reset_is_taken_on_the_new_file(folder):
         folder.clear()
         folder.remove()
         assert not entered.is_set()
-    thread.join(5)
+    thread.join(60)
     assert entered.is_set()
 
 

@@ -23,7 +23,7 @@ def sleeper(tmp_path):
     processes.end(identity, signal.SIGKILL)
 
 
-def wait_for(condition, seconds=5.0):
+def wait_for(condition, seconds=60.0):
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)

@@ -1,6 +1,7 @@
 """What a SELECT reads from a real Postgres, whatever Fivetran has created so far and however it spelled it."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import psycopg
@@ -11,8 +12,10 @@ from psycopg import sql
 from klaviyo_assets.extraction import during
 from klaviyo_assets.resources.postgres import PostgresResource
 from klaviyo_assets.schemas.sql import RawTable, event_time, order_by, packed_spellings, plan, select
+from klaviyo_assets.source_catalog import SourceCatalog
 from klaviyo_assets.spec import Column, CustomFields, LogicalType, Property, RawColumn, TableSpec
 from klaviyo_assets.tables import EVENT
+from klaviyo_assets.values import parse
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 
 SPEC = TableSpec(
@@ -44,7 +47,7 @@ def url():
 def read(url):
     """Create `k.thing` from column definitions and rows, and read it as the spec says."""
 
-    def do(columns, *rows, spec=SPEC, properties=True):
+    def do(columns, *rows, spec=SPEC, properties=True, server=None):
         with psycopg.connect(url) as connection:
             connection.execute("DROP SCHEMA IF EXISTS k CASCADE")
             connection.execute("CREATE SCHEMA k")
@@ -52,7 +55,9 @@ def read(url):
             for row in rows:
                 connection.execute(f"INSERT INTO k.{spec.name} VALUES ({', '.join(['%s'] * len(row))})", row)
         with PostgresResource(url=url).snapshot() as snapshot:
-            table = snapshot.tables("k")[spec.name]
+            table = SourceCatalog.read(snapshot, "k").tables[spec.name]
+            if server is not None:
+                table = replace(table, server=server)
             query = sql.SQL(" ").join([select(spec, table, properties=properties), order_by(spec, table)])
             return snapshot.read(query)
 
@@ -79,7 +84,7 @@ def test_columns_that_are_missing_are_null_and_named(read):
 
 
 def test_native_types_come_as_they_are_and_others_as_text(read):
-    native = read("id text, size int4, weight numeric, is_red bool, created timestamptz",
+    native = read("id text, size int4, weight float8, is_red bool, created timestamptz",
                   ["a", 7, "1.5", True, datetime(2026, 1, 31, tzinfo=UTC)])  # fmt: skip
     texts = read("id text, size text, weight text, is_red text, created timestamp",
                  ["a", "7", "1.5", "yes", datetime(2026, 1, 31)])  # fmt: skip
@@ -90,9 +95,100 @@ def test_native_types_come_as_they_are_and_others_as_text(read):
     assert texts.select(["size", "weight", "is_red"]).to_pylist() == [{"size": "7", "weight": "1.5", "is_red": "yes"}]
 
 
-@pytest.mark.parametrize("moment", ["infinity", "-infinity"])
-def test_times_without_end_are_null(read, moment):
-    assert read("id text, created timestamptz", ["a", moment]).column("created").to_pylist() == [None]
+@pytest.mark.parametrize("kind", ["timestamptz", "timestamp", "date"])
+@pytest.mark.parametrize(
+    "moment", ["infinity", "-infinity", "58158-03-01", "10000-01-01", "0044-03-15 BC", "4713-01-01 BC", "200001-01-01"]
+)
+def test_times_that_no_calendar_has_reach_the_mapping_which_leaves_them_out(read, kind, moment):
+    cells = read(f"id text, created {kind}", ["a", moment], ["b", "2026-01-31"]).column("created").combine_chunks()
+
+    parsed = parse(cells, LogicalType.TIMESTAMP)
+    assert parsed.values.to_pylist()[0] is None
+    assert parsed.values.to_pylist()[1] == datetime(2026, 1, 31, tzinfo=UTC)
+    assert list(parsed.reasons) == [0]
+
+
+def test_a_date_that_no_instant_can_be_is_left_out(read):
+    cells = read("id text, created date", ["a", "5874897-12-31"]).column("created").combine_chunks()
+
+    assert parse(cells, LogicalType.TIMESTAMP).values.to_pylist() == [None]
+
+
+def test_a_number_too_large_for_a_float_costs_its_cell(read):
+    cells = read("id text, weight numeric", ["a", "1e400"], ["b", "NaN"], ["c", "1.5"]).column("weight")
+
+    assert parse(cells.combine_chunks(), LogicalType.FLOAT).values.to_pylist() == [None, None, 1.5]
+
+
+HOSTILE = {
+    "nul": (r'"x\u0000y"', "x\ufffdy"),
+    "high half": (r'"cut \ud83d"', "cut \ufffd"),
+    "low half": (r'"\ude00 cut"', "\ufffd cut"),
+    "halves in the wrong order": (r'"\ude00\ud83d"', "\ufffd\ufffd"),
+    "two high halves and a low one": (r'"\ud83d\ud83d\ude00"', "\ufffd\U0001f600"),
+    "a pair": (r'"\uD83D\uDE00"', "\U0001f600"),
+    "an escaped backslash before it": (r'"\\u0000"', r"\u0000"),
+    "an escaped backslash before a low half": (r'"\\ud83d\ude00"', "\\ud83d\ufffd"),
+    "three backslashes": (r'"\\\u0000"', "\\\ufffd"),
+    "plain": (r'"a\u00e9\n"', "a\u00e9\n"),
+    "no text": ("7", "7"),
+    "null": ("null", None),
+    "object": (r'{"a": "\u00e9"}', r'{"a": "\u00e9"}'),
+}
+
+
+@pytest.mark.parametrize(("written", "wanted"), HOSTILE.values(), ids=HOSTILE)
+def test_a_json_cell_that_no_text_can_hold_is_read_with_a_mark_in_its_place(read, written, wanted):
+    table = read("id text, property_value json", ["a", written])
+
+    assert table.column("property_value").to_pylist() == [wanted]
+
+
+PACKED_ROWS = {
+    "nul": r'{"value": 7, "url": "x\u0000"}',
+    "half": r'{"value": 7, "url": "\ud83d"}',
+    "half in a key": r'{"value": 7, "\ud83d": 1}',
+    "twice": '{"value": 3, "value": 7}',
+}
+UNREADABLE = {
+    "number too large": '{"value": 7, "n": 1e999999}',
+    "deep": '{"value": 7, "n": ' + "[" * 1500 + "]" * 1500 + "}",
+}
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("document", PACKED_ROWS.values(), ids=PACKED_ROWS)
+def test_a_hostile_packed_document_keeps_its_other_values(read, kind, document):
+    table = read(f"id text, custom_property_fields {kind}", ["a", document], ["b", '{"value": 8}'])
+
+    assert table.column("property_value").to_pylist() == ["7", "8"]
+
+
+@pytest.mark.parametrize("kind", ["json", "text"])
+@pytest.mark.parametrize("server", [0, 180_000])
+def test_a_packed_document_that_postgres_cannot_read_costs_no_other(read, url, kind, server):
+    documents = list(UNREADABLE.values())[:1] + ([""" {"value": 7 """, "no JSON", ""] if kind == "text" else [])
+    table = read(f"id text, custom_property_fields {kind}", *([str(at), text] for at, text in enumerate(documents)),
+                 ["z", '{"value": 8}'], server=server)  # fmt: skip
+
+    assert table.column("property_value").to_pylist()[-1] == "8"
+    assert table.column("_packed").to_pylist() == [*documents, "{}"]
+
+
+def test_keys_of_a_packed_document_may_be_anything(read):
+    packed = {"": 1, "__proto__": {"a": 2}, "value": {"a": 1}, "$value ": 3}
+    table = read("id text, custom_property_fields json", ["a", json.dumps(packed)])
+
+    assert json.loads(table.column("property_value").to_pylist()[0]) == {"a": 1}
+    assert json.loads(table.column("_packed").to_pylist()[0]) == {"": 1, "__proto__": {"a": 2}, "$value ": 3}
+
+
+@pytest.mark.parametrize("document", ["[1, 2]", "null", "true", '"text"', "7"])
+def test_a_packed_document_may_be_anything(read, document):
+    table = read("id text, custom_property_fields json", ["a", document], ["b", '{"value": 8}'])
+
+    assert table.column("property_value").to_pylist() == [None, "8"]
+    assert table.column("_packed").to_pylist() == [document, "{}"]
 
 
 def test_an_older_name_is_read_where_the_newer_one_says_nothing(read):
@@ -239,3 +335,30 @@ def test_packed_keys_are_tried_in_every_known_spelling():
     assert {"Email Domain", "emailDomain", "$emailDomain", "Email_Domain"} <= set(
         packed_spellings(Property(name="email_domain"))
     )
+
+
+def test_a_database_of_another_encoding_is_read_as_what_it_says(url):
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
+    latin = url.replace("/postgres", "/latin")
+    with psycopg.connect(latin, autocommit=True) as connection:
+        connection.execute("CREATE SCHEMA k; CREATE TABLE k.thing (id text, name text)")
+        connection.execute("INSERT INTO k.thing VALUES ('a', 'Z\u00fcrich')")
+    with PostgresResource(url=latin).snapshot() as snapshot:
+        found = snapshot.read(select(SPEC, snapshot.tables("k")["thing"]))
+
+    assert found.column("name").to_pylist() == ["Z\u00fcrich"]
+
+
+def test_columns_of_any_type_are_read(read):
+    table = read(
+        "id text, name text[], size numeric, is_red text, created timestamp, property_value bytea, "
+        "property_tags text[], odd interval, bits bit(3), place point, span int4range",
+        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)",
+         "[1,3)"],
+    )  # fmt: skip
+
+    assert table.select(["name", "size", "is_red", "property_value"]).to_pylist() == [
+        {"name": "{x,\u00e9}", "size": "NaN", "is_red": "maybe", "property_value": "\\x00ff"}
+    ]
+    assert rest(table).keys() == {"odd", "bits", "place", "span", "tags"}

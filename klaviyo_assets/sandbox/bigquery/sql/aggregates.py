@@ -13,7 +13,7 @@ from klaviyo_assets.sandbox.bigquery.sql.arithmetic import divide
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import Call, aggregate
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
-from klaviyo_assets.sandbox.bigquery.sql.ordering import direction
+from klaviyo_assets.sandbox.bigquery.sql.ordering import ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.types import (
     BOOL,
     FLOAT64,
@@ -23,6 +23,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
     STRING,
     Type,
     array_of,
+    text,
 )
 
 
@@ -78,7 +79,7 @@ def _unwrapped(call: Call, node: exp.Expr, found: Arguments) -> exp.Expr:
 def _note_order(call: Call, node: exp.Order, found: Arguments) -> None:
     keys = [call.binder.bind(each.this, call.scope) for each in node.expressions]
     pairs = zip(keys, node.expressions, strict=True)
-    found.order = " ORDER BY " + ", ".join(key.sql + direction(each) for key, each in pairs)
+    found.order = " ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each) for key, each in pairs)
     found.order_keys = tuple(keys)
 
 
@@ -152,7 +153,23 @@ def _extreme(call: Call) -> Bound:
     if value.type.kind in ("ARRAY", "STRUCT", "JSON"):
         raise mismatch(f"aggregate function {call.name}", [value])
     kind = INT64 if value.type == NULL else value.type
-    return result(call, f"{call.name.lower()}({value.sql}){call.over or ''}", kind, [value])
+    sql = f"{call.name.lower()}({value.sql}){call.over or ''}"
+    if kind == FLOAT64:
+        # Either extreme of values with a NaN is NaN.
+        sql = f"CASE WHEN {_has_nan(call, value)} THEN CAST('nan' AS DOUBLE) ELSE {sql} END"
+    return result(call, sql, kind, [value])
+
+
+def _has_nan(call: Call, value: Bound) -> str:
+    return f"bool_or(isnan({value.sql})){call.over or ''}"
+
+
+def refuse_nan(call: Call, value: Bound) -> str:
+    """DuckDB text of the values of a quantile: a NaN, which DuckDB would sort last, is an error."""
+    if value.type != FLOAT64:
+        return value.sql
+    message = text(f"not supported by the local stand-in: {call.name} of values with a NaN")
+    return f"CASE WHEN isnan({value.sql}) THEN CAST(error({message}) AS DOUBLE) ELSE {value.sql} END"
 
 
 @aggregate("LOGICAL_OR", "LOGICAL_AND")
@@ -253,7 +270,7 @@ def _quantiles(call: Call) -> Bound:
     if not parts or not parts.isdigit() or int(parts) < 1:
         raise unsupported("APPROX_QUANTILES with a number that is not a positive literal")
     places = ", ".join(repr(step / int(parts)) for step in range(int(parts) + 1))
-    sql = f"quantile_disc({found.distinct}{value.sql}, [{places}])"
+    sql = f"quantile_disc({found.distinct}{refuse_nan(call, value)}, [{places}])"
     return result(call, sql, array_of(value.type), [value])
 
 
@@ -264,7 +281,10 @@ def _statistic(name: str, arity: int) -> Callable[[Call], Bound]:
             raise invalid(f"Number of arguments does not match for function {call.name}")
         values = [require(value, FLOAT64, call.name) for value in found.values]
         listed = ", ".join(value.sql for value in values)
-        return result(call, f"{name}({listed}){call.over or ''}", FLOAT64, values)
+        sql = f"{name}({listed}){call.over or ''}"
+        if call.name == "CORR":
+            sql = f"CASE WHEN regr_count({listed}){call.over or ''} > 1 THEN {sql} END"
+        return result(call, sql, FLOAT64, values)
 
     return handler
 

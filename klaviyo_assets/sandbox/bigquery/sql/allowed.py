@@ -10,11 +10,12 @@ from klaviyo_assets.sandbox.bigquery.sql import (
     functions,
     names,
     operators,
+    printf,
     texts,
     windows,
 )
 
-_ROOMS = (names, operators, calls, functions, texts, dates, formats, documents, arrays, aggregates, windows)
+_ROOMS = (names, operators, calls, functions, texts, dates, formats, printf, documents, arrays, aggregates, windows)
 
 
 def load() -> int:

@@ -1,8 +1,8 @@
 """Numbers: + - * / and their result types, exact NUMERIC division.
 
 INT64 widens to NUMERIC widens to FLOAT64; `/` of two INT64 is FLOAT64. NUMERIC is DECIMAL(38,9): products are
-brought back to nine digits (a product over 1e20 is an error, never a wrong value), quotients run on scaled
-integers and round half away from zero.
+brought back to nine digits, quotients run on scaled integers; both round half away from zero. A FLOAT64 that
+overflows is an error.
 """
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, common_type, mismatch, require
@@ -22,7 +22,12 @@ def combine_numbers(sign: str, left: Bound, right: Bound) -> Bound:
     sides = [require(side, kind, where) for side in (left, right)]
     if kind == NUMERIC and sign == "/":
         return combine(divide(sides[0].sql, sides[1].sql), NUMERIC, sides)
+    if kind == FLOAT64 and not (left.type == right.type == INT64):
+        return combine(f"bq_float_{_WORDS[sign]}({sides[0].sql}, {sides[1].sql})", kind, sides)
     return combine(f"({sides[0].sql} {sign} {sides[1].sql})", kind, sides)
+
+
+_WORDS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
 
 
 def divide(left: str, right: str) -> str:
@@ -38,4 +43,4 @@ def _numeric_product(left: Bound, right: Bound) -> Bound:
         sql = f"(CAST({whole[0].sql} AS DECIMAL(19,0)) * {part.sql})"
         return combine(sql, NUMERIC, [left, right])
     sides = [require(side, NUMERIC, "operator *") for side in (left, right)]
-    return combine(f"CAST(({sides[0].sql} * {sides[1].sql}) AS DECIMAL(38,9))", NUMERIC, sides)
+    return combine(f"bq_numeric_multiply({sides[0].sql}, {sides[1].sql})", NUMERIC, sides)

@@ -5,7 +5,7 @@ from sqlglot import exp
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
 from klaviyo_assets.sandbox.bigquery.sql.calls import Call, scalar
 from klaviyo_assets.sandbox.bigquery.sql.dates import interval
-from klaviyo_assets.sandbox.bigquery.sql.model import invalid
+from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.operators import array_subquery
 from klaviyo_assets.sandbox.bigquery.sql.types import DATE, INT64, NULL, STRING, TIMESTAMP, array_of
 
@@ -40,6 +40,18 @@ def _reverse(call: Call) -> Bound:
     return combine(f"list_reverse({value.sql})", value.type, [value])
 
 
+@scalar("ARRAY_FIRST", "ARRAY_LAST")
+def _end(call: Call) -> Bound:
+    call.arity(1)
+    value = _array(call)
+    kind = value.type.element
+    assert kind is not None  # noqa: S101 - an ARRAY has one
+    place = "1" if call.name == "ARRAY_FIRST" else "-1"
+    failure = f"CAST(error('{call.name} cannot get the element of an empty array') AS {kind.duckdb})"
+    sql = f"CASE WHEN len({value.sql}) = 0 THEN {failure} ELSE {value.sql}[{place}] END"
+    return combine(sql, kind, [value])
+
+
 @scalar("ARRAY_CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
@@ -68,8 +80,10 @@ def _to_string(call: Call) -> Bound:
 @scalar("GENERATE_ARRAY")
 def _generate(call: Call) -> Bound:
     call.arity(2, 3)
-    values = [require(each, INT64, call.name) for each in call.bound()]
-    step = values[2].sql if len(values) == 3 else "CAST(1 AS BIGINT)"
+    values, kind = unify(call.bound(), call.name)
+    if kind != INT64:
+        raise unsupported(f"GENERATE_ARRAY of {kind}: only INT64")
+    step = f"bq_step({values[2].sql})" if len(values) == 3 else "CAST(1 AS BIGINT)"
     sql = f"generate_series({values[0].sql}, {values[1].sql}, {step})"
     return combine(sql, array_of(INT64), values)
 

@@ -66,7 +66,7 @@ def coerce(value: Bound, target: Type) -> Bound | None:
         return value.typed(f"CAST({value.sql} AS {target.duckdb})", target)
     if value.literal is not None:
         return _coerce_literal(value, target)
-    if source.is_numeric and promoted([source, target]) == target:
+    if (source.is_numeric or source.kind == "DATE") and promoted([source, target]) == target:
         return _cast(value, target)
     if source.kind == target.kind == "STRUCT" and promoted([target, source]) == target:
         return _cast(value, target)

@@ -41,7 +41,7 @@ CASTS: dict[tuple[str, str], str] = {
     ("TIMESTAMP", "DATE"): "CAST(({0} AT TIME ZONE 'UTC') AS DATE)",
     ("TIMESTAMP", "DATETIME"): "({0} AT TIME ZONE 'UTC')",
     ("TIMESTAMP", "TIME"): "CAST(({0} AT TIME ZONE 'UTC') AS TIME)",
-    ("TIME", "STRING"): "CAST({0} AS VARCHAR)",
+    ("TIME", "STRING"): "bq_time_text({0})",
 }
 
 

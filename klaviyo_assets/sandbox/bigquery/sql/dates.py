@@ -30,25 +30,25 @@ allow("UNIX_MICROS", signature("epoch_us({0})", INT64, TIMESTAMP))
 allow("UNIX_DATE", signature("CAST(({0} - CAST('1970-01-01' AS DATE)) AS BIGINT)", INT64, DATE))
 allow(
     "DATE_FROM_UNIX_DATE",
-    signature("(CAST('1970-01-01' AS DATE) + CAST({0} AS INTEGER))", DATE, INT64),
+    signature("bq_checked_date(CAST('1970-01-01' AS DATE) + CAST({0} AS INTEGER))", DATE, INT64),
 )
-allow("TIMESTAMP_SECONDS", signature("make_timestamptz({0} * 1000000)", TIMESTAMP, INT64))
-allow("TIMESTAMP_MILLIS", signature("make_timestamptz({0} * 1000)", TIMESTAMP, INT64))
-allow("TIMESTAMP_MICROS", signature("make_timestamptz({0})", TIMESTAMP, INT64))
+allow("TIMESTAMP_SECONDS", signature("bq_checked_timestamp(make_timestamptz({0} * 1000000))", TIMESTAMP, INT64))
+allow("TIMESTAMP_MILLIS", signature("bq_checked_timestamp(make_timestamptz({0} * 1000))", TIMESTAMP, INT64))
+allow("TIMESTAMP_MICROS", signature("bq_checked_timestamp(make_timestamptz({0}))", TIMESTAMP, INT64))
 allow(
     "DATE",
     signature("{0}", DATE, DATE),
     signature("CAST({0} AS DATE)", DATE, DATETIME),
     signature("CAST(({0} AT TIME ZONE 'UTC') AS DATE)", DATE, TIMESTAMP),
-    signature("CAST(({0} AT TIME ZONE {1}) AS DATE)", DATE, TIMESTAMP, STRING),
-    signature("make_date({0}, {1}, {2})", DATE, INT64, INT64, INT64),
+    signature("CAST(bq_local({0}, {1}) AS DATE)", DATE, TIMESTAMP, STRING),
+    signature("bq_checked_date(make_date({0}, {1}, {2}))", DATE, INT64, INT64, INT64),
 )
 allow(
     "DATETIME",
     signature("{0}", DATETIME, DATETIME),
     signature("CAST({0} AS TIMESTAMP)", DATETIME, DATE),
     signature("({0} AT TIME ZONE 'UTC')", DATETIME, TIMESTAMP),
-    signature("({0} AT TIME ZONE {1})", DATETIME, TIMESTAMP, STRING),
+    signature("bq_local({0}, {1})", DATETIME, TIMESTAMP, STRING),
     signature("({0} + {1})", DATETIME, DATE, TIME),
     signature(
         "make_timestamp({0}, {1}, {2}, {3}, {4}, CAST({5} AS DOUBLE))",
@@ -62,25 +62,32 @@ allow(
     signature("bq_timestamp({0})", TIMESTAMP, STRING),
     signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE 'UTC')", TIMESTAMP, DATE),
     signature("({0} AT TIME ZONE 'UTC')", TIMESTAMP, DATETIME),
-    signature("(bq_datetime({0}) AT TIME ZONE {1})", TIMESTAMP, STRING, STRING),
-    signature("(CAST({0} AS TIMESTAMP) AT TIME ZONE {1})", TIMESTAMP, DATE, STRING),
-    signature("({0} AT TIME ZONE {1})", TIMESTAMP, DATETIME, STRING),
+    signature("bq_moment(bq_datetime({0}), {1})", TIMESTAMP, STRING, STRING),
+    signature("bq_moment(CAST({0} AS TIMESTAMP), {1})", TIMESTAMP, DATE, STRING),
+    signature("bq_moment({0}, {1})", TIMESTAMP, DATETIME, STRING),
 )
 allow(
     "TIME",
     signature("CAST({0} AS TIME)", TIME, DATETIME),
     signature("CAST(({0} AT TIME ZONE 'UTC') AS TIME)", TIME, TIMESTAMP),
+    signature("CAST(bq_local({0}, {1}) AS TIME)", TIME, TIMESTAMP, STRING),
+    signature("make_time({0}, {1}, CAST({2} AS DOUBLE))", TIME, INT64, INT64, INT64),
+)
+allow(
+    "CURRENT_TIME",
+    signature("CAST((now() AT TIME ZONE 'UTC') AS TIME)", TIME),
+    signature("CAST(bq_local(now(), {0}) AS TIME)", TIME, STRING),
 )
 allow("CURRENT_TIMESTAMP", signature("now()", TIMESTAMP))
 allow(
     "CURRENT_DATE",
     signature("CAST((now() AT TIME ZONE 'UTC') AS DATE)", DATE),
-    signature("CAST((now() AT TIME ZONE {0}) AS DATE)", DATE, STRING),
+    signature("CAST(bq_local(now(), {0}) AS DATE)", DATE, STRING),
 )
 allow(
     "CURRENT_DATETIME",
     signature("(now() AT TIME ZONE 'UTC')", DATETIME),
-    signature("(now() AT TIME ZONE {0})", DATETIME, STRING),
+    signature("bq_local(now(), {0})", DATETIME, STRING),
 )
 
 
@@ -113,7 +120,7 @@ def interval(binder: Binder, node: exp.Expr, scope: Scope, kind: str) -> Bound:
     if isinstance(amount, exp.Literal) and amount.is_string:
         amount = exp.Literal.number(amount.this)
     value = require(binder.bind(amount, scope), INT64, "INTERVAL")
-    allowed = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT)}[kind]
+    allowed = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT), "TIME": set(_SHORT)}[kind]
     if part not in allowed:
         raise invalid(f"{kind}_ADD and {kind}_SUB do not support the {part} date part")
     if part in _MONTHS:
@@ -134,20 +141,29 @@ def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Sco
     kind = TIMESTAMP if value.type == TIMESTAMP else DATETIME
     length = interval(binder, right, scope, kind.kind)
     start = cast_text(value.sql, value.type, kind)
-    return combine(f"({start} {sign} {length.sql})", kind, [value, length])
+    return combine(f"bq_checked_{kind.kind.lower()}({start} {sign} {length.sql})", kind, [value, length])
 
 
 def _moved(call: Call, kind: Type, sign: str) -> Bound:
     call.arity(2)
     value = require(call.bind(0), kind, call.name)
     length = interval(call.binder, call.nodes[1], call.scope, kind.kind)
-    return combine(f"CAST({value.sql} {sign} {length.sql} AS {kind.duckdb})", kind, [value, length])
+    return combine(f"bq_checked_{kind.kind.lower()}({value.sql} {sign} {length.sql})", kind, [value, length])
 
 
 _KINDS = {"DATE": DATE, "DATETIME": DATETIME, "TIMESTAMP": TIMESTAMP}
 for _word, _kind in _KINDS.items():
     scalar(f"{_word}_ADD")(lambda call, kind=_kind: _moved(call, kind, "+"))  # type: ignore[misc]
     scalar(f"{_word}_SUB")(lambda call, kind=_kind: _moved(call, kind, "-"))  # type: ignore[misc]
+
+
+@scalar("TIME_ADD", "TIME_SUB")
+def _moved_time(call: Call) -> Bound:
+    """Around midnight, as a clock goes."""
+    call.arity(2)
+    value = require(call.bind(0), TIME, call.name)
+    length = interval(call.binder, call.nodes[1], call.scope, "TIME")
+    return combine(f"({value.sql} {'+' if call.name == 'TIME_ADD' else '-'} {length.sql})", TIME, [value, length])
 
 
 @scalar("TIMESTAMP_DIFF")
@@ -170,9 +186,11 @@ def _date_diff(call: Call) -> Bound:
     values = [require(call.bind(place), kind, call.name) for place in (0, 1)]
     part = part_of(call.nodes[2])
     parts = _LONG if kind == DATE else _LONG | _SHORT.keys()
-    if part not in parts and not part.startswith("WEEK("):
+    if part not in parts and part != "ISOYEAR" and not part.startswith("WEEK("):
         raise invalid(f"{call.name} does not support the {part} date part")
     later, earlier = (value.sql for value in values)
+    if part == "ISOYEAR":
+        return combine(f"(isoyear({later}) - isoyear({earlier}))", INT64, values)
     if part.startswith("WEEK("):
         later, earlier = (_week_start(f"CAST({each} AS DATE)", part) for each in (later, earlier))
         return combine(f"(date_diff('day', {earlier}, {later}) // 7)", INT64, values)
@@ -188,31 +206,35 @@ def truncated(sql: str, part: str, call: Call, parts: Sequence[str]) -> str:
     """DuckDB text of a TIMESTAMP without zone cut to a part; a TIMESTAMP again."""
     if part.startswith("WEEK("):
         return f"CAST({_week_start(f'CAST({sql} AS DATE)', part)} AS TIMESTAMP)"
+    if part == "ISOYEAR":
+        return f"CAST({_iso_year_start(f'CAST({sql} AS DATE)')} AS TIMESTAMP)"
     if part not in parts:
         raise invalid(f"{call.name} does not support the {part} date part")
     return f"CAST(date_trunc('{part.lower()}', {sql}) AS TIMESTAMP)"
 
 
-@scalar("DATE_TRUNC", "DATETIME_TRUNC")
-def _date_trunc(call: Call) -> Bound:
-    call.arity(2)
-    kind = DATE if call.name == "DATE_TRUNC" else DATETIME
-    value = require(call.bind(0), kind, call.name)
-    parts = [*_LONG] if kind == DATE else [*_LONG, *_SHORT]
-    sql = truncated(f"CAST({value.sql} AS TIMESTAMP)", part_of(call.nodes[1]), call, parts)
-    return combine(f"CAST({sql} AS {kind.duckdb})", kind, [value])
-
-
-@scalar("TIMESTAMP_TRUNC")
-def _timestamp_trunc(call: Call) -> Bound:
-    """Parts below DAY keep the offset of the moment itself: an hour that occurs twice stays the right one."""
+@scalar("DATE_TRUNC", "DATETIME_TRUNC", "TIMESTAMP_TRUNC")
+def _trunc(call: Call) -> Bound:
+    """Each takes all three types; a STRING literal is of the type in the name."""
     call.arity(2, 3)
-    value = require(call.bind(0), TIMESTAMP, call.name)
+    value = call.bind(0)
+    if value.type.kind not in _KINDS:
+        value = require(value, _KINDS[call.name.removesuffix("_TRUNC")], call.name)
+    if value.type == TIMESTAMP:
+        return _timestamp_trunc(call, value)
+    call.arity(2)
+    parts = [*_LONG] if value.type == DATE else [*_LONG, *_SHORT]
+    sql = truncated(f"CAST({value.sql} AS TIMESTAMP)", part_of(call.nodes[1]), call, parts)
+    return combine(f"CAST({sql} AS {value.type.duckdb})", value.type, [value])
+
+
+def _timestamp_trunc(call: Call, value: Bound) -> Bound:
+    """Parts below DAY keep the offset of the moment itself: an hour that occurs twice stays the right one."""
     zone = require(call.bind(2), STRING, call.name) if len(call.nodes) == 3 else Bound("'UTC'", STRING)
     part = part_of(call.nodes[1])
-    local = f"({value.sql} AT TIME ZONE {zone.sql})"
+    local = f"bq_local({value.sql}, {zone.sql})"
     cut = truncated(local, part, call, [*_LONG, *_SHORT])
-    sql = f"({cut} AT TIME ZONE {zone.sql})"
+    sql = f"bq_moment({cut}, {zone.sql})"
     if part in _SHORT:
         sql = f"({value.sql} - ({local} - {cut}))"
     return combine(sql, TIMESTAMP, [value, zone])
@@ -221,12 +243,24 @@ def _timestamp_trunc(call: Call) -> Bound:
 @scalar("LAST_DAY")
 def _last_day(call: Call) -> Bound:
     call.arity(1, 2)
-    value = require(call.bind(0), DATE, call.name)
+    value = call.bind(0)
+    if value.type.kind not in ("DATE", "DATETIME"):
+        value = require(value, DATE, call.name)
     part = part_of(call.nodes[1]) if len(call.nodes) == 2 else "MONTH"
+    day = f"CAST({value.sql} AS DATE)"
+    if part.startswith("WEEK("):
+        return combine(f"({_week_start(day, part)} + 6)", DATE, [value])
+    if part == "ISOYEAR":
+        return combine(f"({_iso_year_start(day, 1)} - 1)", DATE, [value])
     if part not in _MONTHS:
-        raise unsupported(f"LAST_DAY with {part}")
-    start = f"date_trunc('{part.lower()}', {value.sql})"
+        raise invalid(f"LAST_DAY does not support the {part} date part")
+    start = f"date_trunc('{part.lower()}', {day})"
     return combine(f"CAST({start} + to_months({_MONTHS[part]}) - to_days(1) AS DATE)", DATE, [value])
+
+
+def _iso_year_start(day: str, later: int = 0) -> str:
+    """DuckDB text of the first day of the ISO year of `day`: the Monday of the week with January 4."""
+    return f"CAST(date_trunc('week', make_date(isoyear({day}) + {later}, 1, 4)) AS DATE)"
 
 
 _EXTRACTS = {
@@ -237,8 +271,11 @@ _EXTRACTS = {
     "DAYOFYEAR": "dayofyear({0})",
     "DAYOFWEEK": "(dayofweek({0}) + 1)",
     "ISOYEAR": "isoyear({0})",
-    "WEEK(MONDAY)": "CAST(strftime({0}, '%W') AS BIGINT)",
-    "WEEK(SUNDAY)": "CAST(strftime({0}, '%U') AS BIGINT)",
+    # Days before the first such weekday of the year are in week 0.
+    **{
+        f"WEEK({day})": f"((dayofyear({{0}}) + 6 - (dayofweek({{0}}) + {7 - first}) % 7) // 7)"
+        for first, day in enumerate(_WEEKDAYS)
+    },
     "ISOWEEK": "week({0})",
     "HOUR": "hour({0})",
     "MINUTE": "minute({0})",
@@ -257,20 +294,22 @@ def _extract(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
         zone = require(binder.bind(source.args["zone"], scope), STRING, "AT TIME ZONE")
         source = source.this
     value = binder.bind(source, scope)
-    if value.type.kind not in _KINDS or (has_zone and value.type != TIMESTAMP):
+    if value.type.kind not in (*_KINDS, "TIME") or (has_zone and value.type != TIMESTAMP):
         raise mismatch("EXTRACT", [value])
-    local = f"({value.sql} AT TIME ZONE {zone.sql})" if value.type == TIMESTAMP else value.sql
+    local = f"bq_local({value.sql}, {zone.sql})" if value.type == TIMESTAMP else value.sql
     sql, kind = _extracted(node.this, local, value.type)
     return combine(sql, kind, [value, zone])
 
 
 def _extracted(node: exp.Expr, local: str, source: Type) -> tuple[str, Type]:
     part = "ISOWEEK" if node.name.upper() == "ISOWEEK" else part_of(node)
-    if part in ("DATE", "TIME", "DATETIME") and source != DATE:
+    if part in _PARTS and (source == TIMESTAMP or (source == DATETIME and part != "DATETIME")):
         return f"CAST({local} AS {_PARTS[part].duckdb})", _PARTS[part]
-    if part not in _EXTRACTS or (source == DATE and part in _SHORT):
+    if part not in _EXTRACTS or (source == DATE and part in _SHORT) or (source == TIME and part not in _SHORT):
         raise invalid(f"EXTRACT does not support {part} from {source}")
-    moment = local if source != DATE else f"CAST({local} AS TIMESTAMP)"
+    moment = local if source in (DATETIME, TIMESTAMP) else f"(DATE '1970-01-01' + {local})"
+    if source == DATE:
+        moment = f"CAST({local} AS TIMESTAMP)"
     return _EXTRACTS[part].format(moment), INT64
 
 

@@ -5,7 +5,9 @@ Here a call stays a name and its arguments, so the allow-list (`functions`) deci
 """
 
 import logging
+import re
 from collections.abc import Callable
+from itertools import zip_longest
 from typing import Any, ClassVar
 
 import sqlglot
@@ -13,9 +15,10 @@ from sqlglot import exp
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ParseError, TokenError
 from sqlglot.parsers.bigquery import BigQueryParser
-from sqlglot.tokenizer_core import TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.reserved import refuse_reserved_names
 
 # What it cannot parse sqlglot keeps as a Command and says so in the log; a Command is refused, by name.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -59,13 +62,18 @@ def parse(sql: str) -> list[tuple[exp.Expr, str]]:
     statements = [(node, piece) for node, piece in parsed if node is not None]
     if not statements:
         raise invalid("Syntax error: Unexpected end of statement")
+    for node, piece in statements:
+        refuse_reserved_names(node, piece)
     return statements
 
 
 def _pieces(sql: str) -> list[str]:
     """The texts between semicolons."""
     pieces, start, has_code = [], 0, False
-    for token in _DIALECT.tokenize(sql):
+    tokens = _DIALECT.tokenize(sql)
+    for token, following in zip_longest(tokens, tokens[1:]):
+        _check_pair(token, following)
+    for token in tokens:
         if token.token_type == TokenType.SEMICOLON:
             pieces += [sql[start : token.start]] if has_code else []
             start, has_code = token.end + 1, False
@@ -76,6 +84,19 @@ def _pieces(sql: str) -> list[str]:
         if token.token_type in (TokenType.DCOLON, TokenType.NULLSAFE_EQ) or token.text == "==":
             raise invalid(f"Syntax error: Unexpected {token.text!r}")
     return [*pieces, sql[start:]] if has_code else pieces
+
+
+def _check_pair(token: Token, following: Token | None) -> None:
+    """Refuse what leaves no trace in the parsed statement: an AS that nothing follows, digits of a NUMERIC literal."""
+    after = following.token_type if following is not None else TokenType.SEMICOLON
+    if token.token_type == TokenType.ALIAS and after in _ENDS:
+        raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
+    is_numeric = after == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
+    if is_numeric and following is not None and re.search(r"\.\d{10}", following.text):
+        raise invalid(f'Invalid NUMERIC literal: "{following.text}"')
+
+
+_ENDS = (TokenType.SEMICOLON, TokenType.COMMA, TokenType.R_PAREN)
 
 
 def text_after_as(sql: str) -> str:

@@ -9,6 +9,7 @@ import re
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import Call, scalar
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid
+from klaviyo_assets.sandbox.bigquery.sql.names import normalized_json
 from klaviyo_assets.sandbox.bigquery.sql.types import (
     BOOL,
     FLOAT64,
@@ -22,6 +23,10 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
 )
 
 _STEP = re.compile(r"\.([A-Za-z_$][A-Za-z0-9_$]*)|\.\"((?:[^\"\\]|\\.)*)\"|\[(\d+)\]")
+_LEGACY_STEP = re.compile(r"\['((?:[^'\\\"])*)'\]")
+_NOTHING = r"([^\s\S])"
+"""An expression that matches nowhere."""
+_NUMBER = r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?"
 
 
 def duckdb_path(path: str, name: str) -> tuple[str, str]:
@@ -33,6 +38,8 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
     if not path.startswith("$"):
         raise invalid(f"{name}: JSONPath must start with '$': {path!r}")
     steps, end, last = [], 1, ""
+    if name.startswith("JSON_EXTRACT"):
+        path = _LEGACY_STEP.sub(r'."\1"', path)
     while end < len(path):
         match = _STEP.match(path, end)
         if match is None:
@@ -45,7 +52,7 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
 
 def _document(call: Call) -> tuple[Bound, str, str, str]:
     """The document, its DuckDB text with what does not parse made NULL, the path, its last key."""
-    call.arity(1, 2)
+    call.arity(2 if call.name in ("JSON_QUERY", "JSON_EXTRACT") else 1, 2)
     value = call.bind(0)
     if value.type.kind not in ("STRING", "JSON", "NULL"):
         raise mismatch(f"function {call.name}", [value])
@@ -57,16 +64,21 @@ def _document(call: Call) -> tuple[Bound, str, str, str]:
 @scalar("JSON_VALUE", "JSON_EXTRACT_SCALAR")
 def _value(call: Call) -> Bound:
     value, source, path, key = _document(call)
-    written = text('"' + re.escape(key) + r'"\s*:\s*(-?[0-9][-+0-9.eE]*)')
-    return combine(f"bq_json_value({source}, {path}, {written})", STRING, [value])
+    return combine(f"bq_json_value({source}, {path}, {_written(value, key)})", STRING, [value])
+
+
+def _written(value: Bound, key: str) -> str:
+    """The expression that finds the numbers of a key as they were written: a STRING keeps them, JSON does not."""
+    return text(_NOTHING) if value.type.kind == "JSON" else text('"' + re.escape(key) + r'"\s*:\s*(-?[0-9][-+0-9.eE]*)')
 
 
 @scalar("JSON_QUERY", "JSON_EXTRACT")
 def _query(call: Call) -> Bound:
-    value, source, path, _ = _document(call)
-    kind = JSON if value.type.kind == "JSON" else STRING
-    sql = f"CAST(json_extract({source}, {path}) AS {kind.duckdb})"
-    return combine(sql if kind == JSON else f"nullif({sql}, 'null')", kind, [value])
+    value, source, path, key = _document(call)
+    if value.type.kind == "JSON":
+        return combine(f"CAST(json_extract({source}, {path}) AS JSON)", JSON, [value])
+    sql = f"bq_json_query({source}, {path}, {_written(value, key)}, {text(_NUMBER)})"
+    return combine(sql, STRING, [value])
 
 
 @scalar("JSON_VALUE_ARRAY", "JSON_EXTRACT_STRING_ARRAY")
@@ -79,8 +91,11 @@ def _value_array(call: Call) -> Bound:
 def _query_array(call: Call) -> Bound:
     value, source, path, _ = _document(call)
     kind = JSON if value.type.kind == "JSON" else STRING
-    sql = f"CAST(bq_json_query_array({source}, {path}) AS {kind.duckdb}[])"
-    return combine(sql, array_of(kind), [value])
+    items = f"bq_json_items({source}, {path})"
+    if kind == STRING:
+        spelled = f"bq_spelled({source}, CAST(each AS VARCHAR), {text(_NUMBER)})"
+        items = f"list_transform({items}, lambda each: {spelled})"
+    return combine(items, array_of(kind), [value])
 
 
 @scalar("JSON_TYPE")
@@ -99,7 +114,8 @@ def _type(call: Call) -> Bound:
 def _parse(call: Call) -> Bound:
     call.arity(1)
     value = require(call.bind(0), STRING, call.name)
-    return combine(f"CAST({value.sql} AS JSON)", JSON, [value])
+    sql = value.sql if not value.literal else text(normalized_json(value.literal))
+    return combine(f"CAST({sql} AS JSON)", JSON, [value])
 
 
 @scalar("TO_JSON_STRING")
@@ -116,7 +132,7 @@ def _of_json(call: Call) -> Bound:
     value = require(call.bind(0), JSON, call.name)
     kind = {"INT64": INT64, "FLOAT64": FLOAT64, "BOOL": BOOL, "LAX_STRING": STRING}[call.name]
     if kind == STRING:
-        return combine(f"bq_json_value(CAST({value.sql} AS VARCHAR), '$', '')", STRING, [value])
+        return combine(f"bq_json_value(CAST({value.sql} AS VARCHAR), '$', {text(_NOTHING)})", STRING, [value])
     allowed = {"INT64": "'BIGINT', 'UBIGINT'", "FLOAT64": "'BIGINT', 'UBIGINT', 'DOUBLE'", "BOOL": "'BOOLEAN'"}
     return _typed_json(value, kind, allowed[call.name])
 
@@ -137,11 +153,13 @@ def _typed_json(value: Bound, kind: Type, allowed: str) -> Bound:
 
 _TEXTS = {
     "STRING": "CAST(to_json({0}) AS VARCHAR)",
-    "INT64": "CASE WHEN abs({0}) > 9007199254740992 THEN '\"' || {0} || '\"' ELSE CAST({0} AS VARCHAR) END",
+    "INT64": "CASE WHEN {0} BETWEEN -9007199254740992 AND 9007199254740992 THEN CAST({0} AS VARCHAR)"
+    " ELSE '\"' || {0} || '\"' END",
     "BOOL": "CAST({0} AS VARCHAR)",
-    "FLOAT64": "bq_float64_text({0})",
+    "FLOAT64": "bq_float64_json({0})",
     "JSON": "CAST({0} AS VARCHAR)",
     "BYTES": "'\"' || to_base64({0}) || '\"'",
+    "TIME": "'\"' || bq_time_text({0}) || '\"'",
     "DATE": "'\"' || strftime({0}, '%Y-%m-%d') || '\"'",
     "DATETIME": "'\"' || replace(bq_datetime_text({0}), ' ', 'T') || '\"'",
     "TIMESTAMP": "'\"' || replace(bq_datetime_text({0} AT TIME ZONE 'UTC'), ' ', 'T') || 'Z\"'",

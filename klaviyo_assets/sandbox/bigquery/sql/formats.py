@@ -11,7 +11,7 @@ from klaviyo_assets.sandbox.bigquery.sql.calls import Call, scalar
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
 from klaviyo_assets.sandbox.bigquery.sql.documents import string_of_json
 from klaviyo_assets.sandbox.bigquery.sql.model import unsupported
-from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, STRING, TIMESTAMP, Type, text
+from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, STRING, TIME, TIMESTAMP, Type, text
 
 _SAME = dict.fromkeys("aAbBdHIjmMpSUuVGwWyY", "")
 _SHORTHANDS = {
@@ -22,6 +22,8 @@ _SHORTHANDS = {
     "T": "%H:%M:%S",
     "R": "%H:%M",
     "D": "%m/%d/%y",
+    "x": "%m/%d/%y",
+    "X": "%H:%M:%S",
     "n": "\n",
     "t": "\t",
     "E4Y": "%Y",
@@ -37,13 +39,16 @@ _PIECES = {
     "s": "CAST(bq_floor_div(epoch_us({0}), 1000000) AS VARCHAR)",
     "E*S": "substring(bq_datetime_text({0}), 18)",
 }
-_UTC = {"z": "+0000", "Ez": "+00:00", "Z": "UTC"}
-_CLOCK = {"H", "I", "M", "p", "P", "S", "T", "R", "k", "l", "s", "E3S", "E6S", "E*S"}
+_OFFSETS = {
+    "z": "bq_offset_hours({0}) || bq_offset_minutes({0})",
+    "Ez": "bq_offset_hours({0}) || ':' || bq_offset_minutes({0})",
+}
+_CLOCK = {"X", "H", "I", "M", "p", "P", "S", "T", "R", "k", "l", "s", "E3S", "E6S", "E*S"}
 _ELEMENT = re.compile(r"%(E\*S|E\d?[SYz]|.)", re.DOTALL)
 
 
-def formatted(call: Call, form: str, value: str, is_utc: bool) -> str:
-    """DuckDB text that writes `value` (a TIMESTAMP without zone) in a GoogleSQL format."""
+def formatted(call: Call, form: str, value: str, offset: str, is_utc: bool) -> str:
+    """DuckDB text that writes `value`, a TIMESTAMP without zone and `offset` minutes off UTC, in a GoogleSQL format."""
     pieces: list[str] = []
     plain = ""
     for written, element in _elements(form):
@@ -53,8 +58,11 @@ def formatted(call: Call, form: str, value: str, is_utc: bool) -> str:
             plain = ""
         elif element in _SHORTHANDS:
             plain += _SHORTHANDS[element]
-        elif element in _UTC and is_utc:
-            plain += _UTC[element]
+        elif element in _OFFSETS and offset:
+            pieces += [*_strftime(value, plain), _OFFSETS[element].format(offset)]
+            plain = ""
+        elif element == "Z" and is_utc:
+            plain += "UTC"
         elif element:
             raise unsupported(f"%{element} in {call.name}")
     pieces += _strftime(value, plain)
@@ -76,22 +84,28 @@ def _elements(form: str) -> list[tuple[str, str]]:
     return [*found, (form[end:], "")]
 
 
-@scalar("FORMAT_DATE", "FORMAT_DATETIME", "FORMAT_TIMESTAMP")
+@scalar("FORMAT_DATE", "FORMAT_DATETIME", "FORMAT_TIME", "FORMAT_TIMESTAMP")
 def _format(call: Call) -> Bound:
-    kind = {"FORMAT_DATE": DATE, "FORMAT_DATETIME": DATETIME}.get(call.name, TIMESTAMP)
+    kind = {"FORMAT_DATE": DATE, "FORMAT_DATETIME": DATETIME, "FORMAT_TIME": TIME}.get(call.name, TIMESTAMP)
     call.arity(2, 3 if kind == TIMESTAMP else 2)
     form, value = call.literal(0, "format"), require(call.bind(1), kind, call.name)
     zone = require(call.bind(2), STRING, call.name) if len(call.nodes) == 3 else None
     _check_parts(call, form, kind)
-    local = f"CAST({value.sql} AS TIMESTAMP)"
+    local, offset = f"CAST({value.sql} AS TIMESTAMP)", ""
+    if kind == TIME:
+        local = f"(DATE '1970-01-01' + {value.sql})"
     if kind == TIMESTAMP:
-        local = f"({value.sql} AT TIME ZONE {zone.sql if zone is not None else text('UTC')})"
-    sql = formatted(call, form, local, kind == TIMESTAMP and (zone is None or zone.literal == "UTC"))
+        place = zone.sql if zone is not None else text("UTC")
+        local, offset = f"bq_local({value.sql}, {place})", f"bq_offset_of({value.sql}, {place})"
+    sql = formatted(call, form, local, offset, kind == TIMESTAMP and (zone is None or zone.literal == "UTC"))
     return combine(sql, STRING, [value, *([zone] if zone is not None else [])])
 
 
 def _check_parts(call: Call, form: str, kind: Type) -> None:
     clock = [element for _, element in _elements(form) if element in _CLOCK]
+    other = [element for _, element in _elements(form) if element and element not in {*_CLOCK, "%"}]
+    if kind == TIME and other:
+        raise unsupported(f"%{other[0]} in {call.name}: a TIME has no day")
     if kind == DATE and clock:
         raise unsupported(f"%{clock[0]} in {call.name}: a DATE has no time of day")
     if kind != DATE and "s" in clock and len(call.nodes) == 3:
@@ -146,17 +160,23 @@ def _parse(call: Call) -> Bound:
     forms, has_offset = _read_formats(call, call.literal(0, "format"), kind)
     sql = f"strptime({value.sql}, [{forms}])" if "," in forms else f"strptime({value.sql}, {forms})"
     if kind == TIMESTAMP and not has_offset:
-        sql = f"({sql} AT TIME ZONE {zone.sql})"
+        sql = f"bq_moment({sql}, {zone.sql})"
     return combine(f"CAST({sql} AS {kind.duckdb})", kind, [value, zone])
 
 
 @scalar("STRING")
 def _string(call: Call) -> Bound:
-    """STRING(date or timestamp), STRING(json)."""
-    call.arity(1)
+    """STRING(date or timestamp), STRING(timestamp, zone), STRING(json)."""
+    call.arity(1, 2)
     value = call.bind(0)
+    if len(call.nodes) == 2:
+        zone = require(call.bind(1), STRING, "STRING")
+        value = require(value, TIMESTAMP, "STRING")
+        local = f"bq_local({value.sql}, {zone.sql})"
+        offset = f"bq_offset_text(bq_offset_of({value.sql}, {zone.sql}))"
+        return combine(f"(bq_datetime_text({local}) || {offset})", STRING, [value, zone])
     if value.type.kind == "JSON":
         return string_of_json(value)
-    if value.type.kind not in ("DATE", "DATETIME", "TIMESTAMP"):
+    if value.type.kind not in ("DATE", "DATETIME", "TIME", "TIMESTAMP"):
         raise mismatch("function STRING", [value])
     return combine(str(cast_text(value.sql, value.type, STRING)), STRING, [value])

@@ -2,8 +2,9 @@
 
 from klaviyo_assets.sandbox.bigquery.sql.arithmetic import combine_numbers, divide
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
-from klaviyo_assets.sandbox.bigquery.sql.calls import Call, allow, scalar, signature
+from klaviyo_assets.sandbox.bigquery.sql.calls import Call, allow, pick, scalar, signature
 from klaviyo_assets.sandbox.bigquery.sql.names import struct
+from klaviyo_assets.sandbox.bigquery.sql.operators import compared
 from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, FLOAT64, INT64, NULL, NUMERIC, STRING
 
 _DECIMAL = "DECIMAL(38,9)"
@@ -20,7 +21,12 @@ def _same_kind(name: str, whole: str, decimal: str, floating: str) -> None:
 
 
 _same_kind("ABS", "abs({0})", "abs({0})", "abs({0})")
-_same_kind("SIGN", "CAST(sign({0}) AS BIGINT)", f"CAST(sign({{0}}) AS {_DECIMAL})", "CAST(sign({0}) AS DOUBLE)")
+_same_kind(
+    "SIGN",
+    "CAST(sign({0}) AS BIGINT)",
+    f"CAST(sign({{0}}) AS {_DECIMAL})",
+    "CASE WHEN isnan({0}) THEN {0} ELSE CAST(sign({0}) AS DOUBLE) END",
+)
 
 
 def _rounding(duckdb: str, *names: str) -> None:
@@ -49,9 +55,9 @@ def _round(call: Call) -> Bound:
         return combine(f"CAST({name}({value.sql}) AS {kind.duckdb})", kind, [value])
     digits = require(call.bind(1), INT64, call.name)
     if kind == NUMERIC:
-        scale = f"CAST(pow(10, abs({digits.sql})) AS {_DECIMAL})"
+        scale = f"CAST(pow(10, least(abs({digits.sql}), 18)) AS {_DECIMAL})"
         if digits.literal:
-            scale = f"CAST({10 ** abs(int(digits.literal))} AS {_DECIMAL})"
+            scale = f"CAST({10 ** min(abs(int(digits.literal)), 18)} AS {_DECIMAL})"
         return combine(_round_numeric(name, value.sql, digits.sql, scale), kind, [value, digits])
     return combine(f"{name}({value.sql}, CAST({digits.sql} AS INTEGER))", kind, [value, digits])
 
@@ -61,21 +67,51 @@ def _round_numeric(name: str, value: str, digits: str, scale: str) -> str:
     right = f"CAST({name}({value} * CAST({scale} AS DECIMAL(19,0))) AS {_DECIMAL})"
     left = f"CAST({name}({divide(value, scale)}) AS {_DECIMAL})"
     return (
-        f"CASE WHEN {digits} >= 9 THEN {value} WHEN {digits} >= 0 THEN {divide(right, scale)}"
+        f"CASE WHEN {digits} >= 9 THEN {value} WHEN {digits} < -29 THEN CAST(0 AS {_DECIMAL}) WHEN {digits} < -18"
+        f" THEN CAST('not supported by the local stand-in: ROUND of a NUMERIC to ' || {digits} AS {_DECIMAL})"
+        f" WHEN {digits} >= 0 THEN {divide(right, scale)}"
         f" ELSE CAST({left} * CAST({scale} AS DECIMAL(19,0)) AS {_DECIMAL}) END"
     )
 
 
-allow("MOD", signature("({0} % {1})", INT64, INT64, INT64), signature("({0} % {1})", NUMERIC, NUMERIC, NUMERIC))
-allow("DIV", signature("({0} // {1})", INT64, INT64, INT64))
+def _whole_division(name: str, whole: str, decimal: str) -> None:
+    """Of two INT64, or with a NUMERIC; a FLOAT64 literal only follows a NUMERIC."""
+    overloads = signature(whole, INT64, INT64, INT64), signature(decimal, NUMERIC, NUMERIC, NUMERIC)
+
+    @scalar(name)
+    def handler(call: Call) -> Bound:
+        values = call.bound()
+        if all(value.type != NUMERIC for value in values) and any(value.type == FLOAT64 for value in values):
+            raise mismatch(f"function {name}", values)
+        return pick(name, overloads, values)
+
+
+_whole_division("MOD", "({0} % {1})", "({0} % {1})")
+_whole_division("DIV", "({0} // {1})", "bq_numeric_div({0}, {1})")
+
+
+def _of_floats(name: str, *templates: str) -> None:
+    """A function of FLOAT64 that gives NUMERIC for NUMERIC; one template per number of arguments."""
+    overloads = []
+    for template in templates:
+        count = 1 + ("{1}" in template)
+        inner = template.replace("{0}", "CAST({0} AS DOUBLE)").replace("{1}", "CAST({1} AS DOUBLE)")
+        overloads.append(signature(template, FLOAT64, *[FLOAT64] * count))
+        overloads.append(signature(f"bq_numeric_of_float({inner})", NUMERIC, *[NUMERIC] * count))
+    allow(name, *overloads)
+
+
 for _name in ("POW", "POWER"):
-    allow(_name, signature("pow({0}, {1})", FLOAT64, FLOAT64, FLOAT64))
-for _name in ("SQRT", "LN", "EXP"):
-    allow(_name, signature(f"{_name.lower()}({{0}})", FLOAT64, FLOAT64))
-allow("LOG10", signature("log10({0})", FLOAT64, FLOAT64))
-allow("LOG", signature("ln({0})", FLOAT64, FLOAT64), signature("(ln({0}) / ln({1}))", FLOAT64, FLOAT64, FLOAT64))
+    _of_floats(_name, "bq_float_pow({0}, {1})")
+_of_floats("EXP", "bq_float_exp({0})")
+_of_floats("SQRT", "sqrt({0})")
+_of_floats("LN", "ln({0})")
+_of_floats("LOG10", "log10({0})")
+_of_floats("LOG", "ln({0})", "(ln({0}) / ln({1}))")
 for _name in ("IS_NAN", "IS_INF"):
     allow(_name, signature(f"{_name.lower().replace('_', '')}({{0}})", BOOL, FLOAT64))
+allow("IEEE_DIVIDE", signature("bq_ieee_divide({0}, {1})", FLOAT64, FLOAT64, FLOAT64))
+allow("RAND", signature("random()", FLOAT64))
 allow("GENERATE_UUID", signature("CAST(uuid() AS VARCHAR)", STRING))
 
 
@@ -88,7 +124,10 @@ def _safe_divide(call: Call) -> Bound:
         divisor = right if float(right.literal) else Bound("NULL", NULL)
     quotient = combine_numbers("/", left, divisor)
     kind = combine_numbers("/", left, right).type
-    return combine(f"CAST({quotient.sql} AS {kind.duckdb})", kind, [left, right])
+    sql = f"CAST({quotient.sql} AS {kind.duckdb})"
+    if FLOAT64 in (left.type, right.type):
+        sql = f"TRY({sql})"
+    return combine(sql, kind, [left, right])
 
 
 @scalar("SAFE_ADD", "SAFE_SUBTRACT", "SAFE_MULTIPLY")
@@ -105,7 +144,8 @@ def _safe_negate(call: Call) -> Bound:
     value = call.bind(0)
     if not value.type.is_numeric:
         raise mismatch("function SAFE_NEGATE", [value])
-    return combine(f"TRY(-{value.sql})", value.type, [value])
+    negative = f"(0 - {value.sql})" if value.type == INT64 else f"(-{value.sql})"
+    return combine(f"TRY({negative})", value.type, [value])
 
 
 @scalar("COALESCE", "IFNULL")
@@ -121,6 +161,9 @@ def _nullif(call: Call) -> Bound:
     values, kind = unify(call.bound(), "function NULLIF")
     if kind.kind in ("ARRAY", "JSON", "STRUCT"):
         raise mismatch("function NULLIF", values)
+    if kind == FLOAT64:
+        same = compared(values[0], "=", values[1])
+        return combine(f"CASE WHEN {same.sql} THEN NULL ELSE {values[0].sql} END", kind, values)
     return combine(f"nullif({values[0].sql}, {values[1].sql})", kind, values)
 
 
@@ -135,7 +178,11 @@ def _extreme(call: Call) -> Bound:
         return Bound("NULL", NULL)
     empty = " OR ".join(f"{value.sql} IS NULL" for value in values)
     listed = ", ".join(value.sql for value in values)
-    sql = f"CASE WHEN {empty} THEN NULL ELSE {call.name.lower()}({listed}) END"
+    extreme = f"{call.name.lower()}({listed})"
+    if kind == FLOAT64:
+        nan = " OR ".join(f"isnan({value.sql})" for value in values)
+        extreme = f"CASE WHEN {nan} THEN CAST('nan' AS DOUBLE) ELSE {extreme} END"
+    sql = f"CASE WHEN {empty} THEN NULL ELSE {extreme} END"
     return combine(sql, kind, values)
 
 

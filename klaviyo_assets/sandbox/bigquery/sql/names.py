@@ -2,6 +2,7 @@
 
 # ruff: noqa: ARG001 - every handler has the signature that `binds` calls
 
+import json
 import re
 
 from sqlglot import exp
@@ -76,7 +77,16 @@ def _null(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 @binds(exp.ParseJSON)
 def _json_literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "is_literal")
-    return Bound(f"CAST({text(node.this.this)} AS JSON)", JSON)
+    return Bound(f"CAST({text(normalized_json(node.this.this))} AS JSON)", JSON)
+
+
+def normalized_json(document: str) -> str:
+    """A JSON text as BigQuery writes the value: keys in order, numbers in their shortest form."""
+    try:
+        value = json.loads(document)
+    except ValueError as error:
+        raise invalid(f"Invalid JSON literal: {error}") from error
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 @binds(exp.Parameter)
@@ -156,6 +166,17 @@ def output_name(node: exp.Expr) -> str:
     if isinstance(node, exp.Column | exp.Dot):
         return node.name
     return ""
+
+
+def written_name(node: exp.Expr) -> str:
+    """The lower-case name in a list where only names can stand: USING, EXCEPT.
+
+    Raises:
+        SqlError: It is a literal or an expression.
+    """
+    if not isinstance(node, exp.Identifier | exp.Column):
+        raise invalid(f"Syntax error: a name is expected, not {shown(node)}")
+    return str(node.name.lower())
 
 
 @binds(exp.Bracket)

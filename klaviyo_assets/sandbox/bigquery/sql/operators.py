@@ -20,6 +20,7 @@ from klaviyo_assets.sandbox.bigquery.sql.names import number, typed_constructor
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import (
     BOOL,
+    FLOAT64,
     INT64,
     NULL,
     STRING,
@@ -42,15 +43,39 @@ _COMPARISONS = {
 _EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
+def _operands(binder: Binder, node: exp.Expr, sign: str, scope: Scope) -> list[Bound]:
+    """Both sides of an operator, or the one of a sign; BigQuery takes a bare NULL for a mistake."""
+    sides = [node.args[name] for name in ("this", "expression") if name in node.args]
+    if any(isinstance(side.unnest(), exp.Null) for side in sides if side is not None):
+        raise invalid(f"Operands of {sign} cannot be literal NULL")
+    return [binder.bind(side, scope) for side in sides]
+
+
 @binds(*_COMPARISONS)
 def _comparison(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expression")
     sign = _COMPARISONS[type(node)]  # type: ignore[index]
-    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    if isinstance(node, exp.NullSafeEQ | exp.NullSafeNEQ):
+        sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
+    else:
+        sides = _operands(binder, node, sign, scope)
     (left, right), kind = comparable(sides, f"operator {sign}")
     if kind.kind == "STRUCT" and not isinstance(node, _EQUALITIES):
         raise mismatch(f"operator {sign}", sides)
-    return combine(f"({left.sql} {sign} {right.sql})", BOOL, [left, right])
+    return compared(left, sign, right)
+
+
+_FLOAT_WORDS = {"=": "eq", "<>": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "ge"}
+
+
+def compared(left: Bound, sign: str, right: Bound) -> Bound:
+    """A comparison of two values of one type."""
+    sql = f"({left.sql} {sign} {right.sql})"
+    # To DuckDB NaN equals itself and is the greatest number. A literal is never NaN.
+    is_safe = sign in ("=", "<>") and (left.literal or right.literal)
+    if left.type == FLOAT64 and sign in _FLOAT_WORDS and not is_safe:
+        sql = f"bq_float_{_FLOAT_WORDS[sign]}({left.sql}, {right.sql})"
+    return combine(sql, BOOL, [left, right])
 
 
 def comparable(values: list[Bound], where: str) -> tuple[list[Bound], Type]:
@@ -71,7 +96,7 @@ def _logical(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 @binds(exp.Not)
 def _not(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    value = require(binder.bind(node.this, scope), BOOL, "operator NOT")
+    value = require(_operands(binder, node, "NOT", scope)[0], BOOL, "operator NOT")
     return combine(f"(NOT {value.sql})", BOOL, [value])
 
 
@@ -79,8 +104,11 @@ def _not(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _between(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "low", "high")
     values = [binder.bind(node.args[name], scope) for name in ("this", "low", "high")]
-    (value, low, high), _ = comparable(values, "operator BETWEEN")
-    return combine(f"({value.sql} BETWEEN {low.sql} AND {high.sql})", BOOL, [value, low, high])
+    (value, low, high), kind = comparable(values, "operator BETWEEN")
+    sql = f"({value.sql} BETWEEN {low.sql} AND {high.sql})"
+    if kind == FLOAT64:
+        sql = f"({compared(value, '>=', low).sql} AND {compared(value, '<=', high).sql})"
+    return combine(sql, BOOL, [value, low, high])
 
 
 @binds(exp.Is)
@@ -97,12 +125,25 @@ def _is(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 @binds(exp.Like)
 def _like(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    only(node, "this", "expression")
+    only(node, "this", "expression", "negate")
+    negation = "NOT " if node.args.get("negate") else ""
     if isinstance(node.expression, exp.Any | exp.All):
-        raise unsupported("LIKE ANY, LIKE SOME and LIKE ALL")
-    sides = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
-    left, right = (require(side, STRING, "operator LIKE") for side in sides)
-    return combine(f"({left.sql} LIKE {right.sql} ESCAPE '\\')", BOOL, [left, right])
+        return _like_several(binder, node, negation, scope)
+    left, right = (require(side, STRING, "operator LIKE") for side in _operands(binder, node, "LIKE", scope))
+    return combine(f"({left.sql} {negation}LIKE {right.sql} ESCAPE '\\')", BOOL, [left, right])
+
+
+def _like_several(binder: Binder, node: exp.Expr, negation: str, scope: Scope) -> Bound:
+    """LIKE ANY (...), LIKE SOME (...), LIKE ALL (...) over a list of patterns."""
+    patterns = node.expression.this
+    if not isinstance(patterns, exp.Tuple | exp.Paren):
+        raise unsupported(f"LIKE with {shown(node.expression)}")
+    listed = patterns.expressions if isinstance(patterns, exp.Tuple) else [patterns.this]
+    values = [require(binder.bind(each, scope), STRING, "operator LIKE") for each in (node.this, *listed)]
+    value, *others = values
+    sign = " OR " if isinstance(node.expression, exp.Any) else " AND "
+    matches = (f"({value.sql} {negation}LIKE {each.sql} ESCAPE '\\')" for each in others)
+    return combine(f"({sign.join(matches)})", BOOL, values)
 
 
 @binds(exp.In)
@@ -114,8 +155,13 @@ def _in(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
         return _in_query(binder, value, query.this if isinstance(query, exp.Subquery) else query, scope)
     if node.args.get("unnest") is not None:
         return _in_array(value, binder.bind(node.args["unnest"].expressions[0], scope))
+    if not node.expressions:
+        raise invalid("Syntax error: IN without a list")
     listed = [binder.bind(each, scope) for each in node.expressions]
-    (value, *listed), _ = comparable([value, *listed], "operator IN")
+    (value, *listed), kind = comparable([value, *listed], "operator IN")
+    if kind == FLOAT64 and any(each.literal is None for each in listed):
+        sql = " OR ".join(compared(value, "=", each).sql for each in listed)
+        return combine(f"({sql})", BOOL, [value, *listed])
     return combine(f"({value.sql} IN ({', '.join(each.sql for each in listed)}))", BOOL, [value, *listed])
 
 
@@ -125,6 +171,8 @@ def _in_array(value: Bound, values: Bound) -> Bound:
     kind = common_type([value, Bound("", values.type.element)], "operator IN UNNEST")
     value = require(value, kind, "operator IN UNNEST")
     cast = cast_text(values.sql, values.type, array_of(kind))
+    if kind == FLOAT64:
+        cast = f"list_filter({cast}, lambda each: each IS NULL OR NOT isnan(each))"
     return combine(f"({value.sql} IN (SELECT unnest({cast})))", BOOL, [value, values])
 
 
@@ -135,7 +183,8 @@ def _in_query(binder: Binder, value: Bound, node: exp.Expr, scope: Scope) -> Bou
     value = require(value, kind, "operator IN")
     alias = binder.alias()
     cast = cast_text(f"{quoted(alias)}.{quoted(output.physical)}", output.type, kind)
-    sql = f"({value.sql} IN (SELECT {cast} FROM ({query.sql}) AS {quoted(alias)}))"
+    kept = f" WHERE {cast} IS NULL OR NOT isnan({cast})" if kind == FLOAT64 else ""
+    sql = f"({value.sql} IN (SELECT {cast} FROM ({query.sql}) AS {quoted(alias)}{kept}))"
     return combine(sql, BOOL, [value, Bound("", NULL, ungrouped=query.outer)])
 
 
@@ -168,8 +217,8 @@ def array_subquery(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 @binds(exp.DPipe)
 def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "expression", "safe")
-    values = [binder.bind(node.this, scope), binder.bind(node.expression, scope)]
-    (left, right), kind = unify(values, "operator ||")
+    values = _operands(binder, node, "||", scope)
+    (left, right), kind = unify(as_texts(values), "operator ||")
     if kind.kind not in ("STRING", "BYTES", "ARRAY"):
         raise mismatch("operator ||", values)
     if kind.kind == "ARRAY":
@@ -177,6 +226,15 @@ def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
         sql = f"CASE WHEN {guard} THEN NULL ELSE list_concat({left.sql}, {right.sql}) END"
         return combine(sql, kind, values)
     return combine(f"({left.sql} || {right.sql})", kind, values)
+
+
+def as_texts(values: list[Bound]) -> list[Bound]:
+    """What is concatenated: with a STRING, everything that CAST makes a STRING is one."""
+    kinds = {value.type.kind for value in values} - {"NULL"}
+    if kinds & {"ARRAY", "STRUCT", "BYTES", "JSON"} or not kinds - {"STRING"}:
+        return values
+    texts = [cast_text(value.sql, value.type, STRING) for value in values]
+    return [value.typed(sql, STRING) for value, sql in zip(values, texts, strict=True) if sql is not None]
 
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
@@ -189,36 +247,50 @@ def _arithmetic(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     left, right = node.this, node.expression
     if isinstance(right, exp.Interval) or isinstance(left, exp.Interval):
         return shift(binder, left, right, sign, scope)
-    sides = [binder.bind(left, scope), binder.bind(right, scope)]
-    if sign in "+-" and sides[0].type.kind == "DATE" and sides[1].type.kind == "INT64":
-        sql = f"({sides[0].sql} {sign} CAST({sides[1].sql} AS INTEGER))"
+    sides = _operands(binder, node, sign, scope)
+    kinds = [side.type.kind for side in sides]
+    if sign == "+" and kinds == ["INT64", "DATE"]:
+        sides, kinds = sides[::-1], kinds[::-1]
+    if sign in "+-" and kinds == ["DATE", "INT64"]:
+        sql = f"bq_checked_date({sides[0].sql} {sign} CAST({sides[1].sql} AS INTEGER))"
         return combine(sql, sides[0].type, sides)
+    if sign == "-" and kinds in (["DATE", "DATE"], ["DATETIME", "DATETIME"], ["TIMESTAMP", "TIMESTAMP"]):
+        raise unsupported(f"{kinds[0]} - {kinds[0]}, which is an INTERVAL: use {kinds[0]}_DIFF")
     return combine_numbers(sign, sides[0], sides[1])
 
 
-_BITWISE: dict[type[exp.Expr], str] = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|"}
+_BITWISE: dict[type[exp.Expr], str] = {
+    exp.BitwiseAnd: "({} & {})",
+    exp.BitwiseOr: "({} | {})",
+    exp.BitwiseXor: "xor({}, {})",
+}
 
 
 @binds(*_BITWISE)
 def _bitwise(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
-    sign = _BITWISE[type(node)]
+    sign = {exp.BitwiseAnd: "&", exp.BitwiseOr: "|", exp.BitwiseXor: "^"}[type(node)]  # type: ignore[index]
     operands = (node.this, node.expression)
     if any(isinstance(each, exp.Binary) and type(each) in _BITWISE.keys() - {type(node)} for each in operands):
-        raise unsupported("& and | side by side without brackets")
-    values = [require(binder.bind(each, scope), INT64, f"operator {sign}") for each in operands]
-    return combine(f"({values[0].sql} {sign} {values[1].sql})", INT64, values)
+        raise unsupported("&, | and ^ side by side without brackets")
+    values = [require(each, INT64, f"operator {sign}") for each in _operands(binder, node, sign, scope)]
+    return combine(_BITWISE[type(node)].format(values[0].sql, values[1].sql), INT64, values)
+
+
+@binds(exp.BitwiseNot)
+def _inverse(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
+    value = require(_operands(binder, node, "~", scope)[0], INT64, "operator ~")
+    return combine(f"(~{value.sql})", INT64, [value])
 
 
 @binds(exp.Neg)
 def _negative(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.this, exp.Literal) and not node.this.args["is_string"]:
         return number(f"-{node.this.this}")
-    value = binder.bind(node.this, scope)
-    if value.type == NULL:
-        return value.typed("CAST(NULL AS BIGINT)", INT64)
+    value = _operands(binder, node, "-", scope)[0]
     if not value.type.is_numeric:
         raise mismatch("operator -", [value])
-    return combine(f"(-{value.sql})", value.type, [value])
+    # DuckDB gives the opposite of the smallest INT64 as a larger type, where BigQuery fails.
+    return combine(f"(0 - {value.sql})" if value.type == INT64 else f"(-{value.sql})", value.type, [value])
 
 
 @binds(exp.Case)
@@ -231,7 +303,9 @@ def _case(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     results.append(binder.bind(default, scope) if default is not None else Bound("NULL", NULL))
     head = ""
     if operand is not None:
-        (subject, *whens), _ = comparable([binder.bind(operand, scope), *whens], "CASE")
+        (subject, *whens), kind = comparable([binder.bind(operand, scope), *whens], "CASE")
+        if kind == FLOAT64:
+            return _cases("", [compared(subject, "=", when) for when in whens], results)
         whens = [combine(f"{when.sql}", when.type, [when, subject]) for when in whens]
         head = f" {subject.sql}"
     else:

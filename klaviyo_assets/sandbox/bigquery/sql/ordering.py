@@ -7,7 +7,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binding import require
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
-from klaviyo_assets.sandbox.bigquery.sql.types import INT64
+from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, INT64, Type
 
 
 def direction(ordered: exp.Expr) -> str:
@@ -15,6 +15,18 @@ def direction(ordered: exp.Expr) -> str:
     only(ordered, "this", "desc", "nulls_first")
     word = "DESC" if ordered.args.get("desc") else "ASC"
     return f" {word} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}"
+
+
+def ordered_by(sql: str, kind: Type, ordered: exp.Expr, *, single: bool = False) -> str:
+    """A key of ORDER BY with its direction. NaN comes before all other numbers; to DuckDB it is the greatest.
+
+    `single` keeps to one key, which a RANGE frame with an offset must have.
+    """
+    way = direction(ordered)
+    if kind != FLOAT64 or single:
+        return sql + way
+    nulls = way.partition(" NULLS ")[2]
+    return f"isnan({sql}) {'ASC' if ordered.args.get('desc') else 'DESC'} NULLS {nulls}, {sql}{way}"
 
 
 def limits(binder: Binder, node: exp.Expr, scope: Scope) -> str:

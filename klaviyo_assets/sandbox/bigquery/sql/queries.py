@@ -9,11 +9,11 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
-from klaviyo_assets.sandbox.bigquery.sql.ordering import direction, limits
+from klaviyo_assets.sandbox.bigquery.sql.ordering import limits, ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.relations import aside
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
 from klaviyo_assets.sandbox.bigquery.sql.selects import bind_select
-from klaviyo_assets.sandbox.bigquery.sql.types import Type, promoted, quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, Type, promoted, quoted
 
 
 def bind_query(binder: Binder, node: exp.Expr, parent: Scope | None) -> Query:
@@ -46,24 +46,53 @@ def _with(binder: Binder, clause: exp.Expr | None, scope: Scope) -> str:
     """The WITH clause: its queries become known to `scope`."""
     if clause is None:
         return ""
-    only(clause, "expressions")
-    pieces = [_cte(binder, each, scope) for each in clause.expressions]
-    return f"WITH {', '.join(pieces)} "
+    only(clause, "expressions", "recursive")
+    recursive = bool(clause.args.get("recursive"))
+    pieces = [_cte(binder, each, scope, recursive) for each in clause.expressions]
+    return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(pieces)} "
 
 
-def _cte(binder: Binder, node: exp.Expr, scope: Scope) -> str:
+def _cte(binder: Binder, node: exp.Expr, scope: Scope, recursive: bool) -> str:
     only(node, "this", "alias")
     if node.args["alias"].args.get("columns"):
         raise unsupported(f"column names in WITH {node.alias}")
     name = node.alias.lower()
     if name in scope.ctes:
         raise invalid(f"Duplicate alias {node.alias} for WITH subquery")
-    query = binder.query(node.this, aside(binder, scope))
+    alias, inner = binder.alias(), aside(binder, scope)
+    if recursive and _reads(node.this, name):
+        query = _recursion(binder, node, inner, alias)
+    else:
+        query = binder.query(node.this, inner)
     query.as_columns()
-    alias = binder.alias()
     scope.ctes = {**scope.ctes, name: Query(quoted(alias), query.outputs)}
     scope.used_outside |= query.outer
     return f"{quoted(alias)} AS ({query.sql})"
+
+
+def _reads(node: exp.Expr, name: str) -> bool:
+    return any(table.name.lower() == name and not table.db for table in node.find_all(exp.Table))
+
+
+def _recursion(binder: Binder, node: exp.Expr, scope: Scope, alias: str) -> Query:
+    """A query over itself: a start, UNION ALL, and a step that must fit the columns of the start."""
+    union = node.this
+    if not isinstance(union, exp.Union) or union.args.get("distinct") or _reads(union.this, node.alias.lower()):
+        raise invalid(
+            f"Recursive query {node.alias} must be a start UNION ALL a step, and only the step may refer to it"
+        )
+    only(union, "this", "expression", "distinct")
+    start = bind_query(binder, union.this, scope)
+    start.as_columns()
+    scope.ctes = {**scope.ctes, node.alias.lower(): Query(quoted(alias), start.outputs)}
+    step = bind_query(binder, union.expression, scope)
+    step.as_columns()
+    kinds = _common_columns("UNION", [start, step])
+    if kinds != [output.type for output in start.outputs]:
+        listed = ", ".join(str(output.type) for output in start.outputs)
+        raise unsupported(f"a recursive query whose step is wider than its start ({listed}): CAST the start")
+    sql = f"({start.sql}) UNION ALL ({_converted(binder, step, kinds)})"
+    return Query(sql, start.outputs, start.outer | step.outer)
 
 
 _SIGNS = {exp.Union: "UNION", exp.Except: "EXCEPT", exp.Intersect: "INTERSECT"}
@@ -143,4 +172,5 @@ def _output_key(ordered: exp.Expr, outputs: Sequence[Output]) -> str:
         raise unsupported(f"ORDER BY {shown(key)} after a set operation or a bracket")
     if not 1 <= place <= len(outputs):
         raise invalid(f"ORDER BY is out of SELECT column number range: {place}")
-    return f"{place}{direction(ordered)}"
+    output = outputs[place - 1]
+    return ordered_by(quoted(output.physical) if output.type == FLOAT64 else str(place), output.type, ordered)

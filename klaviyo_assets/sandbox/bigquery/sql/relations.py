@@ -10,6 +10,8 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, unify
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only, parse, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, TableRef, invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.names import written_name
+from klaviyo_assets.sandbox.bigquery.sql.pivots import turned
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Query, Range, Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import INT64, from_field, member_names, quoted, text
 
@@ -37,6 +39,10 @@ def _enter(scope: Scope, found: Range) -> None:
 
 def relation(binder: Binder, node: exp.Expr, scope: Scope) -> tuple[str, Range]:
     """One item of a FROM clause: DuckDB text and range variable."""
+    if node.args.get("pivots"):
+        plain = node.copy()
+        plain.set("pivots", None)
+        return turned(binder, node, relation(binder, plain, scope), scope)
     if isinstance(node, exp.Unnest):
         return _unnest(binder, node, scope)
     if isinstance(node, exp.Subquery):
@@ -225,6 +231,7 @@ def _using(scope: Scope, found: Range, names: list[exp.Identifier], side: str) -
     """Join on columns of the same name, which become one."""
     merged, conditions = [], []
     for identifier in names:
+        written_name(identifier)
         left, right = scope.lookup([identifier.name]), found.find(identifier.name)
         if left is None or right is None:
             raise invalid(f"Column {identifier.name} in USING clause not found on both sides of the join")

@@ -129,21 +129,26 @@ class Scope:
         first, rest = parts[0], parts[1:]
         if first.lower() in self.aliases:
             return self.kept(members(self.aliases[first.lower()], rest))
-        column = self._column(first)
         owner = self.range_named(first)
+        if owner is not None and owner.value is None:
+            # The name of a table hides a column of the same name, and means the whole row.
+            return self._of_table(owner, first, rest)
+        column = self._column(first)
         if owner is not None and rest and owner.find(rest[0]) is not None:
-            if column is not None and column.type.kind == "STRUCT" and owner.value is None:
-                raise invalid(f"Name {'.'.join(parts)} is ambiguous: {first} is a table alias and a column")
             return self.kept(members(self.use(owner.find(rest[0]), first), rest[1:]))
         if column is not None:
             return self.kept(members(self.use(column), rest))
         if owner is None:
             return None
-        if owner.value is not None:
-            return self.kept(members(self.use(owner.value), rest))
-        if rest:
-            raise invalid(f"Name {rest[0]} not found inside {first}")
-        return self._row(owner)
+        return self.kept(members(self.use(owner.value), rest))
+
+    def _of_table(self, owner: Range, name: str, rest: list[str]) -> Bound:
+        if not rest:
+            return self._row(owner)
+        column = owner.find(rest[0])
+        if column is None:
+            raise invalid(f"Name {rest[0]} not found inside {name}")
+        return self.kept(members(self.use(column, name), rest[1:]))
 
     def kept(self, value: Bound) -> Bound:
         """`value` with its columns forgotten when the whole is one of the GROUP BY expressions."""

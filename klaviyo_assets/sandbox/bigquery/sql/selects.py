@@ -9,11 +9,11 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, require
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
-from klaviyo_assets.sandbox.bigquery.sql.names import output_name, pack
-from klaviyo_assets.sandbox.bigquery.sql.ordering import direction, limits
+from klaviyo_assets.sandbox.bigquery.sql.names import output_name, pack, written_name
+from klaviyo_assets.sandbox.bigquery.sql.ordering import limits, ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.relations import bind_from
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Output, Query, Scope, member
-from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, NULL, quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, FLOAT64, NULL, quoted
 
 _CLAUSES = (
     *("with_", "expressions", "from_", "joins", "where", "group", "having", "qualify"),
@@ -116,7 +116,7 @@ def _star(select: _Select, node: exp.Expr, columns: list[Column], has_from: bool
     only(node, "except_", "replace")
     if not has_from:
         raise invalid("SELECT * must have a FROM clause")
-    dropped = {each.name.lower() for each in node.args.get("except_") or ()}
+    dropped = {written_name(each) for each in node.args.get("except_") or ()}
     replaced = {each.alias.lower(): each.this for each in node.args.get("replace") or ()}
     _check_names(dropped | replaced.keys(), columns)
     return [_star_item(select, column, replaced) for column in columns if column.name.lower() not in dropped]
@@ -141,6 +141,8 @@ def _group(select: _Select) -> str:
     if clause is None:
         return ""
     only(clause, "expressions", "all")
+    if not clause.args.get("all") and not clause.expressions:
+        raise invalid("Syntax error: GROUP BY without an expression")
     keys: list[Bound] = []
     if clause.args.get("all"):
         keys = [_fix(item) for item in select.items if _is_plain(item.bound())]
@@ -189,7 +191,7 @@ def _grouping(select: _Select, node: exp.Expr, keys: list[Bound]) -> str:
 
 def _group_key(select: _Select, node: exp.Expr) -> Bound:
     node = node.unnest()
-    if isinstance(node, exp.Literal):
+    if isinstance(node, _LITERALS):
         return _fix(_item_at(select, node, "GROUP BY"))
     if isinstance(node, exp.Column) and len(node.parts) == 1:
         named = [item for item in select.items if item.name.lower() == node.name.lower()]
@@ -198,8 +200,11 @@ def _group_key(select: _Select, node: exp.Expr) -> Bound:
     return select.binder.bind(node, select.scope)
 
 
-def _item_at(select: _Select, node: exp.Literal, clause: str) -> Item:
-    if node.is_string or not node.this.isdigit():
+_LITERALS = (exp.Literal, exp.Boolean, exp.Null)
+
+
+def _item_at(select: _Select, node: exp.Expr, clause: str) -> Item:
+    if not isinstance(node, exp.Literal) or node.is_string or not node.this.isdigit():
         raise invalid(f"Cannot {clause} literal values")
     if not 1 <= int(node.this) <= len(select.items):
         raise invalid(f"{clause} is out of SELECT column number range: {node.this}")
@@ -261,13 +266,13 @@ def _order(select: _Select) -> str:
     if clause is None:
         return ""
     only(clause, "expressions")
-    keys = [_order_key(select, each) + direction(each) for each in clause.expressions]
+    keys = [_order_key(select, each) for each in clause.expressions]
     return f" ORDER BY {', '.join(keys)}"
 
 
 def _order_key(select: _Select, ordered: exp.Expr) -> str:
     node = ordered.this
-    if isinstance(node, exp.Literal):
+    if isinstance(node, _LITERALS):
         _item_at(select, node, "ORDER BY")
         value, place = select.values[int(node.this) - 1], int(node.this)
     else:
@@ -279,7 +284,8 @@ def _order_key(select: _Select, ordered: exp.Expr) -> str:
         raise invalid(f"ORDER BY does not support expressions of type {value.type}")
     if select.node.args.get("distinct") and not place:
         raise invalid("ORDER BY clause expression must be in the SELECT DISTINCT list")
-    return str(place) if place and select.node.args.get("kind") is None else value.sql
+    is_placed = place and select.node.args.get("kind") is None and value.type != FLOAT64
+    return ordered_by(str(place) if is_placed else value.sql, value.type, ordered)
 
 
 def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:

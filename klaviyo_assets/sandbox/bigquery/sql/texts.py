@@ -5,11 +5,15 @@ import re
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
 from klaviyo_assets.sandbox.bigquery.sql.calls import Call, allow, scalar, signature
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
+from klaviyo_assets.sandbox.bigquery.sql.operators import as_texts
 from klaviyo_assets.sandbox.bigquery.sql.session import SPACES
 from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, BYTES, INT64, STRING, array_of, text
 
-for _name in ("LOWER", "UPPER", "REVERSE"):
+for _name in ("LOWER", "REVERSE"):
     allow(_name, signature(f"{_name.lower()}({{0}})", STRING, STRING))
+allow("UPPER", signature("upper(replace({0}, 'ß', 'SS'))", STRING, STRING))
+allow("CHR", signature("chr(CAST({0} AS INTEGER))", STRING, INT64))
+allow("UNICODE", signature("CAST(CASE WHEN {0} = '' THEN 0 ELSE unicode({0}) END AS BIGINT)", INT64, STRING))
 for _name in ("LENGTH", "CHAR_LENGTH", "CHARACTER_LENGTH"):
     allow(_name, signature("length({0})", INT64, STRING))
 allow("LENGTH", signature("length({0})", INT64, STRING), signature("octet_length({0})", INT64, BYTES))
@@ -21,6 +25,7 @@ for _name, _duckdb in (("TRIM", "trim"), ("LTRIM", "ltrim"), ("RTRIM", "rtrim"))
         signature(f"{_duckdb}({{0}}, {text(SPACES)})", STRING, STRING),
         signature(f"{_duckdb}({{0}}, {{1}})", STRING, STRING, STRING),
     )
+allow("INITCAP", signature("bq_initcap({0})", STRING, STRING))
 allow("STRPOS", signature("strpos({0}, {1})", INT64, STRING, STRING))
 allow("INSTR", signature("strpos({0}, {1})", INT64, STRING, STRING))
 allow("REPLACE", signature("replace({0}, {1}, {2})", STRING, STRING, STRING, STRING))
@@ -52,14 +57,16 @@ for _name, _duckdb in (("MD5", "md5"), ("SHA1", "sha1"), ("SHA256", "sha256")):
 allow("TO_HEX", signature("lower(hex({0}))", STRING, BYTES))
 allow("FROM_HEX", signature("unhex({0})", BYTES, STRING))
 allow("TO_BASE64", signature("to_base64({0})", STRING, BYTES))
-allow("FROM_BASE64", signature("from_base64({0})", BYTES, STRING))
+allow(
+    "FROM_BASE64", signature("from_base64(rpad({0}, CAST(4 * ceil(length({0}) / 4) AS INTEGER), '='))", BYTES, STRING)
+)
 allow("ASCII", signature("CAST(CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END AS BIGINT)", INT64, STRING))
 
 
 @scalar("CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
-    values, kind = unify(call.bound(), "function CONCAT")
+    values, kind = unify(as_texts(call.bound()), "function CONCAT")
     if kind not in (STRING, BYTES):
         raise mismatch("function CONCAT", values)
     return combine(f"({' || '.join(value.sql for value in values)})", kind, values)
@@ -89,17 +96,27 @@ def _regexp_contains(call: Call) -> Bound:
 def _regexp_extract(call: Call) -> Bound:
     call.arity(2)
     value, pattern, groups = _pattern(call)
-    found = f"regexp_extract({value.sql}, {pattern}, {_group(call, groups)})"
-    sql = f"CASE WHEN regexp_matches({value.sql}, {pattern}) THEN {found} END"
-    return combine(sql, STRING, [value])
+    group = _group(call, groups)
+    # The list holds NULL where the group took no part in the match, the text alone would be empty.
+    return combine(f"regexp_extract_all({value.sql}, {pattern}, {group})[1]", STRING, [value])
 
 
 @scalar("REGEXP_EXTRACT_ALL")
 def _regexp_extract_all(call: Call) -> Bound:
     call.arity(2)
     value, pattern, groups = _pattern(call)
-    sql = f"regexp_extract_all({value.sql}, {pattern}, {_group(call, groups)})"
+    sql = (
+        f"list_transform(regexp_extract_all({value.sql}, {pattern}, {_group(call, groups)}), lambda m: coalesce(m, ''))"
+    )
+    if _matches_nothing(call.literal(1, "regular expression")):
+        # DuckDB looks once more behind the last letter.
+        sql = f"CASE WHEN {value.sql} = '' THEN {sql} ELSE {sql}[:-2] END"
     return combine(sql, array_of(STRING), [value])
+
+
+def _matches_nothing(pattern: str) -> bool:
+    """Whether an expression matches the empty text at any place, as `a*` does and `$` does not."""
+    return re.compile(pattern).match("\0\0", 1) is not None
 
 
 def _group(call: Call, groups: int) -> int:

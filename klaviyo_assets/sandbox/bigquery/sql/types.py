@@ -229,6 +229,8 @@ def promoted(kinds: Sequence[Type]) -> Type | None:
         return known[0]
     if all(kind.is_numeric for kind in known):
         return max(known, key=lambda kind: NUMERIC_ORDER[kind.kind])
+    if {kind.kind for kind in known} == {"DATE", "DATETIME"}:
+        return DATETIME
     if all(kind.kind == "ARRAY" for kind in known):
         typed = {kind for kind in known if kind.element != NULL}
         return typed.pop() if len(typed) == 1 else None

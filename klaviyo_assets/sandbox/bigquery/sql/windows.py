@@ -2,15 +2,15 @@
 
 from sqlglot import exp
 
-from klaviyo_assets.sandbox.bigquery.sql.aggregates import result
+from klaviyo_assets.sandbox.bigquery.sql.aggregates import refuse_nan, result
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
 from klaviyo_assets.sandbox.bigquery.sql.calls import AGGREGATES, ANALYTICS, Call, analytic
 from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
-from klaviyo_assets.sandbox.bigquery.sql.ordering import direction
+from klaviyo_assets.sandbox.bigquery.sql.ordering import ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
-from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, INT64, NUMERIC
+from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, INT64
 
 _NUMBERING = {"ROW_NUMBER", "RANK", "DENSE_RANK", "PERCENT_RANK", "CUME_DIST", "NTILE", "LAG", "LEAD"}
 _ORDERED = _NUMBERING - {"ROW_NUMBER"}
@@ -54,12 +54,15 @@ def _over(binder: Binder, node: exp.Expr, scope: Scope) -> tuple[str, list[Bound
     only(node, "this", "partition_by", "order", "spec", "alias", "over")
     partition, order, spec = _merged(node, scope)
     keys = [_partition_key(binder.bind(each, scope)) for each in partition]
-    ordered = [(binder.bind(each.this, scope), direction(each)) for each in order]
+    ordered = [(binder.bind(each.this, scope), each) for each in order]
+    single = spec is not None and spec.args["kind"] == "RANGE"
     pieces = []
     if keys:
         pieces.append("PARTITION BY " + ", ".join(key.sql for key in keys))
     if ordered:
-        pieces.append("ORDER BY " + ", ".join(key.sql + way for key, way in ordered))
+        pieces.append(
+            "ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each, single=single) for key, each in ordered)
+        )
     if spec is not None:
         pieces.append(_frame(binder, spec, scope))
     values = [*keys, *(key for key, _ in ordered)]
@@ -165,16 +168,14 @@ def _percentile_cont(call: Call) -> Bound:
     value, share = _percentile(call)
     if not value.type.is_numeric:
         raise mismatch("PERCENTILE_CONT", [value])
-    kind = NUMERIC if value.type == NUMERIC else FLOAT64
-    value = require(value, kind, "PERCENTILE_CONT")
-    sql = f"CAST(quantile_cont({value.sql}, {share}){call.over} AS {kind.duckdb})"
-    return result(call, sql, kind, [value])
+    value = require(value, FLOAT64, "PERCENTILE_CONT")
+    return result(call, f"quantile_cont({refuse_nan(call, value)}, {share}){call.over}", FLOAT64, [value])
 
 
 @analytic("PERCENTILE_DISC")
 def _percentile_disc(call: Call) -> Bound:
     value, share = _percentile(call)
-    return result(call, f"quantile_disc({value.sql}, {share}){call.over}", value.type, [value])
+    return result(call, f"quantile_disc({refuse_nan(call, value)}, {share}){call.over}", value.type, [value])
 
 
 def _percentile(call: Call) -> tuple[Bound, str]:

@@ -12,13 +12,13 @@ import pyarrow as pa
 
 _ARROW = {
     "text": pa.string(),
-    "jsonb": pa.string(),
+    "json": pa.string(),
     "boolean": pa.bool_(),
     "double precision": pa.float64(),
     "bigint": pa.int64(),
     "timestamptz": pa.timestamp("s", "UTC"),
 }
-_SHORT = {"t": "timestamptz", "b": "boolean", "d": "double precision", "i": "bigint", "j": "jsonb"}
+_SHORT = {"t": "timestamptz", "b": "boolean", "d": "double precision", "i": "bigint", "j": "json"}
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Table:
     @property
     def json_columns(self) -> frozenset[str]:
         """The columns that hold JSON."""
-        return frozenset(name for name, kind in self.columns.items() if kind == "jsonb")
+        return frozenset(name for name, kind in self.columns.items() if kind == "json")
 
     @property
     def captures_deletes(self) -> bool:

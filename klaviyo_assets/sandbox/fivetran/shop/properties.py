@@ -26,7 +26,7 @@ Properties = dict[str, Column]
 JSON_PROPERTIES = frozenset(
     ["items", "extra", "attribution", "categories", "tags", "discount_codes", "collections", "object"]
 )
-"""Properties whose value is JSON: Fivetran gives them a jsonb column."""
+"""Properties whose value is JSON: Fivetran gives them a json column."""
 
 _CLIENTS = (
     ("Apple Mail", "Email Client", "iOS", "iOS", "Apple Mail"),

@@ -70,9 +70,9 @@ def test_a_writer_waits_for_the_other_writer_of_its_table_only():
         waiting, free = (threading.Thread(target=write, args=(ref,)) for ref in (one, other))
         waiting.start()
         free.start()
-        free.join(5)
+        free.join(60)
         assert entered == [other]
-    waiting.join(5)
+    waiting.join(60)
     assert entered == [other, one]
 
 
@@ -85,7 +85,7 @@ def test_a_writer_whose_table_vanished_while_it_waited_holds_the_dataset_too():
         other.start()
         other.join(0.1)
         assert blocked == []
-    other.join(5)
+    other.join(60)
     assert blocked == [None]
 
 

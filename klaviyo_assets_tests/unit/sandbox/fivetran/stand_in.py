@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 
 KEY, SECRET = "test-key", "test-secret"
-_PATIENCE = 30
+_PATIENCE = 120
 
 
 @dataclass
