@@ -28,7 +28,7 @@ def report_sql(events, day):
 def test_a_query_answers_with_typed_rows(client, events):
     rows = rows_of(
         client,
-        f"SELECT occurred_on, COUNT(*) AS n, SUM(value) AS v, MAX(occurred_at) AS at FROM `{events}` "
+        f"SELECT occurred_on, COUNT(*) AS n, SUM(value) AS v, MAX(occurred_at) AS `at` FROM `{events}` "
         "GROUP BY occurred_on ORDER BY occurred_on",
     )
 
