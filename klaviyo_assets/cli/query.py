@@ -85,13 +85,7 @@ def _answer(dataset: "BigQueryDataset", sql: str, account: "Account", *, write: 
 
 def _check_that_it_reads(dataset: "BigQueryDataset", sql: str) -> None:
     """Ask BigQuery, in a dry run, what the statement is: its own parser decides, not ours."""
-    from google.cloud.bigquery import QueryJobConfig
-
-    from klaviyo_assets.destinations.bigquery import explained
-
-    config = QueryJobConfig(default_dataset=dataset.qualified, dry_run=True, use_query_cache=False)
-    with explained(f"asking {dataset.qualified} what the statement is"):
-        kind = dataset.client.query(sql, job_config=config, retry=dataset.retry, job_retry=None).statement_type
+    kind = dataset.statement_kind(sql)
     if kind != "SELECT":
         raise PermanentError(
             f"nothing was run: to BigQuery this is {kind or 'of no known kind'}, and without --write only a single "

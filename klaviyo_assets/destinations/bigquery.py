@@ -326,6 +326,16 @@ class BigQueryDataset:
         _explain_pages(rows, f"reading rows from {self.qualified}")
         return rows
 
+    def statement_kind(self, text: str) -> str | None:
+        """What a statement is to BigQuery, such as SELECT or SCRIPT; asked in a dry run, which runs nothing."""
+        from google.cloud.bigquery import QueryJobConfig
+
+        config = QueryJobConfig(default_dataset=self.qualified, dry_run=True, use_query_cache=False)
+        with explained(f"asking {self.qualified} what the statement is"):
+            job = self.client.query(text, job_config=config, retry=self.retry, job_retry=None)
+        kind: str | None = job.statement_type
+        return kind
+
 
 def _explain_pages(rows: Any, action: str) -> None:
     """Have errors of the pages that are fetched while somebody reads the rows explained, too."""

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
+import pytest
 
+from klaviyo_assets import reporting
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.anomalies import rows_of
 from klaviyo_assets.assets.portfolio import Portfolio
@@ -18,6 +20,7 @@ from klaviyo_assets.klaviyo_comparison.ours import Window, conversion_metric_id,
 from klaviyo_assets.mail.findings import quarantined
 from klaviyo_assets.mail.headlines import read_headlines
 from klaviyo_assets.reconciliation.warehouse import Warehouse
+from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -39,7 +42,7 @@ CHANGE = """
 def load(account: Deployment) -> None:
     """Load a day with what its reports and views read, and a report again after a late change."""
     day = account.account.today() - timedelta(days=1)
-    outcomes = [account.tables("metric", "campaign"), account.days(day), account.reports()]
+    outcomes = [account.tables("metric", "campaign"), account.days(day, account.account.today()), account.reports()]
     outcomes.append(
         account._execute([dg.AssetKey(["view", name]) for name in READ], partition_key=account.account.name)
     )
@@ -75,6 +78,16 @@ def read(account: Deployment, folder: Path) -> None:
         resource = BigQueryProjectResource(project=str(account.variables["BIGQUERY_PROJECT"]))
         portfolio = Portfolio.of(Accounts({account.account.name: account.account}, "a test"), resource)
         portfolio.create(PORTFOLIO_VIEWS["account_by_event_date"])
+        restate_in_parts(account)
         for owner in COMPARED:
             our_side(dataset, account.account, owner, Window(day, day))
             names(dataset, owner)
+
+
+def restate_in_parts(account: Deployment) -> None:
+    """Restate a report that has more days than BigQuery lets one statement change."""
+    report = REPORTS["campaign_by_event_date"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reporting, "MOST_DAYS_AT_ONCE", 1)
+        opened = reporting.AccountReports.open(account.account, account.dataset, [report])
+        opened.restate(report, "a-test-run", everything=True)

@@ -17,7 +17,7 @@ BLOOM = '[[account]]\nname = "bloom"\npostgres_schema = "klaviyo_bloom"\n'
 EXACT = "12345678901234567890.123456789"
 TYPES = f"""
 SELECT NUMERIC '{EXACT}' AS amount, NUMERIC '0.000000001' AS least, 9007199254740993 AS whole,
-  TIMESTAMP '2026-01-31 12:00:00.5+00' AS at, DATE '2026-01-31' AS on_day, TRUE AS flag,
+  TIMESTAMP '2026-01-31 12:00:00.5+00' AS `at`, DATE '2026-01-31' AS on_day, TRUE AS flag,
   CAST(NULL AS STRING) AS nothing, 'a "b", c' AS words, [1, 2] AS list
 """
 
