@@ -225,7 +225,6 @@ class BigQueryDataset:
         return config
 
     def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
-
         with path.open("rb") as content:
             return self._sent(content, path.stat().st_size, target, config, job_id)
 

@@ -187,8 +187,8 @@ def google():
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "there is no such file"), ("", "no key file of Google's"), ("{", "no key file of Google's"),
-    ("{}", "no key file of Google's"), ('{"type": "service_account"}', "no key file of Google's"),
+    (None, "there is no such file"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
+    ("{}", "not a key file of Google's"), ('{"type": "service_account"}', "not a key file of Google's"),
 ])  # fmt: skip
 def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words):
     if content is not None:
