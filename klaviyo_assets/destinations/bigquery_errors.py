@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
-from klaviyo_assets.resources.limited_http import network_problem, no_longer_than
+from klaviyo_assets.resources.limited_http import LimitReachedError, network_problem, no_longer_than
 from klaviyo_assets.time_limits import BIGQUERY_ACTION
 
 _KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -75,7 +75,9 @@ def explained(action: str) -> Iterator[None]:
         raise
     except GoogleAuthError as error:
         raise _of_credentials(action, error) from error
-    except (GoogleAPIError, RequestException, TimeoutError, ConnectionError) as error:
+    except TimeoutError as error:
+        raise _late(action, error) from error
+    except (GoogleAPIError, RequestException, ConnectionError) as error:
         raise _ours(action, error) from error
 
 
@@ -129,6 +131,15 @@ def _of_status(action: str, code: int) -> KlaviyoAssetsError:
 def _refused(said: str) -> KlaviyoAssetsError:
     token = " BIGQUERY_EMULATOR_TOKEN has to be the stand-in's." if os.environ.get("BIGQUERY_EMULATOR_HOST") else ""
     return SettingsError(f"{said}. Google does not accept the credentials. {_SIGN_IN}{token}")
+
+
+def _late(action: str, error: TimeoutError) -> KlaviyoAssetsError:
+    """Google's client gives up waiting for a job with an error of its own, which names no job."""
+    if isinstance(error, LimitReachedError):
+        return _of_network(action, error)
+    return TransientError(
+        f"{action}: the job had not ended in time. It goes on at BigQuery, and the next run waits for it first."
+    )
 
 
 def _of_network(action: str, error: Exception) -> KlaviyoAssetsError:
