@@ -92,10 +92,9 @@ Shown = dict[tuple[str, str], str]
 
 def table(shown: Shown) -> str:
     """The matrix as Markdown, from what is shown for each fault and system."""
-    lines = [f"| fault | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
-    for fault in FAULTS:
-        lines.append(f"| {fault} | {' | '.join(shown.get((fault, system), '') for system in SYSTEMS)} |")
-    return "\n".join(lines)
+    head = [f"| fault | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
+    rows = [f"| {fault} | {' | '.join(shown.get((fault, system), '') for system in SYSTEMS)} |" for fault in FAULTS]
+    return "\n".join([*head, *rows])
 
 
 def shown_cell(cell: Cell) -> str:
