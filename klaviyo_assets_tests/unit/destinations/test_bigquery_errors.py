@@ -201,7 +201,11 @@ def google():
 
 @pytest.mark.parametrize(("content", "words"), [
     (None, "there is no such file"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
-    ("{}", "not a key file of Google's"), ('{"type": "service_account"}', "not a key file of Google's"),
+    ("{}", "not a key file of Google's"), ('{"type": "authorized_user"}', "not a key file of Google's"),
+    ("[]", "not a key file of Google's"),
+    ('{"type": "service_account", "client_email": "a@b", "token_uri": "http://127.0.0.1:9", "private_key": "x"}',
+     "not a key file of Google's"),
+    ('{"type": "service_account"}', "not a key file of Google's"),
 ])  # fmt: skip
 def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words):
     if content is not None:
