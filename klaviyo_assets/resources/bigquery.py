@@ -118,7 +118,8 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
         try:
             with BigQueryResource(project=self.project, location=self._location).get_client() as client:
                 return client
-        except (IsADirectoryError, PermissionError, UnicodeDecodeError) as error:
+        except (IsADirectoryError, PermissionError, UnicodeDecodeError, AttributeError) as error:
+            # google-auth reads the file, and trusts it to be a text that holds a JSON object.
             raise SettingsError(no_credentials()) from error
 
     def _stand_in_client(self) -> "Client":

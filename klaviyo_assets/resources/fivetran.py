@@ -29,6 +29,7 @@ from klaviyo_assets.resources.fivetran_models import (
     source_tables_of,
 )
 from klaviyo_assets.resources.fivetran_wait import SyncMarks, Wait, await_sync, refuse_unsyncable
+from klaviyo_assets.resources.limited_http import no_longer_than
 from klaviyo_assets.time_limits import (
     FIVETRAN_CALL,
     FIVETRAN_CONNECT,
@@ -229,7 +230,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _start(self, before: Connection, action: str, body: Mapping[str, Any]) -> None:
         """Post once. Where the answer got lost, look whether a sync has begun before posting again."""
         for attempt in self.transport.attempts():
-            with attempt:
+            with attempt, no_longer_than(self.call_timeout_seconds):
                 if attempt.retry_state.attempt_number > 1 and self._has_begun(before):
                     return
                 self.transport.post(f"/v1/{self.generations[0]}/{before.id}/{action}", body)

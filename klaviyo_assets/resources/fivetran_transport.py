@@ -224,7 +224,7 @@ def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -
             "less often: all programs that use this Fivetran account share its limit.",
             asked,
         )
-    if status >= 500:
+    if status >= 500 or status == 408:
         return UnansweredError(
             f"Fivetran cannot answer {action} ({status}{said}). Run it again later.", retry_after=asked
         )

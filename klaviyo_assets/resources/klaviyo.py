@@ -330,7 +330,7 @@ def _refusal(answer: Answer, account: str, request: ReportRequest) -> KlaviyoAss
             f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{said}). "
             "Other programs that use a private key of the account share its quota. Compare again after that."
         )
-    if answer.status >= 500:
+    if answer.status >= 500 or answer.status == 408:
         return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{said}). Compare again later.")
     return PermanentError(f"Klaviyo refuses {action} ({answer.status}{said}). Check conversion_metric and {URL}.")
 

@@ -87,26 +87,34 @@ def keep(cell: Cell) -> None:
         (Path(folder) / name).write_text(json.dumps(asdict(cell)))
 
 
-def table(cells: list[Cell]) -> str:
-    """The matrix as Markdown: seconds of the limit, and what came of it."""
-    by_place = {(cell.fault, cell.system): cell for cell in cells}
-    lines = [f"| fault | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
-    for fault in FAULTS:
-        shown = [_shown(by_place.get((fault, system))) for system in SYSTEMS]
-        lines.append(f"| {fault} | {' | '.join(shown)} |")
-    return "\n".join(lines)
+Shown = dict[tuple[str, str], str]
 
 
-def _shown(cell: Cell | None) -> str:
-    return f"{cell.outcome}, {cell.seconds:.1f} of {cell.limit_seconds:g} s" if cell else ""
+def table(shown: Shown) -> str:
+    """The matrix as Markdown, from what is shown for each fault and system."""
+    head = [f"| fault | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
+    rows = [f"| {fault} | {' | '.join(shown.get((fault, system), '') for system in SYSTEMS)} |" for fault in FAULTS]
+    return "\n".join([*head, *rows])
+
+
+def shown_cell(cell: Cell) -> str:
+    """A cell in the table: what came of it, and how much of the limit it took."""
+    return f"{cell.outcome}, {cell.seconds:.1f} of {cell.limit_seconds:g} s"
+
+
+def read_table(text: str) -> Shown:
+    """What a table shows."""
+    rows = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
+    return {(fault, system): cell for fault, *cells in rows for system, cell in zip(SYSTEMS, cells, strict=True)}
 
 
 def write(folder: Path) -> None:
-    """Write the table into docs/reliability.md from the cells in a folder."""
+    """Write the cells in a folder into the table of docs/reliability.md; the others stay as they are."""
+    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
+    earlier, _, after = rest.partition(END)
     cells = [Cell(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
-    text = DOCUMENT.read_text()
-    before, _, rest = text.partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(cells)}\n\n{END}{rest.partition(END)[2]}")
+    shown = read_table(earlier) | {(cell.fault, cell.system): shown_cell(cell) for cell in cells}
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(shown)}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

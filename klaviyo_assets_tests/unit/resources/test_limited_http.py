@@ -152,6 +152,20 @@ def test_a_port_that_speaks_no_tls_is_permanent(ask, server):
         ask(server.url.replace("http:", "https:"))
 
 
+@pytest.mark.parametrize("ask", CLIENTS[:-1], ids=lambda ask: ask.__name__)
+def test_a_request_that_came_too_slowly_for_the_server_is_transient(ask, server):
+    server.answer(".*", "", 408)
+    with pytest.raises(TransientError, match="408"):
+        ask(server.url)
+
+
+@pytest.mark.parametrize("ask", [look_at_bigquery, upload_to_bigquery, ask_fivetran], ids=lambda ask: ask.__name__)
+def test_an_answer_that_cannot_be_unpacked_is_transient(ask, server):
+    server.answer(".*", "", 200, b"\x00\x01", headers={"Content-Encoding": "gzip", "ETag": "1"})
+    with pytest.raises(TransientError):
+        ask(server.url)
+
+
 @client_of_all
 def test_a_port_where_nobody_listens_is_transient(ask):
     with pytest.raises(TransientError, match="nobody accepts connections there"):
