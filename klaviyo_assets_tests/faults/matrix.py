@@ -9,6 +9,7 @@ files, and `python -m klaviyo_assets_tests.faults.matrix` writes the table from 
 
 import json
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +51,10 @@ class Cell:
     def __post_init__(self) -> None:
         assert self.system in SYSTEMS
         assert self.fault in FAULTS
+
+    def expect(self, outcome: str, words: str) -> None:
+        """The outcome is this, and what was said has these words (a pattern)."""
+        assert (self.outcome, bool(re.search(words, self.message))) == (outcome, True), self
 
 
 @contextmanager
