@@ -115,15 +115,14 @@ class Reader:
         }
         wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
         kept = ", ".join(map(_quoted, sorted(_KEPT)))
-        own = self.address.session_options - (wanted.keys() - _KEPT)
         with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
             cursor.execute(_ISOLATION)
+            given = _settings(cursor, self.address.session_options)
             cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
             cursor.fetch_arrow_table()
-            cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted({*_PROMISED, "statement_timeout", *own})))))
-            seen = {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
+            seen = _settings(cursor, {*_PROMISED, "statement_timeout"})
+        check_options(action, {name for name, row in given.items() if row["source"] != "client"})
         check_session(action, {name: row["setting"] for name, row in seen.items()})
-        check_options(action, {name for name in own if name in seen and seen[name]["source"] != "client"})
         # POSTGRES_URL may have a shorter limit of its own.
         self.statement_seconds = max(int(seen["statement_timeout"]["setting"]) // 1000, 1)
 
@@ -216,6 +215,14 @@ class TurnSession:
         with suppress(Exception):
             self._connection.close()
         self._socket.close()
+
+
+def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Settings as the server has them: value and source of each that it knows."""
+    if not names:
+        return {}
+    cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted(names)))))
+    return {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
 
 
 def _literals(setting: tuple[str, str]) -> str:
