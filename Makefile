@@ -57,9 +57,10 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## write again what is made from the specs: docs/tables.md, the fields of docs/looker_studio.md, the lineage
+docs: $(STAMP) ## write again what is made from the code: docs/tables.md, docs/looker_studio.md, docs/reliability.md, the lineage
 	@$(BIN)/python -m klaviyo_assets.schemas.markdown > docs/tables.md.new && mv docs/tables.md.new docs/tables.md
 	@$(BIN)/python -m klaviyo_assets.looker.document
+	@$(BIN)/python -m klaviyo_assets.time_limits
 	@$(BIN)/python -m klaviyo_assets.lineage
 
 bench: $(STAMP) ## measure import time and the pipeline's throughput

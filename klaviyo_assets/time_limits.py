@@ -68,7 +68,7 @@ BIGQUERY_PATIENCE = TimeLimit(
     "BigQuery", "a call with its repetitions (10 s against a local stand-in)", 120, "no further repetition begins"
 )
 BIGQUERY_JOB = TimeLimit(
-    "BigQuery", "waiting for the end of a job", 900, f"{_FAILS}; the next attempt waits for the job first"
+    "BigQuery", "waiting for the end of a job", 900, f"{_FAILS}; the next run waits for the job first"
 )
 BIGQUERY_EARLIER_JOBS = TimeLimit("BigQuery", "waiting for jobs of an earlier attempt", 600, _FAILS)
 BIGQUERY_ACTION = TimeLimit(

@@ -41,6 +41,8 @@ TYPES: Mapping[LogicalType, str] = {
 }
 # How often an upload is sent again; Google's client knows no other measure for it.
 _UPLOAD_REPETITIONS = 2
+# What is answered to a job that is there already, and to an upload session that is gone.
+_PERHAPS_SENT = {404, 409, 410}
 
 
 @dataclass(frozen=True)
@@ -223,7 +225,6 @@ class BigQueryDataset:
         return config
 
     def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
-
         with path.open("rb") as content:
             return self._sent(content, path.stat().st_size, target, config, job_id)
 
@@ -234,15 +235,21 @@ class BigQueryDataset:
         return job
 
     def _upload(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
-        from google.api_core.exceptions import Conflict
+        from google.api_core.exceptions import ClientError, NotFound
 
         try:
             return self.client.load_table_from_file(
                 content, target, job_id=job_id, job_config=config, size=size, num_retries=_UPLOAD_REPETITIONS
             )
-        except Conflict:
-            # This very job was sent before (its answer was lost): its outcome counts.
-            return self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[return-value]
+        except ClientError as error:
+            if error.code not in _PERHAPS_SENT:
+                raise
+            # This very job was sent before, and its answer was lost: its outcome counts. A session that has sent its
+            # last chunk is gone when the chunk is sent again.
+            try:
+                return self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[return-value]
+            except NotFound:
+                raise error from None
 
     def await_running(self, prefix: str, timeout_seconds: float = BIGQUERY_EARLIER_JOBS.seconds) -> None:
         """Wait for jobs of an earlier attempt at the same partitions, so that a late one never overwrites a newer one.

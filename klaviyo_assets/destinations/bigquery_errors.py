@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
-from klaviyo_assets.resources.limited_http import network_problem, no_longer_than
+from klaviyo_assets.resources.limited_http import LimitReachedError, network_problem, no_longer_than
 from klaviyo_assets.time_limits import BIGQUERY_ACTION
 
 _KEY_FILE = "GOOGLE_APPLICATION_CREDENTIALS"
@@ -75,7 +75,9 @@ def explained(action: str) -> Iterator[None]:
         raise
     except GoogleAuthError as error:
         raise _of_credentials(action, error) from error
-    except (GoogleAPIError, RequestException, TimeoutError, ConnectionError) as error:
+    except TimeoutError as error:
+        raise _late(action, error) from error
+    except (GoogleAPIError, RequestException, ConnectionError) as error:
         raise _ours(action, error) from error
 
 
@@ -97,11 +99,11 @@ def _of_answer(action: str, error: Any) -> KlaviyoAssetsError:
     """What BigQuery answered, by its reason; by the status where something else answered."""
     listed = [each for each in error.errors or () if isinstance(each, Mapping)]
     reason = next((str(each["reason"]) for each in listed if each.get("reason")), "")
-    words = next((str(each["message"]) for each in listed if each.get("message")), "")
+    words = _one_sentence(next((str(each["message"]) for each in listed if each.get("message")), ""))
     code = int(error.code or 0)
     if not reason and not words:
         return _of_status(action, code)
-    said = f"{action}: {words or reason} ({reason or code})".replace(". (", " (")
+    said = f"{action}: {words or reason} ({reason or code})"
     if reason in _PASSING:
         return TransientError(f"{said}. {_PASSING[reason]} Run it again later.")
     if reason in _LASTING:
@@ -110,6 +112,11 @@ def _of_answer(action: str, error: Any) -> KlaviyoAssetsError:
         return _refused(said)
     is_passing = code >= 500 or code in {408, 429}
     return TransientError(f"{said}. Run it again later.") if is_passing else PermanentError(said)
+
+
+def _one_sentence(words: str) -> str:
+    """What BigQuery says, as one: the first sentence of an error is what happened, the rest what to do."""
+    return " ".join(words.split()).rstrip(".").replace(". ", "; ")
 
 
 def _of_status(action: str, code: int) -> KlaviyoAssetsError:
@@ -124,6 +131,15 @@ def _of_status(action: str, code: int) -> KlaviyoAssetsError:
 def _refused(said: str) -> KlaviyoAssetsError:
     token = " BIGQUERY_EMULATOR_TOKEN has to be the stand-in's." if os.environ.get("BIGQUERY_EMULATOR_HOST") else ""
     return SettingsError(f"{said}. Google does not accept the credentials. {_SIGN_IN}{token}")
+
+
+def _late(action: str, error: TimeoutError) -> KlaviyoAssetsError:
+    """Google's client gives up waiting for a job with an error of its own, which names no job."""
+    if isinstance(error, LimitReachedError):
+        return _of_network(action, error)
+    return TransientError(
+        f"{action}: the job had not ended in time. It goes on at BigQuery, and the next run waits for it first."
+    )
 
 
 def _of_network(action: str, error: Exception) -> KlaviyoAssetsError:
@@ -182,5 +198,5 @@ def no_credentials() -> str:
     if not path:
         return f"there are no Google credentials. {_SIGN_IN}"
     if not Path(path).is_file():
-        return f"{_KEY_FILE} names {path!r}, and there is no such file. Set it to a service account's key file."
-    return f"{_KEY_FILE} names {path!r}, which is no key file of Google's. Download the key again."
+        return f"{_KEY_FILE} names {path!r}, and there is no such file. {_SIGN_IN}"
+    return f"{_KEY_FILE} names {path!r}, which is not a key file of Google's. {_SIGN_IN}"

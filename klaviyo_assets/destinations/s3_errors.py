@@ -94,7 +94,8 @@ def _of_answer(action: str, error: "ClientError") -> KlaviyoAssetsError:
     told, status = error.response.get("Error", {}), status_of(error)
     code = str(told.get("Code", ""))
     code = _BY_STATUS.get(status, code) if not code or code.isdigit() else code
-    words = " ".join(str(told.get("Message", "")).split()).rstrip(".")
+    # One sentence: the first of an error is what happened, the rest what to do.
+    words = " ".join(str(told.get("Message", "")).split()).rstrip(".").replace(". ", "; ")
     said = f"{action}: " + (f"{code}: {words}" if words and words != code else code or f"status {status}")
     if code in _PASSING:
         return TransientError(f"{said}. Run it again later.")
@@ -131,7 +132,10 @@ def _unreachable(action: str, error: Exception) -> KlaviyoAssetsError:
     from botocore.parsers import ResponseParserError
 
     if isinstance(error, IncompleteReadError | ChecksumError | FlexibleChecksumError):
-        return TransientError(f"{action}: the answer was cut off or changed on its way. Run it again later.")
+        return TransientError(
+            f"{action}: S3 cannot be reached (S3_ENDPOINT_URL): the answer was cut off or changed on its way. Run it "
+            "again later."
+        )
     if isinstance(error, ResponseParserError):
         return TransientError(
             f"{action}: what answered is not S3. Is a proxy or a login page in between? Check S3_ENDPOINT_URL, or run "

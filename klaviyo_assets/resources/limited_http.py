@@ -56,6 +56,10 @@ def no_longer_than(seconds: float) -> Iterator[None]:
         _ENDS_AT.reset(token)
 
 
+class LimitReachedError(TimeoutError):
+    """A limit of ours was reached; the message says which."""
+
+
 class Clock:
     """How long the next read or write of a connection may take."""
 
@@ -81,14 +85,14 @@ class Clock:
             raise self.over()
         return left
 
-    def over(self) -> TimeoutError:
+    def over(self) -> LimitReachedError:
         """What ended, in words: the exchange, all of them, or the patience with silence."""
         now = time.monotonic()
         if now >= self._ends_at:
-            return TimeoutError(f"the answer was not complete after {self.limits.exchange:g} s")
+            return LimitReachedError(f"the answer was not complete after {self.limits.exchange:g} s")
         if now >= _ENDS_AT.get():
-            return TimeoutError("the time for the call is over")
-        return TimeoutError(f"nothing came within {self.limits.silence:g} s")
+            return LimitReachedError("the time for the call is over")
+        return LimitReachedError(f"nothing came within {self.limits.silence:g} s")
 
 
 class _TimedReads(io.RawIOBase):
@@ -318,12 +322,6 @@ def _tls(error: ssl.SSLError) -> NetworkProblem:
     return NetworkProblem(f"TLS failed ({error.reason or 'cut off'})", is_permanent=error.reason in _NO_COMMON_TLS)
 
 
-def _timeout(error: BaseException) -> NetworkProblem:
-    words = str(error)
-    # A socket's own words do not say what took too long.
-    return NetworkProblem(words if words.endswith((" s", "is over")) else "there was no connection in time")
-
-
 def _always(words: str) -> Callable[[Any], NetworkProblem]:
     return lambda _: NetworkProblem(words)
 
@@ -333,7 +331,8 @@ _PROBLEMS: tuple[tuple[type[BaseException], Callable[[Any], NetworkProblem]], ..
     (ssl.SSLError, _tls),
     (socket.gaierror, _always("its name is not known to the DNS")),
     (ConnectionRefusedError, _always("nobody accepts connections there")),
-    (TimeoutError, _timeout),
+    (LimitReachedError, lambda error: NetworkProblem(str(error))),
+    (TimeoutError, _always("there was no connection in time")),
     (http.client.RemoteDisconnected, _always("the connection was closed without an answer")),
     (ConnectionError, _always("the connection was reset")),
     (http.client.IncompleteRead, _always("the answer was cut off")),

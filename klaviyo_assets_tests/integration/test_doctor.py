@@ -344,7 +344,11 @@ def test_missing_google_credentials_are_told_with_what_to_do(patient):
         resource = BigQueryProjectResource(project="my-project")
         (finding,) = collected(Scope("bigquery"), lambda: bigquery.check_project(resource))
 
-    assert (finding.level, finding.what) == (Level.FAIL, "looking for Google credentials: no Google credentials")
+    assert finding.level == Level.FAIL
+    assert finding.what == (
+        "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS names '/nowhere/key.json', and there is no "
+        "such file"
+    )
     assert "gcloud auth application-default login" in finding.mend
 
 

@@ -90,7 +90,7 @@ def test_a_bucket_that_does_not_exist(account, tmp_path):
     code, shown = run(account, tmp_path)
     assert code == FAILED
     assert "NoSuchBucket" in shown
-    assert "Needed: an existing bucket (S3_BUCKET)" in shown
+    assert "Make the bucket, or set S3_BUCKET" in shown
 
 
 def test_a_wrong_bigquery_token(account, tmp_path):

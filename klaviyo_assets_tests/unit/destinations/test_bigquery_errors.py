@@ -116,6 +116,19 @@ def test_a_job_that_failed_is_classed_by_its_reason(dataset, api, reason, kind):
         upload(dataset)
 
 
+def test_a_job_that_does_not_end_is_waited_for_within_the_limit(dataset, api):
+    job = {
+        "jobReference": {"projectId": "p", "jobId": "job-1", "location": "US"}, "configuration": {"load": {}},
+        "status": {"state": "RUNNING"},
+    }  # fmt: skip
+    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("POST", "/upload/", 200, job)
+    api.answer("GET", "/jobs/", 200, job)
+
+    with pytest.raises(TransientError, match=r"appending to p\.k_acme\.word: the job had not ended in time"):
+        upload(dataset)
+
+
 def test_an_upload_whose_answer_was_lost_counts_as_its_job_did(dataset, api):
     """It is sent again under the same id, BigQuery says that the job is there, and the job's outcome counts."""
     job = {
@@ -187,8 +200,8 @@ def google():
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "there is no such file"), ("", "no key file of Google's"), ("{", "no key file of Google's"),
-    ("{}", "no key file of Google's"), ('{"type": "service_account"}', "no key file of Google's"),
+    (None, "there is no such file"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
+    ("{}", "not a key file of Google's"), ('{"type": "service_account"}', "not a key file of Google's"),
 ])  # fmt: skip
 def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words):
     if content is not None:
