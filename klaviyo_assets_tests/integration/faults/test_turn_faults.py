@@ -114,7 +114,7 @@ def test_a_frame_is_not_written_once_the_turn_is_lost(tmp_path, proxy, fault):
     """As when reading took ten minutes, and another run became the account's writer meanwhile."""
     frames = GuardedFrames(url=str(tmp_path), postgres_url=at(proxy.port, "?connect_timeout=2"))
     with environment({"BIGQUERY_PROJECT": "local"}):
-        frames.take_turn("acme", "run", alone=True, say=lambda _: None)
+        frames._turns.take("acme", "run", 1, lambda _: None)
         with frames.write(KEY) as writer:
             writer.append(pa.table({"id": ["first"]}))
             first = writer.finish(source_digest="1", data_through=None)
