@@ -1,6 +1,8 @@
 """Faults between here and Postgres, and its refusals: each ends within its limit, and leaves nothing half done."""
 
 import datetime as dt
+import os
+import signal
 import socket
 import time
 from collections.abc import Iterator
@@ -169,12 +171,6 @@ def test_a_connection_that_is_closed_while_rows_come(tmp_path, proxy):
         stream(frames, at(proxy.port), proxy, Fault("close", after=1_000_000))
 
 
-def test_few_rows_arrive_however_slowly(proxy):
-    with resource(at(proxy.port)).snapshot() as snapshot:
-        proxy.fault = Fault("slow")
-        assert snapshot.read(ONE_ROW).num_rows == 1
-
-
 def test_who_wants_no_more_rows_is_not_kept_by_a_silent_server(proxy):
     began = time.monotonic()
     with resource(at(proxy.port)).snapshot() as snapshot:
@@ -182,6 +178,34 @@ def test_who_wants_no_more_rows_is_not_kept_by_a_silent_server(proxy):
             next(iter(batches))
             proxy.fault = Fault("silence", after=1)
     assert time.monotonic() - began < NOT_FOREVER
+
+
+def stop_backend_while_rows_come(address: str, database, stopped: list[int]) -> None:
+    with resource(address).snapshot() as snapshot, snapshot.stream(MANY_ROWS) as batches:
+        for _batch in batches:
+            if not stopped:
+                query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'stopped'"
+                stopped += [pid for (pid,) in database.execute(query).fetchall()]
+                os.kill(stopped[0], signal.SIGSTOP)
+
+
+def test_a_server_of_this_machine_that_was_stopped(url, database):
+    """Over a socket of the file system, which knows no keepalives."""
+    ((folder,),) = database.execute("SHOW unix_socket_directories").fetchall()
+    address = f"host={folder} port={port_of(url)} user=postgres dbname=postgres application_name=stopped"
+    stopped: list[int] = []
+    try:
+        with pytest.raises(TransientError, match="said nothing for 2 s"):
+            stop_backend_while_rows_come(address, database, stopped)
+    finally:
+        os.kill(stopped[0], signal.SIGCONT)
+
+
+def test_the_second_of_several_hosts_is_read_where_the_first_is_down(url):
+    hosts = f"127.0.0.1:1,127.0.0.1:{port_of(url)}"
+    assert read(f"postgresql://postgres@{hosts}/postgres?target_session_attrs=read-write") == [{"one": 1}]
+    with pytest.raises(TransientError, match="hot standby"):
+        read(f"postgresql://postgres@{hosts}/postgres?target_session_attrs=standby")
 
 
 def test_no_thread_or_socket_is_left_of_silent_connections(proxy):
@@ -269,7 +293,7 @@ def test_a_host_name_that_nobody_knows():
 
 
 def test_a_port_where_nothing_listens_says_what_to_start():
-    with pytest.raises(TransientError, match=r"127.0.0.1:1 refused .*klaviyo-assets sandbox start"):
+    with pytest.raises(TransientError, match=r"127.0.0.1:1 refused .*sandbox start"):
         read(at(1))
 
 
