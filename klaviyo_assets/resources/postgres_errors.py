@@ -103,8 +103,9 @@ class Statement:
         timed_out = state == _CANCELED and self._seconds and time.monotonic() - self._began >= 0.9 * self._seconds
         if timed_out:
             return PermanentError(
-                f"{self._action}: the statement did not end within {self._seconds:g} s, the statement timeout [SQLSTATE {state}]. Raise "
-                "statement_timeout_seconds, or create the recommended indexes (docs/postgres_indexes.md)."
+                f"{self._action}: the statement did not end within {self._seconds:g} s, the statement timeout "
+                f"[SQLSTATE {state}]. Raise statement_timeout_seconds, or create the recommended indexes "
+                "(docs/postgres_indexes.md)."
             )
         if state is None and not _is_lost(error):
             return PermanentError(f"{self._action}: {self._address.hidden(message)}")

@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 
@@ -58,12 +59,8 @@ def proxy(url):
 def _short_limits(monkeypatch):
     monkeypatch.setattr(postgres, "GRACE_SECONDS", 1)
     monkeypatch.setattr(postgres_refusals, "ASK_SECONDS", 1)
-    monkeypatch.setattr(postgres_connection, "POSTGRES_ANSWER", replaced(2))
-    monkeypatch.setattr(postgres_connection, "POSTGRES_CLOSE", replaced(1))
-
-
-def replaced(seconds):
-    return type(POSTGRES_ANSWER)("Postgres", "shortened for this test", seconds, "")
+    monkeypatch.setattr(postgres_connection, "POSTGRES_ANSWER", replace(POSTGRES_ANSWER, seconds=2))
+    monkeypatch.setattr(postgres_connection, "POSTGRES_CLOSE", replace(POSTGRES_ANSWER, seconds=1))
 
 
 def port_of(url: str) -> int:
@@ -111,8 +108,8 @@ def stream(frames: FrameStore, url: str, proxy: ConnectionProxy, fault: Fault) -
 
 
 @contextmanager
-def connection_limit(database, most: int) -> Iterator[None]:
-    database.execute(sql.SQL("ALTER ROLE reader CONNECTION LIMIT {}").format(sql.Literal(most)))
+def no_connections(database) -> Iterator[None]:
+    database.execute("ALTER ROLE reader CONNECTION LIMIT 0")
     try:
         yield
     finally:
@@ -148,7 +145,7 @@ def test_an_address_that_drops_every_packet():
 
 @pytest.mark.parametrize("after", [500, 12_000])
 def test_silent_while_a_session_is_opened(proxy, after):
-    """After the login: ADBC asks for types, and waits in C for as long as the other kernel acknowledges."""
+    """After the login ADBC asks for types, and waits in C for as long as the other kernel acknowledges."""
     proxy.fault = Fault("silence", after=after)
     began = time.monotonic()
     with pytest.raises(TransientError, match="said nothing for"):
@@ -223,7 +220,7 @@ def test_no_thread_or_socket_is_left_of_silent_connections(proxy):
 
 
 def test_all_connections_taken(url, database):
-    with connection_limit(database, 0), measured("Postgres", "429", 5) as cell:
+    with no_connections(database), measured("Postgres", "429", 5) as cell:
         read(at(port_of(url), user="reader"))
     expect(cell, "transient", "[SQLSTATE 53300]. All its connections are taken")
 
@@ -310,8 +307,7 @@ def behind_tls(url, folder, **certificate) -> Iterator[str]:
     context = shown.server_context
     context.set_alpn_protocols(["postgresql"])
     with ConnectionProxy("127.0.0.1", port_of(url), tls=context) as made:
-        options = f"?sslmode=verify-full&sslnegotiation=direct&sslrootcert={shown.certificate}"
-        yield at(made.port, options)
+        yield at(made.port, f"?sslmode=verify-full&sslnegotiation=direct&sslrootcert={shown.certificate}")
 
 
 def test_a_right_certificate(url, tmp_path):
