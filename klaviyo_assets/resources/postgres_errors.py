@@ -54,8 +54,8 @@ _POOLER_REFUSALS = {
     "statement pooling mode": "A pooler (PgBouncer) with pool_mode = statement gives no transactions, so no consistent "
     "read. Use pool_mode = transaction or session, or point POSTGRES_URL at Postgres itself.",
     "no such database": "The pooler (PgBouncer) knows no such database. Check the database in POSTGRES_URL.",
-    "bouncer config error": "The pooler (PgBouncer) is configured wrongly, or knows no such database. Check the database "
-    "in POSTGRES_URL, and the pooler's configuration.",
+    "bouncer config error": "The pooler (PgBouncer) is configured wrongly, or knows no such database. Check the "
+    "database in POSTGRES_URL, and the pooler's configuration.",
     "no such user": "The pooler (PgBouncer) knows no such user. Check the user in POSTGRES_URL.",
     "SSL required": "The pooler (PgBouncer) wants TLS. Add ?sslmode=require to POSTGRES_URL.",
 }
