@@ -55,7 +55,7 @@ POSTGRES_IDLE = TimeLimit(
 )
 POSTGRES_CLOSE = TimeLimit("Postgres", "ending a session", 10, "the connection is cut")
 POSTGRES_TURN = TimeLimit(
-    "Postgres", "an account's turn (5 s in a run of several accounts)", 900, "the account's partitions fail"
+    "Postgres", "an account's turn, while another run writes the account", 900, "the account's partitions fail"
 )
 S3_CONNECT = TimeLimit("S3", "a connection, TLS included", 10, _AGAIN)
 S3_SILENCE = TimeLimit("S3", "no byte comes", 60, _AGAIN)

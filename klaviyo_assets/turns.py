@@ -44,7 +44,7 @@ class GuardedFrames(FrameStore):
     Turns end with the run (`teardown_after_execution`), or with its process.
     """
 
-    postgres_url: str = Field(default="", description="Where turns are taken (POSTGRES_URL).")
+    postgres_url: str = Field(default="", description="Where turns are taken (POSTGRES_URL).", repr=False)
     turn_timeout_seconds: float = Field(
         default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
     )

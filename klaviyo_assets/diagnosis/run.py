@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis import bigquery, fivetran, machine, postgres, s3, settings
 from klaviyo_assets.diagnosis.accounts_file import FoundAccounts, find_accounts
 from klaviyo_assets.diagnosis.findings import Finding, Level, Scope, collected
-from klaviyo_assets.errors import UnknownNameError
+from klaviyo_assets.errors import SettingsError, UnknownNameError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
 from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres_address import PostgresAddress
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 
 SYSTEMS = (settings.SETTINGS, postgres.POSTGRES, fivetran.FIVETRAN, s3.S3, bigquery.BIGQUERY, machine.MACHINE,
@@ -188,8 +188,8 @@ def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Find
     names = {name for name, form in settings.FORMS.items() if form.secret} | {"BIGQUERY_EMULATOR_TOKEN"}
     secrets = {environment[name] for name in names if environment.get(name)}
     # An ill-formed address is a finding of its own.
-    with suppress(ValueError):
-        secrets.add(unquote(urlsplit(environment.get("POSTGRES_URL", "")).password or ""))
+    with suppress(SettingsError):
+        secrets.add(PostgresAddress.read(environment.get("POSTGRES_URL", "")).parameters.get("password", ""))
     longest_first = sorted((secret for secret in secrets if len(secret) >= _LEAST_SECRET), key=len, reverse=True)
 
     def clean(text: str) -> str:

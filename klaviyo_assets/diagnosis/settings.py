@@ -20,6 +20,7 @@ from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.looker.link import template_id
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.resources.mail_smtp import SmtpServer
+from klaviyo_assets.resources.postgres_address import PostgresAddress
 
 SETTINGS, MAIL = "settings", "mail"
 _STRONG_BITS = 80
@@ -49,11 +50,11 @@ def _is_url(value: str) -> bool:
 
 def _is_postgres(value: str) -> bool:
     try:
-        parts = urlsplit(value)
-        named = parts.scheme in {"postgresql", "postgres"} and bool(parts.hostname) and len(parts.path) > 1
-        return named and (parts.port or 1) > 0 and (parts.username, parts.hostname) != ("user", "host")
-    except ValueError:
+        named = PostgresAddress.read(value).parameters
+    except SettingsError:
         return False
+    # A service has the database in a file of its own, a socket has no host.
+    return bool({"dbname", "service"} & named.keys()) and (named.get("user"), named.get("host")) != ("user", "host")
 
 
 def _is_smtp(value: str) -> bool:

@@ -150,7 +150,9 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     recipients: str = Field(default="", description="Recipients, with commas between them (MAIL_TO).")
     region: str = Field(default="", description="Region of Amazon SES (SES_REGION).")
     endpoint_url: str = Field(default="", description="Address of SES where it is not Amazon's (SES_ENDPOINT_URL).")
-    smtp_url: str = Field(default="", description="smtps://user:password@host:465 or smtp://host:587 (SMTP_URL).")
+    smtp_url: str = Field(
+        default="", description="smtps://user:password@host:465 or smtp://host:587 (SMTP_URL).", repr=False
+    )
     transport: str = Field(default="", description="ses or smtp, whatever is set.")
     backoff_seconds: float = Field(default=1.0, description="First pause after a refusal that passes.")
 

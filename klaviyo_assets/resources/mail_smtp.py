@@ -42,7 +42,9 @@ class SmtpServer:
             port = parts.port or (465 if parts.scheme == "smtps" else 587)
         except ValueError:
             raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.") from None
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname:
+        # What follows the host belongs to a password with a / ? or # in it that was not escaped.
+        rest = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or rest:
             raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, parts.scheme == "smtps", user, password)

@@ -25,7 +25,7 @@ _READING = "reading from Postgres"
 class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Fivetran's Postgres destination. Needs SELECT on the account schemas, nothing else."""
 
-    url: str = Field(description="postgresql://user:password@host:port/database (POSTGRES_URL).")
+    url: str = Field(description="postgresql://user:password@host:port/database (POSTGRES_URL).", repr=False)
     statement_timeout_seconds: int = Field(
         default=int(POSTGRES_STATEMENT.seconds), description="A statement that runs longer is given up."
     )

@@ -4,7 +4,6 @@ Here: both forms of the address, our defaults beside its own options, and what o
 (`postgres_connection.py`).
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -80,8 +79,8 @@ class PostgresAddress:
         if self._has_service:
             # What is given here would win over what the service file says.
             return {}
-        from_environment = os.environ.get("PGCONNECT_TIMEOUT")
-        return _TCP | ({} if from_environment else {"connect_timeout": str(connect_seconds)})
+        is_given = "connect_timeout" in _libpq_defaults()
+        return _TCP | ({} if is_given else {"connect_timeout": str(connect_seconds)})
 
     def opening_seconds(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds)) -> float:
         """How long libpq may try all its hosts one after the other; a host name may have two addresses."""
@@ -91,7 +90,7 @@ class PostgresAddress:
     @property
     def hosts(self) -> list[str]:
         """Host names, addresses or socket folders, in order; empty where libpq finds them elsewhere."""
-        named = self.parameters.get("hostaddr") or self.parameters.get("host") or os.environ.get("PGHOST", "")
+        named = self.parameters.get("hostaddr") or self.parameters.get("host") or _libpq_defaults().get("host", "")
         return [host for host in named.split(",") if host]
 
     @property
@@ -105,11 +104,11 @@ class PostgresAddress:
 
     @property
     def _ports(self) -> str:
-        return self.parameters.get("port") or os.environ.get("PGPORT", "")
+        return self.parameters.get("port") or _libpq_defaults().get("port", "")
 
     @property
     def _has_service(self) -> bool:
-        return "service" in self.parameters or bool(os.environ.get("PGSERVICE"))
+        return "service" in self.parameters or "service" in _libpq_defaults()
 
     @property
     def login(self) -> str:
@@ -130,8 +129,17 @@ class PostgresAddress:
         return text
 
     def _secret_forms(self) -> set[str]:
-        secrets = [self.parameters.get(name, "") for name in _SECRETS] + [os.environ.get("PGPASSWORD", "")]
+        secrets = [source.get(name, "") for source in (self.parameters, _libpq_defaults()) for name in _SECRETS]
         return {form for secret in secrets if secret for form in _written(secret)}
+
+
+def _libpq_defaults() -> dict[str, str]:
+    """What libpq takes from its own environment variables (PGHOST, PGPASSWORD, ...) where the address says nothing."""
+    from psycopg import pq
+
+    return {
+        option.keyword.decode(): option.val.decode() for option in pq.Conninfo.get_defaults() if option.val is not None
+    }
 
 
 def _written(secret: str) -> Iterator[str]:

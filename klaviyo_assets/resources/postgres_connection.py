@@ -15,7 +15,6 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
 from klaviyo_assets.errors import PermanentError
@@ -46,7 +45,6 @@ _FORMATS = {
     "TimeZone": "UTC", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "extra_float_digits": "1",
     "bytea_output": "hex", "client_encoding": "UTF8",
 }  # fmt: skip
-_OPENING = Lock()
 
 
 @dataclass
@@ -70,19 +68,17 @@ class Reader:
         import adbc_driver_postgresql.dbapi as adbc
 
         action = "connecting to Postgres (POSTGRES_URL)"
-        # Sockets of this process that are not yet there are the ones that libpq opens, one opening at a time.
-        with _OPENING:
-            before = _open_sockets()
-            deadline = Deadline(lambda: _new_sockets(before, self.address))
-            seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
-            try:
-                with deadline.within(seconds):
-                    self._connection = adbc.connect(self.address.composed(self.connect_seconds))
-            except driver.Error:
-                # Its text is no reason, and may hold what nobody should see.
-                pass
-            else:
-                self._sockets = _new_sockets(before, self.address)
+        before = _open_sockets()
+        deadline = Deadline(lambda: _new_sockets(before, self.address))
+        seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
+        try:
+            with deadline.within(seconds):
+                self._connection = adbc.connect(self.address.composed(self.connect_seconds))
+        except driver.Error:
+            # Its text is no reason, and may hold what nobody should see.
+            pass
+        else:
+            self._sockets = _new_sockets(before, self.address)
         if self._connection is None:
             silent = deadline.expired_after
             raise given_up(action, silent) if silent else refusal(self.address, action)
@@ -119,15 +115,14 @@ class Reader:
         }
         wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
         kept = ", ".join(map(_quoted, sorted(_KEPT)))
-        own = self.address.session_options - (wanted.keys() - _KEPT)
         with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
             cursor.execute(_ISOLATION)
+            given = _settings(cursor, self.address.session_options)
             cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
             cursor.fetch_arrow_table()
-            cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted({*_PROMISED, "statement_timeout", *own})))))
-            seen = {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
+            seen = _settings(cursor, {*_PROMISED, "statement_timeout"})
+        check_options(action, {name for name, row in given.items() if row["source"] != "client"})
         check_session(action, {name: row["setting"] for name, row in seen.items()})
-        check_options(action, {name for name in own if name in seen and seen[name]["source"] != "client"})
         # POSTGRES_URL may have a shorter limit of its own.
         self.statement_seconds = max(int(seen["statement_timeout"]["setting"]) // 1000, 1)
 
@@ -222,6 +217,14 @@ class TurnSession:
         self._socket.close()
 
 
+def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Settings as the server has them: value and source of each that it knows."""
+    if not names:
+        return {}
+    cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted(names)))))
+    return {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
+
+
 def _literals(setting: tuple[str, str]) -> str:
     return f"({', '.join(map(_quoted, setting))})"
 
@@ -244,7 +247,11 @@ def _open_sockets() -> set[tuple[int, int]]:
 
 
 def _new_sockets(before: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
-    """Handles on the sockets that were opened since and lead to this server."""
+    """Handles on the sockets that were opened since and lead to this server.
+
+    ADBC does not tell which socket is its own. Another thread that connects to the same server at the same moment has
+    its own among them: should this server fall silent, both are given up.
+    """
     handles = []
     for descriptor, _ in sorted(_open_sockets() - before):
         with suppress(OSError):

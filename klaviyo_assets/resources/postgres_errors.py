@@ -54,6 +54,8 @@ _POOLER_REFUSALS = {
     "statement pooling mode": "A pooler (PgBouncer) with pool_mode = statement gives no transactions, so no consistent "
     "read. Use pool_mode = transaction or session, or point POSTGRES_URL at Postgres itself.",
     "no such database": "The pooler (PgBouncer) knows no such database. Check the database in POSTGRES_URL.",
+    "bouncer config error": "The pooler (PgBouncer) is configured wrongly, or knows no such database. Check the "
+    "database in POSTGRES_URL, and the pooler's configuration.",
     "no such user": "The pooler (PgBouncer) knows no such user. Check the user in POSTGRES_URL.",
     "SSL required": "The pooler (PgBouncer) wants TLS. Add ?sslmode=require to POSTGRES_URL.",
 }
@@ -103,8 +105,9 @@ class Statement:
         timed_out = state == _CANCELED and self._seconds and time.monotonic() - self._began >= 0.9 * self._seconds
         if timed_out:
             return PermanentError(
-                f"{self._action}: the statement did not end within {self._seconds:g} s [SQLSTATE {state}]. Raise "
-                "statement_timeout_seconds, or create the recommended indexes (docs/postgres_indexes.md)."
+                f"{self._action}: the statement did not end within {self._seconds:g} s, the statement timeout "
+                f"[SQLSTATE {state}]. Raise statement_timeout_seconds, or create the recommended indexes "
+                "(docs/postgres_indexes.md)."
             )
         if state is None and not _is_lost(error):
             return PermanentError(f"{self._action}: {self._address.hidden(message)}")

@@ -163,7 +163,7 @@ def test_options_of_the_address_that_the_pooler_refuses_or_drops(bounce):
 
 
 def test_a_database_that_the_pooler_does_not_know(bounce):
-    with pytest.raises(PermanentError, match="no such database"):
+    with pytest.raises(PermanentError, match=r"Check the database in POSTGRES_URL"):
         read(bounce().url.replace("/postgres", "/nowhere").replace("//nowhere", "//postgres"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.resources import mail
+from klaviyo_assets.resources import mail, mail_ses
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran import FivetranResource
 from klaviyo_assets.resources.klaviyo import KlaviyoResource, ReportRequest
@@ -91,7 +91,7 @@ def _credentials(monkeypatch):
 def _limits_of_ses(monkeypatch):
     """Its limits are no settings: a mail is small, and its server near."""
     for name, seconds in {"SES_CONNECT": CONNECT, "SES_SILENCE": SILENCE, "SES_EXCHANGE": EXCHANGE}.items():
-        monkeypatch.setattr(mail, name, replace(getattr(mail, name), seconds=seconds))
+        monkeypatch.setattr(mail_ses, name, replace(getattr(mail_ses, name), seconds=seconds))
     monkeypatch.setattr(mail, "ATTEMPTS", 1)
 
 

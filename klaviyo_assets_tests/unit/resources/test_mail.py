@@ -190,7 +190,19 @@ def test_an_smtp_address_is_read(url, host, port, is_tls, user, password):
     assert not password or password not in repr(found)
 
 
-@pytest.mark.parametrize("url", ["http://me:hidden@host", "smtp://", "smtps://me:hidden@host:port", "hidden"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:hidden@host",
+        "smtp://",
+        "smtps://me:hidden@host:port",
+        "hidden",
+        "smtp://me:12/hidden@host",
+        "smtp://me:12#hidden@host",
+        "smtp://me:12?hidden@host",
+        "smtp://me:hidden/@host",
+    ],
+)
 def test_a_wrong_smtp_address_is_refused_and_not_repeated(url):
     with pytest.raises(SettingsError, match="smtps://user:password@host:465") as refused:
         SmtpServer.of(url)

@@ -7,9 +7,10 @@ from dagster._utils.error import serializable_error_info_from_exc_info
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
+from klaviyo_assets.resources.mail import MailResource
 from klaviyo_assets.resources.postgres import PostgresResource
 from klaviyo_assets.resources.postgres_address import PostgresAddress
-from klaviyo_assets.turns import Turns
+from klaviyo_assets.turns import GuardedFrames, Turns
 
 PIECE = "tops3cret"
 
@@ -145,3 +146,13 @@ def test_a_short_password_does_not_spoil_every_word():
     address = PostgresAddress.read("postgresql://u:on@h/d")
     assert address.hidden("the connection is on") == "the connection is (hidden)"
     assert "on@" not in repr(address)
+
+
+def test_resources_print_no_address():
+    url = f"postgresql://u:{PIECE}@h/d"
+    for made in (
+        PostgresResource(url=url),
+        GuardedFrames(postgres_url=url),
+        MailResource(smtp_url=f"smtp://u:{PIECE}@h"),
+    ):
+        assert PIECE not in f"{made!r} {made}"

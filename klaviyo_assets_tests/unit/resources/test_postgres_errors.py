@@ -57,6 +57,7 @@ def test_a_sqlstate_decides_whether_a_rerun_helps_in_any_language(state, kind, a
         ("unsupported startup parameter: options", PermanentError, "ignore_startup_parameters"),
         ("transaction blocks not allowed in statement pooling mode", PermanentError, "pool_mode = transaction"),
         ("no such database: x", PermanentError, "database in POSTGRES_URL"),
+        ("bouncer config error", PermanentError, "configured wrongly"),
         ("no such user: x", PermanentError, "user in POSTGRES_URL"),
         ("query_wait_timeout", TransientError, ""),
         ("server conn crashed?", TransientError, ""),
