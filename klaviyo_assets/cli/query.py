@@ -89,7 +89,7 @@ def _check_that_it_reads(dataset: "BigQueryDataset", sql: str) -> None:
     if kind != "SELECT":
         raise PermanentError(
             f"nothing was run: to BigQuery this is {kind or 'of no known kind'}, and without --write only a single "
-            "SELECT is run. Add --write if it should change the dataset; the next load of a day or table undoes that."
+            "SELECT is run. Add --write to run it; a later load replaces what it changes in loaded days and tables."
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-Made = TypeVar("Made")
+Outcome = TypeVar("Outcome")
 WINDOW_SECONDS = 10.0
 # Google's rates are 5 and 50 changes of a table in ten seconds; a fifth is left to others, such as a person's console.
 PER_TABLE, PER_PARTITIONED_TABLE = 4, 40
@@ -48,7 +48,7 @@ class Pace:
         while changes and changes[0] <= self.clock() - WINDOW_SECONDS:
             changes.popleft()
 
-    def send(self, target: str, job_id: str, send: Callable[[str], Made]) -> Made:
+    def send(self, target: str, job_id: str, send: Callable[[str], Outcome]) -> Outcome:
         """Run a job that changes a table, and again after a pause where BigQuery says it came too soon.
 
         Args:
