@@ -40,7 +40,7 @@ def run(accounts: Sequence[Deployment], folder: Path, *arguments: str) -> Result
     with environment(variables), pytest.MonkeyPatch.context() as patch:
         patch.setattr(definitions, "defs", definitions.build_definitions(accounts=read_accounts_file(path)))
         patch.chdir(folder)
-        return CliRunner().invoke(app, ["run", "--no-sync", *arguments])
+        return CliRunner().invoke(app, ["-v", "run", "--no-sync", *arguments])
 
 
 def raw(account: Deployment, statement: str) -> list[tuple]:
@@ -97,6 +97,7 @@ def check(hostile: HostileAccount, others: set[str], folder: Path) -> None:
     assert verified.exit_code == 0, verified.output
 
 
+@pytest.mark.slow
 def test_an_account_without_events_is_done_with_a_warning(deploy, tmp_path):
     account = deploy("without_events", last_days=1)
     account.raw("DELETE FROM {}.event")
