@@ -83,7 +83,12 @@ def test_touches_without_an_id_or_a_time_are_none(mapped):
         {"id": None}, {"id": ""}, {"id": "t", "datetime": None, "timestamp": None},
         {"id": "u", "datetime": absurd, "timestamp": absurd}, {"id": "order"},
     ]  # fmt: skip
-    rows = [{"id": "order", "property_attribution": '{"$attributed_event_id": "t"}'}, {"id": ""}, {"id": None}, *good(30)]
+    rows = [
+        {"id": "order", "property_attribution": '{"$attributed_event_id": "t"}'},
+        {"id": ""},
+        {"id": None},
+        *good(30),
+    ]
 
     events, attribution, _ = mapped(rows, touches)
 
