@@ -353,7 +353,8 @@ def test_columns_of_any_type_are_read(read):
     table = read(
         "id text, name text[], size numeric, is_red text, created timestamp, property_value bytea, "
         "property_tags text[], odd interval, bits bit(3), place point, span int4range",
-        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)", "[1,3)"],
+        ["a", ["x", "\u00e9"], "NaN", "maybe", datetime(2026, 1, 31), b"\x00\xff", ["1"], "1 day", "101", "(1,2)",
+         "[1,3)"],
     )  # fmt: skip
 
     assert table.select(["name", "size", "is_red", "property_value"]).to_pylist() == [
