@@ -122,7 +122,9 @@ class AccountSource:
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
             return resolve_metrics([], self.account.conversion_metric, self.account.conversion_integration)
-        rows = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False)).to_pylist()
+        read = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False))
+        # Python has no value for every time that may be in the others.
+        rows = read.select(["id", "name", "integration_name", "integration_id", "_fivetran_deleted"]).to_pylist()
         found = [
             Metric(
                 row["id"],

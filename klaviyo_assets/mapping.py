@@ -10,7 +10,6 @@ from datetime import date
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -105,13 +104,16 @@ def unparsed(
         yield Note(spec.name, ids[row].as_py(), wanted.name, f"parse_{wanted.type.lower()}", reason, shown)
 
 
+_MICROSECONDS_OF_A_YEAR = 31_556_952_000_000
+
+
 def shown_value(cell: pa.Scalar, privacy: Privacy, *, personal: bool = False) -> str | None:
     """What a note shows of a cell; nothing of a whole document, which may name people anywhere."""
     try:
         text = str(cell.as_py())
     except (OverflowError, ValueError):
         # Python's calendar ends with the year 9999.
-        text = str(np.datetime64(cell.value, "us"))
+        text = f"the year {1970 + cell.value // _MICROSECONDS_OF_A_YEAR}"
     if text.lstrip().startswith(("{", "[")):
         return None
     shown = privacy.treat(text) if personal else privacy.scrub(text)

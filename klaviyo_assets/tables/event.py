@@ -171,7 +171,7 @@ class MessageColumns:
 
 def message_columns(raw: pd.DataFrame, metrics: AccountMetrics) -> MessageColumns:
     """Read what `map_event` will find of messages, quickly, from raw rows (the columns `MESSAGE_INPUTS`)."""
-    sends, _ = _sends(raw, None)
+    sends, _ = _sends(raw)
     names, channels = _metrics(raw, _text(raw, "metric_id"), metrics)
     return MessageColumns(
         _text(raw, "person_id"), _occurred_at(raw), _text(raw, "campaign_id"), _text(raw, "flow_id"),
@@ -217,8 +217,8 @@ def map_event(raw: pd.DataFrame, context: MappingContext, receipts: Receipts | N
     columns["metric"], columns["channel"] = _metrics(raw, columns["metric_id"], context.metrics)
     converting = pa.array(sorted(context.metrics.conversion_ids), pa.string())
     columns["is_conversion"] = pc.is_in(columns["metric_id"], converting)
-    columns["currency"], wrong = _currency(raw, ids)
-    sends, wrong_sends = _sends(raw, ids)
+    columns["currency"], wrong = _currency(raw, ids, context.privacy)
+    sends, wrong_sends = _sends(raw, ids, context.privacy)
     notes += wrong + wrong_sends
     columns["message_id"] = _message(raw, sends)
     columns["send_at"] = _send_times(columns, sends.field("at"), receipts)
@@ -293,18 +293,27 @@ def _metrics(raw: pd.DataFrame, metric_ids: pa.Array, metrics: AccountMetrics) -
     return pa.array(names, pa.string()).take(encoded.indices), channels.take(encoded.indices)
 
 
-def _currency(raw: pd.DataFrame, ids: pa.Array) -> tuple[pa.Array, list[Note]]:
+def _currency(raw: pd.DataFrame, ids: pa.Array, privacy: Privacy) -> tuple[pa.Array, list[Note]]:
     codes = pc.utf8_upper(pc.utf8_trim_whitespace(_text(raw, "property_currency_code")))
     sound = pc.match_substring_regex(codes, "^[A-Z]{3}$")
     wrong = pc.indices_nonzero(pc.fill_null(pc.invert(sound), False)).to_pylist()
     notes = [
-        Note("event", ids[row].as_py(), "currency", "currency_code", CURRENCY_CODE.description, codes[row].as_py()[:20])
+        Note(
+            "event",
+            ids[row].as_py(),
+            "currency",
+            "currency_code",
+            CURRENCY_CODE.description,
+            shown_value(codes[row], privacy),
+        )
         for row in wrong
     ]
     return pc.if_else(pc.fill_null(sound, False), codes, pa.scalar(None, pa.string())), notes
 
 
-def _sends(raw: pd.DataFrame, ids: pa.Array | None) -> tuple[pa.StructArray, list[Note]]:
+def _sends(
+    raw: pd.DataFrame, ids: pa.Array | None = None, privacy: Privacy | None = None
+) -> tuple[pa.StructArray, list[Note]]:
     """Time and message of the send, from `<unix seconds>:<message id>`; null where the event carries none.
 
     Notes name the events whose send cohort is of another form, by `ids`; without ids there are none.
@@ -314,12 +323,12 @@ def _sends(raw: pd.DataFrame, ids: pa.Array | None) -> tuple[pa.StructArray, lis
     seconds = pc.struct_field(found, "at").cast(pa.int64())
     times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", tz="UTC"))
     sends = pa.StructArray.from_arrays([times, pc.struct_field(found, "message")], names=["at", "message"])
-    if ids is None:
+    if ids is None or privacy is None:
         return sends, []
     wrong = pc.indices_nonzero(pc.and_(pc.is_valid(cohorts), pc.is_null(found))).to_pylist()
     notes = [
         Note("event", ids[row].as_py(), "send_at", "send_cohort", "not <unix seconds>:<message id>",
-             cohorts[row].as_py()[:100])
+             shown_value(cohorts[row], privacy))
         for row in wrong
     ]  # fmt: skip
     return sends, notes

@@ -194,7 +194,9 @@ def test_notes_of_rows_without_an_id_stand_beside_others(row):
     assert len(notes_frame(mapped.notes, "acme")) == 2
 
 
-@pytest.mark.parametrize(("micros", "shown"), {1_773_059_012_345_000_000: "58156-", -(10**17): "-1199-"}.items())
+@pytest.mark.parametrize(
+    ("micros", "shown"), {1_773_059_012_345_000_000: "the year 58156", -(10**17): "the year -1199"}.items()
+)
 def test_a_time_that_no_calendar_has_costs_its_cell(micros, shown):
     raw = raw_frame(PERSON, {"id": "p1"})
     raw["created"] = pd.array(pa.array([micros], TIMESTAMP), dtype=pd.ArrowDtype(TIMESTAMP))
@@ -206,7 +208,7 @@ def test_a_time_that_no_calendar_has_costs_its_cell(micros, shown):
     assert (note.field, note.rule, note.reason) == (
         "created_at", "parse_timestamp", "a time outside of the years 1 to 9999",
     )  # fmt: skip
-    assert note.value.startswith(shown)
+    assert note.value == shown
 
 
 def test_a_note_shows_nothing_of_a_document():

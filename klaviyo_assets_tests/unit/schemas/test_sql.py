@@ -340,7 +340,7 @@ def test_packed_keys_are_tried_in_every_known_spelling():
 def test_a_database_of_another_encoding_is_read_as_what_it_says(url):
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0")
-    latin = url.replace("/postgres", "/latin")
+    latin = f"{url.removesuffix('postgres')}latin"
     with psycopg.connect(latin, autocommit=True) as connection:
         connection.execute("CREATE SCHEMA k; CREATE TABLE k.thing (id text, name text)")
         connection.execute("INSERT INTO k.thing VALUES ('a', 'Z\u00fcrich')")
