@@ -22,7 +22,7 @@ from klaviyo_assets.schemas.arrow import table_to_frame
 from klaviyo_assets.schemas.spellings import columns_read
 from klaviyo_assets.schemas.sql import RawTable, event_time, id_text, order_by, plan, select
 from klaviyo_assets.schemas.sql import during as during
-from klaviyo_assets.source_catalog import SourceCatalog, accepted_names
+from klaviyo_assets.source_catalog import SourceCatalog, accepted_names, require_key
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, METRIC
 from klaviyo_assets.tables.event import event_days
@@ -255,6 +255,7 @@ def extract_table(
     """
     table = source.table(spec)
     if table.columns:
+        require_key(spec, table)
         chosen = sql.SQL("WHERE {}").format(where) if where else sql.SQL("")
         query = sql.SQL("{} {} {}").format(select(spec, table), chosen, order_by(spec, table))
         _write(source.snapshot, query, writer, "rows")
