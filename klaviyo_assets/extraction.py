@@ -107,15 +107,14 @@ class AccountSource:
         return bool(self.snapshot.read(found.format(self.table(EVENT).identifier, condition)).num_rows)
 
     def _is_of(self, metric: str) -> sql.Composed:
-        """Whether an event is of a metric, by id or by any of its names."""
-        table = self.table(EVENT)
-        tests: list[sql.Composable] = [sql.SQL("false")]
-        if "type" in table.columns:
-            names = sql.Literal([name.casefold() for name in metric_names(metric)])
-            tests.append(sql.SQL("lower(btrim({})) = ANY({}::text[])").format(id_text(table, "type"), names))
-        if "metric_id" in table.columns:
-            tests.append(sql.SQL("{} = {}").format(id_text(table, "metric_id"), sql.Literal(metric)))
-        return sql.SQL(" OR ").join(tests)
+        """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
+        table, listed = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
+        metric_id, names = id_text(table, "metric_id"), sql.Literal([name.casefold() for name in metric_names(metric)])
+        by_id = sql.SQL("{} = {}").format(metric_id, sql.Literal(metric))
+        if "type" not in table.columns:
+            return by_id
+        by_name = sql.SQL("{} = ANY({}::text[]) AND lower(btrim({})) = ANY({}::text[])")
+        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, listed, id_text(table, "type"), names))
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
@@ -173,6 +172,12 @@ class AccountSource:
         if spec is EVENT and self.metrics.problem:
             found.append(self.metrics.problem)
         return found
+
+    @property
+    def conversion(self) -> dict[str, Any]:
+        """The conversion metric as the settings name it, and the ids that it was found under, as JSON."""
+        wanted = [self.account.conversion_metric, self.account.conversion_integration]
+        return {"wanted": wanted, "ids": sorted(self.metrics.conversion_ids)}
 
     def details(self) -> dict[str, Any]:
         """What the mapping of a day needs to know of the account, as JSON."""
@@ -232,12 +237,6 @@ class AccountSource:
             first = begin.astimezone(self.account.zone).date()
             found |= {first + timedelta(days=ahead) for ahead in range((day - first).days)}
         return {other.isoformat(): digest for other, digest in self.digests(sorted(found - {day})).items()}
-
-
-def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
-    """The account's metrics from an extracted frame's record."""
-    listed = [Metric(*row) for row in details.get("metrics", [])]
-    return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
 
 
 def extract_table(
@@ -335,7 +334,9 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     return writer.finish(
         source_digest=source.undated_digest(), data_through=source.data_through,
         warnings=outside_warnings(source.account, outside),
-        details=source.details() | {"columns": columns_read(EVENT, table), "outside": outside},
+        details=source.details() | {
+            "columns": columns_read(EVENT, table), "outside": outside, "conversion": source.conversion,
+        },
     )  # fmt: skip
 
 
