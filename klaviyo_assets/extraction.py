@@ -62,8 +62,7 @@ class AccountSource:
             accepted: What may be taken as empty in this run, besides the account's `accept_empty`.
 
         Raises:
-            PermanentError: the schema does not exist; the login may not see into it, or not all that is read of it; a
-                column is missing without which no event can be read; or no event can be told what kind it is.
+            PermanentError: there is no such schema, or what is read of it is hidden, missing, or of unknown kinds.
         """
         allowed = accepted_names([*account.accept_empty, *accepted])
         catalog = SourceCatalog.read(snapshot, account.postgres_schema)
