@@ -22,7 +22,7 @@ from klaviyo_assets.schemas.arrow import table_to_frame
 from klaviyo_assets.schemas.spellings import columns_read
 from klaviyo_assets.schemas.sql import RawTable, event_time, id_text, order_by, plan, select, sync_time
 from klaviyo_assets.schemas.sql import during as during
-from klaviyo_assets.source_catalog import SourceCatalog, accepted_names
+from klaviyo_assets.source_catalog import SourceCatalog, accepted_names, require_key
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables import EVENT, METRIC
 from klaviyo_assets.tables.event import event_days
@@ -64,8 +64,7 @@ class AccountSource:
             accepted: What may be taken as empty in this run, besides the account's `accept_empty`.
 
         Raises:
-            PermanentError: the schema does not exist; the login may not see into it, or not all that is read of it; a
-                column is missing without which no event can be read; or no event can be told what kind it is.
+            PermanentError: there is no such schema, or what is read of it is hidden, missing, or of unknown kinds.
         """
         allowed = accepted_names([*account.accept_empty, *accepted])
         catalog = SourceCatalog.read(snapshot, account.postgres_schema)
@@ -109,15 +108,14 @@ class AccountSource:
         return bool(self.snapshot.read(found.format(self.table(EVENT).identifier, condition)).num_rows)
 
     def _is_of(self, metric: str) -> sql.Composed:
-        """Whether an event is of a metric, by id or by any of its names."""
-        table = self.table(EVENT)
-        tests: list[sql.Composable] = [sql.SQL("false")]
-        if "type" in table.columns:
-            names = sql.Literal([name.casefold() for name in metric_names(metric)])
-            tests.append(sql.SQL("lower(btrim({})) = ANY({}::text[])").format(id_text(table, "type"), names))
-        if "metric_id" in table.columns:
-            tests.append(sql.SQL("{} = {}").format(id_text(table, "metric_id"), sql.Literal(metric)))
-        return sql.SQL(" OR ").join(tests)
+        """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
+        table, listed = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
+        metric_id, names = id_text(table, "metric_id"), sql.Literal([name.casefold() for name in metric_names(metric)])
+        by_id = sql.SQL("{} = {}").format(metric_id, sql.Literal(metric))
+        if "type" not in table.columns:
+            return by_id
+        by_name = sql.SQL("{} = ANY({}::text[]) AND lower(btrim({})) = ANY({}::text[])")
+        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, listed, id_text(table, "type"), names))
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
@@ -179,6 +177,12 @@ class AccountSource:
             found.append(self.metrics.problem)
         return found
 
+    @property
+    def conversion(self) -> dict[str, Any]:
+        """The conversion metric as the settings name it, and the ids that it was found under, as JSON."""
+        wanted = [self.account.conversion_metric, self.account.conversion_integration]
+        return {"wanted": wanted, "ids": sorted(self.metrics.conversion_ids)}
+
     def details(self) -> dict[str, Any]:
         """What the mapping of a day needs to know of the account, as JSON."""
         metrics = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics.metrics]
@@ -239,12 +243,6 @@ class AccountSource:
         return {other.isoformat(): digest for other, digest in self.digests(sorted(found - {day})).items()}
 
 
-def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
-    """The account's metrics from an extracted frame's record."""
-    listed = [Metric(*row) for row in details.get("metrics", [])]
-    return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
-
-
 def extract_table(
     source: AccountSource, spec: TableSpec, writer: FrameWriter, state: TableState | None = None,
     where: sql.Composable | None = None,
@@ -260,6 +258,7 @@ def extract_table(
     """
     table = source.table(spec)
     if table.columns:
+        require_key(spec, table)
         chosen = sql.SQL("WHERE {}").format(where) if where else sql.SQL("")
         query = sql.SQL("{} {} {}").format(select(spec, table), chosen, order_by(spec, table))
         _write(source.snapshot, query, writer, "rows")
@@ -341,7 +340,9 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     return writer.finish(
         source_digest=source.undated_digest(), data_through=source.data_through,
         warnings=outside_warnings(source.account, outside),
-        details=source.details() | {"columns": columns_read(EVENT, table), "outside": outside},
+        details=source.details() | {
+            "columns": columns_read(EVENT, table), "outside": outside, "conversion": source.conversion,
+        },
     )  # fmt: skip
 
 

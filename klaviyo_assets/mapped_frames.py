@@ -19,7 +19,6 @@ import pyarrow.parquet as pq
 from klaviyo_assets.accounts import Account, fingerprint_of
 from klaviyo_assets.attribution import TouchBook
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.extraction import metrics_of
 from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore, FrameWriter
 from klaviyo_assets.mapping import (
     QUARANTINE_COLUMNS,
@@ -31,7 +30,7 @@ from klaviyo_assets.mapping import (
     map_copied,
     notes_frame,
 )  # fmt: skip
-from klaviyo_assets.metrics import AccountMetrics
+from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.schemas.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.schemas.pandera import validate
@@ -58,6 +57,12 @@ UNDATED_WITH = METRIC
 
 class BrokenPartitionError(PermanentError):
     """A partition that must not be handed on: broken columns, lost rows, or too much of it in quarantine."""
+
+
+def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
+    """The account's metrics from an extracted frame's record."""
+    listed = [Metric(*row) for row in details.get("metrics", [])]
+    return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
 
 
 @dataclass
@@ -188,7 +193,7 @@ class AccountMapping:
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
         with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
-            kept = {"outside": record.details.get("outside")}
+            kept = {name: record.details.get(name) for name in ("outside", "conversion")}
             return self._finish(
                 writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, kept, rows_raw=0
             )

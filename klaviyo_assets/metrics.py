@@ -147,7 +147,7 @@ def resolve_metrics(
         and _integration_fits(metric, conversion_integration)
     ]
     # The events of a metric that was deleted in Klaviyo stay, and stay conversions where there is no newer one.
-    found = by_id or [metric for metric in named if not metric.is_deleted] or named
+    found = by_id or [metric for metric in named if not metric.is_deleted] or (named if len(named) == 1 else [])
     if len(found) > 1:
         candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in found)
         raise SettingsError(

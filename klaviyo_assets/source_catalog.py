@@ -17,8 +17,8 @@ from psycopg import sql
 from klaviyo_assets.errors import PermanentError, UnknownNameError
 from klaviyo_assets.resources.postgres import Snapshot
 from klaviyo_assets.schemas.spellings import with_known_names
-from klaviyo_assets.schemas.sql import RawTable
-from klaviyo_assets.spec import squash
+from klaviyo_assets.schemas.sql import RawTable, plan
+from klaviyo_assets.spec import TableSpec, squash
 from klaviyo_assets.tables import EVENT, METRIC, TABLES
 
 RAW_TABLES = {name: spec for name, spec in TABLES.items() if spec.raw}
@@ -289,6 +289,22 @@ def _told(account: str, hidden: list[Obstacle], later: str) -> str:
         f"{statements}{later} If it is hidden on purpose, accept_empty = [{subjects}] in the account's block of "
         "accounts.toml takes it as empty."
     )
+
+
+def require_key(spec: TableSpec, table: RawTable) -> None:
+    """Refuse to read a table without its key: one row could not be told from another.
+
+    Raises:
+        PermanentError: naming the table and the columns.
+    """
+    listed = plan(spec, table).listed
+    missing = [raw for name in spec.key if (raw := spec.column(name).raw) and not listed[raw]]
+    if missing:
+        raise PermanentError(
+            f"the table {table.schema}.{spec.name} has no column {', '.join(missing)}, and cannot be read without its "
+            f"key. It has: {', '.join(sorted(table.columns))}. Rename the column back, or have Fivetran re-sync the "
+            "table."
+        )
 
 
 def accepted_names(names: Iterable[str]) -> frozenset[str]:

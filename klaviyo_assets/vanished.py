@@ -17,7 +17,7 @@ from klaviyo_assets.schemas.spellings import columns_gone, columns_read
 from klaviyo_assets.source_days import events_between, row_count
 from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.table_changes import table_rows
-from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT, TABLES
+from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT, METRIC, TABLES
 
 # A table that lost more than this share of its rows since they were loaded is being filled again, or was damaged. Of
 # few rows, people delete most now and then: there only all of them count.
@@ -88,7 +88,7 @@ def losses(
     if events := _events(source, entries, event_rows):
         rows[EVENT.name] = events
     found = [_of_rows(source, name, *counts) for name, counts in rows.items()]
-    return [*filter(None, found), *_of_columns(source, entries, rows)]
+    return [*filter(None, found), *_of_columns(source, entries, rows), *_of_conversion(source, entries)]
 
 
 def loaded_event_days(entries: Mapping[tuple[str, str], Entry]) -> list[Entry]:
@@ -125,6 +125,16 @@ def _of_rows(source: AccountSource, name: str, loaded: int, left: int) -> Loss |
 
 def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _of_conversion(source: AccountSource, entries: Mapping[tuple[str, str], Entry]) -> Iterator[Loss]:
+    """The conversion metric that was found at the last load: without it no event would be a conversion."""
+    entry = entries.get((EVENT.name, UNDATED))
+    known = (entry.details.get("conversion") if entry else None) or {}
+    if known.get("ids") and known["wanted"] == source.conversion["wanted"] and not source.conversion["ids"]:
+        ids, place = ", ".join(known["ids"]), f"{source.account.postgres_schema}.{METRIC.name}"
+        what = f"{place} has no metric {known['wanted'][0]!r} any more, and events of it ({ids}) were conversions"
+        yield Loss(f"{METRIC.name}.{known['ids'][0]}", what, 1, 0)
 
 
 def _of_columns(

@@ -17,9 +17,8 @@ import pyarrow as pa
 
 from klaviyo_assets.accounts import Account, AttributionSettings
 from klaviyo_assets.attribution import MAX_HOPS
-from klaviyo_assets.extraction import metrics_of
 from klaviyo_assets.frames import FrameKey, FrameStore
-from klaviyo_assets.mapped_frames import AccountMapping
+from klaviyo_assets.mapped_frames import AccountMapping, metrics_of
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days

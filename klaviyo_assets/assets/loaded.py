@@ -235,7 +235,7 @@ class AccountLoad:
         counted = {
             "rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0,
             "source_digest": record.source_digest,
-            "details": json.dumps({name: record.details.get(name) for name in ("columns", "outside")}),
+            "details": json.dumps({name: record.details.get(name) for name in ("columns", "outside", "conversion")}),
         }  # fmt: skip
         self._ledger.append({**self._entry(EVENT.name, UNDATED, record), **counted})
         self._take_notes(EVENT.name, UNDATED, mapped)

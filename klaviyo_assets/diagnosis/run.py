@@ -170,17 +170,22 @@ def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
 
 def _loaded(accounts: list[Account], findings: list[Finding]) -> Iterator[Finding]:
     """Whether Postgres still has what BigQuery was loaded from, for the accounts of which both can be asked."""
-    sound = {(one.account, one.system) for one in findings if one.level is Level.OK} - {
-        (one.account, one.system) for one in findings if one.level is Level.FAIL
-    }
-    for account in accounts:
-        if {(account.name, postgres.POSTGRES), (account.name, bigquery.BIGQUERY)} <= sound:
-            from_postgres = PostgresResource(
-                url=os.environ["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS
-            )
-            to_bigquery = BigQueryProjectResource(project=os.environ["BIGQUERY_PROJECT"])
-            check = partial(postgres.check_loaded, from_postgres, to_bigquery, account)
-            yield from collected(Scope(postgres.POSTGRES, account.name), check)
+    failed = {(one.account, one.system) for one in findings if one.level is Level.FAIL}
+    asked = {(one.account, one.system) for one in findings} - failed
+    both = (postgres.POSTGRES, bigquery.BIGQUERY)
+    sound = [account for account in accounts if {(account.name, system) for system in both} <= asked]
+    if not sound:
+        return
+    from_postgres = PostgresResource(url=os.environ["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS)
+    to_bigquery = BigQueryProjectResource(project=os.environ["BIGQUERY_PROJECT"])
+
+    def one(account: Account) -> list[Finding]:
+        check = partial(postgres.check_loaded, from_postgres, to_bigquery, account)
+        return list(collected(Scope(postgres.POSTGRES, account.name), check))
+
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for of_account in pool.map(one, sound):
+            yield from of_account
 
 
 def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Finding]:

@@ -174,7 +174,10 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         rf"'reporting' may not see into the schema '{closed}' \| .*GRANT USAGE ON SCHEMA \"{closed}\" TO",
     )
     told(
-        "no_schema", "FAIL", "postgres", r"no schema 'klaviyo_nowhere'; it has: .*klaviyo_acme.* \| Set postgres_schema"
+        "no_schema",
+        "FAIL",
+        "postgres",
+        r"no schema 'klaviyo_nowhere' in the database .*; it has: .*klaviyo_acme.* \| Set postgres_schema",
     )
     told("no_schema", "WARN", "fivetran", "no fivetran_connection_id")
     told(

@@ -177,7 +177,8 @@ def test_a_recorded_touch_that_arrives_late_dirties_the_attribution_that_named_i
 
 def test_a_renamed_metric_dirties_the_days_that_have_events_of_it(account, days):
     ((metric, name),) = account.query(
-        "SELECT metric_id, ANY_VALUE(metric) FROM event GROUP BY 1 ORDER BY COUNT(DISTINCT occurred_on), 1 LIMIT 1"
+        "SELECT metric_id, ANY_VALUE(metric) FROM event WHERE NOT is_conversion GROUP BY 1 "
+        "ORDER BY COUNT(DISTINCT occurred_on), 1 LIMIT 1"
     )
     having = [day for (day,) in account.query(f"SELECT DISTINCT occurred_on FROM event WHERE metric_id = '{metric}'")]
     own = account.raw("SELECT name FROM {}.metric WHERE id = %s", [metric])[0][0]

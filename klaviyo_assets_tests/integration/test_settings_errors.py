@@ -121,11 +121,19 @@ def test_an_ambiguous_conversion_metric_lists_its_candidates(account, tmp_path):
     assert "set conversion_integration" in shown
 
 
-def test_an_unknown_conversion_metric_is_a_warning_that_lists_what_there_is(account):
+def test_a_misspelled_conversion_metric_is_refused_with_what_was_meant(account, tmp_path):
     account.account = replace(account.account, conversion_metric="Placed Ordr", conversion_integration=None)
+    code, shown = run(account, tmp_path)
+    assert code == FAILED
+    assert "no metric 'Placed Ordr' in this account" in shown
+    assert "Did you mean 'Placed Order'?" in shown
+
+
+def test_a_conversion_metric_without_events_is_a_warning_that_lists_what_there_is(account):
+    account.account = replace(account.account, conversion_metric="Signed a Lease", conversion_integration=None)
     outcome = account.days(account.account.start_date)
     assert outcome.success, outcome.failures
-    assert "no metric 'Placed Ordr' in this account, so no event counts as a conversion" in account.event_log()
+    assert "no metric 'Signed a Lease' in this account, so no event counts as a conversion" in account.event_log()
     assert account.query("SELECT COUNTIF(is_conversion) FROM event") == [(0,)]
 
 

@@ -162,10 +162,12 @@ FAULTS = {
         "ALTER TABLE {0}.metric DROP name; ALTER TABLE {0}.metric RENAME was TO name",
         ("the table {0}.metric has no row with a name",)),
     "the conversion metric": Fault(
-        *emptied("metric", "id = 'M_ORD'"), ("no metric 'Placed Order' in this account", "there are events of it")),
-    "the conversion metric's name": Fault(
-        "UPDATE {0}.metric SET name = 'Placed Ordr' WHERE id = 'M_ORD'",
-        "UPDATE {0}.metric SET name = 'Placed Order' WHERE id = 'M_ORD'", ("Did you mean 'Placed Ordr'?",)),
+        *emptied("metric", "id = 'M_ORD'"),
+        ("{0}.metric has no metric 'Placed Order' any more, and events of it (M_ORD) were conversions",)),
+    "the conversion metric under another name": Fault(
+        "UPDATE {0}.metric SET name = 'Bestellung' WHERE id = 'M_ORD'",
+        "UPDATE {0}.metric SET name = 'Placed Order' WHERE id = 'M_ORD'",
+        ("no metric 'Placed Order' in this account", "there are events of it")),
     "the metric table": Fault(*gone("metric"), ("there are events, but the table {0}.metric is not there",)),
     "a view over row-level security": Fault(
         *behind_a_view(FORCED, NOT_FORCED),

@@ -118,15 +118,16 @@ class Events:
 
     @cached_property
     def conversion_ids(self) -> set[str]:
-        """The conversion metric: by its id, else by name (and integration) among those that are not deleted."""
+        """The conversion metric: by its id, else by name (and integration) among those that are not deleted.
+
+        Where all that fit are deleted, the only one of them: its events are there all the same.
+        """
         wanted = self.settings.conversion_metric
         if any(row["id"] == wanted for row in self.shop["metric"]):
             return {wanted}
-        return {
-            row["id"]
-            for row in self.shop["metric"]
-            if not numbers.truth(self.text(row, "_fivetran_deleted")) and self.fits(row)
-        }
+        fitting = [row for row in self.shop["metric"] if self.fits(row)]
+        live = {row["id"] for row in fitting if not numbers.truth(self.text(row, "_fivetran_deleted"))}
+        return live or {row["id"] for row in fitting if len(fitting) == 1}
 
     def fits(self, metric: Row) -> bool:
         """Whether a metric bears the wanted name and comes from the wanted integration."""

@@ -84,6 +84,8 @@ def test_a_deleted_metric_stays_the_conversion_metric_until_there_is_a_newer_one
 
     assert resolve_metrics([old, OTHER], "Placed Order").conversion_ids == {"0ld"}
     assert resolve_metrics([old, API], "Placed Order").conversion_ids == {"Ap1Ap1"}
+    other = Metric("0ther", "Placed Order", is_deleted=True)
+    assert resolve_metrics([old, other], "Placed Order").problem, "which of them counted nobody can tell"
 
 
 @pytest.mark.parametrize(("wanted", "suggestion"), [

@@ -60,6 +60,17 @@ def test_a_column_that_the_last_load_read_is_a_loss_and_one_of_an_unknown_load_i
     assert of_events(11, (day, kept), *others) == []
 
 
+@pytest.mark.parametrize(("wanted", "ids", "is_gone"), [
+    ("Placed Order", [], True), ("Placed Order", ["new"], False), ("Another", [], False),
+])  # fmt: skip
+def test_a_conversion_metric_that_was_found_once_is_a_loss_unless_another_one_is_wanted_now(wanted, ids, is_gone):
+    source = account_source(EVENT)
+    source.conversion = {"wanted": [wanted, None], "ids": ids}
+    known = entry(EVENT, "undated", "0:0", conversion={"wanted": ["Placed Order", None], "ids": ["ORD"]})
+
+    assert [loss.subject for loss in losses(source, dict([known]))] == (["metric.ORD"] if is_gone else [])
+
+
 def test_what_was_accepted_is_not_refused_and_a_table_does_not_cover_its_columns():
     entries = dict([entry(EVENT, FIRST.isoformat(), "8:123", columns=["id", "campaign_id"])])
 

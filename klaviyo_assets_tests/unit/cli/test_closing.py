@@ -63,6 +63,7 @@ def test_programs_are_told_sums_accounts_and_failures():
     totals = Totals()
     totals.stages["mapped"] = StageSum(2, 100, 2_000, 1.23456)
     totals.of("acme").work = [Work(date(2026, 1, 1), date(2026, 1, 2))]
+    totals.of("acme").warnings.append("1 event is dated after today.")
     totals.fail("bloom", "Postgres went away")
     totals.fail("bloom", "Postgres went away")
 
@@ -72,7 +73,7 @@ def test_programs_are_told_sums_accounts_and_failures():
     assert [stage["stage"] for stage in found["stages"]][:3] == ["fivetran", "extracted", "mapped"]
     assert found["stages"][2] == {"stage": "mapped", "partitions": 2, "rows": 100, "bytes": 2_000, "seconds": 1.235}
     assert found["accounts"][0] == {
-        "account": "acme", "ok": True, "seconds": 0.0, "failures": [], "warnings": [],
+        "account": "acme", "ok": True, "seconds": 0.0, "failures": [], "warnings": ["1 event is dated after today."],
         "days": [{"first": "2026-01-01", "last": "2026-01-02", "only_attribution": False}],
     }  # fmt: skip
     assert found["accounts"][1]["failures"] == ["Postgres went away"]
