@@ -75,8 +75,8 @@ def metadata_of(not_done: NotDone) -> dict[str, Any]:
 
 def read_failure(metadata: Mapping[str, Any]) -> Iterator[tuple[Cause, dict[str, list[str]]]]:
     """Every cause that a failure's metadata name, with the partitions by asset that are not done for it."""
-    found = metadata.get(_NAME)
-    groups: Any = found.value if isinstance(found, dg.JsonMetadataValue) else []
+    value = metadata.get(_NAME)
+    groups: Any = value.value if isinstance(value, dg.JsonMetadataValue) else []
     for group in groups:
         yield Cause(**{name: value for name, value in group.items() if name != "partitions"}), group["partitions"]
 

@@ -96,14 +96,14 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
         ends = (_single_key(tags),) * 2
     if all(ends) and not all(_is_partition(end, partitions_def) for end in ends):
         raise PermanentError(
-            f"the run asks for {_said(ends)}, which is not among the partitions. An account that is not in "
+            f"the run asks for {_range_text(ends)}, which is not among the partitions. An account that is not in "
             "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
         )
     listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
     keys = [str(key) for key in listed]
     if not keys:
         raise PermanentError(
-            f"the run asks for {_said(ends)}, which names no partition. Its tags say one (dagster/partition) or "
+            f"the run asks for {_range_text(ends)}, which names no partition. Its tags say one (dagster/partition) or "
             "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
         )
     return keys
@@ -122,7 +122,7 @@ def _single_key(tags: Mapping[str, str]) -> str:
     return tags.get("dagster/partition") or (str(dg.MultiPartitionKey(dimensions)) if dimensions else "")
 
 
-def _said(ends: tuple[str, str]) -> str:
+def _range_text(ends: tuple[str, str]) -> str:
     return " to ".join(dict.fromkeys(end or "nothing" for end in ends))
 
 

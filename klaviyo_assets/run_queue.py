@@ -55,10 +55,10 @@ def ranges_by_account(
             "backfill again without it, or put it back into accounts.toml."
         )
     return [
-        found
+        span
         for account in accounts
         if account in chosen
-        for found in subset.get_ranges_for_keys(
+        for span in subset.get_ranges_for_keys(
             partitions_def.get_multipartition_keys_with_dimension_value(ACCOUNT, account)
         )
     ]
@@ -69,20 +69,20 @@ _dagsters_run = job_backfill.create_backfill_run
 
 def run_not_made(
     request_context: Any, instance: dg.DagsterInstance, code_location: Any, remote_job: Any, partition_set: Any,
-    backfill: Any, key_or_range: str | dg.PartitionKeyRange, *given: Any,
+    backfill: Any, key_or_range: str | dg.PartitionKeyRange, *arguments: Any,
 ) -> dg.DagsterRun | None:  # fmt: skip
     """The run of a part of a backfill from a job's page; of one "from failure", whatever has not succeeded.
 
     Dagster's own leaves out what was canceled or never begun, and calls the backfill completed; and it fails on ranges.
     """
     if backfill.from_failure:
-        last = _last_run(instance, partition_set, key_or_range)
-        if last and last.status is dg.DagsterRunStatus.SUCCESS:
+        run = _last_run(instance, partition_set, key_or_range)
+        if run and run.status is dg.DagsterRunStatus.SUCCESS:
             return None
-        if last is None or last.status is not dg.DagsterRunStatus.FAILURE or not isinstance(key_or_range, str):
+        if run is None or run.status is not dg.DagsterRunStatus.FAILURE or not isinstance(key_or_range, str):
             backfill = backfill._replace(from_failure=False)
     return _dagsters_run(
-        request_context, instance, code_location, remote_job, partition_set, backfill, key_or_range, *given
+        request_context, instance, code_location, remote_job, partition_set, backfill, key_or_range, *arguments
     )  # fmt: skip
 
 
@@ -128,12 +128,12 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
         parent = repeated_run(self._instance, run)
         if parent is None:
             return run
-        whole = copy(
+        whole_run = copy(
             run, step_keys_to_execute=parent.step_keys_to_execute, asset_selection=parent.asset_selection,
             asset_check_selection=parent.asset_check_selection, job_snapshot_id=parent.job_snapshot_id,
             execution_plan_snapshot_id=parent.execution_plan_snapshot_id,
         )  # fmt: skip
-        if whole.remote_job_origin:
+        if whole_run.remote_job_origin:
             # The one call of Dagster's storage that writes a run anew.
-            self._instance.run_storage.replace_job_origin(whole, whole.remote_job_origin)
-        return whole
+            self._instance.run_storage.replace_job_origin(whole_run, whole_run.remote_job_origin)
+        return whole_run

@@ -154,8 +154,8 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
                 break
             except Exception as caught:  # noqa: BLE001  whatever it is, it is this account's alone
                 fault = contained(caught)
-                said = f"{account.name}: its changes could not be looked up: {fault}{stack_of(fault)}"
-                context.log.error(said)  # noqa: TRY400  the reason is the whole story
+                sentence = f"{account.name}: its changes could not be looked up: {fault}{stack_of(fault)}"
+                context.log.error(sentence)  # noqa: TRY400  the reason is the whole story
         waiting = context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=MOST_RUNS)
         requests = [one for one in tick.requests if not any(_covers(run, one) for run in waiting)]
         if len(requests) < len(tick.requests):

@@ -30,8 +30,8 @@ def undone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, s
     """
     repeated = repeated_run(instance, run)
     planned = undone(instance, repeated) if repeated else _planned(instance, run)
-    made = {_place(event) for event in _events(instance, run, DagsterEventType.ASSET_MATERIALIZATION)}
-    return (planned - made) | _named(instance, run)
+    materialized = {_place(event) for event in _events(instance, run, DagsterEventType.ASSET_MATERIALIZATION)}
+    return (planned - materialized) | _named(instance, run)
 
 
 def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, str]]:
@@ -40,12 +40,12 @@ def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str,
 
 def _named(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, str]]:
     """What the failures of a run's steps name."""
-    given = (
+    failures = (
         event.step_failure_data.user_failure_data for event in _events(instance, run, DagsterEventType.STEP_FAILURE)
     )
     return {
         (asset, key)
-        for failure in given
+        for failure in failures
         if failure
         for _, partitions in read_failure(failure.metadata)
         for asset, keys in partitions.items()
@@ -60,6 +60,6 @@ def _place(event: DagsterEvent) -> tuple[str, str]:
 def _events(instance: dg.DagsterInstance, run: dg.DagsterRun, kind: DagsterEventType) -> Iterator[DagsterEvent]:
     cursor, has_more = None, True
     while has_more:
-        found = instance.get_records_for_run(run.run_id, cursor, of_type=kind, limit=_AT_ONCE)
-        yield from (event for record in found.records if (event := record.event_log_entry.dagster_event))
-        cursor, has_more = found.cursor, found.has_more
+        page = instance.get_records_for_run(run.run_id, cursor, of_type=kind, limit=_AT_ONCE)
+        yield from (event for record in page.records if (event := record.event_log_entry.dagster_event))
+        cursor, has_more = page.cursor, page.has_more

@@ -83,8 +83,8 @@ def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
     except KlaviyoAssetsError as error:
         raise failure(error, "nothing was done") from error
     repeated = repeated_run(context.instance, context.run)
-    left = {key for _, key in undone(context.instance, repeated)} if repeated else set()
-    return [key for key in keys if key in left] or keys
+    undone_keys = {key for _, key in undone(context.instance, repeated)} if repeated else set()
+    return [key for key in keys if key in undone_keys] or keys
 
 
 @dataclass

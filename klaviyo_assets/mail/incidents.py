@@ -138,8 +138,8 @@ class Incidents:
         """
         for one in self.by_key.values():
             if one.kind is Kind.RUN and one.over_at is None:
-                made, at = made_since(one)
-                one.left = without(one.left, made)
+                work, at = made_since(one)
+                one.left = without(one.left, work)
                 one.over_at = at if not one.left else None
 
     def stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:

@@ -135,16 +135,16 @@ def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
     """Why a run failed and what it left undone: a failure for each account it is of."""
     records = instance.get_records_for_run(ended.run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=50).records
     events = [event for record in records if (event := record.event_log_entry.dagster_event)]
-    reasons = [found for event in events for found in _reasons(event)] or [_Reason("none", _cut(ended.message))]
-    left = undone(instance, ended.run)
-    accounts = sorted({_account(key) for _, key in left}) or [_account_of(ended.run)]
-    return [_failure(ended, account, reasons, left) for account in accounts]
+    reasons = [reason for event in events for reason in _reasons(event)] or [_Reason("none", _cut(ended.message))]
+    places = undone(instance, ended.run)
+    accounts = sorted({_account(key) for _, key in places}) or [_account_of(ended.run)]
+    return [_failure(ended, account, reasons, places) for account in accounts]
 
 
-def _failure(ended: Ended, account: str, reasons: list["_Reason"], left: set[tuple[str, str]]) -> Failure:
+def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[tuple[str, str]]) -> Failure:
     # What a step says of no partition is said of all.
     own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
-    work = work_of(found for found in left if _account(found[1]) == account) or {job_title(ended.run): (WHOLE,)}
+    work = work_of(place for place in places if _account(place[1]) == account) or {job_title(ended.run): (WHOLE,)}
     others = tuple(dict.fromkeys(reason.text for reason in own if reason.text != own[0].text))
     is_transient = all(reason.is_transient for reason in own)
     return Failure(
@@ -155,10 +155,10 @@ def _failure(ended: Ended, account: str, reasons: list["_Reason"], left: set[tup
 
 def _mend(account: str, work: Work, *, is_transient: bool) -> str:
     """What to do, in a sentence."""
-    days, first = days_of(work), "" if is_transient else "When what the reason names has been changed, "
+    days, condition = days_of(work), "" if is_transient else "When what the reason names has been changed, "
     loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
     command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
-    sentence = f"{first}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
+    sentence = f"{condition}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
 
@@ -177,13 +177,13 @@ def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -
         until: The moment up to which runs have been looked at: of a later one, the end is not known yet.
         incident: The incident.
     """
-    made: set[tuple[str, str]] = set()
+    places: set[tuple[str, str]] = set()
     at = incident.last_at
     for asset, spans in incident.left.items():
         for key, moment in _made(instance, until, incident, asset, spans):
-            made.add((asset, key))
+            places.add((asset, key))
             at = max(at, moment)
-    return work_of(made), at
+    return work_of(places), at
 
 
 def _made(
@@ -203,10 +203,10 @@ def _made(
     )  # fmt: skip
     cursor = None
     while True:
-        found = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
-        yield from ((str(record.partition_key or ""), record.timestamp) for record in found.records)
-        cursor = found.cursor
-        if not found.has_more:
+        page = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
+        yield from ((str(record.partition_key or ""), record.timestamp) for record in page.records)
+        cursor = page.cursor
+        if not page.has_more:
             return
 
 

@@ -214,7 +214,7 @@ def test_what_failed_for_s3_is_named_and_repeated_from_failure(served: Served) -
     partitions = served.days(18, 17)
     state = lifecycle.known_state(Folder(served.project.folder / ".sandbox"))
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(state.processes["s3"].identity.pid, signal.SIGKILL)
+        os.kill(state.processes["s3"].identity.pid, signal.SIGKILL)
     served.launch("without S3", "events", partitions)
 
     status, runs, wrong = served.outcome("without S3")
