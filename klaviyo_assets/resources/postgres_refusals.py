@@ -89,25 +89,30 @@ def _show_states(connection: "PGconn") -> None:
 
 
 def _between(address: PostgresAddress, action: str) -> KlaviyoAssetsError | None:
-    """A fault between here and the server: its name, its port, or silence. None where TCP works, or is not used."""
+    """Why no server can be reached: an unknown name, a closed port, silence. None where TCP works, or is not used."""
+    problems = []
     for host, port in address.places:
-        if not host or host[0] in "/@":
-            continue
-        at = f"{action}: {host}:{port}"
-        try:
-            socket.create_connection((host, port), ASK_SECONDS).close()
-        except socket.gaierror:
-            return TransientError(
-                f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS."
-            )
-        except ConnectionRefusedError:
-            return TransientError(
-                f"{at} refused the connection: nothing listens there. Start Postgres (of the local servers: "
-                "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
-            )
-        except OSError as error:
-            said = error.strerror or "no answer"
-            return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
+        problem = None if not host or host[0] in "/@" else _unreached(host, port, action)
+        if problem is None:
+            return None
+        problems.append(problem)
+    return problems[0] if problems else None
+
+
+def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
+    at = f"{action}: {host}:{port}"
+    try:
+        socket.create_connection((host, port), ASK_SECONDS).close()
+    except socket.gaierror:
+        return TransientError(f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS.")
+    except ConnectionRefusedError:
+        return TransientError(
+            f"{at} refused the connection: nothing listens there. Start Postgres (of the local servers: "
+            "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
+        )
+    except OSError as error:
+        said = error.strerror or "no answer"
+        return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
     return None
 
 
