@@ -31,7 +31,6 @@ from klaviyo_assets.sandbox.lifecycle import known_state
 from klaviyo_assets.sandbox.postgres import writer_url
 from klaviyo_assets_tests.benchmarks.__main__ import sandbox, timed
 
-CHANGED_DAYS = 7
 _ADDRESS = re.compile(r"/bigquery/v2/projects/[^/]+/(\w+)(/[^/?]+)?(?:/(\w+))?(/[^/?]+)?(?:/(\w+))?")
 _CHANGES = re.compile(r"^\s*(MERGE|DELETE FROM|UPDATE|CREATE OR REPLACE (?:VIEW|TABLE))\s+(?:INTO\s+)?([`\w.-]+)")
 
@@ -104,10 +103,10 @@ def used(client: bigquery.Client, seen: set[str]) -> Use:
     return use
 
 
-def change(folder: Path, account: Account) -> None:
+def change(folder: Path, account: Account, days: int) -> None:
     """Write all events of the last days again, as a sync of late changes does."""
     update = sql.SQL("UPDATE {event} SET _fivetran_synced = now() WHERE datetime >= current_date - {days}").format(
-        event=sql.Identifier(account.postgres_schema, "event"), days=CHANGED_DAYS - 1
+        event=sql.Identifier(account.postgres_schema, "event"), days=days - 1
     )
     with psycopg.connect(writer_url(known_state(Folder(folder / ".sandbox"))), autocommit=True) as connection:
         connection.execute(update)
@@ -118,6 +117,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--days", type=int, default=60)
     parser.add_argument("--events-per-day", type=int, default=50)
+    parser.add_argument("--changed-days", type=int, default=7)
     chosen = parser.parse_args()
     with sandbox(chosen.events_per_day, chosen.days) as (folder, settings), contextlib.chdir(folder):
         os.environ |= settings
@@ -125,11 +125,11 @@ def main() -> None:
         account = next(iter(read_accounts_file(Path(settings["KLAVIYO_ACCOUNTS_FILE"])).by_name.values()))
         client = BigQueryProjectResource(project=settings["BIGQUERY_PROJECT"]).dataset(account).client
         seen: set[str] = set()
-        for name in (f"first load of {chosen.days} days", f"daily run, {CHANGED_DAYS} days changed"):
+        for name in (f"first load of {chosen.days} days", f"run after it, {chosen.changed_days} days changed"):
             began = time.monotonic()
             use = used(client, seen)
             print(f"\n{name} ({time.monotonic() - began:.0f} s here)", *use.table(), sep="\n", flush=True)
-            change(folder, account)
+            change(folder, account, chosen.changed_days)
 
 
 if __name__ == "__main__":
