@@ -25,7 +25,7 @@ _SENDERS = frozenset({"query", "rows"})
 # What else of Google's client takes SQL.
 _SIDE_DOORS = frozenset({"query_and_wait", "QueryJobConfig", "view_query", "mview_query"})
 # What is called `query` and sends nothing: the command, and a part of an address.
-_NO_SENDERS = frozenset({"query.query", "urlsplit(str(link)).query"})
+_NO_SENDERS = frozenset({"query.query", "urlsplit(str(link)).query", "parts.query"})
 
 
 @dataclass(frozen=True, order=True)
