@@ -126,7 +126,7 @@ def test_attribution_shares_sum_to_the_events_they_share(account):
 
 def test_every_archived_part_is_what_was_loaded(account):
     newest = (
-        "SELECT table_name, partition, sha256 FROM ledger WHERE sha256 IS NOT NULL "
+        "SELECT table_name, `partition`, sha256 FROM ledger WHERE sha256 IS NOT NULL "
         "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, partition ORDER BY recorded_at DESC) = 1"
     )
     for table, partition, sha256 in account.query(newest):

@@ -22,7 +22,7 @@ _MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|Users|work|root)/[\w.-]+")
 _SANDBOX = PACKAGE / "sandbox"
 
 NEEDED_TO_LOAD = {
-    "dagster", "numpy", "pandas", "pandera", "psutil", "psycopg", "pyarrow", "pydantic", "sqlglot", "tzdata",
+    "dagster", "numpy", "pandas", "pandera", "psycopg", "pyarrow", "pydantic", "sqlglot", "tzdata",
 }  # fmt: skip
 _LOAD = """
 import json, os, socket, sys
