@@ -61,8 +61,7 @@ def refuse_losses(
     gone = [loss for loss in losses(source, entries, event_rows) if loss.subject not in source.accepted]
     if gone:
         raise VanishedError(
-            f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}. "
-            f"{advice(source.account, gone)}"
+            f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}. {advice(source.account, gone)}"
         )
 
 
@@ -70,9 +69,9 @@ def advice(account: Account, gone: Collection[Loss]) -> str:
     """What to do about losses: the command is for this account alone, others may have lost the same table."""
     accepted = " ".join(f"--accept-empty {shlex.quote(loss.subject)}" for loss in gone)
     return (
-        "Nothing of the account was written; BigQuery keeps what it has. Where Fivetran is filling a table again, wait "
-        "for the end of that sync; where something was renamed, rename it back; otherwise have Fivetran re-sync it. To "
-        f"empty it in BigQuery on purpose: `klaviyo-assets run --account {account.name} {accepted}` (in the launchpad: accept_empty)."
+        "BigQuery keeps what it has. Where Fivetran is filling a table again, wait for the end of that sync; where "
+        "something was renamed, rename it back; otherwise have Fivetran re-sync it. To empty it in BigQuery on "
+        f"purpose: `klaviyo-assets run --account {account.name} {accepted}` (in the launchpad: accept_empty)."
     )
 
 
