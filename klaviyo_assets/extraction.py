@@ -331,8 +331,8 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     """
     table, outside = source.table(EVENT), source.events_outside(source.account.today())
     if table.columns:
-        of_no_day = sql.SQL("SELECT t.id::text AS id FROM {} AS t WHERE {} IS NULL ORDER BY 1").format(
-            table.identifier, event_time(table)
+        of_no_day = sql.SQL("SELECT {} AS id FROM {} AS t WHERE {} IS NULL ORDER BY 1").format(
+            id_text(table, "id"), table.identifier, event_time(table)
         )
         _write(source.snapshot, of_no_day, writer, "rows")
     else:

@@ -34,7 +34,7 @@ from klaviyo_assets.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.schemas.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.schemas.pandera import validate
-from klaviyo_assets.spec import PACKED, UNLISTED, TableSpec
+from klaviyo_assets.spec import PACKED, UNLISTED, Partitioning, TableSpec
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
 from klaviyo_assets.tables.attribution import map_attribution, touches_of
 from klaviyo_assets.tables.event import Receipts, map_event, message_columns
@@ -48,6 +48,8 @@ QUARANTINE_SCHEMA = pa.schema(
 # A chunk of values below this adds up within Arrow's 38 digits.
 _PLAIN_SUM = Decimal(10) ** 20
 QUARANTINE_SHARE = 0.1
+# So few rows never tell of a broken source: anyone can send a quiet shop three bad events in a day.
+FEW_ROWS = 10
 UNDATED = "undated"
 # More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
 _EXACT = Context(prec=60)
@@ -260,7 +262,7 @@ class AccountMapping:
     def _refuse_broken(
         self, spec: TableSpec, partition: str, record: FrameRecord, outcome: _Outcome, writer: FrameWriter
     ) -> None:
-        fault = _fault(record, outcome, self.quarantine_share) or _repeated_keys(spec, writer)
+        fault = _fault(spec, record, outcome, self.quarantine_share) or _repeated_keys(spec, writer)
         if fault:
             # Without a record the frame is not there: nothing downstream can take it.
             writer.record = None
@@ -299,7 +301,7 @@ def _names(metrics: AccountMetrics, seen: Iterable[str | None]) -> list[tuple[st
     return sorted({(metric, metrics.names.get(metric)) for metric in seen if metric}, key=str)
 
 
-def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
+def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
     if outcome.schema_errors:
         return f"columns are not as the spec says: {'; '.join(outcome.schema_errors)}"
     accounted = record.rows + record.rows_deleted + record.rows_quarantined
@@ -312,7 +314,9 @@ def _fault(record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
         # Its earlier version would stay where it was loaded, a rebuild would leave it out.
         return f"{record.rows_quarantined} changed rows broke a rule; read the table whole: klaviyo-assets run --whole"
     for rule, rows in outcome.broken.most_common(1):
-        if rows > max(1.0, share * record.rows_raw):
+        if spec.partitioning is Partitioning.ACCOUNT and rows == record.rows_raw > 1:
+            return f"all {rows} rows broke one rule ({rule}). Look at the source: have Fivetran re-sync the table."
+        if rows > max(FEW_ROWS, share * record.rows_raw):
             return (
                 f"{rows} of {record.rows_raw} rows broke one rule ({rule}), more than the share of {share:.0%} that "
                 "may. Look at the source, or raise quarantine_share in the run's configuration."

@@ -57,13 +57,15 @@ class DirtyDay:
 class Plan:
     """What of an account has to be made again: days in order, and account tables.
 
-    `through` is the newest sync that was seen; `swept`: every day was looked at.
+    `through` is the newest sync that was seen; `swept`: every day was looked at; `fewer`: by how many events each
+    day that has fewer of them than were loaded does so.
     """
 
     days: tuple[DirtyDay, ...] = ()
     tables: tuple[str, ...] = ()
     through: datetime | None = None
     swept: bool = True
+    fewer: tuple[int, ...] = ()
 
     @property
     def look(self) -> Look | None:
@@ -91,7 +93,9 @@ class Plan:
         for dirty in self.days:
             said = "; ".join(dirty.reasons), dirty.only_attribution
             counted[said] = counted.get(said, 0) + 1
-        return [
+        lacking, span = _number(sum(self.fewer), "event"), _number(len(self.fewer), "day")
+        lost = f"{lacking} fewer in Postgres than were loaded, on {span}: BigQuery will follow"
+        return [lost] * bool(self.fewer) + [
             f"{reasons}: {_number(days, 'day')} of {'attribution' if only else 'events'} will be made"
             f"{'' if reasons == NEW_ROWS else ' again'}"
             for (reasons, only), days in counted.items()
@@ -165,6 +169,7 @@ class _Planner:
         return Plan(
             tuple(found for found in dirty if found.reasons), tuple(self._tables()),
             _moment(self.source.data_through), self.swept,
+            tuple(fewer for day in changed if (fewer := self._fewer(day)) > 0),
         )  # fmt: skip
 
     def _of_events(self, day: date) -> Iterator[str]:
@@ -183,6 +188,11 @@ class _Planner:
             yield GONE_COLUMNS
         if self.seen and day in self.seen.of_events and is_older(entry, self.seen):
             yield NOT_LOADED
+
+    def _fewer(self, day: date) -> int:
+        """How many events fewer a day has than when it was loaded; fewer than none where it has more."""
+        entry, digest = self.entries.get((EVENT.name, day.isoformat())), self.known.of(day)
+        return row_count(entry.source_digest) - row_count(digest) if entry and digest else 0
 
     def _is_set_otherwise(self, entry: Entry, day: date) -> bool:
         """Whether events were made with other settings or metric names than those of now."""

@@ -285,7 +285,7 @@ def _told(account: str, hidden: list[Obstacle], later: str) -> str:
     statements = " ".join(dict.fromkeys(obstacle.statement for obstacle in hidden))
     subjects = ", ".join(f'"{subject}"' for subject in dict.fromkeys(obstacle.subject for obstacle in hidden))
     return (
-        f"account {account!r}: {'; '.join(causes)}{more}. Nothing of the account was written. Run as Fivetran's user: "
+        f"account {account!r}: {'; '.join(causes)}{more}. BigQuery keeps what it has. Run as Fivetran's user: "
         f"{statements}{later} If it is hidden on purpose, accept_empty = [{subjects}] in the account's block of "
         "accounts.toml takes it as empty."
     )

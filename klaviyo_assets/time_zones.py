@@ -42,7 +42,7 @@ def canonical_zone(name: str) -> str:
 
 
 def _meant(name: str) -> str:
-    by_lower = {zone.lower(): zone for zone in _zones()}
+    by_lower = {zone.lower(): zone for zone in _zones() - _NO_ZONES}
     near = get_close_matches(name.lower(), by_lower, n=1)
     return f" Did you mean {by_lower[near[0]]}?" if near else ""
 

@@ -177,12 +177,14 @@ class TouchReader:
             return self.none()
         start, end = self.bounds
         touching = self._of_kind(lambda kind: f"{kind.channel}_{TOUCH_KINDS.get(kind.role)}" in earning)
-        acting = sql.SQL("SELECT t.person_id FROM {} AS t WHERE {} AND t.person_id IS NOT NULL AND NOT {}").format(
-            self.table.identifier, during(self.table, start, end), self._of_kind(lambda k: k.role in MESSAGE_ROLES)
-        )
-        query = sql.SQL("{} WHERE {} AND {} AND t.person_id IN ({})")
+        person = id_text(self.table, "person_id")
+        acting = sql.SQL("SELECT {0} FROM {1} AS t WHERE {2} AND {0} IS NOT NULL AND NOT {3}").format(
+            person, self.table.identifier, during(self.table, start, end),
+            self._of_kind(lambda kind: kind.role in MESSAGE_ROLES),
+        )  # fmt: skip
+        query = sql.SQL("{} WHERE {} AND {} AND {} IN ({})")
         return self.snapshot.read(
-            query.format(self._narrow, during(self.table, start - longest, end), touching, acting)
+            query.format(self._narrow, during(self.table, start - longest, end), touching, person, acting)
         )
 
     def receipts(self, wanted: Sequence[Wanted]) -> Iterator[pa.Table]:

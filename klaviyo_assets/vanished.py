@@ -6,9 +6,11 @@ Here: comparing the ledger with what Postgres has, and refusing to go on. Not he
 Why these bounds: docs/decisions/0015-not-visible-is-not-empty.md.
 """
 
+import shlex
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.extraction import AccountSource
 from klaviyo_assets.ledger import Entry
@@ -58,16 +60,18 @@ def refuse_losses(
     """
     gone = [loss for loss in losses(source, entries, event_rows) if loss.subject not in source.accepted]
     if gone:
-        raise VanishedError(f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}. {advice(gone)}")
+        raise VanishedError(
+            f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}. {advice(source.account, gone)}"
+        )
 
 
-def advice(gone: Collection[Loss]) -> str:
-    """What to do about losses."""
-    accepted = " ".join(f"--accept-empty {loss.subject}" for loss in gone)
+def advice(account: Account, gone: Collection[Loss]) -> str:
+    """What to do about losses: the command is for this account alone, others may have lost the same table."""
+    accepted = " ".join(f"--accept-empty {shlex.quote(loss.subject)}" for loss in gone)
     return (
-        "Nothing of the account was written; BigQuery keeps what it has. Where Fivetran is filling a table again, wait "
-        "for the end of that sync; where something was renamed, rename it back; otherwise have Fivetran re-sync it. To "
-        f"empty it in BigQuery on purpose: `klaviyo-assets run {accepted}` (in the launchpad: accept_empty)."
+        "BigQuery keeps what it has. Where Fivetran is filling a table again, wait for the end of that sync; where "
+        "something was renamed, rename it back; otherwise have Fivetran re-sync it. To empty it in BigQuery on "
+        f"purpose: `klaviyo-assets run --account {account.name} {accepted}` (in the launchpad: accept_empty)."
     )
 
 
@@ -114,17 +118,17 @@ def _of_rows(source: AccountSource, name: str, loaded: int, left: int) -> Loss |
     if name not in source.tables:
         unread = [other for other in source.tables if other not in TABLES][:_MOST_NAMED]
         beside = f" (the schema also has {', '.join(unread)})" if unread else ""
-        return Loss(name, f"Postgres has no table {place} any more{beside}, and {count} of it were loaded", loaded, 0)
+        return Loss(name, f"Postgres has no table {place} any more{beside}, and {count} loaded", loaded, 0)
     if not left:
         where = " on the days that were loaded" if name == EVENT.name else ""
-        return Loss(name, f"{place} has no rows any more{where}, and {count} of it were loaded", loaded, left)
+        return Loss(name, f"{place} has no rows any more{where}, and {count} loaded", loaded, left)
     if loaded >= FEWEST_ROWS and left < loaded * MOST_LOST:
         return Loss(name, f"{place} has {left:,} rows left of {loaded:,} that were loaded", loaded, left)
     return None
 
 
 def _rows(count: int) -> str:
-    return "1 row" if count == 1 else f"{count:,} rows"
+    return "1 row of it was" if count == 1 else f"{count:,} rows of it were"
 
 
 def _of_conversion(source: AccountSource, entries: Mapping[tuple[str, str], Entry]) -> Iterator[Loss]:

@@ -59,7 +59,7 @@ class Scope:
         """Does not work."""
         return Finding(self.account, self.system, Level.FAIL, what, mend)
 
-    def error(self, error: Exception, mend: str = "Mend what it names, and run doctor again.") -> Finding:
+    def error(self, error: Exception, mend: str = "Fix what it names, and run doctor again.") -> Finding:
         """An error of this package as a finding: its first sentence is what is, the others say how to mend it.
 
         Args:

@@ -99,7 +99,7 @@ def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, 
         gone = losses(AccountSource.open(account, snapshot), entries)
     for loss in gone:
         finding = scope.warn if loss.subject in account.accept_empty else scope.fail
-        yield finding(loss.what, advice([loss]))
+        yield finding(loss.what, advice(account, [loss]))
     if not gone:
         yield scope.ok("what was loaded is still there")
 

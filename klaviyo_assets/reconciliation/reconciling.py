@@ -112,7 +112,7 @@ def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> 
     gone = losses(source, {key: row.entry for key, row in stages.ledger.items()})
     for loss in gone:
         severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
-        mend = f"{loss.what}. {advice([loss])}"
+        mend = f"{loss.what}. {advice(source.account, [loss])}"
         findings.compare(STILL_THERE, loss.loaded, loss.left, mend, subject=loss.subject, severity=severity)
     if not gone:
         findings.compare(STILL_THERE, "", "", "")

@@ -197,10 +197,10 @@ def in_calendar(column: sql.Composable) -> sql.Composed:
     return sql.SQL("({0} >= {1} AND {0} <= {2})").format(column, sql.Literal(FIRST_INSTANT), sql.Literal(LAST_INSTANT))
 
 
-def id_text(table: RawTable, name: str) -> sql.Composed:
-    """A present id column as text: bare where it is one, so that an index on it serves."""
-    column = _column(name)
-    return column if table.columns[name] in {"text", "varchar"} else column + sql.SQL("::text")
+def id_text(table: RawTable, name: str) -> sql.Composable:
+    """A present id column as text, as it is mapped: bare where it is one, so that an index on it serves."""
+    kind = table.columns[name]
+    return _column(name) if kind in {"text", "varchar"} else _text(name, kind)
 
 
 def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:

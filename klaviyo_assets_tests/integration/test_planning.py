@@ -98,6 +98,7 @@ def test_late_edited_and_deleted_events_dirty_their_days_and_end_as_a_rebuild_wo
     account.raw("DELETE FROM {}.event WHERE id = %s", [an_event(account, deleted, "order")])
     expected = reach(account, [late, edited, deleted], days)
     assert len(expected) < len(days)
+    assert account.plan().fewer == (1,)
     before = account.objects()
 
     assert bring_up_to_date(account) == expected

@@ -196,11 +196,22 @@ def test_a_time_column_of_another_kind_stops_nothing(database, url):
         assert source.digests([DAYS[0]]) == {DAYS[0]: "0:0"}
 
 
-def test_ids_of_other_types_are_compared_as_texts(database, url, tmp_path):
+@pytest.mark.parametrize("mode", ["touch", "native"])
+@pytest.mark.parametrize("changes", [
+    {"person_id": "bigint USING person_id::bigint"},
+    {name: f"json USING to_json({name})" for name in ("id", "person_id", "metric_id", "type")},
+    {name: f"jsonb USING to_jsonb({name})" for name in ("id", "person_id", "metric_id", "type")},
+])  # fmt: skip
+def test_ids_of_other_types_are_compared_as_texts(database, url, tmp_path, changes, mode):
     at = {"datetime": START, "person_id": "5"}
-    create(database, [at | {"id": "o", "metric_id": "ord"}, at | {"id": "c", "metric_id": "cli", "campaign_id": "c1"}])
-    database.execute("ALTER TABLE k.event ALTER COLUMN person_id TYPE bigint USING person_id::bigint")
-    account = Account("acme", "k", timezone="America/New_York", attribution=AttributionSettings("touch"))
+    create(database, [
+        at | {"id": "o", "metric_id": "ord", "property_attribution": '{"$attributed_event_id": "c"}'},
+        at | {"id": "c", "metric_id": "cli", "campaign_id": "c1"},
+    ])  # fmt: skip
+    database.execute("ALTER TABLE k.event DROP CONSTRAINT IF EXISTS event_pkey")
+    for name, kind in changes.items():
+        database.execute(f"ALTER TABLE k.event ALTER COLUMN {name} TYPE {kind}")
+    account = Account("acme", "k", timezone="America/New_York", attribution=AttributionSettings(mode))
     with PostgresResource(url=url).snapshot() as snapshot, FrameStore(url=str(tmp_path)).write(
         FrameKey("extracted", "acme", "event", DAYS[0].isoformat())
     ) as writer:  # fmt: skip

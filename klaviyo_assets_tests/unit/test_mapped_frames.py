@@ -1,5 +1,6 @@
 """Frames through the mapping: what bad rows cost their partition."""
 
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
@@ -10,7 +11,7 @@ from klaviyo_assets.frames import FrameKey, FrameStore
 from klaviyo_assets.mapped_frames import AccountMapping, BrokenPartitionError
 from klaviyo_assets.privacy import Privacy
 from klaviyo_assets.spec import PACKED, UNLISTED
-from klaviyo_assets.tables import EVENT
+from klaviyo_assets.tables import EVENT, METRIC
 from klaviyo_assets_tests.factories import raw_frame
 
 DAY = date(2024, 1, 31)
@@ -55,10 +56,25 @@ def test_a_rule_that_leaves_out_more_than_its_share_fails_the_partition(mapped):
         mapped([*good(89), *({"id": ""} for _ in range(11))])
 
 
-def test_one_row_of_few_never_fails_the_partition(mapped):
-    events, _, _ = mapped([*good(1), {"id": ""}])
+@pytest.mark.parametrize(("sound", "broken"), [(1, 1), (1, 10), (0, 3), (50, 10)])
+def test_a_few_rows_never_fail_a_day(mapped, sound, broken):
+    """Anyone can send a quiet shop some bad events: they cost themselves, also where there is nothing else."""
+    events, _, _ = mapped([*good(sound), *({"id": " " * blanks} for blanks in range(broken))])
 
-    assert (events.rows, events.rows_quarantined) == (1, 1)
+    assert (events.rows, events.rows_quarantined) == (sound, broken)
+
+
+@pytest.mark.parametrize(("sound", "fails"), [(0, True), (1, False)])
+def test_an_account_table_of_which_nothing_would_be_left_fails(tmp_path, sound, fails):
+    frames = FrameStore(url=str(tmp_path))
+    rows = [*({"id": f"m{number}", "name": "Viewed"} for number in range(sound)), {"id": ""}, {"id": " "}]
+    with frames.write(FrameKey("extracted", "acme", METRIC.name)) as writer:
+        writer.append(pa.Table.from_pandas(raw_frame(METRIC, *rows), preserve_index=False))
+        writer.finish(details={"metrics": [], "attribution_source": "native"}, rows_raw=len(rows))
+    mapping = AccountMapping(frames, ACCOUNT, Privacy("hash", b"0123456789abcdef"))
+
+    with pytest.raises(BrokenPartitionError, match="all 2 rows broke one rule") if fails else nullcontext():
+        assert mapping.map_table(METRIC).rows_quarantined == 2
 
 
 NAMES = ("\0", "x\0", "\ud83d", " ", "", "x" * 200_000)

@@ -42,6 +42,12 @@ def test_every_set_of_reasons_is_announced_with_its_days():
     assert Plan().announcements == []
 
 
+def test_events_that_days_lost_are_announced_before_anything_is_made():
+    assert replace(PLAN, fewer=(8, 1)).announcements[0] == (
+        "9 events fewer in Postgres than were loaded, on 2 days: BigQuery will follow"
+    )
+
+
 def test_what_a_look_leaves_for_the_next_one_survives_being_written():
     look = replace(PLAN, through=datetime(2026, 1, 11, tzinfo=UTC)).look
 

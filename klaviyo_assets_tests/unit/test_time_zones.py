@@ -63,6 +63,11 @@ def test_what_is_no_zone_is_refused(given):
         canonical_zone(given)
 
 
+def test_what_is_refused_is_not_proposed():
+    with pytest.raises(SettingsError, match=r"such as Europe/Berlin\.$"):
+        canonical_zone("Factory")
+
+
 def test_a_zone_of_which_the_machine_has_no_data_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr(time_zones, "_is_known_to_arrow", lambda name: name != "Europe/Kyiv")
 

@@ -1,5 +1,6 @@
 """What counts as gone, from a ledger and what Postgres has; the real servers are asked in `integration`."""
 
+import shlex
 from datetime import UTC, date, datetime
 from types import SimpleNamespace
 
@@ -79,3 +80,20 @@ def test_what_was_accepted_is_not_refused_and_a_table_does_not_cover_its_columns
         refuse_losses(account_source(EVENT, accepted=["event"]), entries, 8)
     with pytest.raises(VanishedError, match="BigQuery keeps what it has"):
         refuse_losses(account_source(EVENT, accepted=["event.campaign_id"]), entries, 0)
+
+
+def test_the_command_that_empties_is_of_one_account_and_can_be_pasted_whatever_a_column_is_called():
+    """Without the account it would empty the same table of every account that has lost it."""
+    entries = dict([entry(EVENT, FIRST.isoformat(), "8:123", columns=["id", "property_$value of it"])])
+
+    with pytest.raises(VanishedError) as refused:
+        refuse_losses(account_source(EVENT), entries, 8)
+
+    command = str(refused.value).partition("`klaviyo-assets ")[2].partition("`")[0]
+    assert shlex.split(command) == ["run", "--account", "acme", "--accept-empty", "event.property_$value of it"]
+
+
+def test_a_single_row_is_one_in_the_sentence():
+    (loss,) = of_events(0, entry(EVENT, FIRST.isoformat(), "1:123"))
+
+    assert loss.what.endswith("and 1 row of it was loaded")
