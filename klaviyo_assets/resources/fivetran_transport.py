@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from threading import Lock
 from typing import Any
@@ -24,7 +23,13 @@ import tenacity
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
 from klaviyo_assets.resources.fivetran_errors import ConflictError, NotFoundError, RateLimitedError, UnansweredError
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_httpx_client, network_problem, no_longer_than
+from klaviyo_assets.resources.limited_http import (
+    HttpLimits,
+    limit_httpx_client,
+    network_problem,
+    no_longer_than,
+    retry_after,
+)
 
 Json = Mapping[str, Any]
 _HOUR = 3600.0
@@ -261,21 +266,6 @@ def _said(answer: httpx.Response) -> str:
         return ""
     words = ": ".join(str(content[key]) for key in ("code", "message") if content.get(key))
     return f", {words[:300].rstrip('.')}" if words else ""
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable."""
-    if not value:
-        return None
-    text = value.strip()
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return max((moment - now).total_seconds(), 0.0)
 
 
 class BudgetSpentError(RateLimitedError):
