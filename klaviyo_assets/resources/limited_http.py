@@ -1,8 +1,8 @@
 """HTTP that ends: limits on connecting, on silence and on a whole exchange, for every client this package uses.
 
 Here: limits at the level of connections, for urllib3 (Google's, Amazon's and Klaviyo's clients) and for httpcore
-(httpx, for Fivetran), what a network's error means in words, and how long a server asks to wait. Not here: how long the limits are
-(`time_limits.py`), and what a status code means (each system's own module).
+(httpx, for Fivetran), what a network's error means in words, and how long a server asks to wait. Not here: how long the
+limits are (`time_limits.py`), and what a status code means (each system's own module).
 
 A client's own time-outs bound each read. An answer that trickles, a byte now and then, keeps every one of them and
 never ends; so does an upload that nobody reads. Here a clock runs over the exchange, from the first byte of the request
