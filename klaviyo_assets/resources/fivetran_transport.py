@@ -29,6 +29,7 @@ from klaviyo_assets.resources.limited_http import (
     network_problem,
     no_longer_than,
     retry_after,
+    without_login,
 )
 
 Json = Mapping[str, Any]
@@ -152,14 +153,15 @@ class Transport:
     def _unanswered(self, action: str, error: httpx.HTTPError) -> KlaviyoAssetsError:
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return _no_address(self.settings.api_url)
+        address = without_login(self.settings.api_url)
         if network_problem(error).is_permanent:
             return PermanentError(
-                f"cannot ask Fivetran at {self.settings.api_url} for {action}: {_in_words(error, self.settings)}. "
+                f"cannot ask Fivetran at {address} for {action}: {_in_words(error, self.settings)}. "
                 "Check FIVETRAN_API_URL, what is between here and Fivetran, and the clock of this machine."
             )
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return UnansweredError(
-            f"no answer from Fivetran at {self.settings.api_url} to {action}: {_in_words(error, self.settings)}. "
+            f"no answer from Fivetran at {address} to {action}: {_in_words(error, self.settings)}. "
             "Check the network and FIVETRAN_API_URL, or run it again later.",
             may_have_arrived=not never_sent,
         )
@@ -180,7 +182,8 @@ def _host(api_url: str) -> str:
 
 def _no_address(api_url: str) -> SettingsError:
     return SettingsError(
-        f"{api_url!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or leave it out."
+        f"{without_login(api_url)!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or "
+        "leave it out."
     )
 
 

@@ -274,6 +274,12 @@ class _TimedStream:
         return getattr(self._stream, name)
 
 
+def without_login(url: str) -> str:
+    """An address as messages may show it: without user and password, whatever characters they have."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
+
+
 def retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable.
 
