@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.destinations.merged_parts import merge_parts
-from klaviyo_assets.destinations.s3_errors import s3_explained, status_of
+from klaviyo_assets.destinations.s3_errors import is_damaged, s3_explained, status_of
 from klaviyo_assets.errors import PermanentError, TransientError
 from klaviyo_assets.frames import FrameRecord, Part
 from klaviyo_assets.resources.limited_http import no_longer_than
@@ -190,8 +190,7 @@ class S3Archive:
         with self.bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
             for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
-        with target.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = _sha256(target)
         if found != sha256:
             raise PermanentError(
                 f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {sha256}. "
@@ -199,9 +198,20 @@ class S3Archive:
             )
 
     def _put_part(self, path: Path, key: str, record: FrameRecord) -> bool:
+        from botocore.exceptions import ClientError
+
         checksum = base64.b64encode(bytes.fromhex(record.sha256)).decode()
-        with path.open("rb") as content:
-            return self._put_if(key, content, IfNoneMatch="*", ChecksumSHA256=checksum)
+        try:
+            with path.open("rb") as content:
+                return self._put_if(key, content, IfNoneMatch="*", ChecksumSHA256=checksum)
+        except ClientError as error:
+            # Bytes that changed on their way are sent again; bytes that were other ones from the start are not.
+            if not is_damaged(error) or _sha256(path) == record.sha256:
+                raise
+            raise PermanentError(
+                f"the mapped file for s3://{self.bucket}/{key} is not what its record says: its SHA-256 is "
+                f"{_sha256(path)}. Materialize the partition again from extracted on."
+            ) from error
 
     def _put_manifest(self, key: str, manifest: Manifest, below: Sequence[Part]) -> bool:
         found = self._read(key)
@@ -276,3 +286,8 @@ class S3Archive:
         """S3's errors as ours, within the time that a call may take."""
         with s3_explained(action), no_longer_than(self.call_seconds):
             yield
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -90,6 +90,11 @@ def status_of(error: "ClientError") -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
+def is_damaged(error: "ClientError") -> bool:
+    """Whether S3 refused an object because its bytes are not those of the checksum that came with it."""
+    return error.response.get("Error", {}).get("Code") in {"BadDigest", "XAmzContentSHA256Mismatch"}
+
+
 def _of_answer(action: str, error: "ClientError") -> KlaviyoAssetsError:
     told, status = error.response.get("Error", {}), status_of(error)
     code = str(told.get("Code", ""))

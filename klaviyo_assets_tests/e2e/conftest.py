@@ -1,6 +1,7 @@
 """One project with a sandbox, and one `dagster dev` in it, for all tests of this folder.
 
-The daily schedules are on, as if since a day ago: their ticks come when the daemon starts.
+The daily schedules are on, as if since a day ago: their ticks come when the daemon starts. All of it ends with the
+folder's last test: servers take time from other tests of the process, and a browser leaves an event loop running in it.
 """
 
 import os
@@ -18,7 +19,7 @@ from klaviyo_assets_tests.e2e.pages import Ui, browser
 from klaviyo_assets_tests.e2e.project import ROOT, Project
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A synced sandbox with one account."""
     made = Project.begin(tmp_path_factory.mktemp("project"))
@@ -26,7 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     made.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dagster_dev(project: Project) -> Iterator[DagsterDev]:
     """Webserver and daemon, with the schedules on."""
     schedules = build_definitions(accounts=project.accounts).schedules or []
@@ -38,7 +39,7 @@ def dagster_dev(project: Project) -> Iterator[DagsterDev]:
     started.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
     """A headless browser."""
     with browser() as launched:

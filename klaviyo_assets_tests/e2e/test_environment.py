@@ -76,7 +76,8 @@ def try_sensor(dagster: DagsterDev, name: str) -> None:
     dagster.ask("mutation($s:SensorSelector!){sensorDryRun(selectorData:$s,cursor:null){__typename}}", s=selector)
 
 
-@pytest.mark.parametrize("program", ["dagster", pytest.param("dg", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ["dagster", "dg"])
 def test_what_the_environment_sets_wins_over_dotenv_in_every_process(tmp_path, program):
     for name in ("dagster.yaml", "workspace.yaml", "pyproject.toml"):
         shutil.copy(ROOT / name, tmp_path)

@@ -326,7 +326,7 @@ class Deployment:
     def noted(self) -> Rows:
         """The quarantine, without what names the run."""
         return sorted(
-            self.query("SELECT table_name, partition, row_id, field, rule, value, is_dropped FROM quarantine")
+            self.query("SELECT table_name, `partition`, row_id, field, rule, value, is_dropped FROM quarantine")
         )
 
     @cached_property

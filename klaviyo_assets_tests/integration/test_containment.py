@@ -39,7 +39,9 @@ def loaded_days(account) -> list[date]:
     return [day for (day,) in account.query("SELECT DISTINCT occurred_on FROM event ORDER BY 1")]
 
 
-@pytest.mark.parametrize("stage", ["extracted", "mapped", "s3_archive", "bigquery"])
+@pytest.mark.parametrize("stage", [
+    "extracted", "bigquery", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mapped", "s3_archive")),
+])  # fmt: skip
 def test_a_day_that_fails_in_any_stage_fails_alone_and_is_named(account, days, monkeypatch, stage):
     bad = days[1]
     if stage == "extracted":

@@ -194,7 +194,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
     told(
         "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"
     )
-    told("misspelled", "FAIL", "settings", r"misspelled.*timezone = 'Berlin'; allowed: an IANA name")
+    told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is no time zone")
     told("ambiguous", "FAIL", "postgres", r"fits 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids")
     for name in ("no_schema", "unreadable", "bare", "ambiguous"):
         assert found.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"

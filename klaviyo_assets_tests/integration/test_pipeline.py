@@ -102,7 +102,7 @@ def test_account_tables_have_every_row_of_postgres(account):
 def test_the_ledger_accounts_for_every_raw_row_and_all_money(account):
     newest = (
         "SELECT * FROM ledger WHERE table_name = 'event' "
-        "QUALIFY ROW_NUMBER() OVER (PARTITION BY partition ORDER BY recorded_at DESC) = 1"
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY `partition` ORDER BY recorded_at DESC) = 1"
     )
     rows = account.query(
         "SELECT SUM(rows_raw), SUM(rows_loaded + rows_deleted + rows_quarantined), SUM(rows_loaded), SUM(value) "
@@ -126,8 +126,8 @@ def test_attribution_shares_sum_to_the_events_they_share(account):
 
 def test_every_archived_part_is_what_was_loaded(account):
     newest = (
-        "SELECT table_name, partition, sha256 FROM ledger WHERE sha256 IS NOT NULL "
-        "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, partition ORDER BY recorded_at DESC) = 1"
+        "SELECT table_name, `partition`, sha256 FROM ledger WHERE sha256 IS NOT NULL "
+        "QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, `partition` ORDER BY recorded_at DESC) = 1"
     )
     for table, partition, sha256 in account.query(newest):
         day = None if partition == account.account.name else partition

@@ -143,7 +143,7 @@ def test_events_without_a_time_are_in_quarantine_and_in_the_ledger(account, day)
     assert [(row[2], row[4]) for row in account.noted() if row[1] == "undated"] == sorted(
         [(timeless, "undated"), (endless, "undated")]
     )
-    undated = "SELECT rows_raw, rows_loaded, rows_quarantined FROM ledger WHERE partition = 'undated'"
+    undated = "SELECT rows_raw, rows_loaded, rows_quarantined FROM ledger WHERE `partition` = 'undated'"
     assert account.query(undated) == [(2, 0, 2)]
     kept = account.query(f"SELECT event_id FROM event WHERE event_id IN ('{timeless}', '{endless}', '{backed}')")
     assert kept == [(backed,)], "`timestamp` says when, where `datetime` cannot"

@@ -15,7 +15,7 @@ DAY = 86_400
 def loads(account: Deployment, table: str) -> Rows:
     """When each day of a table was loaded last."""
     return account.query(
-        f"SELECT partition, MAX(recorded_at) FROM ledger WHERE table_name = '{table}' AND partition != 'undated' "
+        f"SELECT `partition`, MAX(recorded_at) FROM ledger WHERE table_name = '{table}' AND `partition` != 'undated' "
         "GROUP BY 1 ORDER BY 1"
     )
 

@@ -175,7 +175,7 @@ def test_a_changed_value_is_named_to_the_cent(verified):
 
 
 def test_a_missing_ledger_row_is_named(verified):
-    with verified.without("ledger", f"table_name = 'event' AND partition = '{verified.day}'"):
+    with verified.without("ledger", f"table_name = 'event' AND `partition` = '{verified.day}'"):
         wrong = verified.wrong()
 
     assert set(wrong) == {("ledger_row", str(verified.day), "event")}

@@ -182,8 +182,7 @@ FAULTS = {
 # One of each kind; the others are tried by `make test-slow`.
 QUICK = (
     "SELECT on events and people", "SELECT on one column", "row-level security without a policy", "schema usage",
-    "table dropped", "table renamed", "every person gone", "column renamed", "the conversion metric",
-    "a view over row-level security",
+    "table dropped", "table renamed",
 )  # fmt: skip
 
 
@@ -309,6 +308,7 @@ def test_a_table_that_was_never_loaded_and_is_hidden_stops_the_first_load(sandbo
             assert on_purpose.query("SELECT COUNT(*) FROM event") == [(11,)]
 
 
+@pytest.mark.slow
 def test_accepted_losses_empty_bigquery_once_and_are_not_asked_for_again(made: Made, tmp_path) -> None:
     own = made()
     own.raw("DROP TABLE {0}.person; ALTER TABLE {0}.event DROP property_color, DROP property_value")
@@ -374,6 +374,7 @@ def test_a_large_table_that_lost_most_of_its_rows_stops(made: Made) -> None:
     assert own.query("SELECT COUNT(*) FROM event") == [(1100,)]
 
 
+@pytest.mark.slow
 def test_columns_in_the_sources_own_spelling_are_read_the_same(made: Made) -> None:
     """Fivetran's source naming, for every column of every table; some tables are re-synced before others."""
     own = made()
@@ -405,6 +406,7 @@ def camel(name: str) -> str:
     return first + "".join(word.capitalize() for word in others)
 
 
+@pytest.mark.slow
 def test_events_outside_of_the_accounts_days_and_a_metric_without_events_are_said(sandbox: Sandbox, tmp_path) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         account = small_account(sandbox, "seen_outside", conversion_metric="Subscribed to Newsletter")

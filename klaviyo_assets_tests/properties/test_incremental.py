@@ -237,8 +237,8 @@ def follow(server: Server, accounts: int, steps: int) -> None:
     ))  # fmt: skip
 
 
-def test_50_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
-    follow(server, 5, 3)
+def test_30_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
+    follow(server, 3, 3)
 
 
 @pytest.mark.slow

@@ -13,7 +13,6 @@ import pytest
 from klaviyo_assets import frames as module
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.frames import FrameKey, FrameStore
-from klaviyo_assets.resources.postgres import explained as postgres_explained
 
 KEY = FrameKey("mapped", "acme", "event", "2026-01-31")
 ROWS = pa.table({"event_id": ["a", "b", "c"]})
@@ -181,13 +180,13 @@ def test_a_frames_folder_below_a_file_is_a_permanent_error(tmp_path):
     with pytest.raises(PermanentError, match="KLAVIYO_FRAMES_URL"):
         write(store)
     # A stage that notes a failure goes on with the others, whether the note can be kept or not.
-    store.note_failure(KEY, "run", "reason")
+    store.note_failure(KEY, "run", {})
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="the device that is always full is Linux's")
-def test_a_full_temporary_folder_is_named_even_while_rows_stream_from_postgres(store):
+def test_a_full_temporary_folder_is_named(store):
     def write_to_a_full_folder():
-        with store.write(KEY) as writer, postgres_explained("reading from Postgres"):
+        with store.write(KEY) as writer:
             (writer.folder / "rows.parquet").symlink_to("/dev/full")
             for _ in range(3):
                 writer.append(pa.table({"a": pa.array(range(300_000))}))

@@ -16,7 +16,7 @@ from klaviyo_assets.errors import TransientError
 from klaviyo_assets.instance_storage import _locked
 
 ROOT = Path(__file__).parents[2]
-PROCESSES, ROUNDS = 3, 8
+PROCESSES, ROUNDS = 3, 4
 DATABASES = ("history/runs.db", "history/runs/index.db", "schedules/schedules.db")
 
 

@@ -1,6 +1,7 @@
 """The repository as a house: its files agree with each other, and the code location loads anywhere, quickly."""
 
 import ast
+import functools
 import json
 import os
 import re
@@ -22,7 +23,7 @@ _MACHINE_PATH = re.compile(r"(?<![\w.$}])/(?:home|Users|work|root)/[\w.-]+")
 _SANDBOX = PACKAGE / "sandbox"
 
 NEEDED_TO_LOAD = {
-    "dagster", "numpy", "pandas", "pandera", "psutil", "psycopg", "pyarrow", "pydantic", "sqlglot", "tzdata",
+    "dagster", "numpy", "pandas", "pandera", "psycopg", "pyarrow", "pydantic", "sqlglot", "tzdata",
 }  # fmt: skip
 _LOAD = """
 import json, os, socket, sys
@@ -89,9 +90,13 @@ def declared(*extras: str) -> set[str]:
     return {plain_name(one) for one in listed}
 
 
+# Looks through every installed distribution: half a second each time.
+providers_of_packages = functools.cache(packages_distributions)
+
+
 def undeclared(imported: set[str], known: set[str]) -> set[str]:
     """Imported packages of which no distribution is among the declared ones."""
-    providers = packages_distributions()
+    providers = providers_of_packages()
     return {name for name in imported if not {plain_name(provider) for provider in providers.get(name, [name])} & known}
 
 
@@ -121,7 +126,7 @@ def test_loading_imports_no_library_that_it_does_not_need(loaded):
     How many seconds it takes is a matter of the machine: `make bench` prints them.
     """
     known = declared("sandbox", "klaviyo", "dev")
-    ours = {name for name in loaded["packages"] if name in packages_distributions() and not undeclared({name}, known)}
+    ours = {name for name in loaded["packages"] if name in providers_of_packages() and not undeclared({name}, known)}
 
     assert ours == NEEDED_TO_LOAD
 

@@ -12,7 +12,9 @@ EVENT_COLUMNS = dict.fromkeys(("id", "datetime", "metric_id", "person_id"), "tex
 
 def catalog(*relations, readings=(), **facts):
     known = {relation.name: relation for relation in relations}
-    given = {"schema": 'k"x', "login": "Reader 1", "database": "d", "may_use": True, "other_schemas": ()} | facts
+    given = {
+        "schema": 'k"x', "login": "Reader 1", "database": "d", "version": 160_000, "may_use": True, "other_schemas": (),
+    } | facts  # fmt: skip
     return SourceCatalog(**given, relations=known, readings=tuple(readings))
 
 

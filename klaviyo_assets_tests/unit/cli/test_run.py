@@ -92,7 +92,7 @@ def test_where_nothing_was_done_there_is_no_table_of_it(capsys):
 @pytest.mark.parametrize("whole", [True, False])
 def test_large_tables_are_read_whole_where_that_is_said(monkeypatch, whole):
     asked = []
-    monkeypatch.setattr(Pipeline, "_execute", lambda *given, **_: asked.append(given[4]))
+    monkeypatch.setattr(Pipeline, "_execute", lambda *_, **given: asked.append(given["config"]))
 
     pipeline = Pipeline(None, Totals(), Progress(Console(quiet=True)), whole=whole)
     pipeline._dimensions(Account(name="acme", postgres_schema="k"))

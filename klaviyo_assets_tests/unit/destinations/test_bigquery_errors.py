@@ -5,6 +5,7 @@ import json
 import pytest
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery_pace import Pace
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.spec import Column, LogicalType
@@ -36,7 +37,8 @@ def dataset(api, monkeypatch):
         project="p", dataset_prefix="k", emulator_host=api.url, patience_seconds=0.2, job_timeout_seconds=1,
         connect_timeout_seconds=1, silence_timeout_seconds=1, exchange_timeout_seconds=2,
     )  # fmt: skip
-    return BigQueryDataset(resource.client, "k_acme", patience_seconds=0.2, job_seconds=1)
+    unhurried = Pace(sleep=lambda _: None)
+    return BigQueryDataset(resource.client, "k_acme", patience_seconds=0.2, job_seconds=1, pace=unhurried)
 
 
 def refusal(reason, message="said by Google", **more):
@@ -68,9 +70,9 @@ LASTING = (
 @pytest.mark.parametrize("do", [look, upload])
 @pytest.mark.parametrize(("status", "reason"), PASSING)
 def test_what_passes_is_transient_on_a_look_and_on_an_upload(dataset, api, do, status, reason):
-    api.answer("GET", ANY, status, refusal(reason))
-    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("GET", "/tables/", *((status, refusal(reason)) if do is look else (200, TABLE)))
     api.answer("POST", "/upload/", status, refusal(reason))
+    api.answer("GET", "/jobs/", status, refusal(reason))
 
     with pytest.raises(TransientError, match=rf"word: said by Google \({reason}\)\. .*Run it again later\.") as raised:
         do(dataset)
@@ -81,9 +83,9 @@ def test_what_passes_is_transient_on_a_look_and_on_an_upload(dataset, api, do, s
 @pytest.mark.parametrize("do", [look, upload])
 @pytest.mark.parametrize(("status", "reason", "fix"), LASTING)
 def test_what_lasts_is_permanent_and_says_what_to_do(dataset, api, do, status, reason, fix):
-    api.answer("GET", ANY, status, refusal(reason))
-    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("GET", "/tables/", *((status, refusal(reason)) if do is look else (200, TABLE)))
     api.answer("POST", "/upload/", status, refusal(reason))
+    api.answer("GET", "/jobs/", status, refusal(reason))
 
     with pytest.raises(PermanentError, match=fix):
         do(dataset)
@@ -108,7 +110,7 @@ def test_a_job_that_failed_is_classed_by_its_reason(dataset, api, reason, kind):
         "jobReference": {"projectId": "p", "jobId": "job-1", "location": "US"}, "configuration": {"load": {}},
         "status": {"state": "DONE", "errorResult": failure, "errors": [failure]},
     }  # fmt: skip
-    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("GET", "/tables/", 200, TABLE)
     api.answer("POST", "/upload/", 200, job)
     api.answer("GET", "/jobs/", 200, job)
 
@@ -121,7 +123,7 @@ def test_a_job_that_does_not_end_is_waited_for_within_the_limit(dataset, api):
         "jobReference": {"projectId": "p", "jobId": "job-1", "location": "US"}, "configuration": {"load": {}},
         "status": {"state": "RUNNING"},
     }  # fmt: skip
-    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("GET", "/tables/", 200, TABLE)
     api.answer("POST", "/upload/", 200, job)
     api.answer("GET", "/jobs/", 200, job)
 
@@ -135,7 +137,7 @@ def test_an_upload_whose_answer_was_lost_counts_as_its_job_did(dataset, api):
         "jobReference": {"projectId": "p", "jobId": "job-1", "location": "US"},
         "configuration": {"load": {"sourceFormat": "PARQUET"}}, "status": {"state": "DONE"},
     }  # fmt: skip
-    api.answer("POST", "/tables", 200, TABLE)
+    api.answer("GET", "/tables/", 200, TABLE)
     api.answer("POST", "/upload/", 409, refusal("duplicate"))
     api.answer("GET", "/jobs/job-1", 200, job)
 

@@ -345,7 +345,7 @@ def test_a_database_of_another_encoding_is_read_as_what_it_says(url):
         connection.execute("CREATE SCHEMA k; CREATE TABLE k.thing (id text, name text)")
         connection.execute("INSERT INTO k.thing VALUES ('a', 'Z\u00fcrich')")
     with PostgresResource(url=latin).snapshot() as snapshot:
-        found = snapshot.read(select(SPEC, snapshot.tables("k")["thing"]))
+        found = snapshot.read(select(SPEC, SourceCatalog.read(snapshot, "k").tables["thing"]))
 
     assert found.column("name").to_pylist() == ["Z\u00fcrich"]
 
