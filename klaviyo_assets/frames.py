@@ -168,8 +168,8 @@ def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
     """
     if "://" in url and "@" in url:
         raise SettingsError(
-            "KLAVIYO_FRAMES_URL holds a login. Allowed: a local folder, or s3://bucket/prefix; credentials are those of "
-            "the archive."
+            "KLAVIYO_FRAMES_URL holds a login. Allowed: a local folder, or s3://bucket/prefix; credentials are those "
+            "of the archive."
         )
     if url.startswith("s3://"):
         limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}

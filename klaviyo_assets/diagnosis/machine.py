@@ -6,7 +6,6 @@ Here: the frames folder or prefix, disk space, the instance. Not here: what is k
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 

@@ -134,7 +134,7 @@ def test_other_addresses_are_refused():
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_an_address_with_a_login_is_refused_without_showing_it(scheme):
-    with pytest.raises(SettingsError, match="KLAVIYO_FRAMES_URL holds a login. Allowed") as caught:
+    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL holds a login\. Allowed") as caught:
         FrameStore(url=f"{scheme}://key:canary@bucket/x").record(KEY)
 
     assert "canary" not in str(caught.value)
