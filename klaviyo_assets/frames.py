@@ -160,6 +160,26 @@ def explained(action: str, place: str) -> Iterator[None]:
         raise TransientError(f"{what}. Frames are kept in {folders}.") from error
 
 
+def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
+    """The file system that an address of frames is of, and the folder in it.
+
+    Raises:
+        SettingsError: there is no such address.
+    """
+    if "://" in url and "@" in url:
+        raise SettingsError(
+            "KLAVIYO_FRAMES_URL holds a login. Allowed: a local folder, or s3://bucket/prefix; credentials are those "
+            "of the archive."
+        )
+    if url.startswith("s3://"):
+        limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
+        options = {"endpoint_override": endpoint} if endpoint else {}
+        return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
+    if "://" in url:
+        raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}. Allowed: a local folder, or s3://bucket/prefix.")
+    return pa_fs.LocalFileSystem(), str(Path(url).absolute())
+
+
 class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     """The folder or S3 prefix that holds frames between stages."""
 
@@ -169,14 +189,7 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
     @cached_property
     def _root(self) -> tuple[pa_fs.FileSystem, str]:
         url = optional(self.url, "KLAVIYO_FRAMES_URL", ".dagster/frames")
-        if url.startswith("s3://"):
-            endpoint = optional(self.endpoint_url, "S3_ENDPOINT_URL")
-            limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
-            options = {"endpoint_override": endpoint} if endpoint else {}
-            return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
-        if "://" in url:
-            raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}; allowed: a local folder, or s3://bucket/prefix")
-        return pa_fs.LocalFileSystem(), str(Path(url).absolute())
+        return place_of(url, optional(self.endpoint_url, "S3_ENDPOINT_URL"))
 
     def _path(self, key: FrameKey, name: str = "") -> str:
         return f"{self._root[1]}/{key.folder}" + (f"/{name}" if name else "")

@@ -166,7 +166,12 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
 
 
 def _covers(run: dg.DagsterRun, request: dg.RunRequest) -> bool:
-    """Whether a run that waits will do what is asked for: it reads Postgres when it starts, so later than this look."""
+    """Whether a run that waits will do what is asked for: it reads Postgres when it starts, so later than this look.
+
+    One that repeats another may do less than its tags say: what that one left undone, or some of its steps.
+    """
+    if run.parent_run_id:
+        return False
     asked, chosen = request.asset_selection, run.asset_selection
     if run.job_name != request.job_name or not (chosen is None or (asked is not None and chosen >= set(asked))):
         return False

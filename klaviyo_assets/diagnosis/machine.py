@@ -6,14 +6,13 @@ Here: the frames folder or prefix, disk space, the instance. Not here: what is k
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pyarrow.fs as pa_fs
 
 from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.frames import place_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -29,7 +28,7 @@ def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
     scope = Scope(MACHINE)
     name = f"doctor-{uuid4().hex}"
     try:
-        filesystem, root = _place(url, endpoint)
+        filesystem, root = place_of(url, endpoint)
         if isinstance(filesystem, pa_fs.LocalFileSystem):
             filesystem.create_dir(root, recursive=True)
         path = f"{root}/{name}"
@@ -47,15 +46,6 @@ def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
     yield scope.ok(f"frames can be written to {url}")
     if isinstance(filesystem, pa_fs.LocalFileSystem):
         yield judged_space(root, shutil.disk_usage(root).free)
-
-
-def _place(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
-    if url.startswith("s3://"):
-        options = {"endpoint_override": endpoint} if endpoint else {}
-        return pa_fs.S3FileSystem(**options), url.removeprefix("s3://").rstrip("/")
-    if "://" in url:
-        raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}. Allowed: a local folder, or s3://bucket/prefix.")
-    return pa_fs.LocalFileSystem(), str(Path(url).absolute())
 
 
 def judged_space(folder: str, free: int) -> Finding:

@@ -11,6 +11,7 @@ from uuid import uuid4
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.s3_archive import S3Archive
 from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.resources.limited_http import network_problem
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
@@ -37,13 +38,17 @@ def check_account(archive: S3Archive, account: Account) -> Iterator[Finding]:
 
 def _answered(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
     """The findings of a check; no answer from S3, or no credentials to ask with, is one of them."""
-    from botocore.exceptions import BotoCoreError
+    from botocore.exceptions import BotoCoreError, HTTPClientError
+    from botocore.exceptions import ConnectionError as UnreachableError
 
     try:
         yield from check()
     except BotoCoreError as error:
+        # Its own words on a connection quote the address and headers, which may hold credentials.
+        of_network = isinstance(error, HTTPClientError | UnreachableError)
+        words = network_problem(error).words if of_network else " ".join(str(error).split())
         yield scope.fail(
-            f"S3 cannot be asked: {' '.join(str(error).split())}",
+            f"S3 cannot be asked: {words}",
             "Check S3_ENDPOINT_URL, AWS_REGION and the credentials (AWS_ACCESS_KEY_ID, a profile, or the machine's "
             "role).",
         )

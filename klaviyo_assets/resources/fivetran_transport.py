@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from importlib.metadata import version
 from threading import Lock
 from typing import Any
@@ -24,7 +23,14 @@ import tenacity
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
 from klaviyo_assets.resources.fivetran_errors import ConflictError, NotFoundError, RateLimitedError, UnansweredError
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_httpx_client, network_problem, no_longer_than
+from klaviyo_assets.resources.limited_http import (
+    HttpLimits,
+    limit_httpx_client,
+    network_problem,
+    no_longer_than,
+    retry_after,
+    without_login,
+)
 
 Json = Mapping[str, Any]
 _HOUR = 3600.0
@@ -147,14 +153,15 @@ class Transport:
     def _unanswered(self, action: str, error: httpx.HTTPError) -> KlaviyoAssetsError:
         if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
             return _no_address(self.settings.api_url)
+        address = without_login(self.settings.api_url)
         if network_problem(error).is_permanent:
             return PermanentError(
-                f"cannot ask Fivetran at {self.settings.api_url} for {action}: {_in_words(error, self.settings)}. "
+                f"cannot ask Fivetran at {address} for {action}: {_in_words(error, self.settings)}. "
                 "Check FIVETRAN_API_URL, what is between here and Fivetran, and the clock of this machine."
             )
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return UnansweredError(
-            f"no answer from Fivetran at {self.settings.api_url} to {action}: {_in_words(error, self.settings)}. "
+            f"no answer from Fivetran at {address} to {action}: {_in_words(error, self.settings)}. "
             "Check the network and FIVETRAN_API_URL, or run it again later.",
             may_have_arrived=not never_sent,
         )
@@ -175,7 +182,8 @@ def _host(api_url: str) -> str:
 
 def _no_address(api_url: str) -> SettingsError:
     return SettingsError(
-        f"{api_url!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or leave it out."
+        f"{without_login(api_url)!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or "
+        "leave it out."
     )
 
 
@@ -261,21 +269,6 @@ def _said(answer: httpx.Response) -> str:
         return ""
     words = ": ".join(str(content[key]) for key in ("code", "message") if content.get(key))
     return f", {words[:300].rstrip('.')}" if words else ""
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable."""
-    if not value:
-        return None
-    text = value.strip()
-    if text.replace(".", "", 1).isdigit():
-        return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-    return max((moment - now).total_seconds(), 0.0)
 
 
 class BudgetSpentError(RateLimitedError):

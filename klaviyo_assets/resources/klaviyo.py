@@ -24,7 +24,7 @@ from pydantic import Field
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.environment import optional
 from klaviyo_assets.resources.klaviyo_quota import Quota, Spending
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_pools, network_problem
+from klaviyo_assets.resources.limited_http import HttpLimits, limit_pools, network_problem, retry_after, without_login
 from klaviyo_assets.time_limits import KLAVIYO_CONNECT, KLAVIYO_EXCHANGE, KLAVIYO_PAUSE, KLAVIYO_SILENCE
 
 if TYPE_CHECKING:
@@ -245,7 +245,8 @@ def _client(api_url: str, api_key: str, limits: HttpLimits) -> "KlaviyoAPI":
     from klaviyo_api import KlaviyoAPI
 
     if not re.match(r"https?://[^/]", api_url):
-        raise SettingsError(f"{api_url!r} is no address of an API. Set {URL} to {API_URL}, or leave it out.")
+        address = without_login(api_url)
+        raise SettingsError(f"{address!r} is no address of an API. Set {URL} to {API_URL}, or leave it out.")
     client = KlaviyoAPI(api_key, max_retries=1, test_host=api_url.rstrip("/"))
     manager = client.api_client.rest_client.pool_manager
     limit_pools(manager, limits)
@@ -304,10 +305,8 @@ def _next_cursor(body: Json) -> str | None:
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Seconds that Klaviyo asks to wait; a minute where it does not say."""
-    try:
-        return max(float(headers.get("Retry-After", "")), 0.0)
-    except ValueError:
-        return 60.0
+    seconds = retry_after(headers.get("Retry-After"), datetime.now(UTC))
+    return 60.0 if seconds is None else seconds
 
 
 def _refusal(answer: Answer, account: str, request: ReportRequest) -> KlaviyoAssetsError:

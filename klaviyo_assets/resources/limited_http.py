@@ -1,8 +1,8 @@
 """HTTP that ends: limits on connecting, on silence and on a whole exchange, for every client this package uses.
 
 Here: limits at the level of connections, for urllib3 (Google's, Amazon's and Klaviyo's clients) and for httpcore
-(httpx, for Fivetran), and what a network's error means in words. Not here: how long the limits are
-(`time_limits.py`), and what a status code means (each system's own module).
+(httpx, for Fivetran), what a network's error means in words, and how long a server asks to wait. Not here: how long the
+limits are (`time_limits.py`), and what a status code means (each system's own module).
 
 A client's own time-outs bound each read. An answer that trickles, a byte now and then, keeps every one of them and
 never ends; so does an upload that nobody reads. Here a clock runs over the exchange, from the first byte of the request
@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 # Large enough for speed, small enough that each piece is sent well within any limit on silence.
 _PIECE = 16_384
+# As long a pause as a server may ask for.
+_LONGEST_PAUSE = 86_400.0
 _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 
 
@@ -268,6 +272,28 @@ class _TimedStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def without_login(url: str) -> str:
+    """An address as messages may show it: without user and password, whatever characters they have."""
+    scheme, mark, rest = url.partition("://")
+    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
+
+
+def retry_after(value: str | None, now: datetime) -> float | None:
+    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable.
+
+    A day at most: a pause is kept between runs, and a mistyped one must not silence an account for years.
+    """
+    text = (value or "").strip()
+    if text.isascii() and text.replace(".", "", 1).isdigit():
+        return min(float(text), _LONGEST_PAUSE)
+    try:
+        moment = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return min(max((moment - now).total_seconds(), 0.0), _LONGEST_PAUSE)
 
 
 @dataclass(frozen=True)

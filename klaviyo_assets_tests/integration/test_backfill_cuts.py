@@ -32,16 +32,22 @@ from klaviyo_assets.partitions import Partitions, asked_keys, monday_of, week_ke
 
 ROOT = Path(__file__).parents[2]
 TODAY = date.today()
-ACCOUNTS = Accounts(
-    {
-        name: Account(name, f"klaviyo_{name}", start_date=TODAY - timedelta(days=30))
-        for name in ("zoo", "acme", "bloom")
-    },
-    "a test",
-)
+# Their clocks go forward and back on days of their own.
+ZONES = {"zoo": "Europe/Berlin", "acme": "America/New_York", "bloom": "Australia/Lord_Howe"}
+
+
+def accounts_since(first_day: date) -> Accounts:
+    return Accounts(
+        {name: Account(name, f"klaviyo_{name}", timezone=zone, start_date=first_day) for name, zone in ZONES.items()},
+        "a test",
+    )
+
+
+ACCOUNTS = accounts_since(TODAY - timedelta(days=30))
 PARTITIONS = Partitions.of(ACCOUNTS)
 LAUNCH = """mutation($p:LaunchBackfillParams!){launchPartitionBackfill(backfillParams:$p)
 {__typename ... on LaunchBackfillSuccess{backfillId} ... on PythonError{message}}}"""
+CANCEL = """mutation($id:String!){cancelPartitionBackfill(backfillId:$id){__typename}}"""
 DAILY = [["bigquery", "event"], ["bigquery", "attribution"]]
 
 
@@ -59,6 +65,25 @@ class Daemon:
         assert answer["__typename"] == "LaunchBackfillSuccess", answer
         return str(answer["backfillId"])
 
+    def cancel(self, backfill_id: str) -> None:
+        """Cancel a backfill as the page does, and let the daemon end it."""
+        context = self.workspace.create_request_context()
+        answer = execute_dagster_graphql(context, CANCEL, {"id": backfill_id}).data["cancelPartitionBackfill"]
+        assert answer["__typename"] == "CancelBackfillSuccess", answer
+        while not self.status(backfill_id).endswith("CANCELED"):
+            assert self.errors_of_iteration() == []
+
+    def status(self, backfill_id: str) -> str:
+        """Of a backfill."""
+        backfill = self.instance.get_backfill(backfill_id)
+        assert backfill
+        return backfill.status.value
+
+    def succeed(self, run: dg.DagsterRun) -> None:
+        """Let a run that waits have succeeded."""
+        event = dg.DagsterEvent(DagsterEventType.PIPELINE_SUCCESS.value, run.job_name)
+        self.instance.report_dagster_event(event, run.run_id)
+
     def errors_of_iteration(self) -> list[str]:
         """Let the daemon look at all backfills once; what went wrong."""
         found = execute_backfill_iteration(self.workspace, logging.getLogger("daemon"))
@@ -68,12 +93,15 @@ class Daemon:
         """The runs of a backfill with these parameters, as they wait in the queue."""
         backfill_id = self.launch(**parameters)
         assert self.errors_of_iteration() == []
+        return self.runs(backfill_id)
+
+    def runs(self, backfill_id: str) -> list[dg.DagsterRun]:
+        """The runs of a backfill."""
         return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id})))
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    folder = tmp_path_factory.mktemp("instance")
+@contextlib.contextmanager
+def daemon_of(accounts: Accounts, folder: Path) -> Iterator[Daemon]:
     shutil.copy(ROOT / "dagster.yaml", folder)
     target = LoadableTargetOrigin(executable_path=sys.executable, module_name="klaviyo_assets.definitions")
     origin = InProcessCodeLocationOrigin(target, location_name="klaviyo_assets")
@@ -82,11 +110,17 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         # Dagster resolves them when it plans a run; nothing is asked of these systems.
         for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"):
             patch.setenv(name, "not-asked")
-        patch.setattr(definitions, "defs", definitions.build_definitions(accounts=ACCOUNTS))
+        patch.setattr(definitions, "defs", definitions.build_definitions(accounts=accounts))
         with instance() as made:
             assert made.run_coordinator, "the daemon has its queue before it cuts anything"
             with WorkspaceProcessContext(made, InProcessTestWorkspaceLoadTarget(origin)) as workspace:
                 yield Daemon(made, workspace)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with daemon_of(ACCOUNTS, tmp_path_factory.mktemp("instance")) as made:
+        yield made
 
 
 def of_job(name: str, keys: list[str]) -> dict[str, Any]:
@@ -125,6 +159,28 @@ def test_days_become_a_run_per_account(daemon: Daemon, way: str, keys: list[str]
     for run, listed in zip(found, asked, strict=True):
         assert {key.partition("|")[0] for key in listed} == {run.tags["klaviyo/account"]}
         assert run.tags["klaviyo/started_by"] == "backfill"
+
+
+def odd_days(account: Account) -> list[date]:
+    """The days of an account before yesterday that are not 24 hours long."""
+    days = [account.start_date + timedelta(days=number) for number in range(1, (TODAY - account.start_date).days - 1)]
+    bounds = [(day, *account.day_bounds(day)) for day in days]
+    return [day for day, begin, end in bounds if end - begin != timedelta(days=1)]
+
+
+def test_days_around_a_change_of_clocks_are_one_run(tmp_path: Path) -> None:
+    """A year and more has both changes of every account, whatever the date is."""
+    accounts = accounts_since(TODAY - timedelta(days=380))
+    changes = [(name, day) for name, account in accounts.by_name.items() for day in odd_days(account)[-2:]]
+    keys = [f"{name}|{day + timedelta(days=ahead)}" for name, day in changes for ahead in (-1, 0, 1)]
+    with daemon_of(accounts, tmp_path) as daemon:
+        found = [daemon.runs_of(**parameters) for parameters in (of_job("events", keys), of_assets(keys))]
+
+    assert len(changes) == 2 * len(ZONES)
+    for runs in found:
+        asked = [asked_keys(run.tags, Partitions.of(accounts).account_days) for run in runs]
+        assert len(runs) == len(changes)
+        assert sorted(key for listed in asked for key in listed) == sorted(keys)
 
 
 @pytest.mark.parametrize("job", ["dimensions", "reports"])
@@ -172,12 +228,47 @@ def test_from_failure_repeats_all_that_has_not_succeeded(daemon: Daemon, job: st
     by_account = {run.tags["klaviyo/account"]: run for run in daemon.runs_of(**of_job(job, keys))}
     daemon.instance.report_run_failed(by_account["zoo"])
     daemon.instance.report_run_canceled(by_account["acme"])
-    event = dg.DagsterEvent(DagsterEventType.PIPELINE_SUCCESS.value, job)
-    daemon.instance.report_dagster_event(event, by_account["bloom"].run_id)
+    daemon.succeed(by_account["bloom"])
 
     again = daemon.runs_of(**of_job(job, keys) | {"fromFailure": True})
 
     assert sorted(run.tags["klaviyo/account"] for run in again) == ["acme", "zoo"]
+
+
+@pytest.mark.parametrize("way", ["job", "assets"])
+def test_of_a_backfill_canceled_half_way_what_waits_is_ended_and_what_is_done_stays(daemon: Daemon, way: str) -> None:
+    keys = days(("zoo", "acme", "bloom"), 23, 22)
+    waiting = daemon.runs_of(**(of_job("events", keys) if way == "job" else of_assets(keys)))
+    backfill_id = waiting[0].tags["dagster/backfill"]
+    daemon.succeed(waiting[0])
+
+    daemon.cancel(backfill_id)
+
+    status = {run.run_id: run.status for run in daemon.runs(backfill_id)}
+    assert status.pop(waiting[0].run_id) is dg.DagsterRunStatus.SUCCESS
+    assert list(status.values()) == [dg.DagsterRunStatus.CANCELED] * 2
+
+
+@pytest.mark.parametrize("has_runs", [True, False], ids=["with runs", "before any run"])
+def test_from_failure_repeats_what_was_canceled_until_all_is_done(daemon: Daemon, has_runs: bool) -> None:
+    keys = days(("zoo", "acme", "bloom"), 26, 25) if has_runs else days(("zoo", "acme", "bloom"), 29, 28)
+    backfill_id = daemon.launch(**of_job("events", keys))
+    if has_runs:
+        assert daemon.errors_of_iteration() == []
+        done = next(run for run in daemon.runs(backfill_id) if run.tags["klaviyo/account"] == "bloom")
+        daemon.succeed(done)
+    daemon.cancel(backfill_id)
+
+    again = daemon.runs_of(**of_job("events", keys) | {"fromFailure": True})
+    for run in again:
+        daemon.succeed(run)
+    last = daemon.launch(**of_job("events", keys) | {"fromFailure": True})
+    for _ in range(2):
+        assert daemon.errors_of_iteration() == []
+
+    assert sorted(run.tags["klaviyo/account"] for run in again) == ["acme", *([] if has_runs else ["bloom"]), "zoo"]
+    assert daemon.status(last) == "COMPLETED_SUCCESS"
+    assert daemon.runs(last) == []
 
 
 def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(daemon: Daemon) -> None:
@@ -192,4 +283,4 @@ def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(dae
     (error,) = daemon.errors_of_iteration()
 
     assert "gone: no account of this deployment any more" in error
-    assert list(daemon.instance.get_runs(dg.RunsFilter(tags={"dagster/backfill": backfill_id}))) == []
+    assert daemon.runs(backfill_id) == []

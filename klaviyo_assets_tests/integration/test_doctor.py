@@ -325,7 +325,7 @@ def test_a_bucket_that_is_not_there_is_told(patient):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "Could not connect to the endpoint URL"),
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3 cannot be asked: nobody accepts connections there"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true",
           "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CONFIG_FILE": "/dev/null"}, "Unable to locate credentials"),
     ],

@@ -128,8 +128,16 @@ def test_keys_of_tables_without_days_have_no_day():
 
 
 def test_other_addresses_are_refused():
-    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL = 'gs://x'; allowed: a local folder, or s3://"):
+    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL = 'gs://x'. Allowed: a local folder, or s3://"):
         FrameStore(url="gs://x").record(KEY)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_an_address_with_a_login_is_refused_without_showing_it(scheme):
+    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL holds a login\. Allowed") as caught:
+        FrameStore(url=f"{scheme}://key:canary@bucket/x").record(KEY)
+
+    assert "canary" not in str(caught.value)
 
 
 def full(monkeypatch, *, code=errno.ENOSPC, after=0):

@@ -134,3 +134,13 @@ TABLES = dg.RunRequest(
 )
 def test_what_a_waiting_run_will_do_is_not_asked_for_again(run, asked, covered):
     assert _covers(run, asked) is covered
+
+
+@pytest.mark.parametrize("tag", ["dagster/is_resume_retry", "dagster/is_asset_resume_retry", "dagster/step_selection"])
+def test_a_waiting_run_that_repeats_another_is_not_counted_on(tag):
+    """Of its range it does only what that one left undone: what changed on the other days would be missed."""
+    again = dg.DagsterRun(
+        job_name="events", tags={**days("acme", 8, 12), tag: "true"}, parent_run_id="failed", root_run_id="failed"
+    )
+
+    assert not _covers(again, ASKED)

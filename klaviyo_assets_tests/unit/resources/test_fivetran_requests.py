@@ -11,7 +11,6 @@ import pytest
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError, UnknownNameError
 from klaviyo_assets.resources.fivetran_errors import ConflictError, RateLimitedError, UnansweredError
-from klaviyo_assets.resources.fivetran_transport import retry_after
 from klaviyo_assets_tests.unit.resources.scripted_fivetran import KEY, SECRET, Answer, connection, page, shown
 
 GROUP = {"id": "sunny_warehouse", "name": "Warehouse"}
@@ -178,15 +177,6 @@ def test_a_long_retry_after_is_handed_on_instead_of_slept_through(server, status
 
     assert caught.value.retry_after == pytest.approx(3600, abs=5)
     assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [("7", 7), (" 1.5 ", 1.5), ("0", 0), ("", None), (None, None), ("soon", None), ("-3", None),
-     ("Sun, 01 Mar 2026 04:00:30 GMT", 30), ("Sun, 01 Mar 2026 03:00:00 GMT", 0)],
-)  # fmt: skip
-def test_retry_after_is_seconds_or_a_date(value, seconds):
-    assert retry_after(value, datetime(2026, 3, 1, 4, tzinfo=UTC)) == seconds
 
 
 def test_an_unknown_connection_is_answered_with_those_there_are(server):
