@@ -57,7 +57,8 @@ def load_changes(large: Deployment) -> None:
     tables = LargeTables.begin(large)
     tables.load()
     tables.sync(CHANGE)
-    assert {record.mode for record in tables.load().values()} == {"delta"}
+    readings = {name: (record.mode, record.state and record.state.why) for name, record in tables.load().items()}
+    assert {mode for mode, _ in readings.values()} == {"delta"}, readings
 
 
 def read(account: Deployment, folder: Path) -> None:
