@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery_pace import Pace
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets_tests.contract.destinations import Dataset, mapped_day
 from klaviyo_assets_tests.faults.http_faults import HttpProxy
@@ -54,14 +55,20 @@ def dataset_id():
 
 def destination(dataset_id, **settings):
     resource = BigQueryProjectResource(project="local", **LIMITS, **settings)
-    return Dataset(BigQueryDataset(resource.client, dataset_id, "US", PATIENCE_SECONDS, JOB_SECONDS))
+    # The pauses after a refusal for the rate are those of `bigquery_pace.py`; here the limits of the calls are judged.
+    return Dataset(
+        BigQueryDataset(
+            resource.client, dataset_id, resource.client.location, PATIENCE_SECONDS, JOB_SECONDS,
+            pace=Pace(sleep=lambda _: None),
+        )
+    )  # fmt: skip
 
 
 @pytest.fixture
 def direct(sandbox, dataset_id):
     """The dataset, with nothing in between."""
     client = BigQueryProjectResource(project=sandbox.variables["BIGQUERY_PROJECT"]).client
-    return Dataset(BigQueryDataset(client, dataset_id))
+    return Dataset(BigQueryDataset(client, dataset_id, client.location))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -111,6 +118,6 @@ def test_a_resumable_upload_whose_last_answer_is_lost_loads_once(sandbox, direct
         assert file.stat().st_size > 5 * 1024 * 1024
         proxy.lose("PUT", "/upload/")
         client = BigQueryProjectResource(project="local", emulator_host=proxy.url).client
-        Dataset(BigQueryDataset(client, dataset_id)).write(file, record, DAY)
+        Dataset(BigQueryDataset(client, dataset_id, client.location)).write(file, record, DAY)
         assert [method for method, path in proxy.requests if "/upload/" in path] == ["POST", "PUT", "PUT"]
     assert direct.dataset.row_count("event") == len(ids)
