@@ -39,10 +39,10 @@ _FOLLOW = {
 ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 DAYS_OF_AN_ACCOUNT = dg.BackfillPolicy.single_run()
 ATTEMPTS = 3
-# Clients wait for a passing fault themselves; what they waited long for is not tried over and over.
+# Clients repeat a call after a transient error themselves; what they waited long for is not tried over and over.
 ATTEMPT_SECONDS = 15
-# So many partitions of an account in a row that a passing fault stopped mean that the system is down, or the account's
-# part of it: the rest of the account is not tried. Other accounts are, for they may be elsewhere.
+# So many consecutive transient errors of an account mean that the system is down, or the account's part of it: the
+# rest of the account is not attempted. Other accounts are, for they may be elsewhere.
 GIVE_UP_AFTER = 2
 
 
@@ -178,8 +178,8 @@ class StageRun:
         unreached = self._unreached[frame.account]
         if unreached >= GIVE_UP_AFTER:
             raise TransientError(
-                f"not tried: the {unreached} partitions before could not be done for a passing fault; run this "
-                "again when the system is back"
+                f"not attempted: the previous {unreached} partitions failed with a transient error; rerun when the "
+                "system is back"
             )
 
         def once() -> Done:

@@ -203,7 +203,7 @@ def test_when_the_system_is_down_the_other_days_are_not_tried(run_days):
     _, reason = failure_of(result)
     assert reason.startswith("all 9 partitions failed:")
     assert "event [acme|2026-01-01], event [acme|2026-01-02]: server is away" in reason
-    assert "not tried: the 2 partitions before" in reason
+    assert "not attempted: the previous 2 partitions" in reason
 
 
 def test_a_day_that_succeeds_in_between_closes_the_circuit_again(run_days):
