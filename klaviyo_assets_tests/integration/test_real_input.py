@@ -30,7 +30,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def imported(sandbox: Sandbox, tmp_path_factory) -> Iterator[dict[str, Deployment]]:
-    """One account per spelling, imported and run."""
+    """One account per spelling, imported and run.
+
+    Later modules of the session find the accounts file as it was: an import adds to it.
+    """
+    accounts_before = sandbox.folder.accounts_file.read_text()
     with dg.DagsterInstance.ephemeral() as instance:
         made = {}
         for name, events in SPELLINGS.items():
@@ -43,7 +47,10 @@ def imported(sandbox: Sandbox, tmp_path_factory) -> Iterator[dict[str, Deploymen
             made[name] = Deployment(sandbox, sandbox.accounts[name], instance)
             totals = made[name].run()
             assert totals.failures == []
-        yield made
+        try:
+            yield made
+        finally:
+            sandbox.folder.accounts_file.write_text(accounts_before)
 
 
 def raw_events(name: str) -> dict[str, dict[str, str]]:
