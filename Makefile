@@ -29,7 +29,7 @@ run: $(STAMP) ## start the local servers and bring everything that changed throu
 	@$(WITH_SANDBOX) && $(BIN)/klaviyo-assets run
 
 ui: $(STAMP) ## start the local servers and the Dagster UI on 127.0.0.1:3000, or the next free port (PORT=...)
-	@$(WITH_SANDBOX) && $(BIN)/python -m klaviyo_assets.dagster_environment && \
+	@$(WITH_SANDBOX) && $(BIN)/python -m klaviyo_assets.defs.environment && \
 	port="$$($(BIN)/python -c 'import socket; print(next(p for p in range($(PORT), 65536) if socket.socket().connect_ex(("127.0.0.1", p))))')" && \
 	echo "Dagster UI: http://127.0.0.1:$$port (Ctrl-C ends it; klaviyo-assets sandbox stop ends the servers)" && \
 	exec $(BIN)/dagster dev --host 127.0.0.1 --port "$$port"
@@ -59,10 +59,10 @@ format: $(STAMP) ## format the code and mend what ruff can
 	$(BIN)/ruff format .
 
 docs: $(STAMP) ## write again what is made from the code: docs/tables.md, docs/looker_studio.md, docs/reliability.md, the lineage
-	@$(BIN)/python -m klaviyo_assets.schemas.markdown > docs/tables.md.new && mv docs/tables.md.new docs/tables.md
-	@$(BIN)/python -m klaviyo_assets.looker.document
-	@$(BIN)/python -m klaviyo_assets.time_limits
-	@$(BIN)/python -m klaviyo_assets.lineage
+	@$(BIN)/python -m klaviyo_assets.documentation.tables > docs/tables.md.new && mv docs/tables.md.new docs/tables.md
+	@$(BIN)/python -m klaviyo_assets.documentation.looker_fields
+	@$(BIN)/python -m klaviyo_assets.transport.time_limits
+	@$(BIN)/python -m klaviyo_assets.reports.lineage
 
 bench: $(STAMP) ## measure import time and the pipeline's throughput
 	@$(BIN)/python -m klaviyo_assets_tests.benchmarks

@@ -18,7 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from klaviyo_assets.errors import SettingsError, UnknownNameError
-from klaviyo_assets.time_zones import UTC_NAME, canonical_zone
+from klaviyo_assets.model.time_zones import UTC_NAME, canonical_zone
 
 DEFAULT_FILE = "accounts.toml"
 # The dataset with views over all accounts is named like an account's; no account may be called so.

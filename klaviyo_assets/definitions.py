@@ -15,39 +15,39 @@ for _category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=_category)
 
 from klaviyo_assets.accounts import Accounts, load_accounts  # noqa: E402  after the filter
-from klaviyo_assets.assets.archived import build_archived_assets  # noqa: E402
-from klaviyo_assets.assets.extracted import build_extracted_assets  # noqa: E402
-from klaviyo_assets.assets.fivetran import build_fivetran_assets  # noqa: E402
-from klaviyo_assets.assets.html_report import build_html_report_assets  # noqa: E402
-from klaviyo_assets.assets.klaviyo_comparison import (  # noqa: E402
+from klaviyo_assets.defs.assets.bigquery import build_loaded_assets  # noqa: E402
+from klaviyo_assets.defs.assets.digest import build_mailed_assets  # noqa: E402
+from klaviyo_assets.defs.assets.extracted import build_extracted_assets  # noqa: E402
+from klaviyo_assets.defs.assets.fivetran import build_fivetran_assets  # noqa: E402
+from klaviyo_assets.defs.assets.html_report import build_html_report_assets  # noqa: E402
+from klaviyo_assets.defs.assets.mapped import build_mapped_assets  # noqa: E402
+from klaviyo_assets.defs.assets.portfolio import build_portfolio_assets  # noqa: E402
+from klaviyo_assets.defs.assets.report import build_reported_assets  # noqa: E402
+from klaviyo_assets.defs.assets.s3_archive import build_archived_assets  # noqa: E402
+from klaviyo_assets.defs.assets.view import build_published_assets  # noqa: E402
+from klaviyo_assets.defs.automation.jobs import build_jobs  # noqa: E402
+from klaviyo_assets.defs.automation.mail import build_digest_schedule, build_failure_sensor  # noqa: E402
+from klaviyo_assets.defs.automation.portfolio import build_portfolio_schedule, build_portfolio_sensor  # noqa: E402
+from klaviyo_assets.defs.automation.schedules import build_schedules, build_weekly_schedules  # noqa: E402
+from klaviyo_assets.defs.automation.sensors import build_report_sensors, build_sync_sensor  # noqa: E402
+from klaviyo_assets.defs.checks.freshness import build_freshness_assets, build_freshness_checks, build_freshness_sensor  # noqa: E402
+from klaviyo_assets.defs.checks.klaviyo_comparison import (  # noqa: E402
     build_comparison_assets,
     build_comparison_checks,
     build_comparison_job,
     build_comparison_schedule,
 )
-from klaviyo_assets.assets.loaded import build_loaded_assets  # noqa: E402
-from klaviyo_assets.assets.mailed import build_mailed_assets  # noqa: E402
-from klaviyo_assets.assets.mapped import build_mapped_assets  # noqa: E402
-from klaviyo_assets.assets.portfolio import build_portfolio_assets  # noqa: E402
-from klaviyo_assets.assets.published import build_published_assets  # noqa: E402
-from klaviyo_assets.assets.reported import build_reported_assets  # noqa: E402
-from klaviyo_assets.dagster_environment import restore_environment  # noqa: E402
-from klaviyo_assets.freshness import build_freshness_assets, build_freshness_checks, build_freshness_sensor  # noqa: E402
-from klaviyo_assets.jobs import build_jobs  # noqa: E402
-from klaviyo_assets.mail.outgoing import build_digest_schedule, build_failure_sensor  # noqa: E402
-from klaviyo_assets.partitions import Partitions  # noqa: E402
-from klaviyo_assets.portfolio import build_portfolio_schedule, build_portfolio_sensor  # noqa: E402
+from klaviyo_assets.defs.environment import restore_environment  # noqa: E402
+from klaviyo_assets.defs.partitions import Partitions  # noqa: E402
+from klaviyo_assets.defs.turns import GuardedFrames  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
-from klaviyo_assets.resources.fivetran import FivetranResource  # noqa: E402
-from klaviyo_assets.resources.klaviyo import KlaviyoResource  # noqa: E402
-from klaviyo_assets.resources.mail import MailResource  # noqa: E402
-from klaviyo_assets.resources.postgres import PostgresResource  # noqa: E402
+from klaviyo_assets.resources.fivetran.resource import FivetranResource  # noqa: E402
+from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource  # noqa: E402
+from klaviyo_assets.resources.mail.resource import MailResource  # noqa: E402
+from klaviyo_assets.resources.postgres.resource import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
-from klaviyo_assets.schedules import build_schedules, build_weekly_schedules  # noqa: E402
-from klaviyo_assets.sensors import build_report_sensors, build_sync_sensor  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
-from klaviyo_assets.turns import GuardedFrames  # noqa: E402
 
 
 def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, Any] | None = None) -> dg.Definitions:

@@ -13,8 +13,8 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from klaviyo_assets.schemas.arrow import arrow_type, mapped_schema, table_to_frame
-from klaviyo_assets.spec import PACKED, UNLISTED, Column, Constraint, LogicalType, TableSpec, plain_spelling
+from klaviyo_assets.model.arrow import arrow_type, mapped_schema, table_to_frame
+from klaviyo_assets.model.spec import PACKED, UNLISTED, Column, Constraint, LogicalType, TableSpec, plain_spelling
 
 Row = Mapping[str, Any]
 NOON = datetime(2024, 1, 31, 12, tzinfo=UTC)

@@ -16,17 +16,16 @@ from typing import Any
 import pyarrow as pa
 
 from klaviyo_assets.accounts import Account, AttributionSettings
-from klaviyo_assets.attribution import MAX_HOPS
-from klaviyo_assets.frames import FrameKey, FrameStore
-from klaviyo_assets.mapped_frames import AccountMapping, metrics_of
-from klaviyo_assets.privacy import Privacy
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.mapping.credit import MAX_HOPS
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.model.arrow import arrow_type, mapped_schema
+from klaviyo_assets.model.spec import PACKED, UNLISTED, Property, TableSpec, packed_spellings, squash
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days
-from klaviyo_assets.schemas.arrow import arrow_type, mapped_schema
-from klaviyo_assets.schemas.sql import packed_spellings
-from klaviyo_assets.spec import PACKED, UNLISTED, Property, TableSpec, squash
+from klaviyo_assets.source.touches import Needs, Wanted
+from klaviyo_assets.stages.mapping import AccountMapping, metrics_of
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
-from klaviyo_assets.touches import Needs, Wanted
 from klaviyo_assets_tests.reference import Row, Settings, Shop, Standing
 from klaviyo_assets_tests.unit.reports.warehouse import Warehouse
 

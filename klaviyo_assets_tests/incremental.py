@@ -24,18 +24,18 @@ import pyarrow as pa
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.extraction import AccountSource, extract_day, extract_table, extract_undated
-from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.ledger import PLANNING_DETAILS, Entry
-from klaviyo_assets.looks import Look
-from klaviyo_assets.mapped_frames import UNDATED, UNDATED_WITH, AccountMapping
-from klaviyo_assets.planning import Plan, plan
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.reporting import AccountReports
+from klaviyo_assets.destinations.bigquery.ledger import PLANNING_DETAILS, Entry
+from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days, restate, restate_parameters
-from klaviyo_assets.resources.postgres import PostgresResource
-from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.resources.postgres.resource import PostgresResource
+from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_table, extract_undated
+from klaviyo_assets.stages.looks import Look
+from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH, AccountMapping
+from klaviyo_assets.stages.planning import Plan, plan
+from klaviyo_assets.stages.restating import AccountReports
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 from klaviyo_assets_tests.in_process import as_text
 from klaviyo_assets_tests.reference import Row

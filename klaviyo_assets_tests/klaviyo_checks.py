@@ -10,8 +10,8 @@ import httpx
 
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.assets.klaviyo_comparison import JOB, STEP
-from klaviyo_assets.resources.klaviyo import KlaviyoResource, key_name
+from klaviyo_assets.defs.checks.klaviyo_comparison import JOB, STEP
+from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource, key_name
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 
 PLENTY = {"per_second": 1_000, "per_minute": 10_000, "per_day": 100_000}

@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from klaviyo_assets.schemas.arrow import is_required, mapped_schema, table_to_frame
-from klaviyo_assets.spec import LogicalType, TableSpec
+from klaviyo_assets.model.arrow import is_required, mapped_schema, table_to_frame
+from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets_tests.factories import extracted
 
 # What real columns hold where a number, a time or a flag should stand.

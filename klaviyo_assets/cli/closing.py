@@ -18,7 +18,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
     from klaviyo_assets.cli.pipeline import Totals
-    from klaviyo_assets.destinations.bigquery import BigQueryDataset
+    from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 
 LINES = 10
 # A campaign's name may take up so many characters, and has so many where numbers need the room.

@@ -1,6 +1,6 @@
 """`klaviyo-assets connections`: what the Fivetran key can see.
 
-Here: the table and the JSON. Not here: the API (`resources/fivetran.py`).
+Here: the table and the JSON. Not here: the API (`resources/fivetran/resource.py`).
 """
 
 import json
@@ -14,7 +14,7 @@ from rich.text import Text
 from klaviyo_assets.cli.console import AsJson, Verbose, console, errors
 
 if TYPE_CHECKING:
-    from klaviyo_assets.resources.fivetran_models import Connection, Group
+    from klaviyo_assets.resources.fivetran.models import Connection, Group
 
 
 def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
@@ -23,7 +23,7 @@ def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
     Example: klaviyo-assets connections --json | jq '.[] | select(.service == "klaviyo") | .id'
     """
     with errors(verbose=verbose):
-        from klaviyo_assets.resources.fivetran import fivetran_from_environment
+        from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 
         fivetran = fivetran_from_environment()
         groups = fivetran.groups()

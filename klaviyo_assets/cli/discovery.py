@@ -15,11 +15,11 @@ from typing import Any
 from psycopg import sql
 
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.metrics import Metric
-from klaviyo_assets.resources.fivetran_models import Connection
-from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
-from klaviyo_assets.schemas.sql import RawTable, event_time, select
-from klaviyo_assets.source_catalog import SourceCatalog
+from klaviyo_assets.model.metrics import Metric
+from klaviyo_assets.resources.fivetran.models import Connection
+from klaviyo_assets.resources.postgres.resource import PostgresResource, Snapshot
+from klaviyo_assets.source.catalog import SourceCatalog
+from klaviyo_assets.source.sql import RawTable, event_time, select
 from klaviyo_assets.tables.event import SPEC as EVENT
 from klaviyo_assets.tables.metric import SPEC as METRIC
 

@@ -1,6 +1,6 @@
 """`klaviyo-assets email-test`: send one mail, to see whether it can be.
 
-Here: options, and what is printed. Not here: sending (`resources/mail.py`).
+Here: options, and what is printed. Not here: sending (`resources/mail/resource.py`).
 """
 
 from enum import StrEnum
@@ -34,7 +34,7 @@ def email_test(
     Example: klaviyo-assets email-test --to you@example.com --subject Hello --body "It works."
     """
     with errors(verbose=verbose):
-        from klaviyo_assets.resources.mail import MailResource, Message, addresses
+        from klaviyo_assets.resources.mail.resource import MailResource, Message, addresses
 
         mail = MailResource(transport=transport.value if transport else "")
         recipients = addresses(",".join(to), "--to") if to else mail.to

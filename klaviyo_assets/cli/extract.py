@@ -1,7 +1,7 @@
 """`klaviyo-assets extract`: raw tables from Postgres into files.
 
 Here: options, which table is meant, progress and the summary. Not here: which columns and rows are read
-(`extraction.py`, `schemas/sql.py`), and files (`cli/extract_files.py`).
+(`source/extraction.py`, `source/sql.py`), and files (`cli/extract_files.py`).
 """
 
 import json
@@ -24,9 +24,9 @@ from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownName
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.extraction import AccountSource
-    from klaviyo_assets.resources.postgres import PostgresResource
-    from klaviyo_assets.spec import TableSpec
+    from klaviyo_assets.model.spec import TableSpec
+    from klaviyo_assets.resources.postgres.resource import PostgresResource
+    from klaviyo_assets.source.extraction import AccountSource
 
 
 def extract(
@@ -169,8 +169,8 @@ def _source(account: "Account", snapshot: Any, spec: "TableSpec") -> "AccountSou
     Raises:
         HiddenSourceError: the login may not see all of the wanted table.
     """
-    from klaviyo_assets.extraction import AccountSource
-    from klaviyo_assets.source_catalog import SourceCatalog, accepted_names
+    from klaviyo_assets.source.catalog import SourceCatalog, accepted_names
+    from klaviyo_assets.source.extraction import AccountSource
 
     catalog, accepted = SourceCatalog.read(snapshot, account.postgres_schema), accepted_names(account.accept_empty)
     catalog.refuse_hidden(account.name, accepted, {spec.name})

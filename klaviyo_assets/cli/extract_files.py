@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from psycopg import sql
 
-    from klaviyo_assets.extraction import AccountSource
-    from klaviyo_assets.spec import TableSpec
+    from klaviyo_assets.model.spec import TableSpec
+    from klaviyo_assets.source.extraction import AccountSource
 
 
 class FileFormat(StrEnum):
@@ -76,8 +76,8 @@ def write(
 def _query(source: "AccountSource", spec: "TableSpec", day: date | None, limit: int | None) -> "sql.Composable":
     from psycopg import sql
 
-    from klaviyo_assets.extraction import during
-    from klaviyo_assets.schemas.sql import order_by, select
+    from klaviyo_assets.source.extraction import during
+    from klaviyo_assets.source.sql import order_by, select
 
     table = source.table(spec)
     of_day = sql.SQL("WHERE {}").format(during(table, *source.account.day_bounds(day))) if day else sql.SQL("")
@@ -92,7 +92,7 @@ def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any
         return CSVWriter(sink, schema)
     from pyarrow.parquet import ParquetWriter
 
-    from klaviyo_assets.frames import COMPRESSION
+    from klaviyo_assets.frames.store import COMPRESSION
 
     return ParquetWriter(sink, schema, **COMPRESSION)
 

@@ -18,7 +18,7 @@ from klaviyo_assets.cli.console import AsJson, Verbose, console, errors
 from klaviyo_assets.cli.options import raw_table_names
 
 if TYPE_CHECKING:
-    from klaviyo_assets.spec import Column, TableSpec
+    from klaviyo_assets.model.spec import Column, TableSpec
 
 
 @dataclass(frozen=True)

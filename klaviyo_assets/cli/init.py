@@ -24,7 +24,7 @@ from klaviyo_assets.accounts import DEFAULT_FILE, Account, read_accounts_file
 from klaviyo_assets.cli.console import Verbose, console, errors, notes
 from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import PermanentError, SettingsError
-from klaviyo_assets.time_zones import canonical_zone
+from klaviyo_assets.model.time_zones import canonical_zone
 
 if TYPE_CHECKING:
     from klaviyo_assets.cli.discovery import Candidate, Draft
@@ -77,8 +77,8 @@ def _settings(*, yes: bool) -> dict[str, str]:
 
 def _discovered(given: Mapping[str, str]) -> "list[Draft]":
     from klaviyo_assets.cli.discovery import discover
-    from klaviyo_assets.resources.fivetran import fivetran_from_environment
-    from klaviyo_assets.resources.postgres import PostgresResource
+    from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
+    from klaviyo_assets.resources.postgres.resource import PostgresResource
 
     with Progress(notes()).task("Fivetran and Postgres", doing="looking", stays=False):
         connections = fivetran_from_environment(given).connections()

@@ -17,7 +17,7 @@ from klaviyo_assets.cli.console import AsJson, Verbose, console, errors, notes
 from klaviyo_assets.errors import PermanentError, SettingsError
 
 if TYPE_CHECKING:
-    from klaviyo_assets.looker.link import Source
+    from klaviyo_assets.reports.looker.link import Source
     from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 
 
@@ -66,8 +66,8 @@ def _links(
     bigquery: "BigQueryProjectResource", names: list[str] | None, *, portfolio: bool, template: str | None
 ) -> Iterator[Link]:
     from klaviyo_assets.accounts import PORTFOLIO, load_accounts
-    from klaviyo_assets.looker import link
-    from klaviyo_assets.resources.environment import optional
+    from klaviyo_assets.reports.looker import link
+    from klaviyo_assets.settings import optional
 
     accounts = load_accounts()
     chosen = names or ([] if portfolio else accounts.names)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance
 
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.ledger import Entry
+    from klaviyo_assets.destinations.bigquery.ledger import Entry
 
 STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view", "portfolio")
 _LOADING = ("extracted", "mapped", "s3_archive", "bigquery")
@@ -161,8 +161,8 @@ class Pipeline:
     def _sync(self, account: "Account") -> None:
         import dagster as dg
 
-        from klaviyo_assets.assets.fivetran import sync_metadata
-        from klaviyo_assets.resources.fivetran import fivetran_from_environment
+        from klaviyo_assets.defs.assets.fivetran import sync_metadata
+        from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
         from klaviyo_assets.tables import TABLES
 
         with self.progress.task(f"{account.name}: Fivetran sync", kind="sync") as task:
@@ -186,10 +186,10 @@ class Pipeline:
 
     def _look(self, account: "Account") -> None:
         """Reach every system once: what is wrong with a setting, or gone, is said here, not by every partition."""
-        from klaviyo_assets.extraction import AccountSource, outside_warnings
-        from klaviyo_assets.ledger import loaded_entries
+        from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
         from klaviyo_assets.resources.s3 import S3ArchiveResource
-        from klaviyo_assets.vanished import refuse_losses
+        from klaviyo_assets.source.extraction import AccountSource, outside_warnings
+        from klaviyo_assets.stages.vanished import refuse_losses
 
         with postgres().snapshot() as snapshot:
             source = AccountSource.open(account, snapshot, self.accepted)
@@ -227,9 +227,9 @@ class Pipeline:
 
     def _changed(self, account: "Account", last: date) -> list[Work]:
         """Ranges of the days that changed since they were loaded, having said why."""
-        from klaviyo_assets.extraction import AccountSource
-        from klaviyo_assets.ledger import current
-        from klaviyo_assets.planning import plan
+        from klaviyo_assets.destinations.bigquery.ledger import current
+        from klaviyo_assets.source.extraction import AccountSource
+        from klaviyo_assets.stages.planning import plan
 
         with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
             entries = current(bigquery().dataset(account))
@@ -248,7 +248,7 @@ class Pipeline:
     def _events(self, account: "Account", work: Work) -> None:
         import dagster as dg
 
-        from klaviyo_assets.partitions import range_tags
+        from klaviyo_assets.defs.partitions import range_tags
         from klaviyo_assets.tables import ATTRIBUTION, DAILY_TABLES, EVENT
 
         tables = [ATTRIBUTION] if work.only_attribution else DAILY_TABLES
@@ -295,7 +295,7 @@ class Pipeline:
         from dagster._core.utils import make_new_run_id
 
         from klaviyo_assets.definitions import defs
-        from klaviyo_assets.run_launcher import PROCESS_TAG, this_process
+        from klaviyo_assets.defs.run_launcher import PROCESS_TAG, this_process
 
         job, run_id = defs.resolve_implicit_global_asset_job_def(), make_new_run_id()
         # A run that is killed with this process is then marked as failed by the daemon.
@@ -349,7 +349,7 @@ class Pipeline:
 
 
 def _has_no_events(entries: "Mapping[tuple[str, str], Entry]") -> bool:
-    from klaviyo_assets.extraction import NO_ROWS
+    from klaviyo_assets.source.extraction import NO_ROWS
     from klaviyo_assets.tables import EVENT
 
     return not any(entry.day and entry.source_digest != NO_ROWS for (table, _), entry in entries.items()

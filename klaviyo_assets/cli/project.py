@@ -36,7 +36,7 @@ def instance() -> "Iterator[DagsterInstance]":
     overrides = {
         "storage": {
             "custom": {
-                "module": "klaviyo_assets.instance_storage", "class": "LockedSqliteStorage",
+                "module": "klaviyo_assets.defs.instance_storage", "class": "LockedSqliteStorage",
                 "config": {"base_dir": home},
             },
         },

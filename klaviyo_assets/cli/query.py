@@ -1,7 +1,7 @@
 """`klaviyo-assets query`: GoogleSQL against one account's dataset.
 
 Here: options, what BigQuery said in two lines, and which format is printed. Not here: how rows look
-(`cli/query_output.py`), and running a query (`destinations/bigquery.py`).
+(`cli/query_output.py`), and running a query (`destinations/bigquery/dataset.py`).
 """
 
 import os
@@ -20,7 +20,7 @@ from klaviyo_assets.errors import PermanentError, SettingsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.destinations.bigquery import BigQueryDataset
+    from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 
 
 class Format(StrEnum):

@@ -1,6 +1,6 @@
 """`klaviyo-assets report`: the numbers of some days as one HTML file.
 
-Here: options, which days, where the file goes. Not here: what the page shows (`html_report/`).
+Here: options, which days, where the file goes. Not here: what the page shows (`publishing/html_report/`).
 """
 
 import os
@@ -20,7 +20,7 @@ from klaviyo_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.html_report import Report
+    from klaviyo_assets.publishing.html_report import Report
 
 DEFAULT_DAYS = 30
 
@@ -78,7 +78,7 @@ def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tu
 
 
 def _made(accounts: "list[Account]", days: tuple[date, date], say: Callable[[str], None]) -> "Report":
-    from klaviyo_assets.html_report import make_report
+    from klaviyo_assets.publishing.html_report import make_report
 
     bigquery = systems.bigquery()
     return make_report(accounts, {each.name: bigquery.dataset(each) for each in accounts}, *days, say=say)

@@ -99,7 +99,7 @@ def _accepted(names: list[str]) -> list[str]:
     Raises:
         UnknownNameError: a table is none of those that are read.
     """
-    from klaviyo_assets.source_catalog import accepted_names
+    from klaviyo_assets.source.catalog import accepted_names
 
     return sorted(accepted_names(names))
 

@@ -1,6 +1,6 @@
 """`klaviyo-assets sync`: start Fivetran syncs, and wait for their end.
 
-Here: options, which connections are meant, progress. Not here: the API (`resources/fivetran.py`).
+Here: options, which connections are meant, progress. Not here: the API (`resources/fivetran/resource.py`).
 """
 
 import json
@@ -18,8 +18,8 @@ from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, UnknownNameError
 
 if TYPE_CHECKING:
-    from klaviyo_assets.resources.fivetran import FivetranResource, StartedSync
-    from klaviyo_assets.resources.fivetran_models import Group
+    from klaviyo_assets.resources.fivetran.models import Group
+    from klaviyo_assets.resources.fivetran.resource import FivetranResource, StartedSync
 
 POLL_SECONDS = 2.0
 _USAGE = (
@@ -75,7 +75,7 @@ def sync(
     with errors(verbose=verbose, stopped="Syncs that were started go on at Fivetran."):
         if (group is None) != (connector is None) or (account and group):
             raise SettingsError(_USAGE)
-        from klaviyo_assets.resources.fivetran import fivetran_from_environment
+        from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 
         fivetran = fivetran_from_environment()
         targets = [_named(fivetran, group, connector)] if group and connector else _of_accounts(account)
@@ -99,7 +99,7 @@ def _conclude(outcomes: list[Outcome]) -> None:
 
 def _of_accounts(names: list[str] | None) -> list[Target]:
     from klaviyo_assets.accounts import load_accounts
-    from klaviyo_assets.assets.fivetran import connection_id_of
+    from klaviyo_assets.defs.assets.fivetran import connection_id_of
 
     accounts = load_accounts()
     return [Target(name, connection_id_of(accounts[name])) for name in dict.fromkeys(names or accounts.names)]

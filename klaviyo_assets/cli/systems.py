@@ -10,7 +10,7 @@ from klaviyo_assets.errors import SettingsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-    from klaviyo_assets.resources.postgres import PostgresResource
+    from klaviyo_assets.resources.postgres.resource import PostgresResource
 
 
 def required(name: str) -> str:
@@ -29,7 +29,7 @@ def required(name: str) -> str:
 
 def postgres() -> "PostgresResource":
     """Fivetran's Postgres destination."""
-    from klaviyo_assets.resources.postgres import PostgresResource
+    from klaviyo_assets.resources.postgres.resource import PostgresResource
 
     return PostgresResource(url=required("POSTGRES_URL"))
 

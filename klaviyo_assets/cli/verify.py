@@ -1,7 +1,7 @@
 """`klaviyo-assets verify`: whether rows and money are the same from Postgres to the reports.
 
-Here: options, accounts in turn, progress, the exit code. Not here: the equations (`reconciliation/`), and how results
-look (`cli/verify_output.py`).
+Here: options, accounts in turn, progress, the exit code. Not here: the equations (`audit/reconciliation/`), and how
+results look (`cli/verify_output.py`).
 """
 
 import json
@@ -20,7 +20,7 @@ from klaviyo_assets.errors import KlaviyoAssetsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.reconciliation import Reconciliation
+    from klaviyo_assets.audit.reconciliation import Reconciliation
 
 # What a reconciliation says it is doing, one after the other: counting twice, the archive, reports.
 _STEPS = 4
@@ -85,9 +85,9 @@ def _verify_all(
 def _verify(
     account: "Account", wanted: tuple[date | None, date | None], progress: Progress, *, deep: bool
 ) -> "Iterator[Reconciliation]":
-    from klaviyo_assets.extraction import AccountSource
-    from klaviyo_assets.reconciliation import reconcile
+    from klaviyo_assets.audit.reconciliation import reconcile
     from klaviyo_assets.resources.s3 import S3ArchiveResource
+    from klaviyo_assets.source.extraction import AccountSource
 
     first, last = max(wanted[0] or account.start_date, account.start_date), min(wanted[1] or date.max, account.today())
     if first > last:

@@ -1,6 +1,6 @@
 """How a reconciliation is shown: rows and money per stage, what does not hold and how to mend it, and JSON.
 
-Here: layout, at most 80 columns wide. Not here: the equations (`reconciliation/`).
+Here: layout, at most 80 columns wide. Not here: the equations (`audit/reconciliation/`).
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from klaviyo_assets.audit.reconciliation.findings import EXACT
 from klaviyo_assets.cli.query_output import json_value
-from klaviyo_assets.reconciliation.findings import EXACT
 
 if TYPE_CHECKING:
-    from klaviyo_assets.reconciliation import Finding, Reconciliation
+    from klaviyo_assets.audit.reconciliation import Finding, Reconciliation
 
 _MOST_SHOWN = 20
 _STYLES = {"error": "red", "warning": "yellow"}

@@ -1,7 +1,7 @@
 """BigQuery: do the credentials work, may datasets be made and written, and do they lie where they should.
 
 Here: a probe dataset that is made and deleted again, and looking at each account's dataset. Not here: loading
-(`destinations/bigquery.py`). Loads are free, and nothing is queried, so a diagnosis costs nothing.
+(`destinations/bigquery/dataset.py`). Loads are free, and nothing is queried, so a diagnosis costs nothing.
 """
 
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from dataclasses import replace
 from uuid import uuid4
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
 from klaviyo_assets.diagnosis.findings import Finding, Scope
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.model.spec import Column, LogicalType
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.spec import Column, LogicalType
 
 BIGQUERY = "bigquery"
 _PATIENCE_SECONDS = 15.0

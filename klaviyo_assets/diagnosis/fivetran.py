@@ -1,6 +1,7 @@
 """Fivetran: does the key work, and is each account's connection well and on time.
 
-Here: judging what the API tells. Not here: asking it (`resources/fivetran.py`); no sync is started, nothing changed.
+Here: judging what the API tells. Not here: asking it (`resources/fivetran/resource.py`); no sync is started, nothing
+changed.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.fivetran_models import Connection, SourceTable, until
+from klaviyo_assets.resources.fivetran.models import Connection, SourceTable, until
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.tables import TABLES
 
 FIVETRAN = "fivetran"

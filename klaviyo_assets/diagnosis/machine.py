@@ -12,7 +12,7 @@ from uuid import uuid4
 import pyarrow.fs as pa_fs
 
 from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.frames import place_of
+from klaviyo_assets.frames.store import place_of
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance

@@ -1,7 +1,7 @@
 """Postgres: can it be reached, and does it show what each account needs.
 
 Here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. Not here: reading rows for
-the product (`extraction.py`), and which indexes are recommended (`diagnosis/indexes.py`).
+the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
 """
 
 import re
@@ -12,17 +12,17 @@ from typing import Any
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
 from klaviyo_assets.diagnosis.findings import Finding, Level, Scope
-from klaviyo_assets.diagnosis.indexes import RecommendedIndex, possible
-from klaviyo_assets.extraction import AccountSource, outside_warnings
-from klaviyo_assets.ledger import loaded_entries
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
-from klaviyo_assets.schemas.sql import RawTable, plan
-from klaviyo_assets.source_catalog import SourceCatalog
-from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.resources.postgres.resource import PostgresResource, Snapshot
+from klaviyo_assets.source.catalog import SourceCatalog
+from klaviyo_assets.source.extraction import AccountSource, outside_warnings
+from klaviyo_assets.source.indexes import RecommendedIndex, possible
+from klaviyo_assets.source.sql import RawTable, plan
+from klaviyo_assets.stages.vanished import advice, losses
 from klaviyo_assets.tables import EVENT, TABLES
-from klaviyo_assets.vanished import advice, losses
 
 POSTGRES = "postgres"
 _OLDEST_VERSION = 13

@@ -18,9 +18,9 @@ from klaviyo_assets.diagnosis.accounts_file import FoundAccounts, find_accounts
 from klaviyo_assets.diagnosis.findings import Finding, Level, Scope, collected
 from klaviyo_assets.errors import SettingsError, UnknownNameError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.postgres import PostgresResource
-from klaviyo_assets.resources.postgres_address import PostgresAddress
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
+from klaviyo_assets.resources.postgres.address import PostgresAddress
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 
 SYSTEMS = (settings.SETTINGS, postgres.POSTGRES, fivetran.FIVETRAN, s3.S3, bigquery.BIGQUERY, machine.MACHINE,

@@ -1,7 +1,7 @@
 """S3: can the archive be written, read and mended there, and does the store keep two runs from overwriting each other.
 
 Here: a probe object under each account's prefix, put, read and deleted again. Not here: the archive itself
-(`destinations/s3_archive.py`).
+(`destinations/s3/archive.py`).
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.s3_archive import S3Archive
+from klaviyo_assets.destinations.s3.archive import S3Archive
 from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.resources.limited_http import network_problem
+from klaviyo_assets.transport.limited_http import network_problem
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError

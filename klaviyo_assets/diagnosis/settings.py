@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis.findings import Finding, Scope
 from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.looker.link import template_id
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.resources.mail_smtp import SmtpServer
-from klaviyo_assets.resources.postgres_address import PostgresAddress
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.reports.looker.link import template_id
+from klaviyo_assets.resources.mail.smtp import SmtpServer
+from klaviyo_assets.resources.postgres.address import PostgresAddress
 
 SETTINGS, MAIL = "settings", "mail"
 _STRONG_BITS = 80

@@ -1,11 +1,11 @@
 """The account day by day: everything that happened, and what messages did and did not earn."""
 
+from klaviyo_assets.model.spec import Column, LogicalType, one_of
+from klaviyo_assets.model.statistics import statistics
 from klaviyo_assets.reports.counting import Counting, event_days_affected
 from klaviyo_assets.reports.facts import READS, Scope, facts
 from klaviyo_assets.reports.messages import COUNTS, EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType, one_of
-from klaviyo_assets.statistics import statistics
 
 _NAME = "account_by_event_date"
 _COUNTED = statistics(

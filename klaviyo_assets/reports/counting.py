@@ -1,13 +1,13 @@
 """Counting facts at a grain: the columns and the GoogleSQL that every report shares.
 
 Here: `Counting`, from which a report's spec is built, and the columns in which a row says how far it can be trusted.
-Not here: what counts (`facts.py`, `statistics.py`), and the grains (one file per report, or family of reports).
+Not here: what counts (`facts.py`, `model/statistics.py`), and the grains (one file per report, or family of reports).
 """
 
 from dataclasses import dataclass
 
-from klaviyo_assets.spec import CURRENCY_CODE, Column, LogicalType
-from klaviyo_assets.statistics import Statistic
+from klaviyo_assets.model.spec import CURRENCY_CODE, Column, LogicalType
+from klaviyo_assets.model.statistics import Statistic
 
 _S, _T, _D = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.DATE
 

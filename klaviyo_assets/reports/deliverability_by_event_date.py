@@ -1,11 +1,11 @@
 """How email is received, by the domain of the recipient and by the type of bounce."""
 
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.model.statistics import statistics
 from klaviyo_assets.reports.counting import Counting, event_days_affected
 from klaviyo_assets.reports.facts import READS, Scope, facts
 from klaviyo_assets.reports.messages import EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType
-from klaviyo_assets.statistics import statistics
 
 _NAME = "deliverability_by_event_date"
 _COUNTED = statistics(

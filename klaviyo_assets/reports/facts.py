@@ -1,13 +1,13 @@
 """Facts: what every report counts, as GoogleSQL over `event`, `attribution` and `campaign`.
 
 Here: which events and credits are facts, and the day each one's message was sent. Not here: statistics over them
-(`statistics.py`), and the grain they are counted at (`counting.py`).
+(`model/statistics.py`), and the grain they are counted at (`counting.py`).
 """
 
 from enum import StrEnum
 
-from klaviyo_assets.metrics import MESSAGE_ROLES, Role
-from klaviyo_assets.statistics import (
+from klaviyo_assets.model.metrics import MESSAGE_ROLES, Role
+from klaviyo_assets.model.statistics import (
     CONVERTED,
     CONVERTED_OTHER_CURRENCY,
     COUNTED_ROLES,

@@ -3,12 +3,12 @@
 Here: growth from events. Not here: how many members a list has (`snapshots.py`).
 """
 
-from klaviyo_assets.metrics import Role
+from klaviyo_assets.model.metrics import Role
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.model.statistics import metrics_of, statistics, text_literals
 from klaviyo_assets.reports.counting import Counting, event_days_affected
 from klaviyo_assets.reports.messages import EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType
-from klaviyo_assets.statistics import metrics_of, statistics, text_literals
 
 _NAME = "list_growth_by_event_date"
 _COUNTED = statistics("subscribes", "subscribe_uniques", "unsubscribes", "unsubscribe_uniques", "net_growth")

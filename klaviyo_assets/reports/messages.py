@@ -1,17 +1,14 @@
 """Reports of messages: the same statistics of owner x message x channel x variation, by day or for all time.
 
 Here: the grain, the date bases, and which statistics make sense on each. Not here: the events that count
-(`facts.py`), formulas (`statistics.py`), and the single reports, one file each.
+(`facts.py`), formulas (`model/statistics.py`), and the single reports, one file each.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 
-from klaviyo_assets.reports.counting import EVENT_DAYS, EVENT_TIMES, SEND_DAYS, Counting, event_days_affected
-from klaviyo_assets.reports.facts import READS, Scope, facts
-from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType
-from klaviyo_assets.statistics import (
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.model.statistics import (
     SHOP_METRICS,
     VALUED_METRICS,
     Statistic,
@@ -20,6 +17,9 @@ from klaviyo_assets.statistics import (
     metric_value,
     statistics,
 )
+from klaviyo_assets.reports.counting import EVENT_DAYS, EVENT_TIMES, SEND_DAYS, Counting, event_days_affected
+from klaviyo_assets.reports.facts import READS, Scope, facts
+from klaviyo_assets.reports.spec import ReportSpec
 
 _S, _D = LogicalType.STRING, LogicalType.DATE
 

@@ -3,12 +3,9 @@
 Here: the two grains, a person and a person with a campaign or flow. Not here: who the person is (`person`).
 """
 
-from klaviyo_assets.metrics import METRIC_KINDS
-from klaviyo_assets.reports.counting import EVENT_TIMES, Counting
-from klaviyo_assets.reports.facts import READS, Scope, facts
-from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType
-from klaviyo_assets.statistics import (
+from klaviyo_assets.model.metrics import METRIC_KINDS
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.model.statistics import (
     VALUED_METRICS,
     Statistic,
     credited_events,
@@ -16,6 +13,9 @@ from klaviyo_assets.statistics import (
     metric_value,
     statistics,
 )
+from klaviyo_assets.reports.counting import EVENT_TIMES, Counting
+from klaviyo_assets.reports.facts import READS, Scope, facts
+from klaviyo_assets.reports.spec import ReportSpec
 
 _MESSAGES = (
     "recipients", "delivered", "bounced", "failed", "bounced_or_failed", "dropped", "opens", "opens_excl_machine",

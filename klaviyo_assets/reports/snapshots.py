@@ -4,8 +4,8 @@ Here: what Klaviyo tells only of the present, kept as history. Not here: growth 
 (`list_growth_by_event_date.py`), which reaches back before the first load.
 """
 
+from klaviyo_assets.model.spec import Column, LogicalType, one_of
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.spec import Column, LogicalType, one_of
 
 _S, _I = LogicalType.STRING, LogicalType.INTEGER
 

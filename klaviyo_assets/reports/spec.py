@@ -5,8 +5,8 @@ Here: the vocabulary. Not here: any report, and the statements that keep it curr
 
 from dataclasses import dataclass
 
-from klaviyo_assets.spec import TableSpec
-from klaviyo_assets.statistics import Statistic
+from klaviyo_assets.model.spec import TableSpec
+from klaviyo_assets.model.statistics import Statistic
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The statements that find the days of a report that a change concerns, and restate those days.
 
 Here: GoogleSQL text and the values of its parameters; identifiers go in through sqlglot. Not here: what a report
-computes (its own file), and running anything (`destinations/bigquery.py`, `assets/reported.py`).
+computes (its own file), and running anything (`destinations/bigquery/dataset.py`, `defs/assets/report.py`).
 
 A report is kept current in two steps: `affected` lists days, `restate` replaces the rows of days in one atomic
 statement. Both can be repeated after a crash at any point: what is to do is read from the tables, not remembered.
@@ -17,8 +17,8 @@ import sqlglot
 from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
+from klaviyo_assets.model.googlesql import DIALECT, parts_of
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.schemas.googlesql import DIALECT, parts_of
 
 # Writing a statement takes a tenth of a second, and the same ones are asked for again and again.
 _KEPT = 256

@@ -1,6 +1,6 @@
 """The BigQuery project that reports live in.
 
-Here: settings and the client. Not here: tables and loads (`destinations/bigquery.py`).
+Here: settings and the client. Not here: tables and loads (`destinations/bigquery/dataset.py`).
 """
 
 import os
@@ -11,13 +11,13 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.accounts import PORTFOLIO, Account
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.bigquery_errors import explained, no_credentials
-from klaviyo_assets.destinations.bigquery_pace import GOOGLE, UNLIMITED
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.errors import explained, no_credentials
+from klaviyo_assets.destinations.bigquery.pace import GOOGLE, UNLIMITED
 from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.resources.environment import optional
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_session
-from klaviyo_assets.time_limits import (
+from klaviyo_assets.settings import optional
+from klaviyo_assets.transport.limited_http import HttpLimits, limit_session
+from klaviyo_assets.transport.time_limits import (
     BIGQUERY_CONNECT,
     BIGQUERY_EXCHANGE,
     BIGQUERY_JOB,

@@ -1,14 +1,14 @@
 """The key that personal values are hashed with.
 
-Here: settings. Not here: what is personal, and the hash itself (`privacy.py`).
+Here: settings. Not here: what is personal, and the hash itself (`mapping/privacy.py`).
 """
 
 import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.resources.environment import optional
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.settings import optional
 
 
 class PrivacyResource(dg.ConfigurableResource):  # type: ignore[type-arg]

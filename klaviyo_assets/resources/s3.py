@@ -1,6 +1,6 @@
 """The S3 bucket of the archive.
 
-Here: settings and the client. Not here: keys and manifests (`destinations/s3_archive.py`).
+Here: settings and the client. Not here: keys and manifests (`destinations/s3/archive.py`).
 """
 
 from functools import cached_property
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.destinations.s3_archive import S3Archive
-from klaviyo_assets.destinations.s3_errors import s3_explained
-from klaviyo_assets.resources.environment import optional
-from klaviyo_assets.resources.limited_http import HttpLimits, limit_aws_client
-from klaviyo_assets.time_limits import S3_CALL, S3_CONNECT, S3_EXCHANGE, S3_SILENCE
+from klaviyo_assets.destinations.s3.archive import S3Archive
+from klaviyo_assets.destinations.s3.errors import s3_explained
+from klaviyo_assets.settings import optional
+from klaviyo_assets.transport.limited_http import HttpLimits, limit_aws_client
+from klaviyo_assets.transport.time_limits import S3_CALL, S3_CONNECT, S3_EXCHANGE, S3_SILENCE
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

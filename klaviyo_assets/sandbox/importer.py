@@ -16,13 +16,13 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from klaviyo_assets.diagnosis.indexes import possible
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.sandbox.csv_files import RejectedRow, ScannedFile, find_files, good_rows, scan_file
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.postgres import create_schema, writer_url
 from klaviyo_assets.sandbox.raw_tables import KEYS
 from klaviyo_assets.sandbox.state import State, write_private
+from klaviyo_assets.source.indexes import possible
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 Here: the list of them. Not here: what any of them holds. A new table is a file beside this one and a line below.
 """
 
-from klaviyo_assets.spec import TableSpec
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.tables.attribution import SPEC as ATTRIBUTION
 from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
 from klaviyo_assets.tables.campaign_list import SPEC as CAMPAIGN_LIST

@@ -4,7 +4,7 @@ Here: builders for ids, texts, instants, flags and amounts, and the fields share
 table means; a field that only one table has is described in that table's file.
 """
 
-from klaviyo_assets.spec import NOT_EMPTY, Field, LogicalType
+from klaviyo_assets.model.spec import NOT_EMPTY, Field, LogicalType
 
 
 def key_text(name: str, description: str, *, raw: str = "") -> Field:

@@ -3,7 +3,7 @@
 Here: one function. Not here: the tags themselves (`tags.py`).
 """
 
-from klaviyo_assets.spec import TableSpec, copied_table
+from klaviyo_assets.model.spec import TableSpec, copied_table
 from klaviyo_assets.tables._fields import TAG_ID, key_text
 
 

@@ -1,6 +1,6 @@
 """Attribution: which touch earned how much of which event, one row per event and touch.
 
-Here: the columns, and building them from mapped events and touches. Not here: the rules (`attribution.py` at the
+Here: the columns, and building them from mapped events and touches. Not here: the rules (`mapping/credit.py` at the
 top of the package). Changing an account's windows rebuilds this table and nothing else.
 """
 
@@ -11,10 +11,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from klaviyo_assets.attribution import Credit, Touch, TouchBook, attribute
-from klaviyo_assets.mapping import Mapped, MappingContext, Note, build_frame, column
-from klaviyo_assets.metrics import MESSAGE_ROLES
-from klaviyo_assets.spec import Column, LogicalType, Partitioning, TableSpec, at_least, one_of
+from klaviyo_assets.mapping.copied import Mapped, MappingContext, Note, build_frame, column
+from klaviyo_assets.mapping.credit import Credit, Touch, TouchBook, attribute
+from klaviyo_assets.model.metrics import MESSAGE_ROLES
+from klaviyo_assets.model.spec import Column, LogicalType, Partitioning, TableSpec, at_least, one_of
 from klaviyo_assets.tables.event import has_role
 
 _S, _T, _N = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.NUMERIC

@@ -4,7 +4,7 @@ Here: the campaign itself, with the columns that connectors before September 202
 template). Not here: its messages (`campaign_message`), which is where newer connectors keep those.
 """
 
-from klaviyo_assets.spec import Field, LogicalType, copied_table
+from klaviyo_assets.model.spec import Field, LogicalType, copied_table
 from klaviyo_assets.tables._fields import (
     ADDS_TRACKING_PARAMS,
     IS_TRACKING_CLICKS,

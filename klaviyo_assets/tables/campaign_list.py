@@ -1,6 +1,6 @@
 """The audience of campaigns: which lists and segments are in or out. Not here: the people on them."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import key_text, text
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Send times of campaign messages. Not here: when each person got one, which is an event."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import flag, key_instant, key_text
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Coupons: offers that codes are made for. Not here: the codes (`coupon_code`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import key_text, text
 
 SPEC = copied_table(

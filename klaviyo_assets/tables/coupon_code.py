@@ -1,6 +1,6 @@
 """Coupon codes: what a person types at the checkout. Not here: the offer (`coupon`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import instant, key_text, text
 
 SPEC = copied_table(

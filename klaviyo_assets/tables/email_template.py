@@ -1,6 +1,6 @@
 """Email templates: what a message looks like. Not here: the message that uses one."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, key_text, text, updated_at
 
 SPEC = copied_table(

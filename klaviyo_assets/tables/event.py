@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.attribution import first_recorded_event
-from klaviyo_assets.mapping import (
+from klaviyo_assets.mapping.copied import (
     Mapped,
     MappingContext,
     Note,
@@ -23,9 +22,11 @@ from klaviyo_assets.mapping import (
     gather_properties,
     shown_value,
 )  # fmt: skip
-from klaviyo_assets.metrics import MESSAGE_ROLES, AccountMetrics, Role, canonical_metric, metric_kind
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.spec import (
+from klaviyo_assets.mapping.credit import first_recorded_event
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.mapping.values import parse
+from klaviyo_assets.model.metrics import MESSAGE_ROLES, AccountMetrics, Role, canonical_metric, metric_kind
+from klaviyo_assets.model.spec import (
     CURRENCY_CODE,
     END_OF_EVENTS,
     PROPERTIES,
@@ -38,7 +39,6 @@ from klaviyo_assets.spec import (
     RawColumn,
     TableSpec,
 )  # fmt: skip
-from klaviyo_assets.values import parse
 
 _S, _T, _B = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.BOOLEAN
 
@@ -248,7 +248,7 @@ def _text(raw: pd.DataFrame, name: str) -> pa.Array:
 
 
 def _occurred_at(raw: pd.DataFrame) -> pa.Array:
-    """As `schemas/sql.py` finds it: `datetime`, else `timestamp`, where the time has a day in every time zone."""
+    """As `source/sql.py` finds it: `datetime`, else `timestamp`, where the time has a day in every time zone."""
     times = [parse(column(raw, name), _T).values for name in ("datetime", "timestamp")]
     end = pa.scalar(END_OF_EVENTS, times[0].type)
     return pc.coalesce(*(pc.if_else(pc.less(values, end), values, pa.scalar(None, values.type)) for values in times))

@@ -1,6 +1,6 @@
 """Flows: series of messages that a person's own doing sets off. Not here: their steps and messages."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, flag, key_text, text, updated_at
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Steps of flows: sends, waits, splits. Not here: what a send step says (`flow_message`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import (
     ADDS_TRACKING_PARAMS,
     IS_TRACKING_CLICKS,

@@ -1,6 +1,6 @@
 """UTM parameters of flow steps. Not here: those of campaigns (`campaign_tracking_utm_param`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import key_text, text
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Messages of flows: what a send step sends. Not here: the step (`flow_action`) and the flow."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import CHANNEL, MESSAGE_CONTENT, created_at, key_text, text, updated_at
 
 SPEC = copied_table(

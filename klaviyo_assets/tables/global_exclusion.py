@@ -1,6 +1,6 @@
 """People that no marketing message may reach. Not here: exclusions from one list (`list_exclusion`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import instant, key_text, text
 
 SPEC = copied_table(

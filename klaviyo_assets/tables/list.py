@@ -1,6 +1,6 @@
 """Lists: people who were put or put themselves on them. Not here: who is on them (`list_person`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, key_text, text, updated_at
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """People that one list must not mail. Not here: people that nothing may mail (`global_exclusion`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import instant, key_text, text
 
 SPEC = copied_table(

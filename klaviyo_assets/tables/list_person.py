@@ -1,6 +1,6 @@
 """Members of lists. Not here: joining and leaving over time, which are events."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import instant, key_text
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
-"""Metrics: the kinds of event an account has. Not here: what each kind means for statistics (`metrics.py`)."""
+"""Metrics: the kinds of event an account has. Not here: what each kind means for statistics (`model/metrics.py`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, key_text, text, updated_at
 
 SPEC = copied_table(

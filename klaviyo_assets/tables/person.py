@@ -5,7 +5,7 @@ events. Personal is what names, reaches or locates one person, the organization 
 country and time zone are shared by many and stay plain, so that reports can group by them.
 """
 
-from klaviyo_assets.spec import CustomFields, Field, copied_table
+from klaviyo_assets.model.spec import CustomFields, Field, copied_table
 from klaviyo_assets.tables._fields import (
     amount,
     created_at,

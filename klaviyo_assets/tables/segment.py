@@ -1,6 +1,6 @@
 """Segments: people a rule finds. Not here: who is in them now (`segment_person`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, document, key_text, text, updated_at
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Members of segments. Not here: the rule that makes them so (`segment`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import key_text
 
 SPEC = copied_table(

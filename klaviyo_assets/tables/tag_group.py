@@ -1,6 +1,6 @@
 """Groups of tags. Not here: the tags (`tags.py`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import flag, key_text, text
 
 SPEC = copied_table(

@@ -1,6 +1,6 @@
 """Tags: labels for campaigns, flows, lists and segments. Not here: what carries them (`<noun>_tag`)."""
 
-from klaviyo_assets.spec import copied_table
+from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import key_text, text
 
 SPEC = copied_table(

@@ -15,15 +15,15 @@ import psycopg
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account, read_accounts_file
-from klaviyo_assets.extraction import AccountSource
-from klaviyo_assets.ledger import current
-from klaviyo_assets.looks import Look
-from klaviyo_assets.planning import Plan, plan
+from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.lifecycle import known_state
 from klaviyo_assets.sandbox.postgres import writer_url
+from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.looks import Look
+from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets_tests.benchmarks.__main__ import sandbox, timed
 
 DAYS, OVER = 120, 30

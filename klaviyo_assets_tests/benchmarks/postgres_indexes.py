@@ -19,15 +19,15 @@ import psycopg
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account, AttributionSettings
-from klaviyo_assets.extraction import AccountSource, extract_day
-from klaviyo_assets.frames import FrameWriter
-from klaviyo_assets.resources.postgres import PostgresResource, Snapshot
+from klaviyo_assets.frames.store import FrameWriter
+from klaviyo_assets.resources.postgres.resource import PostgresResource, Snapshot
 from klaviyo_assets.sandbox.fivetran.shop import Shop, profile
 from klaviyo_assets.sandbox.fivetran.writer import write_sync
-from klaviyo_assets.source_catalog import SourceCatalog
-from klaviyo_assets.source_days import source_days
+from klaviyo_assets.source.catalog import SourceCatalog
+from klaviyo_assets.source.days import source_days
+from klaviyo_assets.source.extraction import AccountSource, extract_day
+from klaviyo_assets.source.touches import TouchReader, Wanted
 from klaviyo_assets.tables import EVENT
-from klaviyo_assets.touches import TouchReader, Wanted
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 
 NOW = datetime(2026, 10, 2, 12, tzinfo=UTC)

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from klaviyo_assets.model.arrow import arrow_type
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days
-from klaviyo_assets.schemas.arrow import arrow_type
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.reference import Standing
 from klaviyo_assets_tests.unit.reports.warehouse import Warehouse

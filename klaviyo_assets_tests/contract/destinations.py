@@ -17,10 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from botocore.config import Config
 
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.s3_archive import S3Archive
-from klaviyo_assets.frames import FrameRecord, FrameWriter
-from klaviyo_assets.schemas.arrow import frame_to_table, mapped_schema
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.s3.archive import S3Archive
+from klaviyo_assets.frames.store import FrameRecord, FrameWriter
+from klaviyo_assets.model.arrow import frame_to_table, mapped_schema
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets_tests.factories import mapped_frame
 from klaviyo_assets_tests.integration.deployment import Deployment

@@ -21,11 +21,11 @@ from google.cloud import bigquery
 from google.oauth2.credentials import Credentials
 
 from klaviyo_assets.accounts import Account, Accounts, load_accounts
+from klaviyo_assets_tests.checkout import ROOT
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SHOP = ("--accounts", "1", "--events-per-day", "60", "--days", "35")
 # What the run did, not what the data are: these grow with every run, by design.

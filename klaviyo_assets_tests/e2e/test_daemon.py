@@ -17,8 +17,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from klaviyo_assets.defs.automation.sensors import INTERVAL_SECONDS
 from klaviyo_assets.sandbox.fivetran.shop import KINDS
-from klaviyo_assets.sensors import INTERVAL_SECONDS
 from klaviyo_assets_tests.e2e.dagster_dev import DagsterDev, Run, days_between, wait
 from klaviyo_assets_tests.e2e.project import Project, run
 

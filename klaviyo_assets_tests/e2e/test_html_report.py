@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from klaviyo_assets_tests.unit.html_report.answered import HOSTILE, answers, euro, report
+from klaviyo_assets_tests.unit.publishing.html_report.answered import HOSTILE, answers, euro, report
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from klaviyo_assets.mail.digest import Digest, _pictures
-from klaviyo_assets.mail.findings import unusual_day
-from klaviyo_assets.mail.outgoing import incident_message
-from klaviyo_assets.resources.mail import Message
+from klaviyo_assets.defs.automation.mail import incident_message
+from klaviyo_assets.publishing.mail.digest import Digest, _pictures
+from klaviyo_assets.publishing.mail.findings import unusual_day
+from klaviyo_assets.resources.mail.resource import Message
 from klaviyo_assets.sandbox.kept_mail import as_page
 from klaviyo_assets_tests.e2e.pages import browser
-from klaviyo_assets_tests.unit.mail.test_digest import ON, anomaly, finding, incidents, shown
+from klaviyo_assets_tests.unit.publishing.mail.test_digest import ON, anomaly, finding, incidents, shown
 
 pytestmark = pytest.mark.slow
 

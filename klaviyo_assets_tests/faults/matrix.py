@@ -17,13 +17,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError
+from klaviyo_assets_tests.checkout import DOCS
 
 FAULTS = (
     "silent on connect", "silent mid-answer", "reset mid-body", "10 kB/s", "429", "500", "503 bursts",
     "403 with a reason", "expired credentials", "DNS failure", "TLS mismatch", "clock skew",
 )  # fmt: skip
 SYSTEMS = ("Fivetran", "Postgres", "S3", "BigQuery", "mail")
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
+DOCUMENT = DOCS / "reliability.md"
 BEGIN, END = "<!-- fault matrix -->", "<!-- end of the fault matrix -->"
 _FOLDER = "KLAVIYO_FAULTS_TABLE"
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets_tests.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "klaviyo_assets"
-CHOKE_POINT = "klaviyo_assets/destinations/bigquery.py"
+CHOKE_POINT = "klaviyo_assets/destinations/bigquery/dataset.py"
 _SENDERS = frozenset({"query", "rows"})
 # What else of Google's client takes SQL.
 _SIDE_DOORS = frozenset({"query_and_wait", "QueryJobConfig", "view_query", "mview_query"})

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from klaviyo_assets_tests.checkout import ROOT
+
 try:
     import tzdata
     import wasmtime
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 # Ignored by git and removed by `make clean`; all test processes of a checkout share it.
-CACHE = Path(__file__).resolve().parents[2] / ".pytest_cache" / "googlesql"
+CACHE = ROOT / ".pytest_cache" / "googlesql"
 _Answer = TypeVar("_Answer", bound="Message")
 
 

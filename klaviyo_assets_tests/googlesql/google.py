@@ -1,7 +1,7 @@
 """What Google's engine says of a statement, and what it gives for a query over given rows.
 
 Here: tables, parameters, analyzing, evaluating, the columns of an answer. Not here: how the engine is called
-(`engine.py`), what BigQuery's language is (`language.py`), cells (`values.py`).
+(`engine.py`), what BigQuery's language is (`language.py`), cells (`mapping/values.py`).
 """
 
 import re

@@ -10,17 +10,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery import TYPES
-from klaviyo_assets.destinations.bigquery_merge import checksum_statement, merge_statement
-from klaviyo_assets.html_report.answers import Period
-from klaviyo_assets.html_report.questions import QUESTIONS
-from klaviyo_assets.ledger import LEDGER, QUARANTINE
+from klaviyo_assets.destinations.bigquery.dataset import TYPES
+from klaviyo_assets.destinations.bigquery.ledger import LEDGER, QUARANTINE
+from klaviyo_assets.destinations.bigquery.merge import checksum_statement, merge_statement
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.publishing.html_report.answers import Period
+from klaviyo_assets.publishing.html_report.questions import QUESTIONS
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, affected, located, restate
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import create_view
-from klaviyo_assets.spec import Column, LogicalType
 from klaviyo_assets.tables import ACCOUNT_TABLES, TABLES
 from klaviyo_assets_tests.googlesql.google import Parameter, Table
 from klaviyo_assets_tests.googlesql.values import api_name, cell_from

@@ -10,20 +10,20 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klaviyo_assets import reporting
 from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.anomalies import rows_of
-from klaviyo_assets.assets.portfolio import Portfolio
+from klaviyo_assets.audit.anomalies import rows_of
+from klaviyo_assets.audit.klaviyo_comparison.ours import REPORTS as COMPARED
+from klaviyo_assets.audit.klaviyo_comparison.ours import Window, conversion_metric_id, names, our_side, window_of
+from klaviyo_assets.audit.reconciliation.warehouse import Warehouse
 from klaviyo_assets.cli.closing import latest_campaigns
-from klaviyo_assets.klaviyo_comparison.ours import REPORTS as COMPARED
-from klaviyo_assets.klaviyo_comparison.ours import Window, conversion_metric_id, names, our_side, window_of
-from klaviyo_assets.mail.findings import quarantined
-from klaviyo_assets.mail.headlines import read_headlines
-from klaviyo_assets.reconciliation.warehouse import Warehouse
+from klaviyo_assets.defs.assets.portfolio import Portfolio
+from klaviyo_assets.publishing.mail.findings import quarantined
+from klaviyo_assets.publishing.mail.headlines import read_headlines
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages import restating as reporting
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 from klaviyo_assets_tests.integration.large_tables import LargeTables
 

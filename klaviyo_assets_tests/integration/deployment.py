@@ -32,22 +32,22 @@ from klaviyo_assets.accounts import Account, Accounts, read_accounts_file
 from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.pipeline import Pipeline, Totals
 from klaviyo_assets.cli.progress import Progress
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.s3_archive import S3Archive
-from klaviyo_assets.extraction import AccountSource
-from klaviyo_assets.frames import FrameStore
-from klaviyo_assets.ledger import current
-from klaviyo_assets.partitions import range_tags
-from klaviyo_assets.planning import Plan, plan
+from klaviyo_assets.defs.partitions import range_tags
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.ledger import current
+from klaviyo_assets.destinations.s3.archive import S3Archive
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.fivetran import fivetran_from_environment
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.sandbox import lifecycle
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.postgres import create_schema, writer_url
 from klaviyo_assets.sandbox.state import State
+from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets.tables import DAILY_TABLES, TABLES
 
 SHOP = {"accounts": 2, "events_per_day": 60, "days": 14}

@@ -15,17 +15,17 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from klaviyo_assets.assets import archived
-from klaviyo_assets.assets.deltas import TableReading
-from klaviyo_assets.assets.loaded import AccountLoad
-from klaviyo_assets.extraction import AccountSource, extract_table
-from klaviyo_assets.frames import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.mapped_frames import AccountMapping
-from klaviyo_assets.mapping import QUARANTINE_COLUMNS
+from klaviyo_assets.defs.assets import s3_archive as archived
+from klaviyo_assets.defs.assets.bigquery import AccountLoad
+from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.copied import QUARANTINE_COLUMNS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.source.extraction import AccountSource, extract_table
+from klaviyo_assets.stages.deltas import TableReading
+from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 

@@ -27,10 +27,10 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.jobs import LOADING
-from klaviyo_assets.partitions import Partitions, asked_keys, monday_of, week_key
+from klaviyo_assets.defs.automation.jobs import LOADING
+from klaviyo_assets.defs.partitions import Partitions, asked_keys, monday_of, week_key
+from klaviyo_assets_tests.checkout import ROOT
 
-ROOT = Path(__file__).parents[2]
 TODAY = date.today()
 # Their clocks go forward and back on days of their own.
 ZONES = {"zoo": "Europe/Berlin", "acme": "America/New_York", "bloom": "Australia/Lord_Howe"}

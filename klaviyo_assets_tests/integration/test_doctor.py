@@ -18,7 +18,7 @@ from klaviyo_assets.diagnosis import bigquery, postgres, s3
 from klaviyo_assets.diagnosis.findings import Level, Scope, collected
 from klaviyo_assets.diagnosis.run import SYSTEMS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets_tests.integration.deployment import Sandbox, environment
 

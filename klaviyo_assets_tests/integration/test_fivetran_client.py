@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from klaviyo_assets.accounts import read_accounts_file
 from klaviyo_assets.cli.init import init
 from klaviyo_assets.cli.sync import sync
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.fivetran_errors import SyncUnfinishedError
+from klaviyo_assets.resources.fivetran.errors import SyncUnfinishedError
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, start_stand_in
 

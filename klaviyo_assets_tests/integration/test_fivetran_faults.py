@@ -17,8 +17,7 @@ import typer
 
 from klaviyo_assets.cli.console import errors
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError, UnknownNameError
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.fivetran_errors import (
+from klaviyo_assets.resources.fivetran.errors import (
     BrokenSetupError,
     ConflictError,
     ConnectionPausedError,
@@ -28,6 +27,7 @@ from klaviyo_assets.resources.fivetran_errors import (
     SyncRescheduledError,
     UnansweredError,
 )
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, StandIn, start_stand_in
 

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 import httpx
 import pytest
 
+from klaviyo_assets.audit.klaviyo_comparison import COMPARED
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
-from klaviyo_assets.klaviyo_comparison import COMPARED
-from klaviyo_assets.resources import klaviyo
-from klaviyo_assets.resources.klaviyo import KlaviyoResource, QuotaSpentError, ReportRequest
+from klaviyo_assets.resources.klaviyo import resource as klaviyo
+from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource, QuotaSpentError, ReportRequest
 from klaviyo_assets.sandbox.fivetran.shop.dice import Dice
 from klaviyo_assets.sandbox.klaviyo_keys import klaviyo_key
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import SECRET, start_stand_in

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from klaviyo_assets.assets import deltas
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.stages import deltas
 from klaviyo_assets_tests.integration.deployment import STAGES
 from klaviyo_assets_tests.integration.large_tables import NAMES, LargeTables
 

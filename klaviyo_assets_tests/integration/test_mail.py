@@ -11,8 +11,8 @@ import pytest
 
 from klaviyo_assets import definitions
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.mail.headlines import HEADLINES, read_headlines
-from klaviyo_assets.resources.mail import MailResource, Message, Picture
+from klaviyo_assets.publishing.mail.headlines import HEADLINES, read_headlines
+from klaviyo_assets.resources.mail.resource import MailResource, Message, Picture
 from klaviyo_assets.sandbox.kept_mail import Kept, as_page, kept_mail
 from klaviyo_assets.sandbox.mail import read_kept
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment

@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Account, Accounts, read_accounts_file
-from klaviyo_assets.assets.portfolio import portfolio_key
 from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.freshness import ages
-from klaviyo_assets.partitions import range_tags
+from klaviyo_assets.defs.assets.portfolio import portfolio_key
+from klaviyo_assets.defs.checks.freshness import ages
+from klaviyo_assets.defs.partitions import range_tags
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.resources.fivetran import fivetran_from_environment
+from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 from klaviyo_assets.sandbox import lifecycle
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 

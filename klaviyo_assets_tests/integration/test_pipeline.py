@@ -9,12 +9,12 @@ import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
-from klaviyo_assets import reporting
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.looker.views import LOOKER_VIEWS, report_of
-from klaviyo_assets.reporting import AccountReports
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS, report_of
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.stages import restating as reporting
+from klaviyo_assets.stages.restating import AccountReports
 from klaviyo_assets_tests.integration.deployment import Deployment
 
 # Days of events to copy; the second shop needs all of its two weeks to have orders that a campaign earned.

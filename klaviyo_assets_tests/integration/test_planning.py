@@ -7,8 +7,8 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from klaviyo_assets.planning import ranges
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.stages.planning import ranges
 from klaviyo_assets_tests.integration.deployment import Deployment
 
 WINDOW_DAYS = 5

@@ -9,16 +9,16 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.assets.portfolio import portfolio_key
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
+from klaviyo_assets.defs.assets.portfolio import portfolio_key
+from klaviyo_assets.defs.automation.portfolio import portfolio_state
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.portfolio import portfolio_state
+from klaviyo_assets.model.spec import LogicalType
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.spec import LogicalType
 from klaviyo_assets_tests.integration.deployment import Outcome, Sandbox, environment
 
 CAMPAIGNS = REPORTS["campaign_by_event_date"]

@@ -16,11 +16,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from klaviyo_assets.defs.turns import AccountBusyError, Turns
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.resources import postgres_connection
-from klaviyo_assets.resources.postgres import PostgresResource
-from klaviyo_assets.time_limits import POSTGRES_ANSWER
-from klaviyo_assets.turns import AccountBusyError, Turns
+from klaviyo_assets.resources.postgres import connection as postgres_connection
+from klaviyo_assets.resources.postgres.resource import PostgresResource
+from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 
 pytestmark = pytest.mark.slow

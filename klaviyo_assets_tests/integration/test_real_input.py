@@ -9,17 +9,17 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pytest
 
+from klaviyo_assets.model.spec import squash
 from klaviyo_assets.sandbox import importer
-from klaviyo_assets.spec import squash
+from klaviyo_assets_tests.checkout import ROOT
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox
 
-REAL_INPUT = Path(__file__).parents[3] / "shared" / "real_input"
+REAL_INPUT = ROOT.parent / "shared" / "real_input"
 SPELLINGS = {"real_plain": "event.csv", "real_source": "event_norename.csv"}
 CORE = ("event_id", "person_id", "metric_id", "metric", "occurred_at", "occurred_on", "value", "attributed_event_id")
 

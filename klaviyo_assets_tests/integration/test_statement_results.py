@@ -14,12 +14,12 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
-from klaviyo_assets.html_report.answers import Period
-from klaviyo_assets.html_report.questions import QUESTIONS
-from klaviyo_assets.reporting import AccountReports
+from klaviyo_assets.model.googlesql import quoted
+from klaviyo_assets.publishing.html_report.answers import Period
+from klaviyo_assets.publishing.html_report.questions import QUESTIONS
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, affected_parameters, located, restate_parameters
-from klaviyo_assets.schemas.googlesql import quoted
+from klaviyo_assets.stages.restating import AccountReports
 from klaviyo_assets_tests.googlesql.call_sites import Recording
 from klaviyo_assets_tests.googlesql.engine import GoogleSqlError
 from klaviyo_assets_tests.googlesql.google import GoogleSql, Table

@@ -11,8 +11,8 @@ import pytest
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.fivetran import FivetranResource, fivetran_from_environment
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.fivetran.resource import FivetranResource, fivetran_from_environment
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.tables import ACCOUNT_TABLES, TABLES
 from klaviyo_assets_tests.integration.conftest import Deploy
 from klaviyo_assets_tests.integration.deployment import Deployment, environment

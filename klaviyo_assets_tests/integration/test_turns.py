@@ -14,9 +14,9 @@ import pyarrow as pa
 import pytest
 
 from klaviyo_assets import definitions
+from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames, Turns, deployment
 from klaviyo_assets.errors import SettingsError, TransientError
-from klaviyo_assets.frames import FrameKey, FrameStore
-from klaviyo_assets.turns import AccountBusyError, GuardedFrames, Turns, deployment
+from klaviyo_assets.frames.store import FrameKey, FrameStore
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 
 PROCESSES, ROUNDS = 3, 5

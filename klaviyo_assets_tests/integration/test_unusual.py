@@ -7,13 +7,13 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from klaviyo_assets.anomalies import REPORT, find_anomalies
-from klaviyo_assets.assets import unusual as check
-from klaviyo_assets.assets.unusual import DAYS, UNUSUAL
+from klaviyo_assets.audit.anomalies import REPORT, find_anomalies
+from klaviyo_assets.defs.checks import unusual as check
+from klaviyo_assets.defs.checks.unusual import DAYS, UNUSUAL
+from klaviyo_assets.destinations.bigquery.ledger import LEDGER
 from klaviyo_assets.errors import TransientError
-from klaviyo_assets.ledger import LEDGER
+from klaviyo_assets.model.spec import LogicalType
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.spec import LogicalType
 from klaviyo_assets_tests.integration.conftest import Deploy
 from klaviyo_assets_tests.integration.deployment import Deployment
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from klaviyo_assets.reconciliation import report_conservation
+from klaviyo_assets.audit.reconciliation import report_conservation
 from klaviyo_assets_tests.integration.deployment import Deployment
 
 

@@ -14,7 +14,7 @@ from klaviyo_assets.diagnosis import postgres as diagnosis
 from klaviyo_assets.diagnosis.findings import Level, Scope, collected
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 from klaviyo_assets_tests.integration.small_shop import DAYS, SYNCED, small_account
 from klaviyo_assets_tests.integration.test_sync_sensor import tick
@@ -438,7 +438,7 @@ def test_events_outside_of_the_accounts_days_and_a_metric_without_events_are_sai
 
 def test_what_vanishes_while_a_run_reads_waits_or_is_refused(shop: Deployment) -> None:
     """A snapshot that has looked at the tables keeps them: TRUNCATE and DROP wait, or come first and are seen."""
-    from klaviyo_assets.extraction import AccountSource
+    from klaviyo_assets.source.extraction import AccountSource
 
     with PostgresResource(url=shop.variables["POSTGRES_URL"]).snapshot() as snapshot:
         AccountSource.open(shop.account, snapshot)

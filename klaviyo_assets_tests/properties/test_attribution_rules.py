@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from klaviyo_assets.accounts import DEFAULT_WINDOWS
-from klaviyo_assets.attribution import MAX_HOPS, Touch, TouchBook, attribute, split
+from klaviyo_assets.mapping.credit import MAX_HOPS, Touch, TouchBook, attribute, split
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PEOPLE = st.sampled_from(["ann", "bob", None])

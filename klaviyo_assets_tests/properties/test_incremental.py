@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
 from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.extraction import AccountSource
-from klaviyo_assets.vanished import VanishedError
+from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.vanished import VanishedError
 from klaviyo_assets_tests.in_process import account_of
 from klaviyo_assets_tests.incremental import DIMENSIONS, Memory, Platform, RawSchema, platform
 from klaviyo_assets_tests.raw_shops import CALENDARS, WINDOWS, Drawn, accounts

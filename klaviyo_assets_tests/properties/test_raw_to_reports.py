@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
+from klaviyo_assets.model.statistics import Kind
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.statistics import Kind
 from klaviyo_assets_tests.in_process import InProcess
 from klaviyo_assets_tests.raw_shops import Drawn, accounts
 from klaviyo_assets_tests.reference import Reference, Row, Shop

@@ -7,8 +7,8 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.spec import LogicalType
-from klaviyo_assets.values import NotANumberError, parse, parse_number
+from klaviyo_assets.mapping.values import NotANumberError, parse, parse_number
+from klaviyo_assets.model.spec import LogicalType
 from klaviyo_assets_tests.strategies import INSTANTS, JUNK, TEXTS
 
 # Everything NUMERIC holds: 29 digits before the point, 9 behind.

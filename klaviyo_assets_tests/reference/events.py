@@ -1,6 +1,6 @@
 """From raw events to mapped ones: one rule per method, so that a test can switch a single one to another rule.
 
-Here: what one row says, and the send it belongs to. Not here: who earned it (`attribution.py`).
+Here: what one row says, and the send it belongs to. Not here: who earned it (`mapping/credit.py`).
 """
 
 import json

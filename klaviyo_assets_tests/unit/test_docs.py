@@ -14,8 +14,8 @@ from klaviyo_assets.cli.main import app
 from klaviyo_assets.sandbox import environment
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.state import State
+from klaviyo_assets_tests.checkout import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 # What only the local servers need; a deployment has no use for it.

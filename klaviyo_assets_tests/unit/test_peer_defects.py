@@ -16,14 +16,14 @@ from psycopg import sql
 from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.extraction import AccountSource, extract_day
-from klaviyo_assets.frames import FrameKey, FrameStore
+from klaviyo_assets.frames.store import FrameKey, FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days, restate
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.sandbox.fivetran import shop as simulated
 from klaviyo_assets.sandbox.fivetran.writer import write_sync
+from klaviyo_assets.source.extraction import AccountSource, extract_day
 from klaviyo_assets_tests.in_process import InProcess
 from klaviyo_assets_tests.peer import rules as peers
 from klaviyo_assets_tests.peer.cells import CREDIT, PERSON_TOUCH, TOUCH, Cell

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
+from klaviyo_assets_tests.checkout import ROOT
+
 PACKAGE = ROOT / "klaviyo_assets"
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 TARGETS = ("setup", "run", "test", "test-slow", "test-live", "lint", "ui", "bench", "clean")

@@ -12,8 +12,8 @@ import pytest
 from google.cloud.bigquery import QueryJobConfig, TableReference
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery import schema_fields
-from klaviyo_assets.ledger import LEDGER, QUARANTINE
+from klaviyo_assets.destinations.bigquery.dataset import schema_fields
+from klaviyo_assets.destinations.bigquery.ledger import LEDGER, QUARANTINE
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS

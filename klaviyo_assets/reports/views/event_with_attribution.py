@@ -1,10 +1,10 @@
 """Events beside what earned them: `event` and `attribution` joined, for questions that no report answers.
 
-Here: the view. Not here: who earns credit (`attribution.py` at the top of the package), and statistics (`reports/`).
+Here: the view. Not here: who earns credit (`mapping/credit.py` at the top of the package), and statistics (`reports/`).
 """
 
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports.views.spec import Shown, copied, view
-from klaviyo_assets.spec import TableSpec
 from klaviyo_assets.tables.attribution import SPEC as ATTRIBUTION
 from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
 from klaviyo_assets.tables.event import SPEC as EVENT

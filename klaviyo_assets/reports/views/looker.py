@@ -9,10 +9,10 @@ quotient of sums.
 
 from collections.abc import Iterable, Iterator
 
+from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
+from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Statistic
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views.spec import Shown, ViewSpec, copied, view
-from klaviyo_assets.spec import Column, LogicalType, TableSpec
-from klaviyo_assets.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Statistic
 from klaviyo_assets.tables.list import SPEC as LIST
 
 PREFIX = "looker_"

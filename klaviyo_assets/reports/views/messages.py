@@ -6,8 +6,8 @@ file each.
 
 from dataclasses import dataclass
 
+from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
 from klaviyo_assets.reports.views.spec import Shown, ViewSpec, view
-from klaviyo_assets.spec import Column, LogicalType, TableSpec
 from klaviyo_assets.tables.tags import SPEC as TAGS
 
 PARAMETERS = ("utm_source", "utm_medium", "utm_campaign")

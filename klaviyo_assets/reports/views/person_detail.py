@@ -3,10 +3,10 @@
 Here: the view. Not here: the statistics (`reports/person_lifetime.py`).
 """
 
+from klaviyo_assets.model.spec import Column, LogicalType
+from klaviyo_assets.model.statistics import Kind
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views.spec import Shown, ViewSpec, copied, view
-from klaviyo_assets.spec import Column, LogicalType
-from klaviyo_assets.statistics import Kind
 from klaviyo_assets.tables.person import SPEC as PERSON
 
 _NUMBERS = (LogicalType.INTEGER, LogicalType.NUMERIC, LogicalType.FLOAT)

@@ -1,7 +1,7 @@
 """The portfolio: one view per report over all accounts, with the account as its first column.
 
 Here: which tables, reports and views are joined, and the statement that creates such a view. Not here: which accounts
-have them (`assets/portfolio.py`), and what they show.
+have them (`defs/assets/portfolio.py`), and what they show.
 
 No number of two accounts is added up here: their currencies and days differ. Money stands beside its currency, as in
 each account, and a day is the day of the row's account.
@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from klaviyo_assets.model.googlesql import DIALECT, literal, quoted, table_of
+from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.looker import ACCOUNT, PREFIX
 from klaviyo_assets.reports.views.statement import LABEL
-from klaviyo_assets.schemas.googlesql import DIALECT, literal, quoted, table_of
-from klaviyo_assets.spec import Column, LogicalType, TableSpec
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ that creates one (`statement.py`).
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from klaviyo_assets.spec import Column, TableSpec
+from klaviyo_assets.model.spec import Column, TableSpec
 
 
 @dataclass(frozen=True, kw_only=True)

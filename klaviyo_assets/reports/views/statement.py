@@ -11,9 +11,9 @@ from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.model.googlesql import DIALECT, literal, quoted, table_of
 from klaviyo_assets.reports.statement import located
 from klaviyo_assets.reports.views.spec import ViewSpec
-from klaviyo_assets.schemas.googlesql import DIALECT, literal, quoted, table_of
 
 # The label of a view that tells which definition it was made of.
 LABEL = "definition"

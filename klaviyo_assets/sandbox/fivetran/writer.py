@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
-from klaviyo_assets.diagnosis.indexes import possible
+from klaviyo_assets.source.indexes import possible
 
 from .shop import TABLES, Shop, Table
 

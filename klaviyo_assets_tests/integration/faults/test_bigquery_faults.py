@@ -9,8 +9,8 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.bigquery_pace import Pace
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.pace import Pace
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets_tests.contract.destinations import Dataset, mapped_day
 from klaviyo_assets_tests.faults.http_faults import HttpProxy

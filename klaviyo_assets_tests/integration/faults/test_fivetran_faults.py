@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from klaviyo_assets.resources.fivetran import FivetranResource, fivetran_from_environment
-from klaviyo_assets.resources.fivetran_wait import SyncMarks
+from klaviyo_assets.resources.fivetran.resource import FivetranResource, fivetran_from_environment
+from klaviyo_assets.resources.fivetran.wait import SyncMarks
 from klaviyo_assets_tests.faults.http_scenes import Refusal, Spot, http_scene, not_yet_valid
 from klaviyo_assets_tests.faults.matrix import FAULTS, measured
 

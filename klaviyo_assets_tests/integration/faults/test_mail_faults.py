@@ -11,15 +11,16 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.resources import mail_ses, mail_smtp
-from klaviyo_assets.resources.mail import MailResource, Message, Picture
-from klaviyo_assets.time_limits import SMTP_ANSWER
+from klaviyo_assets.resources.mail import ses as mail_ses
+from klaviyo_assets.resources.mail import smtp as mail_smtp
+from klaviyo_assets.resources.mail.resource import MailResource, Message, Picture
+from klaviyo_assets.transport.time_limits import SMTP_ANSWER
 from klaviyo_assets_tests.faults.certificates import self_signed
 from klaviyo_assets_tests.faults.connection_faults import UNRESOLVABLE, ConnectionProxy, Fault
 from klaviyo_assets_tests.faults.http_faults import HttpProxy
 from klaviyo_assets_tests.faults.matrix import Cell, measured
+from klaviyo_assets_tests.unit.resources.mail.test_resource import SETTINGS
 from klaviyo_assets_tests.unit.resources.scripted_smtp import ScriptedSmtp
-from klaviyo_assets_tests.unit.resources.test_mail import SETTINGS
 
 MESSAGE = Message("Subject", "Text", "<p>Text</p>", (Picture("one", os.urandom(300_000)),))
 SMALL = Message("Subject", "Text")

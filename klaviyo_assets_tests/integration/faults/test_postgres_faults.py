@@ -16,12 +16,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from klaviyo_assets.defs.turns import Turns
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames import FrameKey, FrameStore
-from klaviyo_assets.resources import postgres, postgres_connection, postgres_refusals
-from klaviyo_assets.resources.postgres import PostgresResource
-from klaviyo_assets.time_limits import POSTGRES_ANSWER
-from klaviyo_assets.turns import Turns
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.resources.postgres import connection as postgres_connection
+from klaviyo_assets.resources.postgres import refusals as postgres_refusals
+from klaviyo_assets.resources.postgres import resource as postgres
+from klaviyo_assets.resources.postgres.resource import PostgresResource
+from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
 from klaviyo_assets_tests.faults.certificates import self_signed
 from klaviyo_assets_tests.faults.connection_faults import UNRESOLVABLE, Blackhole, ConnectionProxy, Fault
 from klaviyo_assets_tests.faults.matrix import Cell, measured

@@ -8,11 +8,12 @@ import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
+from klaviyo_assets.defs.turns import GuardedFrames, Turns
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
-from klaviyo_assets.frames import FrameKey
-from klaviyo_assets.resources import postgres_connection, postgres_refusals
-from klaviyo_assets.time_limits import POSTGRES_ANSWER
-from klaviyo_assets.turns import GuardedFrames, Turns
+from klaviyo_assets.frames.store import FrameKey
+from klaviyo_assets.resources.postgres import connection as postgres_connection
+from klaviyo_assets.resources.postgres import refusals as postgres_refusals
+from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
 from klaviyo_assets_tests.faults.connection_faults import ConnectionProxy, Fault
 from klaviyo_assets_tests.integration.deployment import environment
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres

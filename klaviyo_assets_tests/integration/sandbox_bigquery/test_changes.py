@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 import requests
 
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.bigquery_pace import Pace
-from klaviyo_assets.spec import Column, LogicalType
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.pace import Pace
+from klaviyo_assets.model.spec import Column, LogicalType
 
 NOTES = (Column(name="note", type=LogicalType.STRING, description="A note."),)
 

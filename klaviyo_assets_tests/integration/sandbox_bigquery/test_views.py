@@ -6,8 +6,8 @@ import pytest
 from google.api_core.exceptions import BadRequest, NotFound
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery import BigQueryDataset
-from klaviyo_assets.destinations.bigquery_pace import UNLIMITED
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.pace import UNLIMITED
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, restate, restate_parameters
 from klaviyo_assets.reports.views import VIEWS

@@ -6,7 +6,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import KEY, SECRET, scripted_fivetran
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import KEY, SECRET, scripted_fivetran
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 from klaviyo_assets.cli.connections import connections
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import SECRET, Answer, connection, page
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import SECRET, Answer, connection, page
 
 WAREHOUSE = {"id": "sunny_warehouse", "name": "Warehouse"}
 

@@ -11,6 +11,7 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from klaviyo_assets.audit.reconciliation import Reconciliation
 from klaviyo_assets.cli import closing, doctor, fields, sync, verify_output
 from klaviyo_assets.cli.connections import connections
 from klaviyo_assets.cli.extract_files import Written
@@ -18,11 +19,10 @@ from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.pipeline import Totals, Work
 from klaviyo_assets.diagnosis.findings import Finding, Level
 from klaviyo_assets.diagnosis.run import Diagnosis
-from klaviyo_assets.reconciliation import Reconciliation
 from klaviyo_assets.tables import TABLES
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import connection, page
+from klaviyo_assets_tests.checkout import DOCS
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import connection, page
 
-DOCS = Path(__file__).resolve().parents[3] / "docs"
 POC = (DOCS / "from_the_poc.md").read_text(encoding="utf-8")
 SHARED = (DOCS / "command_line.md").read_text(encoding="utf-8")
 DAY = date(2026, 1, 1)

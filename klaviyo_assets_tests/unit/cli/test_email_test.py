@@ -3,9 +3,9 @@
 import pytest
 
 from klaviyo_assets.cli.email_test import email_test
-from klaviyo_assets.resources.mail import MailResource
+from klaviyo_assets.resources.mail.resource import MailResource
+from klaviyo_assets_tests.unit.resources.mail.test_resource import SETTINGS
 from klaviyo_assets_tests.unit.resources.scripted_smtp import ScriptedSmtp
-from klaviyo_assets_tests.unit.resources.test_mail import SETTINGS
 
 
 @pytest.fixture(autouse=True)

@@ -11,7 +11,7 @@ import pytest
 from klaviyo_assets.cli import extract as module
 from klaviyo_assets.cli.extract import extract, table_named
 from klaviyo_assets.errors import UnknownNameError
-from klaviyo_assets.resources.postgres import PostgresResource
+from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 

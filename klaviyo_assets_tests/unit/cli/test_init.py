@@ -11,7 +11,7 @@ from klaviyo_assets.accounts import read_accounts_file
 from klaviyo_assets.cli import init as module
 from klaviyo_assets.cli.discovery import account_names
 from klaviyo_assets.cli.init import init
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import KEY, SECRET, Answer, connection, page
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import KEY, SECRET, Answer, connection, page
 from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 
 TABLES = """

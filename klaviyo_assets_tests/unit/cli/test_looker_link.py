@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from klaviyo_assets.cli.looker_link import looker_link
-from klaviyo_assets.looker.link import FIRST_VIEW
-from klaviyo_assets.looker.views import LOOKER_VIEWS
+from klaviyo_assets.reports.looker.link import FIRST_VIEW
+from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
 
 SHARED, OWN, GIVEN = (f"{digit * 8}-0000-4000-8000-000000000000" for digit in "abc")
 ACCOUNTS = f"""

@@ -11,7 +11,7 @@ from klaviyo_assets.cli import sandbox
 from klaviyo_assets.cli.connections import connections_table
 from klaviyo_assets.cli.extract import _summary
 from klaviyo_assets.cli.extract_files import Written
-from klaviyo_assets.resources.fivetran_models import Connection, Group
+from klaviyo_assets.resources.fivetran.models import Connection, Group
 
 WIDTH = 80
 

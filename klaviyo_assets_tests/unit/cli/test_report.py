@@ -10,7 +10,7 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.cli import report as command
 from klaviyo_assets.cli.main import app
 from klaviyo_assets.errors import SettingsError
-from klaviyo_assets.html_report import Report
+from klaviyo_assets.publishing.html_report import Report
 
 AHEAD = Account("ahead", "ahead", timezone="Pacific/Kiritimati")
 BEHIND = Account("behind", "behind", timezone="Pacific/Niue")

@@ -6,7 +6,7 @@ import pytest
 
 from klaviyo_assets.cli import sync as module
 from klaviyo_assets.cli.sync import sync
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import Answer, connection, page, shown
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, connection, page, shown
 
 LATER = "2026-03-01T05:00:00Z"
 GET, POST = "GET /v1/connections/speak_menial", "POST /v1/connections/speak_menial/sync"

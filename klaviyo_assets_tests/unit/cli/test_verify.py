@@ -9,9 +9,9 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
+from klaviyo_assets.audit.reconciliation import Equation, Finding, Reconciliation, Severity, StageSum
 from klaviyo_assets.cli.verify import verify
 from klaviyo_assets.cli.verify_output import as_json, show
-from klaviyo_assets.reconciliation import Equation, Finding, Reconciliation, Severity, StageSum
 
 DAY = date(2024, 5, 1)
 ACME = '[[account]]\nname = "acme"\npostgres_schema = "klaviyo_acme"\n'

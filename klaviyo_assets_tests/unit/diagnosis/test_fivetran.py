@@ -8,7 +8,7 @@ import pytest
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis.findings import Level
 from klaviyo_assets.diagnosis.fivetran import check_account, judged, judged_schema
-from klaviyo_assets.resources.fivetran_models import Connection, SourceTable
+from klaviyo_assets.resources.fivetran.models import Connection, SourceTable
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 ACCOUNT = Account("acme", "klaviyo_acme", fivetran_connection_id="speak_menial")

@@ -3,9 +3,9 @@
 import pytest
 
 from klaviyo_assets.diagnosis.findings import Level, Scope
-from klaviyo_assets.diagnosis.indexes import RECOMMENDED, possible
 from klaviyo_assets.diagnosis.postgres import check_indexes, check_tables, judged_clock, spelling
-from klaviyo_assets.schemas.sql import RawTable
+from klaviyo_assets.source.indexes import RECOMMENDED, possible
+from klaviyo_assets.source.sql import RawTable
 from klaviyo_assets.tables import EVENT
 
 SCOPE = Scope("postgres", "acme")

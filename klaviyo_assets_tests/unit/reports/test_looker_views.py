@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from klaviyo_assets.looker.fields import RATIOS, ratios_of
-from klaviyo_assets.looker.views import LOOKER_VIEWS, report_of
+from klaviyo_assets.reports.looker.fields import RATIOS, ratios_of
+from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS, report_of
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets_tests.unit.reports.test_views import SENT, report_row
 from klaviyo_assets_tests.unit.reports.view_dataset import schemas

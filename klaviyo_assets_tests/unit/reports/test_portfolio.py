@@ -4,10 +4,10 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from klaviyo_assets.model.spec import LogicalType
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
-from klaviyo_assets.spec import LogicalType
 
 EVERY_VIEW = pytest.mark.parametrize("view", PORTFOLIO_VIEWS.values(), ids=PORTFOLIO_VIEWS)
 SOURCES = {**REPORTS, **VIEWS}

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from klaviyo_assets.model.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import Days
-from klaviyo_assets.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets_tests.reference import Mapped, Row, Standing
 from klaviyo_assets_tests.unit.reports.warehouse import Warehouse
 

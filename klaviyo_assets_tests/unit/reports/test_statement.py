@@ -11,6 +11,7 @@ from sqlglot import exp
 import klaviyo_assets
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.model.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import (
     PARAMETER_TYPES,
@@ -21,7 +22,6 @@ from klaviyo_assets.reports.statement import (
     restate,
     restate_parameters,
 )
-from klaviyo_assets.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets_tests.reference import Mapped
 from klaviyo_assets_tests.unit.reports.test_reports import SENT, STANDING, event
 from klaviyo_assets_tests.unit.reports.warehouse import LOCATION, Warehouse

@@ -10,10 +10,10 @@ import sqlglot
 from sqlglot import exp
 
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.model.spec import LogicalType
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.statement import create_view
-from klaviyo_assets.spec import LogicalType
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 from klaviyo_assets_tests.unit.reports.view_dataset import ACCOUNT, LOCATION, Dataset, Row, schemas
 

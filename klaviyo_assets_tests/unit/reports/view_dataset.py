@@ -12,13 +12,13 @@ import duckdb
 import pyarrow as pa
 
 from klaviyo_assets.accounts import Account
+from klaviyo_assets.model.arrow import arrow_type
+from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, restate, restate_parameters
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.statement import create_view
 from klaviyo_assets.sandbox.bigquery.sql import Field, Parameter, Statement, TableRef, session_setup, translate
-from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import LogicalType, TableSpec
 from klaviyo_assets.tables import TABLES
 
 PROJECT, DATASET = "a-project", "klaviyo_acme"

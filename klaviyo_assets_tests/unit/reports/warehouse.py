@@ -12,6 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from klaviyo_assets.accounts import Account, AttributionSettings
+from klaviyo_assets.model.arrow import arrow_type
+from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import (
@@ -23,8 +25,6 @@ from klaviyo_assets.reports.statement import (
     restate_parameters,
 )
 from klaviyo_assets.sandbox.bigquery.sql import Field, Parameter, session_setup, translate
-from klaviyo_assets.schemas.arrow import arrow_type
-from klaviyo_assets.spec import LogicalType, TableSpec
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.reference import Mapped, Row, Standing
 

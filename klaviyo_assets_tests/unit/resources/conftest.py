@@ -2,7 +2,7 @@
 
 import pytest
 
-from klaviyo_assets_tests.unit.resources.scripted_fivetran import scripted_fivetran
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import scripted_fivetran
 
 
 @pytest.fixture

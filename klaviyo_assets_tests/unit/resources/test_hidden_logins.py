@@ -7,10 +7,10 @@ import pytest
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis.s3 import check_account, check_bucket
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.klaviyo import KlaviyoResource, ReportRequest
-from klaviyo_assets.resources.limited_http import without_login
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
+from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource, ReportRequest
 from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.transport.limited_http import without_login
 
 NOBODY = "127.0.0.1:9"
 

@@ -7,12 +7,12 @@ import pytest
 from botocore.stub import Stubber
 
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
-from klaviyo_assets.resources import mail_smtp
-from klaviyo_assets.resources.mail import MailResource, Message, PartlySentError, addresses
-from klaviyo_assets.resources.mail_smtp import SmtpServer
-from klaviyo_assets.time_limits import SMTP_ANSWER
+from klaviyo_assets.resources.mail import smtp as mail_smtp
+from klaviyo_assets.resources.mail.resource import MailResource, Message, PartlySentError, addresses
+from klaviyo_assets.resources.mail.smtp import SmtpServer
+from klaviyo_assets.transport.time_limits import SMTP_ANSWER
+from klaviyo_assets_tests.unit.resources.mail.test_resource import SETTINGS, mail
 from klaviyo_assets_tests.unit.resources.scripted_smtp import LOGIN, ScriptedSmtp
-from klaviyo_assets_tests.unit.resources.test_mail import SETTINGS, mail
 
 MESSAGE = Message("Subject", "Text")
 A, B = "a@x.example", "b@x.example"
@@ -205,8 +205,8 @@ def test_a_code_of_ses_decides(code, text, status, kind, said):
 
 def test_a_partial_failure_of_news_is_told_once():
     """Who has the mail would otherwise get it at every tick."""
-    from klaviyo_assets.mail.incidents import Incidents
-    from klaviyo_assets.mail.outgoing import Tick
+    from klaviyo_assets.defs.automation.mail import Tick
+    from klaviyo_assets.publishing.mail.incidents import Incidents
 
     told, warnings = [], []
 

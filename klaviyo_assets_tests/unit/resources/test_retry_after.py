@@ -8,10 +8,10 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from klaviyo_assets.resources.fivetran import FivetranResource
-from klaviyo_assets.resources.fivetran_errors import RateLimitedError
-from klaviyo_assets.resources.klaviyo import KlaviyoResource, QuotaSpentError, ReportRequest
-from klaviyo_assets.resources.limited_http import retry_after
+from klaviyo_assets.resources.fivetran.errors import RateLimitedError
+from klaviyo_assets.resources.fivetran.resource import FivetranResource
+from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource, QuotaSpentError, ReportRequest
+from klaviyo_assets.transport.limited_http import retry_after
 from klaviyo_assets_tests.faults.http_faults import HttpProxy
 
 DAY = 86_400

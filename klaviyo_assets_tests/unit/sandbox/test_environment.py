@@ -2,7 +2,6 @@
 
 import re
 import subprocess
-from pathlib import Path
 
 import pytest
 from dotenv import dotenv_values
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from klaviyo_assets.sandbox import environment
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.state import State
+from klaviyo_assets_tests.checkout import ROOT
 
 PORTS = ("postgres", "s3", "bigquery", "fivetran", "smtp", "ses")
 VALUES = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" '\"\\$`!#"), max_size=20)
@@ -131,7 +131,7 @@ def test_the_dotenv_of_another_sandbox_stays_until_that_sandbox_is_gone(folder, 
 
 def test_nothing_that_is_sent_somewhere_is_left_for_dotenv_to_fill_in(variables):
     """Beside a production `.env`, what the sandbox does not set would come from there."""
-    text = (Path(__file__).parents[3] / ".env.example").read_text()
+    text = (ROOT / ".env.example").read_text()
     named = set(re.findall(r"^#? ?([A-Z][A-Z0-9_]+)=", text, re.MULTILINE))
     places = {name for name in named if name.endswith(("_URL", "_HOST", "_DIR", "_BUCKET", "_PROJECT", "_FILE", "_TO"))}
 

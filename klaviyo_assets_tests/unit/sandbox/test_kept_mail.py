@@ -2,7 +2,7 @@
 
 import base64
 
-from klaviyo_assets.resources.mail import Message, Picture
+from klaviyo_assets.resources.mail.resource import Message, Picture
 from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.kept_mail import as_page, kept_mail, write_page
 from klaviyo_assets.sandbox.mail import MailFolder, read_kept

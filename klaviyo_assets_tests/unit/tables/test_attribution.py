@@ -6,11 +6,11 @@ from decimal import Decimal
 import pytest
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.attribution import TouchBook
-from klaviyo_assets.mapping import MappingContext
-from klaviyo_assets.metrics import AccountMetrics
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.schemas.pandera import validate
+from klaviyo_assets.mapping.copied import MappingContext
+from klaviyo_assets.mapping.credit import TouchBook
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.mapping.rules import validate
+from klaviyo_assets.model.metrics import AccountMetrics
 from klaviyo_assets.tables.attribution import SPEC, is_message_event, map_attribution, touches_of
 from klaviyo_assets.tables.event import SPEC as EVENT
 from klaviyo_assets_tests.factories import NOON, mapped_frame

@@ -5,9 +5,9 @@ import re
 import pandas as pd
 import pytest
 
-from klaviyo_assets.schemas.arrow import frame_to_table, mapped_schema, table_to_frame
-from klaviyo_assets.schemas.pandera import validate
-from klaviyo_assets.spec import LogicalType, Partitioning
+from klaviyo_assets.mapping.rules import validate
+from klaviyo_assets.model.arrow import frame_to_table, mapped_schema, table_to_frame
+from klaviyo_assets.model.spec import LogicalType, Partitioning
 from klaviyo_assets.tables import ACCOUNT_TABLES, TABLES
 from klaviyo_assets_tests.factories import mapped_frame, raw_frame, raw_rows
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.mapping import MappingContext, column
-from klaviyo_assets.metrics import Metric, resolve_metrics
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.schemas.pandera import validate
+from klaviyo_assets.mapping.copied import MappingContext, column
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.mapping.rules import validate
+from klaviyo_assets.model.metrics import Metric, resolve_metrics
 from klaviyo_assets.tables.event import SPEC, Receipts, map_event
 from klaviyo_assets_tests.factories import NOON, raw_frame
 from klaviyo_assets_tests.strategies import raw_frames

@@ -7,10 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.mapping import MappingContext, map_copied
-from klaviyo_assets.metrics import AccountMetrics
-from klaviyo_assets.privacy import Privacy
-from klaviyo_assets.schemas.pandera import validate
+from klaviyo_assets.mapping.copied import MappingContext, map_copied
+from klaviyo_assets.mapping.privacy import Privacy
+from klaviyo_assets.mapping.rules import validate
+from klaviyo_assets.model.metrics import AccountMetrics
 from klaviyo_assets.tables import ACCOUNT_TABLES, TABLES
 from klaviyo_assets_tests.factories import raw_frame
 from klaviyo_assets_tests.strategies import raw_frames

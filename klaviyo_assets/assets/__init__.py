@@ -1,1 +1,0 @@
-"""A factory per stage: fivetran, extracted, mapped, s3_archive, bigquery, report."""

@@ -1,0 +1,178 @@
+"""Days unlike others: an account's day in the report `account_by_event_date` against the same weekday's weeks before.
+
+Here: reading the report, and which days can be judged: those that are over and loaded. Not here: which numbers are
+watched (`watched.py`), when one is unusual (`judging.py`), the asset check (`defs/checks/unusual.py`), and mails.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.audit.anomalies.judging import Anomaly, judged
+from klaviyo_assets.audit.anomalies.watched import COLUMNS, WATCHED, Point, Watched
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.ledger import Entry, current
+from klaviyo_assets.model.googlesql import column_list, quoted
+from klaviyo_assets.tables import EVENT, TABLES
+
+__all__ = ["WEEKS", "Anomaly", "anomalies", "anomalies_of", "find_anomalies"]
+
+REPORT = "account_by_event_date"
+WEEKS = 12
+
+
+def anomalies(
+    rows: Iterable[Mapping[str, Any]], day: date, account: Account, *, loaded: Collection[date] | None = None,
+    data_through: datetime | None = None,
+) -> list[Anomaly]:  # fmt: skip
+    """What is unusual about a day; nothing where the day is not over yet.
+
+    Args:
+        rows: Rows of `account_by_event_date`: the day's, and those of the `WEEKS` weeks before.
+        day: The day to judge.
+        account: Whose it is. Money in another currency than the account's is not compared.
+        loaded: The days that are loaded; one without rows had no events. By default those that have rows.
+        data_through: Up to when the account's data are complete; by default as far as the rows say.
+    """
+    listed = list(rows)
+    through = data_through or max((row["data_through"] for row in listed), default=None)
+    if through is None or through < account.day_bounds(day)[1]:
+        return []
+    days = _days(listed, loaded)
+    found = (judged(watched, _points(watched, days, account, day), account, day) for watched in WATCHED)
+    return [anomaly for anomaly in found if anomaly]
+
+
+def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[date]) -> list[Anomaly]:
+    """What is unusual about some days of an account, oldest day first; nothing of days that are not over or loaded.
+
+    Args:
+        dataset: The account's dataset; it is only read.
+        account: The account.
+        days: The days to judge.
+
+    Raises:
+        KlaviyoAssetsError: BigQuery cannot be asked.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with explained(f"looking for {dataset.qualified}.{REPORT}"):
+        try:
+            for name in (REPORT, "ledger"):
+                dataset.client.get_table(f"{dataset.qualified}.{name}", retry=dataset.retry)
+        except NotFound:
+            return []
+    return anomalies_of(dataset, account, days, current(dataset))
+
+
+def anomalies_of(
+    dataset: BigQueryDataset, account: Account, days: Collection[date], entries: Mapping[tuple[str, str], Entry]
+) -> list[Anomaly]:
+    """As `find_anomalies`, for who has read the ledger already.
+
+    Args:
+        dataset: The account's dataset; it is only read.
+        account: The account.
+        days: The days to judge.
+        entries: The newest ledger row of every partition, by table and partition.
+
+    Raises:
+        KlaviyoAssetsError: BigQuery cannot be asked.
+    """
+    loads = _Loads.of(entries)
+    judged = sorted(day for day in days if loads.is_over(day, account))
+    if not judged:
+        return []
+    rows = rows_of(dataset, judged[0] - timedelta(weeks=WEEKS), judged[-1])
+    return [
+        anomaly
+        for day in judged
+        for anomaly in anomalies(rows, day, account, loaded=loads.days, data_through=loads.through)
+    ]
+
+
+def rows_of(dataset: BigQueryDataset, first: date, last: date) -> list[Mapping[str, Any]]:
+    """The rows of `account_by_event_date` of some days, as `anomalies` reads them.
+
+    Args:
+        dataset: The account's dataset.
+        first: First day.
+        last: Last day, inclusive.
+    """
+    read = ("occurred_on", "channel", "currency", "data_through", *COLUMNS)
+    found = dataset.query(
+        f"SELECT {column_list(read)} FROM {quoted(REPORT)} WHERE occurred_on BETWEEN @first AND @last",
+        {"first": ("DATE", first), "last": ("DATE", last)},
+    )
+    return [dict(row.items()) for row in found]
+
+
+@dataclass(frozen=True)
+class _Loads:
+    """What the ledger knows of an account's days of events."""
+
+    events: Mapping[date, Entry]
+    through: datetime | None
+
+    @classmethod
+    def of(cls, entries: Mapping[tuple[str, str], Entry]) -> "_Loads":
+        events = {entry.day: entry for entry in entries.values() if entry.table == EVENT.name and entry.day}
+        known = [entry.data_through for entry in entries.values() if entry.table in TABLES and entry.data_through]
+        return cls(events, max(known, default=None))
+
+    @property
+    def days(self) -> Collection[date]:
+        return self.events.keys()
+
+    @cached_property
+    def _events_through(self) -> datetime | None:
+        return max((entry.data_through for entry in self.events.values() if entry.data_through), default=None)
+
+    def is_over(self, day: date, account: Account) -> bool:
+        """Whether all of a day is loaded: its events may lag behind other tables, after a failure."""
+        end, entry = account.day_bounds(day)[1], self.events.get(day)
+        if entry is None or self.through is None or self.through < end:
+            return False
+        return entry.recorded_at >= end or (self._events_through is not None and self._events_through >= end)
+
+
+@dataclass(frozen=True)
+class _Day:
+    """The sums of one day: of all messages, and of e-mails alone."""
+
+    sums: Mapping[str, float]
+    emails: Mapping[str, float]
+    currencies: frozenset[str]
+
+
+def _days(rows: Sequence[Mapping[str, Any]], loaded: Collection[date] | None) -> dict[date, _Day]:
+    by_day: dict[date, list[Mapping[str, Any]]] = {day: [] for day in loaded or ()}
+    for row in rows:
+        if loaded is None or row["occurred_on"] in by_day:
+            by_day.setdefault(row["occurred_on"], []).append(row)
+    return {
+        day: _Day(_sums(found), _sums(row for row in found if row["channel"] == "email"),
+                  frozenset(row["currency"] for row in found))
+        for day, found in by_day.items()
+    }  # fmt: skip
+
+
+def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    listed = list(rows)
+    return {column: float(sum(row[column] or 0 for row in listed)) for column in COLUMNS}
+
+
+def _points(watched: Watched, days: Mapping[date, _Day], account: Account, day: date) -> dict[date, Point]:
+    """The number on the day and in the weeks before, where it is known and of the account's currency."""
+    first = day - timedelta(weeks=WEEKS)
+    points = {}
+    for on, sums in days.items():
+        if not first <= on <= day or (watched.is_money and not sums.currencies <= {account.currency}):
+            continue
+        of = sums.emails if watched.is_share else sums.sums
+        count = sum(of[name] for name in watched.sums) - sum(of[name] for name in watched.less)
+        points[on] = Point(on, count, of[watched.per] if watched.per else 1.0, of["conversions"])
+    return points

@@ -1,0 +1,126 @@
+"""Our numbers of the same messages: what the reports by send date hold for a range of send days.
+
+Here: the range, and the two queries. Not here: the facts behind them (`reports/facts.py`).
+
+What may be added is added from the report's rows. People may not: a message that was sent on one day has them in its
+row, for the others they are counted over the whole range from the facts the report is made of.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from functools import cache
+from typing import Any
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.audit.klaviyo_comparison.numbers import RATES, MessageKey, Values, decimal, rate
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.model.metrics import Metric, resolve_metrics
+from klaviyo_assets.model.statistics import STATISTICS, Kind, Statistic, statistics
+from klaviyo_assets.reports.facts import Scope, facts
+from klaviyo_assets.reports.messages import COUNTS, OF_SENDS
+from klaviyo_assets.reports.statement import located
+
+# The report that each of Klaviyo's is compared with.
+REPORTS: Mapping[str, str] = {"campaign": "campaign_by_send_date", "flow": "flow_by_send_date"}
+_COUNTED = statistics(*(name for name in (*COUNTS, *OF_SENDS) if not STATISTICS[name].is_computed))
+_ADDED = tuple(one for one in _COUNTED if one.kind is not Kind.PEOPLE)
+_PEOPLE = tuple(one for one in _COUNTED if one.kind is Kind.PEOPLE)
+_UNIQUES = (*_PEOPLE, *statistics("delivered_uniques"))
+_NAMES: Mapping[str, str] = {
+    "campaign": "SELECT campaign_id AS owner_id, CAST(NULL AS STRING) AS message_id, name FROM campaign",
+    "flow": "SELECT flow_id AS owner_id, CAST(NULL AS STRING) AS message_id, name FROM flow "
+    "UNION ALL SELECT CAST(NULL AS STRING), flow_message_id, name FROM flow_message",
+}
+
+
+@dataclass(frozen=True)
+class Window:
+    """Send days to compare, both ends included, of the account's time zone."""
+
+    first: date
+    last: date
+
+    def __str__(self) -> str:
+        """As people say it."""
+        return f"{self.first} to {self.last}"
+
+
+def window_of(dataset: BigQueryDataset, account: Account, days: int) -> Window | None:
+    """The last days whose rows are final: nothing that Klaviyo credits is still to come. None where no day is yet.
+
+    Days before the account's first are left out: what was sent then is loaded in part only.
+    """
+    final = " UNION ALL ".join(f"SELECT send_on FROM {report} WHERE is_final" for report in REPORTS.values())
+    found = next(iter(dataset.query(f"SELECT MAX(send_on) AS last FROM ({final})")), None)
+    last = found["last"] if found else None
+    if last is None or last < account.start_date:
+        return None
+    return Window(max(last - timedelta(days=days - 1), account.start_date), last)
+
+
+def conversion_metric_id(dataset: BigQueryDataset, account: Account) -> str | None:
+    """Klaviyo's id of the account's conversion metric, from the loaded table `metric`; None where it is not there."""
+    rows = dataset.query("SELECT metric_id, name, integration_name, integration_id FROM metric")
+    listed = [
+        Metric(row["metric_id"], row["name"] or "", row["integration_name"], row["integration_id"]) for row in rows
+    ]
+    found = resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
+    return min(found.conversion_ids, default=None)
+
+
+def our_side(dataset: BigQueryDataset, account: Account, owner: str, window: Window) -> dict[MessageKey, Values]:
+    """Our numbers by message over the window, with the variants that may be what Klaviyo counts."""
+    span = {"first": ("DATE", window.first), "last": ("DATE", window.last)}
+    of_facts = {
+        "first_event_on": ("DATE", window.first - timedelta(days=1)),
+        "currency": ("STRING", account.currency),
+        "timezone": ("STRING", account.timezone),
+    }
+    people = {_key(row): row for row in dataset.query(located(_people_sql(owner), dataset.qualified), span | of_facts)}
+    rows = dataset.query(located(_report_sql(owner), dataset.qualified), span)
+    return {_key(row): _values(row, people.get(_key(row), {})) for row in rows}
+
+
+def names(dataset: BigQueryDataset, owner: str) -> dict[str, str]:
+    """Names of campaigns, of flows and of messages of flows, by their ids."""
+    rows = dataset.query(_NAMES[owner])
+    return {row["owner_id"] or row["message_id"]: row["name"] for row in rows if row["name"]}
+
+
+@cache
+def _report_sql(owner: str) -> str:
+    counted = [*(f"SUM({one.name}) AS {one.name}" for one in _ADDED), *_only_row(_PEOPLE)]
+    return f"""
+SELECT {owner}_id AS owner_id, message_id, variation_id, {", ".join(counted)} FROM {REPORTS[owner]}
+WHERE send_on BETWEEN @first AND @last GROUP BY owner_id, message_id, variation_id
+"""
+
+
+def _only_row(people: tuple[Statistic, ...]) -> Iterator[str]:
+    """People of a message that has one row: as the report holds them."""
+    return (f"IF(COUNT(*) = 1, MAX({one.name}), NULL) AS {one.name}" for one in people)
+
+
+@cache
+def _people_sql(owner: str) -> str:
+    counted = ", ".join(f"{one.expression} AS {one.name}" for one in _UNIQUES)
+    return f"""
+WITH {facts(Scope.MESSAGES)}
+SELECT {owner}_id AS owner_id, message_id, variation_id, {counted} FROM facts
+WHERE {owner}_id IS NOT NULL AND fact IS NOT NULL AND send_on BETWEEN @first AND @last
+GROUP BY owner_id, message_id, variation_id
+"""
+
+
+def _key(row: Mapping[str, Any]) -> MessageKey:
+    return MessageKey(row["owner_id"], row["message_id"] or "", row["variation_id"] or "")
+
+
+def _values(row: Mapping[str, Any], people: Mapping[str, Any]) -> Values:
+    values: dict[str, Decimal | None] = {one.name: decimal(row[one.name]) for one in _COUNTED}
+    for one in _UNIQUES:
+        if values.get(one.name) is None:
+            values[one.name] = decimal(people.get(one.name))
+    return values | {name: rate(values, STATISTICS[name].numerator, STATISTICS[name].denominator) for name in RATES}

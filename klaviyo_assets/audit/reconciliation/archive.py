@@ -1,0 +1,148 @@
+"""What the archive holds: the manifest of each partition, and the objects it names.
+
+Here: reading S3, several partitions at a time. Not here: writing (`destinations/s3/archive.py`), comparing.
+"""
+
+import base64
+import hashlib
+import tempfile
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from klaviyo_assets.destinations.s3.archive import Manifest, S3Archive
+from klaviyo_assets.destinations.s3.errors import status_of
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.frames.store import Part
+
+_AT_ONCE = 8
+_NO_SUCH_OBJECT = 404
+
+
+@dataclass(frozen=True)
+class ArchivedObject:
+    """A part that the newest one builds on.
+
+    Attributes:
+        part: What the manifest says of it.
+        uri: Where it is.
+        bytes: Size of the object that is there; None where there is none.
+        sha256: Of its content, as of the newest part's.
+    """
+
+    part: Part
+    uri: str
+    bytes: int | None
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class ArchivedPart:
+    """A partition in the archive.
+
+    Attributes:
+        manifest: What the archive says it holds.
+        uri: Where the manifest's newest part is.
+        bytes: Size of the object that is there; None where there is none.
+        sha256: Of its content where it was read, or where S3 itself keeps it; else None: not known.
+        below: The parts that the newest one builds on, where it is a delta.
+        merged_rows: Rows of all parts merged, where they were read; else None.
+    """
+
+    manifest: Manifest
+    uri: str
+    bytes: int | None
+    sha256: str | None
+    below: tuple[ArchivedObject, ...] = ()
+    merged_rows: int | None = None
+
+
+def archived_parts(
+    archive: S3Archive, account: str, partitions: Iterable[tuple[str, date | None]], *, deep: bool
+) -> dict[tuple[str, date | None], ArchivedPart]:
+    """The current part of each partition that has a manifest.
+
+    Args:
+        archive: The archive.
+        account: The account's name.
+        partitions: Table and day of each; no day for account tables.
+        deep: Read every object and hash its content.
+
+    Raises:
+        TransientError: S3 cannot be reached.
+        PermanentError: S3 refuses.
+    """
+    asked = list(partitions)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        found = pool.map(lambda one: _part(archive, account, *one, deep=deep), asked)
+        return {key: part for key, part in zip(asked, found, strict=True) if part is not None}
+
+
+def _part(archive: S3Archive, account: str, table: str, day: date | None, *, deep: bool) -> ArchivedPart | None:
+    manifest = archive.manifest(account, table, day.isoformat() if day else None)
+    if manifest is None:
+        return None
+    *below, newest = [_object(archive, manifest, part, deep=deep) for part in manifest.all_parts]
+    merged = _merged_rows(archive, manifest) if deep and below else None
+    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged)
+
+
+def _object(archive: S3Archive, manifest: Manifest, part: Part, *, deep: bool) -> ArchivedObject:
+    key = archive.part_key(manifest, part.sha256)
+    size, sha256 = _read(archive, key) if deep else _look(archive, key)
+    return ArchivedObject(part, f"s3://{archive.bucket}/{key}", size, sha256)
+
+
+def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
+    """Rows of the partition as it would be loaded; None where a part is damaged, which is said by itself."""
+    with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+        target = Path(folder) / "rows.parquet"
+        try:
+            archive.fetch(manifest, target)
+        except PermanentError:
+            return None
+        return int(pq.ParquetFile(target).metadata.num_rows)
+
+
+def _look(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    """Size and the hash that S3 keeps itself, where it does."""
+    found = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
+    if found is None:
+        return None, None
+    # A checksum of several parts, marked by a dash, is not the content's.
+    kept = found.get("ChecksumSHA256", "")
+    return int(found["ContentLength"]), base64.b64decode(kept).hex() if kept and "-" not in kept else None
+
+
+def _read(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    found = _ask(archive, "get_object", key)
+    if found is None:
+        return None, None
+    digest, size = hashlib.sha256(), 0
+    with archive.bounded(_looking_at(archive, key)):
+        for block in found["Body"].iter_chunks(1 << 20):
+            digest.update(block)
+            size += len(block)
+    return size, digest.hexdigest()
+
+
+def _ask(archive: S3Archive, call: str, key: str, **options: Any) -> Any:
+    """S3's answer about an object; None where there is no such object."""
+    from botocore.exceptions import ClientError
+
+    with archive.bounded(_looking_at(archive, key)):
+        try:
+            return getattr(archive.client, call)(Bucket=archive.bucket, Key=key, **options)
+        except ClientError as error:
+            if status_of(error) == _NO_SUCH_OBJECT:
+                return None
+            raise
+
+
+def _looking_at(archive: S3Archive, key: str) -> str:
+    return f"looking at s3://{archive.bucket}/{key}"

@@ -1,0 +1,81 @@
+"""What BigQuery alone tells of an account: its reports against `event`, `attribution` and the ledger.
+
+Here: the part of a reconciliation that is cheap enough to follow every run of the reports, as an asset check. Not
+here: Postgres and the archive (`reconciling.py`), Dagster.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Any
+
+from klaviyo_assets.accounts import Account
+from klaviyo_assets.audit.reconciliation.findings import EXACT, Finding, Findings, run_command
+from klaviyo_assets.audit.reconciliation.report_equations import BY_EVENT_DATE, all_days, check_days
+from klaviyo_assets.audit.reconciliation.stages import BIGQUERY_ROWS, StageSum
+from klaviyo_assets.audit.reconciliation.warehouse import LoadedDay, Warehouse
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.tables import EVENT
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """What BigQuery alone tells of one account, for an asset check.
+
+    Attributes:
+        findings: What does not hold.
+        metadata: Numbers of both sides, plain values: rows and conversions as numbers, money as text.
+    """
+
+    findings: list[Finding]
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        """Whether every equation holds."""
+        return not self.findings
+
+
+def report_conservation(
+    dataset: BigQueryDataset, account: Account, first: date | None = None, last: date | None = None,
+    reports: Collection[str] = BY_EVENT_DATE,
+) -> Conservation:  # fmt: skip
+    """Whether the reports by event date hold exactly the events, conversions and money of `event` and `attribution`.
+
+    Reads nine columns of the days asked for, and the ledger, in at most six queries.
+
+    Args:
+        dataset: The account's dataset; it is only read.
+        account: The account.
+        first: First day; by default the first there is.
+        last: Last day, inclusive; by default the last there is.
+        reports: Those that are up to date now; of the others nothing can be said.
+    """
+    begin, end = all_days()
+    days = (first or begin, last or end)
+    warehouse, findings = Warehouse.open(dataset, account), Findings(account.name)
+    held, booked = warehouse.event_days(*days), _booked(warehouse, *days)
+    for day in sorted({*held, *booked}):
+        mend = f"{run_command(account.name, day, day, '--no-sync')} loads the day again."
+        rows = held.get(day, LoadedDay()).rows
+        findings.compare(BIGQUERY_ROWS, booked.get(day, 0), rows, mend, day=day, subject=EVENT.name)
+    sums = check_days(warehouse, findings, *days, messages=False, reports=reports)
+    metadata: dict[str, Any] = {
+        "equations": findings.compared, "days": len(held), "ledger_rows": sum(booked.values()),
+        "event_rows": sum(day.rows for day in held.values()),
+    }  # fmt: skip
+    return Conservation(findings.found, metadata | {one.stage.strip(): _shown(one) for one in sums})
+
+
+def _booked(warehouse: Warehouse, first: date, last: date) -> dict[date, int]:
+    """Rows of `event` per day, as the ledger has them."""
+    rows = (row for (table, _), row in warehouse.ledger().items() if table == EVENT.name)
+    return {row.entry.day: row.rows_loaded for row in rows if row.entry.day and first <= row.entry.day <= last}
+
+
+def _shown(one: StageSum) -> str:
+    """A number of rows, and the money they bring."""
+    rows = f"{Decimal(one.rows or 0).normalize(EXACT):,f}"
+    money = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in (one.money or {}).items())
+    return f"{rows}: {money}" if money else rows

@@ -1,0 +1,295 @@
+"""From Postgres to BigQuery: the equations of each partition, and what each stage holds in all.
+
+Here: comparing what the stages hold. Not here: reading them (`raw.py`, `archive.py`, `warehouse.py`), and reports.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from decimal import Decimal
+
+from klaviyo_assets.audit.reconciliation.archive import ArchivedPart
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, added, difference, run_command
+from klaviyo_assets.audit.reconciliation.raw import RawDay
+from klaviyo_assets.audit.reconciliation.warehouse import UNDATED, LedgerRow, LoadedDay, Quarantined
+from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, EVENT
+
+LEDGER_ROW = Equation(
+    "ledger_row", "Every partition that holds rows has a ledger row.", "partitions with rows", "ledger rows"
+)
+RAW_ROWS = Equation(
+    "raw_rows", "Rows in Postgres = rows loaded + deleted + quarantined.", "Postgres", "ledger: loaded + left out"
+)
+DELETED_ROWS = Equation(
+    "deleted_rows", "Rows deleted in Klaviyo = rows left out of the load as deleted.", "Postgres", "ledger"
+)
+LEDGER_ROWS = Equation(
+    "ledger_rows", "Rows read = rows loaded + deleted + quarantined.", "ledger: read", "ledger: loaded + left out"
+)
+BIGQUERY_ROWS = Equation("bigquery_rows", "Rows in BigQuery = rows the ledger says were loaded.", "ledger", "BigQuery")
+RAW_MONEY = Equation(
+    "raw_money", "Money in Postgres = money loaded + money of quarantined rows, in each currency.", "Postgres",
+    "BigQuery + quarantine",
+)  # fmt: skip
+BIGQUERY_MONEY = Equation(
+    "bigquery_money", "Money in BigQuery = money the ledger says was loaded.", "ledger", "BigQuery"
+)
+UNREADABLE = Equation(
+    "unreadable_values", "Values in Postgres that are no number = notes on them in the quarantine.", "Postgres",
+    "quarantine",
+)  # fmt: skip
+ARCHIVED = Equation("archived", "Every loaded partition is in the archive.", "loaded", "archived")
+ARCHIVE_ROWS = Equation("archive_rows", "Rows in the archive = rows loaded.", "ledger", "archive")
+ARCHIVE_HASH = Equation("archive_hash", "The archive names the very file that was loaded.", "ledger", "archive")
+ARCHIVE_PARTS = Equation(
+    "archive_parts", "The archive names the whole part and the deltas that were loaded.", "ledger", "archive"
+)
+MERGED_ROWS = Equation(
+    "merged_rows", "The archived parts merged = rows the manifest says there are.", "manifest", "parts"
+)
+OBJECT_SIZE = Equation("object_size", "The archived object is as long as its manifest says.", "manifest", "object")
+OBJECT_HASH = Equation("object_hash", "The archived object's content is what its name says.", "manifest", "object")
+UNDATED_ROWS = Equation(
+    "undated_rows", "Rows in Postgres without a usable time = rows quarantined as undated.", "Postgres", "ledger"
+)
+
+
+@dataclass(frozen=True)
+class Stages:
+    """All that the stages hold of an account and a range of days, as read.
+
+    `archive` holds the parts of the partitions that have a ledger row; `quarantined_money` is, per day and currency,
+    the raw money of quarantined events less what of them is loaded all the same. `undated` and `outside` count the
+    account's events that no day takes, whatever the range.
+    """
+
+    account: str
+    first: date
+    last: date
+    raw: Mapping[date, RawDay]
+    ledger: Mapping[tuple[str, str], LedgerRow]
+    daily: Mapping[str, Mapping[date, LoadedDay]]
+    archive: Mapping[tuple[str, date | None], ArchivedPart]
+    quarantine: Mapping[date, Quarantined] = field(default_factory=dict)
+    quarantined_money: Mapping[date, Mapping[str, Decimal]] = field(default_factory=dict)
+    undated: int = 0
+    raw_tables: Mapping[str, int] = field(default_factory=dict)
+    loaded_tables: Mapping[str, int] = field(default_factory=dict)
+    outside: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def days(self) -> Iterator[date]:
+        """Every day of the range."""
+        return (self.first + timedelta(days=ahead) for ahead in range((self.last - self.first).days + 1))
+
+    def ledger_days(self, table: str) -> list[LedgerRow]:
+        """The ledger rows of the range's days."""
+        rows = (self.ledger.get((table, day.isoformat())) for day in self.days)
+        return [row for row in rows if row is not None]
+
+
+def check_stages(stages: Stages, findings: Findings) -> None:
+    """Compare every partition of the range, and the account's whole tables."""
+    if not stages.ledger:
+        rows = sum(day.rows for day in stages.raw.values()) + sum(stages.raw_tables.values())
+        mend = f"Nothing of the account was ever loaded ({rows:,} rows in Postgres): "
+        mend += f"{run_command(stages.account, stages.first, stages.last)}."
+        findings.compare(LEDGER_ROW, int(rows > 0), 0, mend, subject="every table")
+        return
+    for day in stages.days:
+        for table in DAILY_TABLES:
+            _check_partition(stages, findings, table.name, day)
+        _check_money(stages, findings, day)
+    _check_undated(stages, findings)
+    for spec in ACCOUNT_TABLES:
+        _check_partition(stages, findings, spec.name, None)
+
+
+def _check_partition(stages: Stages, findings: Findings, table: str, day: date | None) -> None:
+    row = stages.ledger.get((table, day.isoformat() if day else stages.account))
+    held = _loaded_rows(stages, table, day)
+    raw = _raw_rows(stages, table, day)
+    reload = _reload(stages, day)
+    if row is None:
+        # A day without rows need not have been looked at.
+        holds = int(bool(raw or held))
+        findings.compare(
+            LEDGER_ROW, holds, 0, f"It was never loaded, or its ledger row is gone ({raw or 0} rows in Postgres, "
+            f"{held} in BigQuery): {reload}.", day=day, subject=table,
+        )  # fmt: skip
+        return
+    if raw is not None:
+        _check_source(stages, findings, row, raw, day)
+    mend = f"BigQuery's {table} was changed after the load: {reload} loads it again."
+    findings.compare(BIGQUERY_ROWS, row.rows_loaded, held, mend, day=day, subject=table)
+    if day and row.value is not None and row.knows_its_source:
+        total = stages.daily[table].get(day, LoadedDay()).total
+        findings.compare(BIGQUERY_MONEY, row.value, total, mend, day=day, subject=f"{table}, all currencies")
+    _check_archive(stages, findings, row, day)
+
+
+def _check_source(stages: Stages, findings: Findings, row: LedgerRow, raw: int, day: date | None) -> None:
+    """Rows: what Postgres holds now against what the load accounts for."""
+    deleted = stages.raw.get(day, RawDay()).deleted if day else 0
+    left_out = row.rows_deleted + row.rows_quarantined
+    if not row.knows_its_source:
+        left_out = deleted + len(stages.quarantine.get(day, Quarantined()).row_ids if day else ())
+    accounted = row.rows_loaded + left_out
+    findings.compare(RAW_ROWS, raw, accounted, _stale(stages, raw - accounted, day), day=day, subject=row.table)
+    if not row.knows_its_source:
+        return
+    if day:
+        findings.compare(
+            DELETED_ROWS, deleted, row.rows_deleted,
+            f"{_reload(stages, day, sync=True)} leaves out what Klaviyo deleted since.", day=day, subject=row.table,
+        )  # fmt: skip
+    mend = f"The load lost rows, or the ledger was changed: {_reload(stages, day)}."
+    findings.compare(LEDGER_ROWS, row.rows_raw, accounted, mend, day=day, subject=row.table)
+
+
+def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date | None) -> None:
+    if row.sha256 is None:
+        return
+    part = stages.archive.get((row.table, day))
+    again = f"{_reload(stages, day)} archives it again."
+    if not findings.compare(ARCHIVED, 1, int(part is not None), again, day=day, subject=row.table) or part is None:
+        return
+    findings.compare(ARCHIVE_HASH, row.sha256, part.manifest.sha256, again, day=day, subject=row.table)
+    findings.compare(ARCHIVE_ROWS, row.rows_loaded, part.manifest.rows, again, day=day, subject=row.table)
+    _check_deltas(stages, findings, row, part)
+    # Parts are never written over, so a damaged one has to go first.
+    damaged = _mend_object(part, part.uri, again)
+    findings.compare(OBJECT_SIZE, part.manifest.bytes, part.bytes, damaged, day=day, subject=row.table)
+    if part.sha256 is not None:
+        findings.compare(OBJECT_HASH, part.manifest.sha256, part.sha256, damaged, day=day, subject=row.table)
+
+
+def _check_deltas(stages: Stages, findings: Findings, row: LedgerRow, part: ArchivedPart) -> None:
+    """A large account table may be a whole part and deltas on it."""
+    again = f"{_reload(stages, None)} reads the table whole and archives it again."
+    loaded = [known["sha256"][:12] for known in (row.entry.details.get("state") or {}).get("parts", ())]
+    if part.below or len(loaded) > 1:
+        named = [one.sha256[:12] for one in part.manifest.all_parts]
+        findings.compare(ARCHIVE_PARTS, " ".join(loaded), " ".join(named), again, subject=row.table)
+    if part.merged_rows is not None:
+        findings.compare(MERGED_ROWS, part.manifest.rows, part.merged_rows, again, subject=row.table)
+    for older in part.below:
+        damaged = _mend_object(part, older.uri, again)
+        findings.compare(OBJECT_SIZE, older.part.bytes, older.bytes, damaged, subject=row.table)
+        if older.sha256 is not None:
+            findings.compare(OBJECT_HASH, older.part.sha256, older.sha256, damaged, subject=row.table)
+
+
+def _mend_object(part: ArchivedPart, uri: str, again: str) -> str:
+    if not part.below:
+        return f"{again} Where {uri} is there and damaged, delete it before."
+    manifest = f"{part.uri.rpartition('/')[0]}/_manifest.json"
+    return f"Delete {uri} if it is there, and {manifest}: then the table is read whole. {again}"
+
+
+def _check_money(stages: Stages, findings: Findings, day: date) -> None:
+    """Money and values of a day's events, Postgres against BigQuery; days that were never loaded are named already."""
+    if (EVENT.name, day.isoformat()) not in stages.ledger and day not in stages.daily[EVENT.name]:
+        return
+    raw, loaded = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
+    aside = stages.quarantined_money.get(day, {})
+    mend = (
+        "An event changed in Postgres after the load, or in BigQuery: "
+        f"{_reload(stages, day, sync=True)} makes the day again."
+    )
+    for currency in sorted({*raw.money, *loaded.money, *aside}):
+        kept = added([loaded.money.get(currency), aside.get(currency)])
+        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), kept, mend, day=day, subject=currency)
+    noted = stages.quarantine.get(day, Quarantined()).unreadable
+    findings.compare(UNREADABLE, raw.unreadable, noted, mend, day=day, subject="event.value")
+
+
+def _check_undated(stages: Stages, findings: Findings) -> None:
+    row = stages.ledger.get((EVENT.name, UNDATED))
+    noted = row.rows_quarantined if row else 0
+    mend = f"{_reload(stages, None)} looks for them again."
+    findings.compare(UNDATED_ROWS, stages.undated, noted, mend, subject=EVENT.name)
+
+
+def _raw_rows(stages: Stages, table: str, day: date | None) -> int | None:
+    """Rows in Postgres; None for a table that is computed."""
+    if day is None:
+        return stages.raw_tables.get(table, 0)
+    return stages.raw.get(day, RawDay()).rows if table == EVENT.name else None
+
+
+def _loaded_rows(stages: Stages, table: str, day: date | None) -> int:
+    return stages.daily[table].get(day, LoadedDay()).rows if day else stages.loaded_tables.get(table, 0)
+
+
+def _stale(stages: Stages, more: int, day: date | None) -> str:
+    counted = f"{abs(more):,} row{'s' if abs(more) != 1 else ''}"
+    newer = f"{counted} in Postgres {'is' if more == 1 else 'are'} newer than the load"
+    what = newer if more > 0 else f"{counted} left Postgres after the load"
+    return f"{what}: {_reload(stages, day, sync=True)}."
+
+
+def _reload(stages: Stages, day: date | None, *, sync: bool = False) -> str:
+    """The command that makes a partition again; account tables are made again by any run."""
+    return run_command(stages.account, day or stages.last, day or stages.last, *([] if sync else ["--no-sync"]))
+
+
+@dataclass(frozen=True)
+class StageSum:
+    """What one stage holds of the range: rows, and money by currency (None where the stage holds no money).
+
+    `""` as the currency: several currencies in one sum, which is a checksum and no amount.
+    """
+
+    stage: str
+    rows: int | Decimal | None
+    money: Mapping[str, Decimal] | None = None
+
+
+def stage_sums(stages: Stages) -> list[StageSum]:
+    """The stages of events, from Postgres to BigQuery."""
+    raw = [day for on, day in stages.raw.items() if stages.first <= on <= stages.last]
+    events, booked = stages.daily[EVENT.name].values(), stages.ledger_days(EVENT.name)
+    parts = [part for (table, day), part in stages.archive.items() if table == EVENT.name and day]
+    return [
+        StageSum("Postgres", sum(day.rows for day in raw), together(day.money for day in raw)),
+        StageSum("  of these deleted", sum(day.deleted for day in raw)),
+        StageSum("  of these quarantined", sum(row.rows_quarantined for row in booked),
+                 together(stages.quarantined_money.values())),
+        *_of_no_day(stages),
+        StageSum("ledger", sum(row.rows_loaded for row in booked), {"": added(row.value for row in booked)}),
+        StageSum("S3 archive", sum(part.manifest.rows for part in parts)),
+        StageSum("BigQuery event", sum(day.rows for day in events), together(day.money for day in events)),
+        StageSum("  of these conversions", sum(day.conversions for day in events),
+                 together(day.conversion_money for day in events)),
+    ]  # fmt: skip
+
+
+def _of_no_day(stages: Stages) -> Iterator[StageSum]:
+    """The account's events that no day takes, each kind where there are any: together with the days', all there are."""
+    counts = {
+        "  besides: before start_date": stages.outside.get("before_start_date", 0),
+        "  besides: after today": stages.outside.get("after_today", 0), "  besides: undated": stages.undated,
+    }  # fmt: skip
+    return (StageSum(name, count) for name, count in counts.items() if count)
+
+
+def together(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
+    """Money by currency, added up exactly."""
+    total: dict[str, Decimal] = {}
+    for money in amounts:
+        for currency, amount in money.items():
+            total[currency] = added([total.get(currency), amount])
+    return dict(sorted(total.items()))
+
+
+def quarantined_money(raw: Mapping[date, RawDay], loaded: Mapping[date, LoadedDay]) -> dict[date, dict[str, Decimal]]:
+    """Raw money of the events that quarantined rows name, less what of them is loaded: a key that repeats is, once."""
+    return {
+        day: {
+            currency: Decimal(difference(day_of.money.get(currency, Decimal(0)), held.money.get(currency, Decimal(0))))
+            for currency in {*day_of.money, *held.money}
+        }
+        for day in {*raw, *loaded}
+        for day_of, held in [(raw.get(day, RawDay()), loaded.get(day, LoadedDay()))]
+    }

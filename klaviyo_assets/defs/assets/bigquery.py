@@ -1,0 +1,346 @@
+"""The BigQuery stage: each mapped file loaded as it is, its quarantine and its ledger row beside it.
+
+Here: the assets, and the order data, quarantine, ledger: a partition counts as loaded when the ledger says so. Not
+here: load jobs and table schemas (`destinations/bigquery/dataset.py`), columns of the ledger
+(`destinations/bigquery/ledger.py`).
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+from decimal import Context, Decimal
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.defs.assets.s3_archive import stage_partitions
+from klaviyo_assets.defs.columns import asset_tags, column_metadata
+from klaviyo_assets.defs.links import table_links
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, Loaded
+from klaviyo_assets.destinations.bigquery.ledger import LEDGER, PARTITION, PLANNING_DETAILS, QUARANTINE
+from klaviyo_assets.destinations.bigquery.merge import checksum, merge
+from klaviyo_assets.destinations.s3.archive import S3Archive
+from klaviyo_assets.errors import PermanentError, contained
+from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.model.googlesql import column_list, quoted
+from klaviyo_assets.model.spec import TableSpec
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.stages.deltas import kept_state, loaded_states
+from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
+from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
+
+STAGE = "bigquery"
+# A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
+FLUSH_EVERY = 50
+_NUMERIC_LIMIT = Decimal(10) ** 29
+_NOTE_COLUMNS = column_list(column.name for column in QUARANTINE)
+
+
+def build_loaded_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
+    """One step for all account tables, one for the daily ones."""
+    return [
+        _assets("load_tables", ACCOUNT_TABLES, accounts, partitions.accounts),
+        _assets("load_events", DAILY_TABLES, accounts, partitions.account_days),
+    ]
+
+
+def _assets(
+    name: str,
+    tables: Sequence[TableSpec],
+    accounts: Accounts,
+    partitions_def: dg.PartitionsDefinition,
+) -> dg.AssetsDefinition:
+    @dg.multi_asset(
+        name=name,
+        specs=[_spec(table, partitions_def) for table in tables],
+        can_subset=True,
+        backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
+    )
+    def load(
+        context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        loads: dict[str, AccountLoad] = {}
+        for table, partition, before in stage_partitions(run, STAGE, tables):
+            account = accounts[before.account]
+            if account.name not in loads:
+                loads[account.name] = AccountLoad(
+                    run, s3, bigquery, account.name, lambda a=account: bigquery.dataset(a)
+                )
+            frame, archived = (replace(before, stage=stage) for stage in (STAGE, "s3_archive"))
+            # A day that counts as loaded is not looked at again, so one that is not archived must not count.
+            needed = archived if frames.failure(archived, run.run_id) else before
+            one = partial(loads[account.name].load, table, before)
+            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, needed)
+        for account_load in loads.values():
+            yield from account_load.finish()
+        yield from run.outputs()
+
+    return load
+
+
+def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        [STAGE, table.name],
+        deps=[["mapped", table.name]],
+        group_name=STAGE,
+        kinds={"bigquery"},
+        description=f"{table.grain} {table.description}",
+        partitions_def=partitions_def,
+        tags=asset_tags(table),
+        metadata=column_metadata(table, STAGE) | {"dagster/table_name": table.name},
+        skippable=True,
+    )
+
+
+@dataclass
+class AccountLoad:
+    """Loads of one account in one run: prepares each table once, and keeps the books in batches."""
+
+    run: StageRun
+    s3: S3ArchiveResource
+    bigquery: BigQueryProjectResource
+    account: str
+    connect: Any
+    _dataset: BigQueryDataset | None = None
+    _tables: dict[str, Any] = field(default_factory=dict)
+    _ledger: list[dict[str, Any]] = field(default_factory=list)
+    _notes: list[dict[str, Any]] = field(default_factory=list)
+    _noted: set[tuple[str, str]] = field(default_factory=set)
+    _done: list[FrameKey] = field(default_factory=list)
+
+    @property
+    def dataset(self) -> BigQueryDataset:
+        """The account's dataset, made at first use."""
+        if self._dataset is None:
+            dataset: BigQueryDataset = self.connect()
+            dataset.ensure(f"Klaviyo reporting of the account {self.account}.")
+            dataset.await_running(f"klaviyo_assets-{self.account}-")
+            self._dataset = dataset
+        return self._dataset
+
+    def job_id(self, name: str) -> str:
+        """A job id that says whose job it is; every attempt has its own."""
+        return job_id(self.account, name, self.run.run_id)
+
+    def load(self, table: TableSpec, mapped: FrameKey) -> Done:
+        """Load one partition and note it for the books.
+
+        A full batch is written before the load, not after: a load that is tried again is noted once.
+        """
+        if len(self._ledger) >= FLUSH_EVERY:
+            self.flush()
+        if table.name not in self._tables:
+            self._tables[table.name] = self.dataset.prepare(table)
+        partition = mapped.day or self.account
+        with self._mapped_file(mapped) as (path, record):
+            send = self._merge if record.is_delta else self._replace
+            loaded = send(table, path, record, mapped.day, self.job_id(f"{table.name}-{partition}"))
+        noted = len(self._ledger), len(self._notes)
+        try:
+            self._note(table, partition, mapped, record, loaded.job_id)
+        except BaseException:
+            # Half an entry in the books would call the partition loaded.
+            del self._ledger[noted[0] :], self._notes[noted[1] :]
+            self._noted -= {(table.name, partition)}
+            raise
+        return Done({
+            "dagster/partition_row_count": record.table_rows,
+            "table": loaded.table,
+            **table_links(self.bigquery, self.dataset, table.name),
+            "job_id": loaded.job_id,
+            "sha256": record.sha256,
+            "data_through": record.data_through or "never synced",
+            "mode": record.mode,
+        } | ({"rows_changed": record.rows} if record.is_delta else {}))  # fmt: skip
+
+    def _replace(self, table: TableSpec, path: Path, record: FrameRecord, day: str | None, job_id: str) -> Loaded:
+        on = date.fromisoformat(day) if day else None
+        return self.dataset.load(table, self._tables[table.name], path, record.rows, on, job_id)
+
+    def _merge(self, table: TableSpec, path: Path, record: FrameRecord, _: str | None, job_id: str) -> Loaded:
+        """Bring changed rows into a table that is what they were read for, and see that it is now what Postgres is."""
+        state = record.state
+        known = loaded_states(self.dataset, self.account).get(table.name)
+        if state is None or known is None or known.parts not in (state.below, record.parts):
+            raise PermanentError(
+                f"{table.name} of {self.account} was loaded by another run since its changed rows were read; "
+                f"materialize extracted/{table.name} and what follows it together"
+            )
+        merged = merge(self.dataset, table, path, record.rows, job_id)
+        rows, held = checksum(self.dataset, table)
+        if f"{rows}:{held}" != state.checksum:
+            raise PermanentError(
+                f"{merged.table} is not what Postgres holds after the changed rows were merged: number and checksum "
+                f"are {rows}:{held} and should be {state.checksum}. Materialize extracted/{table.name} and what "
+                "follows it together, with whole = true in the configuration of extract_tables."
+            )
+        return merged
+
+    @contextmanager
+    def _mapped_file(self, mapped: FrameKey) -> Iterator[tuple[Path, FrameRecord]]:
+        """The mapped frame, or, where it is gone because it was archived and loaded, the archive's part."""
+        record = self.run.frames.record(mapped)
+        if record is not None:
+            with self.run.frames.local_file(mapped) as path:
+                yield path, record
+            return
+        archive: S3Archive = self.s3.archive
+        manifest = archive.manifest(mapped.account, mapped.table, mapped.day)
+        if manifest is None:
+            self.run.frames.require(mapped)
+            return
+        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            path = Path(folder) / manifest.part
+            archive.fetch(manifest, path)
+            # The bytes are of the newest part, as the ledger's are.
+            yield path, FrameRecord(
+                rows=manifest.rows, bytes=manifest.bytes, sha256=manifest.sha256,
+                source_digest=manifest.source_digest, settings_fingerprint=manifest.settings_fingerprint,
+            )  # fmt: skip
+
+    def _note(self, table: TableSpec, partition: str, mapped: FrameKey, record: FrameRecord, job_id: str) -> None:
+        newest, details = record.parts[-1], {name: record.details.get(name) for name in PLANNING_DETAILS}
+        self._ledger.append({
+            **self._entry(table.name, partition, record), "job_id": job_id,
+            "rows_raw": record.table_rows if record.is_delta else record.rows_raw,
+            "rows_deleted": record.rows_deleted, "rows_quarantined": record.rows_quarantined,
+            "rows_loaded": record.table_rows, "value": ledger_value(record.details.get("value", "0")),
+            "sha256": newest.sha256, "bytes": newest.bytes, "source_digest": record.source_digest,
+            "settings_fingerprint": record.settings_fingerprint, "details": json.dumps(details | kept_state(record)),
+        })  # fmt: skip
+        self._take_notes(table.name, partition, mapped)
+        if record.is_delta:
+            self._keep_notes(table, partition, mapped)
+        if table is UNDATED_WITH:
+            self._note_undated()
+        self._done.append(mapped)
+
+    def _note_undated(self) -> None:
+        """Events that belong to no day: all of them are in quarantine, and the ledger counts them."""
+        mapped = FrameKey("mapped", self.account, EVENT.name, UNDATED)
+        record = self.run.frames.record(mapped)
+        if record is None:
+            return
+        count = int(record.details["notes"])
+        counted = {
+            "rows_raw": count, "rows_deleted": 0, "rows_quarantined": count, "rows_loaded": 0,
+            "source_digest": record.source_digest,
+            "details": json.dumps({name: record.details.get(name) for name in ("columns", "outside", "conversion")}),
+        }  # fmt: skip
+        self._ledger.append({**self._entry(EVENT.name, UNDATED, record), **counted})
+        self._take_notes(EVENT.name, UNDATED, mapped)
+
+    def _entry(self, table: str, partition: str, record: FrameRecord) -> dict[str, Any]:
+        return {
+            "recorded_at": datetime.now(UTC), "table_name": table, "partition": partition,
+            "run_id": self.run.run_id, "code_version": version("klaviyo-assets"),
+            "data_through": datetime.fromisoformat(record.data_through) if record.data_through else None,
+        }  # fmt: skip
+
+    def _take_notes(self, table: str, partition: str, mapped: FrameKey) -> None:
+        if self.run.frames.record(mapped) is not None:
+            self._noted.add((table, partition))
+            self._notes += self.run.frames.open(mapped, "quarantine").read().to_pylist()
+
+    def _keep_notes(self, table: TableSpec, partition: str, mapped: FrameKey) -> None:
+        """The notes on the rows that a delta leaves alone stay as they are."""
+        keys = self.run.frames.open(mapped).read(columns=list(table.key))
+        changed = ["|".join(key) for key in zip(*(values.to_pylist() for values in keys.columns), strict=True)]
+        self.dataset.ensure_table("quarantine", QUARANTINE)
+        kept = self.dataset.query(
+            f"SELECT {_NOTE_COLUMNS} FROM quarantine WHERE table_name = @table "
+            f"AND {PARTITION} = @partition AND row_id NOT IN (SELECT one FROM UNNEST(@changed) AS one)",
+            {"table": ("STRING", table.name), "partition": ("STRING", partition),
+             "changed": ("ARRAY<STRING>", changed)},
+        )  # fmt: skip
+        self._notes += [dict(row.items()) for row in kept]
+
+    def finish(self) -> Iterator[Any]:
+        """Write what is left of the books; what they do not say is not done."""
+        pending = list(self._done)
+        try:
+            self.flush()
+        except Exception as error:  # noqa: BLE001  the books of one account are no other account's matter
+            for mapped in pending:
+                partition = f"{mapped.account}|{mapped.day}" if mapped.day else mapped.account
+                yield from self.run.fail(dg.AssetKey([STAGE, mapped.table]), partition, contained(error))
+
+    def flush(self) -> None:
+        """Write quarantine, then ledger, then let go of the frames."""
+        if not self._ledger:
+            return
+        dataset = self.dataset
+        replace_quarantine(dataset, sorted(self._noted), self._notes, self.job_id("quarantine"))
+        dataset.append("ledger", LEDGER, self._ledger, self.job_id("ledger"))
+        for mapped in self._done:
+            self._release(mapped)
+        self._ledger, self._notes, self._noted, self._done = [], [], set(), []
+
+    def _release(self, mapped: FrameKey) -> None:
+        """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
+        frames = self.run.frames
+        if frames.record(mapped) is not None and frames.mark(mapped, STAGE):
+            frames.remove(mapped)
+        selected = {key.path[-1] for key in self.run.context.selected_asset_keys}
+        source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
+        last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in selected else source
+        if mapped.table == last:
+            frames.remove(FrameKey("extracted", self.account, source, mapped.day))
+        if mapped.table == UNDATED_WITH.name:
+            for stage in ("extracted", "mapped"):
+                frames.remove(FrameKey(stage, self.account, EVENT.name, UNDATED))
+
+
+def replace_quarantine(
+    dataset: BigQueryDataset, partitions: Sequence[tuple[str, str]], notes: Sequence[dict[str, Any]], job_id: str
+) -> None:
+    """Replace the quarantine rows of some partitions, in one statement.
+
+    Args:
+        dataset: The account's dataset.
+        partitions: Table and partition of each.
+        notes: All their rows.
+        job_id: Id of the load job, and name of the staging table.
+    """
+    dataset.ensure_table("quarantine", QUARANTINE, description="What could not be right, row by row and why.")
+    named = ("ARRAY<STRING>", [f"{table}/{partition}" for table, partition in partitions])
+    of_these = f"CONCAT(kept.table_name, '/', kept.{PARTITION}) IN UNNEST(@partitions)"
+    if not notes:
+        dataset.query(f"DELETE FROM quarantine AS kept WHERE {of_these}", {"partitions": named})
+        return
+    staging = "_staging_" + job_id.replace("-", "_")
+    dataset.append(staging, QUARANTINE, notes, job_id)
+    try:
+        dataset.query(
+            f"MERGE quarantine AS kept USING (SELECT {_NOTE_COLUMNS} FROM {quoted(staging)}) AS fresh ON FALSE "
+            f"WHEN NOT MATCHED BY SOURCE AND {of_these} THEN DELETE "
+            f"WHEN NOT MATCHED THEN INSERT ({_NOTE_COLUMNS}) VALUES ({_NOTE_COLUMNS})",
+            {"partitions": named},
+        )
+    finally:
+        dataset.drop(staging)
+
+
+def ledger_value(total: str) -> Decimal | None:
+    """A partition's sum as the ledger's NUMERIC; null where it has more digits than that holds."""
+    exact = Decimal(total)
+    return exact.quantize(Decimal("1e-9"), context=Context(prec=60)) if abs(exact) < _NUMERIC_LIMIT else None
+
+
+def job_id(account: str, name: str, run_id: str) -> str:
+    """A BigQuery job id that says whose job it is: account, table and partition, run, and the attempt's moment.
+
+    A job that failed keeps its id for ever, so every attempt has its own.
+    """
+    return f"klaviyo_assets-{account}-{name}-{run_id[:8]}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"

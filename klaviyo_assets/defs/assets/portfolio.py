@@ -1,0 +1,161 @@
+"""The portfolio stage: views over all accounts, in a dataset of their own.
+
+Here: the assets, and which accounts take part in which view. Not here: the statements (`reports/views/portfolio.py`),
+and when they are made again (`defs/automation/portfolio.py` at the top of the package).
+
+An account whose dataset or table is not there, or may not be read, is left out and named; it breaks no view. A passing
+fault is another matter: views stay as they were rather than lose an account for a moment.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.defs.assets.view import looker_metadata, stage_of
+from klaviyo_assets.defs.columns import column_metadata
+from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError, contained, stack_of
+from klaviyo_assets.model.googlesql import table_of
+from klaviyo_assets.model.spec import TableSpec
+from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
+from klaviyo_assets.reports.views.statement import LABEL
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+
+STAGE = "portfolio"
+NOT_YET = "nothing has been loaded yet"
+
+
+def portfolio_key(name: str) -> dg.AssetKey:
+    """Key of a portfolio view's asset."""
+    return dg.AssetKey([STAGE, name])
+
+
+def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
+    """One step for all views of the portfolio; not partitioned."""
+
+    @dg.multi_asset(
+        name="create_portfolio",
+        specs=[_spec(view) for view in PORTFOLIO_VIEWS.values()],
+        can_subset=True,
+    )
+    def create_portfolio(context: dg.AssetExecutionContext, bigquery: BigQueryProjectResource) -> Iterator[Any]:
+        failures: dict[str, KlaviyoAssetsError] = {}
+        try:
+            portfolio = Portfolio.of(accounts, bigquery)
+        except KlaviyoAssetsError as error:
+            raise _failure({STAGE: error}) from error
+        failures |= portfolio.unforeseen
+        for name, reason in portfolio.left_out.items():
+            context.log.warning(f"account {name} is left out: {reason}")
+        for view in PORTFOLIO_VIEWS.values():
+            if portfolio_key(view.name) not in context.selected_asset_keys:
+                continue
+            try:
+                metadata = portfolio.create(view)
+            except Exception as caught:  # noqa: BLE001  whatever it is, it is this view's alone
+                failed = failures[view.name] = contained(caught)
+                context.log.error(f"{view.name}: {failed}{stack_of(failed)}")  # noqa: TRY400  the reason says it all
+            else:
+                yield dg.MaterializeResult(asset_key=portfolio_key(view.name), metadata=metadata)
+        if failures:
+            raise _failure(failures)
+
+    return create_portfolio
+
+
+def _spec(view: TableSpec) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        portfolio_key(view.name),
+        deps=[[stage_of(view.name), view.name]],
+        group_name=STAGE,
+        kinds={"bigquery", "sql", "view"},
+        description=f"{view.grain} {view.description}",
+        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
+        skippable=True,
+    )
+
+
+def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
+    causes = {
+        (portfolio_key(name).to_user_string(), ""): Cause.of(portfolio_key(name), error)
+        for name, error in failures.items()
+        if name in PORTFOLIO_VIEWS
+    }
+    return dg.Failure(
+        description="\n".join(f"{name}: {error}" for name, error in failures.items()),
+        metadata=metadata_of(causes),
+        allow_retries=all(isinstance(error, TransientError) for error in failures.values()),
+    )
+
+
+@dataclass
+class Portfolio:
+    """The portfolio's dataset, what each account's dataset holds, and why some take no part at all.
+
+    What nobody foresaw, of an account, is in `unforeseen` too: it fails the run once the others have their views.
+    """
+
+    dataset: BigQueryDataset
+    members: dict[str, tuple[str, Mapping[str, frozenset[str]]]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    unforeseen: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
+    labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, accounts: Accounts, bigquery: BigQueryProjectResource) -> "Portfolio":
+        """Look at every account's dataset.
+
+        Raises:
+            TransientError: BigQuery could not be reached; the views stay as they are.
+            PermanentError: the portfolio's own dataset cannot be made.
+        """
+        made = cls(bigquery.portfolio())
+        made.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
+        made.labels = made.dataset.tables()
+        for account in accounts.by_name.values():
+            dataset = bigquery.dataset(account)
+            try:
+                found = columns_by_table(dataset)
+            except TransientError:
+                raise
+            except Exception as caught:  # noqa: BLE001  one account's fault leaves the others their views
+                error = contained(caught)
+                made.left_out[account.name] = NOT_YET if "Not found: Dataset" in str(error) else str(error)
+                made.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
+                continue
+            made.members[account.name] = (dataset.qualified, found)
+        return made
+
+    def create(self, view: TableSpec) -> dict[str, Any]:
+        """Create one view; what the UI shows of it."""
+        members = [
+            Member(name, dataset, tables[view.name])
+            for name, (dataset, tables) in self.members.items()
+            if view.name in tables
+        ]
+        sql, label = create_portfolio_view(view, members, self.dataset.qualified)
+        if self.labels.get(view.name, {}).get(LABEL) != label:
+            self.dataset.query(sql)
+        left_out = self.left_out | {
+            name: f"{NOT_YET} into {view.name}" for name, (_, tables) in self.members.items() if view.name not in tables
+        }
+        return {
+            "table": f"{self.dataset.qualified}.{view.name}",
+            "accounts": dg.MetadataValue.json([member.account for member in members]),
+            "left_out": dg.MetadataValue.json(left_out),
+            "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```"),
+        } | looker_metadata(view.name, self.dataset.qualified, STAGE)
+
+
+def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:
+    """The columns of every table and view of a dataset."""
+    found: dict[str, set[str]] = {}
+    columns = table_of(dataset.qualified, "INFORMATION_SCHEMA", "COLUMNS")
+    listed = dataset.query(f"SELECT table_name, column_name FROM {columns}")
+    for row in listed:
+        found.setdefault(row["table_name"], set()).add(row["column_name"])
+    return {table: frozenset(columns) for table, columns in found.items()}

@@ -1,0 +1,177 @@
+"""The report stage: statistics computed in BigQuery, restated for exactly the days that changed.
+
+Here: the assets. Not here: what changed (`stages/restating.py`), and the SQL (`reports/`).
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from functools import partial
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.audit.reconciliation import BY_EVENT_DATE, report_conservation
+from klaviyo_assets.defs.assets.bigquery import job_id
+from klaviyo_assets.defs.checks.unusual import UNUSUAL, unusual, unusual_spec
+from klaviyo_assets.defs.columns import asset_tags, column_metadata
+from klaviyo_assets.defs.links import table_links
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Check, Done, StageRun
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.bigquery.ledger import LEDGER
+from klaviyo_assets.errors import contained
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages.restating import AccountReports, Restated
+
+STAGE = "report"
+CONSERVED = "conserved"
+_ACCOUNT = "account_by_event_date"
+ACCOUNT_KEY = dg.AssetKey([STAGE, _ACCOUNT])
+_SHOWN_DIFFERENCES = 20
+
+
+class ReportConfig(dg.Config):
+    """Launchpad settings of the report stage."""
+
+    everything: bool = Field(
+        default=False, description="Compute every row anew, whatever changed; otherwise the days that loads changed."
+    )
+
+
+def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
+    """One step for all reports of an account."""
+
+    @dg.multi_asset(
+        name="restate_reports",
+        specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
+        check_specs=[_check_spec(partitions.accounts), unusual_spec(ACCOUNT_KEY, partitions.accounts)],
+        can_subset=True,
+        backfill_policy=ONE_ACCOUNT,
+    )
+    def restate_reports(
+        context: dg.AssetExecutionContext, config: ReportConfig, frames: FrameStore, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in run.partition_keys:
+            yield from _restate_account(run, accounts[name], bigquery, everything=config.everything)
+        yield from run.outputs()
+
+    return restate_reports
+
+
+def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        [STAGE, report.name],
+        deps=[["bigquery", table] for table in report.reads],
+        group_name=STAGE,
+        kinds={"bigquery", "sql"},
+        description=f"{report.grain} {report.description}",
+        partitions_def=partitions_def,
+        tags=asset_tags(report),
+        metadata=column_metadata(report, STAGE) | {"dagster/table_name": report.name},
+        skippable=True,
+    )
+
+
+def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        CONSERVED, asset=ACCOUNT_KEY, partitions_def=partitions_def,
+        description="Of every restated day: the reports by event date hold exactly the events, conversions and money "
+        "of `event` and `attribution`, to the cent, and these the rows that the ledger says were loaded. "
+        "`klaviyo-assets verify` compares the whole way from Postgres on.",
+    )  # fmt: skip
+
+
+def _restate_account(
+    run: StageRun, account: Account, bigquery: BigQueryProjectResource, *, everything: bool
+) -> Iterator[Any]:
+    opened: list[AccountReports] = []
+    done: dict[str, Restated] = {}
+
+    def one(report: ReportSpec) -> Done:
+        if not opened:
+            opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
+        restated = opened[0].restate(report, run.run_id, everything=everything)
+        done[report.name] = restated
+        return Done(_metadata(report, restated) | table_links(bigquery, opened[0].dataset, report.name))
+
+    for report in REPORTS.values():
+        key = dg.AssetKey([STAGE, report.name])
+        if run.selects(key):
+            frame = FrameKey(STAGE, account.name, report.name)
+            yield from run.work(key, account.name, frame, partial(one, report))
+    if not done:
+        return
+    try:
+        _note(opened[0].dataset, job_id(account.name, "ledger", run.run_id), done)
+        # After all of them: a report that is not restated yet differs from the others.
+        evaluations = list(_check_account(run, opened[0], done)) if _ACCOUNT in done else []
+    except Exception as error:  # noqa: BLE001  the books and checks of one account are no other account's matter
+        for name in done:
+            yield from run.fail(dg.AssetKey([STAGE, name]), account.name, contained(error))
+    else:
+        yield from evaluations
+
+
+def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Restated]) -> Iterator[Any]:
+    account, dataset = reports.account, reports.dataset
+    yield from run.evaluate(ACCOUNT_KEY, account.name, _conserved(dataset, account, done))
+    if dg.AssetCheckKey(ACCOUNT_KEY, UNUSUAL) in run.context.selected_asset_check_keys:
+        check = unusual(dataset, account, reports.entries, reports.data_through)
+        yield from run.evaluate(ACCOUNT_KEY, account.name, check)
+
+
+def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> None:
+    """Write the books of all reports at once; after a crash before it they are restated again, to the same rows."""
+    entries = (restated.entry for restated in done.values())
+    rows = [{**entry, "details": json.dumps(entry["details"]), "job_id": name} for entry in entries]
+    dataset.append("ledger", LEDGER, rows, name)
+
+
+def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
+    """Whether the reports that were brought up to date hold what the tables they are made of hold."""
+    first, last = _looked_at(account, done[_ACCOUNT])
+    found = report_conservation(
+        dataset, account, first, last,
+        reports=[name for name in BY_EVENT_DATE if name in done],
+    )  # fmt: skip
+    listed = [str(finding) for finding in found.findings]
+    shown = {"differences": dg.MetadataValue.md("\n".join(f"- {line}" for line in listed[:_SHOWN_DIFFERENCES]))}
+    return Check(
+        CONSERVED, passed=found.holds, metadata={**found.metadata, **(shown if listed else {})},
+        description=f"{len(listed)} difference(s), the first: {listed[0]}" if listed else None,
+    )  # fmt: skip
+
+
+def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date | None]:
+    """From which to which day the check looks: those that were restated; the newest ones where none was."""
+    if restated.days.everything:
+        return None, None
+    newest = restated.data_through.astimezone(account.zone).date()
+    known = restated.days.known or {newest - account.attribution.longest_window, newest}
+    return min(known), max(known)
+
+
+def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:
+    return {
+        "dagster/partition_row_count": restated.rows,
+        "restated": _described(restated),
+        "data_through": restated.data_through.isoformat(),
+        "sql": dg.MetadataValue.md(f"```sql\n{report.rows_sql.strip()}\n```"),
+    }
+
+
+def _described(restated: Restated) -> str:
+    days = restated.days
+    if days.everything:
+        return "every row"
+    if not days:
+        return "nothing: no loaded day has changed since"
+    listed = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
+    return ", ".join(part for part in (listed, "rows of unknown day" if days.unknown else "") if part)

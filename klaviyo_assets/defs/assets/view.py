@@ -1,0 +1,139 @@
+"""The view stage: tables and reports joined for reading, created or brought up to date in BigQuery.
+
+Here: the assets. Not here: what a view shows, and the statement (`reports/views/`). A view holds no rows: it shows
+what its tables hold at the moment it is read, so it is made once and again only for a new definition.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.defs.assets.report import STAGE as REPORT_STAGE
+from klaviyo_assets.defs.columns import column_metadata
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.looker.link import looker_link, report_name, sources, template_id
+from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
+from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.spec import ViewSpec
+from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.settings import optional
+from klaviyo_assets.tables import TABLES
+
+STAGE = "view"
+
+
+def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
+    """One step for all views of an account."""
+
+    @dg.multi_asset(
+        name="create_views",
+        specs=[_spec(view, partitions.accounts) for view in VIEWS.values()],
+        can_subset=True,
+        backfill_policy=ONE_ACCOUNT,
+    )
+    def create_views(
+        context: dg.AssetExecutionContext, frames: FrameStore, bigquery: BigQueryProjectResource
+    ) -> Iterator[Any]:
+        run = StageRun(context, frames)
+        for name in run.partition_keys:
+            yield from _create_all(run, accounts[name], bigquery)
+        yield from run.outputs()
+
+    return create_views
+
+
+def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
+    return dg.AssetSpec(
+        [STAGE, view.name],
+        deps=[[stage_of(name), name] for name in view.reads],
+        group_name=STAGE,
+        kinds={"bigquery", "sql", "view"},
+        description=f"{view.grain} {view.description}",
+        partitions_def=partitions_def,
+        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
+        skippable=True,
+    )
+
+
+def stage_of(name: str) -> str:
+    """The stage that makes a table, report or view."""
+    if name in VIEWS:
+        return STAGE
+    return REPORT_STAGE if name in REPORTS else "bigquery"
+
+
+def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:
+    """The link to Looker Studio, for the views it reads; a link that cannot be made fails no view.
+
+    Args:
+        view: The view.
+        dataset: `project.dataset` that holds it.
+        owner: The account, or the portfolio.
+        template: The account's own template; else LOOKER_TEMPLATE_ID's. Without any, a new report on this view.
+    """
+    if view not in LOOKER_VIEWS:
+        return {}
+    try:
+        given = optional(template, "LOOKER_TEMPLATE_ID")
+        copied = template_id(given) if given else ""
+        data = [source for source in sources(dataset, owner) if copied or source.table == view]
+        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), copied))}
+    except KlaviyoAssetsError as error:
+        return {"looker_studio": dg.MetadataValue.text(str(error))}
+
+
+def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResource) -> Iterator[Any]:
+    opened: list[_AccountViews] = []
+
+    def one(view: ViewSpec) -> Done:
+        if not opened:
+            opened.append(_AccountViews(account, bigquery.dataset(account)))
+        return opened[0].create(view)
+
+    for view in VIEWS.values():
+        key = dg.AssetKey([STAGE, view.name])
+        if run.selects(key):
+            yield from run.work(key, account.name, FrameKey(STAGE, account.name, view.name), partial(one, view))
+
+
+class _AccountViews:
+    """The views of one account's dataset."""
+
+    def __init__(self, account: Account, dataset: BigQueryDataset) -> None:
+        self._account, self._dataset = account, dataset
+        dataset.ensure(f"Klaviyo reporting of the account {account.name}.")
+        self._labels = dataset.tables()
+        self._ready: set[str] = set()
+
+    def create(self, view: ViewSpec) -> Done:
+        """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
+        wanted = definition(view, self._dataset.qualified, self._account)
+        if self._labels.get(view.name, {}).get(LABEL) != wanted:
+            for name in view.reads:
+                self._make_ready(name)
+            self._dataset.query(create_view(view, self._dataset.qualified, self._account))
+            self._labels[view.name] = {LABEL: wanted}
+        return Done(
+            {
+                "table": f"{self._dataset.qualified}.{view.name}",
+                "sql": dg.MetadataValue.md(f"```sql\n{view.sql.strip()}\n```"),
+            }
+            | looker_metadata(view.name, self._dataset.qualified, self._account.name, self._account.looker_template_id)
+        )
+
+    def _make_ready(self, name: str) -> None:
+        if name in VIEWS:
+            self.create(VIEWS[name])
+        elif name not in self._ready:
+            # What an older version made lacks the columns that joined since.
+            self._dataset.prepare(REPORTS[name] if name in REPORTS else TABLES[name])
+            self._ready.add(name)

@@ -1,0 +1,178 @@
+"""When mail goes out: about incidents as they begin and end, and a digest a day.
+
+Here: the sensor `failure_mails` and the schedule `daily_digest`. Not here: what they say, and the job of the digest.
+
+The sensor is no run-failure sensor of Dagster's: that one forgets a failure once it was called for it, whether or not
+the mail went out, and hears of no success. This one keeps in its cursor what it has seen and what is still to be told;
+Dagster stores it when the tick has ended, so a restart loses nothing. A fault of mail is a warning with its mend, and
+the news are due again at the next tick.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.defs.run_history import Seen, note_ended
+from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.publishing.mail.findings import stale_accounts, ui_url
+from klaviyo_assets.publishing.mail.incidents import Incident, Incidents, News, titles
+from klaviyo_assets.publishing.mail.privacy import scrubbed
+from klaviyo_assets.publishing.mail.rendering import rendered
+from klaviyo_assets.publishing.mail.work import sentences
+from klaviyo_assets.resources.mail.resource import MailResource, Message, PartlySentError, is_set_up
+
+INTERVAL_SECONDS = 60
+# Ages change slowly, and looking costs some queries per account.
+LOOK_AT_AGES_SECONDS = 600
+DIGEST_HOUR = 7
+
+
+def build_failure_sensor(accounts: Accounts) -> dg.SensorDefinition:
+    """`failure_mails`: one mail when an incident begins, one when it is over; on where MAIL_TO is set."""
+
+    @dg.sensor(
+        name="failure_mails",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=_status(dg.DefaultSensorStatus),
+        description="Mails what failed or is stale: when it begins and when it is over. On where MAIL_TO is set.",
+    )
+    def failure_mails(context: dg.SensorEvaluationContext, mail: MailResource) -> dg.SensorResult:
+        tick = Tick.read(context.cursor, context.instance)
+        tick.look(accounts, context.instance, time.time())
+        return dg.SensorResult(
+            skip_reason=tick.tell(mail, context.log, time.time()), cursor=tick.written,
+        )  # fmt: skip
+
+    return failure_mails
+
+
+def build_digest_schedule(accounts: Accounts, job: Any) -> dg.ScheduleDefinition:
+    """`daily_digest`: the digest at seven in the first account's time zone; on where MAIL_TO is set."""
+    first = next(iter(accounts.by_name.values()))
+
+    @dg.schedule(
+        name="daily_digest",
+        job=job,
+        cron_schedule=f"0 {DIGEST_HOUR} * * *",
+        execution_timezone=first.timezone,
+        default_status=_status(dg.DefaultScheduleStatus),
+        description="Mails what matters of yesterday. On where MAIL_TO is set.",
+    )
+    def daily_digest(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
+        day = context.scheduled_execution_time.astimezone(first.zone).date()
+        # The same day is never mailed twice by itself.
+        yield dg.RunRequest(run_key=f"digest-{day}", tags={"klaviyo/started_by": "schedule"})
+
+    return daily_digest
+
+
+def _status(statuses: Any) -> Any:
+    return statuses.RUNNING if is_set_up() else statuses.STOPPED
+
+
+@dataclass
+class Tick:
+    """What the sensor knows: which runs it has seen, the incidents, and when it last looked at the data's age."""
+
+    seen: Seen
+    incidents: Incidents
+    looked_at: float = 0.0
+
+    @classmethod
+    def read(cls, cursor: str | None, instance: dg.DagsterInstance) -> "Tick":
+        """From the cursor; without one, from this moment on."""
+        if not cursor:
+            return cls(Seen.now(instance), Incidents())
+        known = json.loads(cursor)
+        return cls(Seen(known["seen"]), Incidents.read(known["incidents"]), known["looked_at"])
+
+    @property
+    def written(self) -> str:
+        """As a cursor."""
+        return json.dumps(
+            {"seen": self.seen.ids, "incidents": self.incidents.written, "looked_at": self.looked_at}, sort_keys=True
+        )
+
+    def look(self, accounts: Accounts, instance: dg.DagsterInstance, now: float) -> None:
+        """Take note of runs that ended since, and now and then of stale accounts."""
+        note_ended(self.incidents, instance, self.seen.since(instance))
+        if now - self.looked_at >= LOOK_AT_AGES_SECONDS:
+            found = stale_accounts(accounts, instance)
+            self.incidents.stale({name: (f"data are stale at {stage}", text) for name, (stage, text) in found.items()},
+                                 now)  # fmt: skip
+            self.looked_at = now
+
+    def tell(self, mail: MailResource, log: Any, now: float) -> str:
+        """Mail what is due; what came of it, in a sentence."""
+        news = self.incidents.news(now)
+        if not news.keys:
+            self.incidents.forget(now)
+            waiting = sum(one.told_at is None for one in self.incidents.by_key.values())
+            return f"{len(self.incidents.by_key)} incident(s) open, nothing to tell" + (
+                f"; {waiting} wait, for many mails went out today" if waiting else ""
+            )
+        try:
+            message_id = mail.send(incident_message(news))
+        except PartlySentError as error:
+            # Who has it would get it again at every tick.
+            self.incidents.told(news, now)
+            said = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
+            log.warning(said)
+            return said
+        except KlaviyoAssetsError as error:
+            said = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
+            log.warning(said)
+            return said
+        except Exception as error:  # noqa: BLE001  whatever mail does, the tick ends well and the news stay due
+            log.warning(f"mail could not be sent, and is tried again at the next tick: {type(error).__name__}")
+            return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
+        self.incidents.told(news, now)
+        return f"mailed {len(news.keys)} incident(s): {message_id}"
+
+
+def incident_message(news: News) -> Message:
+    """One mail for everything that is due."""
+    groups = [
+        ("bad", "1 failure" if len(news.new) == 1 else f"{len(news.new)} failures", _shown(news.new)),
+        ("odd", "Still failing", _shown(news.reminders)),
+        ("well", "Recovered", _shown(news.over)),
+    ]
+    groups = [group for group in groups if group[2]]
+    subject = incident_subject(news)
+    html, text = rendered("incidents", subject=subject, groups=groups, ui=ui_url())
+    return Message(subject, text, html)
+
+
+def incident_subject(news: News) -> str:
+    """What happened, and to which accounts."""
+    if news.new:
+        (one, *others) = news.new.values()
+        what = f"{one.title} {'failed' if one.run_id else ''}".strip() if not others else f"{len(news.new)} failures"
+        return f"Klaviyo, {titles(news.new.values())}: {what}"
+    if news.over:
+        return f"Klaviyo, {titles(news.over.values())}: recovered"
+    return f"Klaviyo, {titles(news.reminders.values())}: still failing"
+
+
+def _shown(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
+    """What the templates show of incidents."""
+    return [
+        {
+            "title": f"{one.account or 'All accounts'}: {one.title}",
+            "sentence": one.sentence,
+            "details": [line for line in one.details if line != one.sentence],
+            "since": datetime.fromtimestamp(one.opened_at, UTC),
+            "over": one.over_at and datetime.fromtimestamp(one.over_at, UTC),
+            "times": one.times,
+            "left": sentences(one.left) if one.run_id else [],
+            "mend": one.mend,
+            "url": ui_url("runs", one.run_id) if one.run_id else "",
+        }
+        for one in incidents.values()
+    ]

@@ -1,0 +1,69 @@
+"""When the portfolio's views are made again: an account came or went, got its first tables, or a view is another one.
+
+Here: the sensor and the daily schedule. Not here: the views (`defs/assets/portfolio.py`).
+
+Both look at no account's systems, so that none can hold them up.
+"""
+
+from dataclasses import asdict
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Accounts, fingerprint_of
+from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
+
+INTERVAL_SECONDS = 60
+# The last report and the last view of an account: once both are there, so is everything the portfolio joins.
+_LAST = (dg.AssetKey(["report", list(REPORTS)[-1]]), dg.AssetKey(["view", list(VIEWS)[-1]]))
+
+
+def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
+    """`portfolio_views`: makes the views again when what they join has changed."""
+
+    @dg.sensor(
+        name="portfolio_views",
+        job=job,
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        description="Makes the views over all accounts again when an account came, went or was loaded first.",
+    )
+    def portfolio_views(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        state = portfolio_state(accounts, context.instance)
+        if not state["loaded"]:
+            return dg.SensorResult(skip_reason="no account has reports yet")
+        wanted = fingerprint_of(state)
+        if wanted == context.cursor:
+            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=wanted)
+        tags = {"klaviyo/started_by": "portfolio_views", "klaviyo/reason": f"accounts: {', '.join(state['loaded'])}"}
+        return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=wanted)
+
+    return portfolio_views
+
+
+def portfolio_state(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str, Any]:
+    """What decides the views: the accounts, which of them have been loaded, and the views' own definition."""
+    loaded = set(accounts.names).intersection(*(instance.get_materialized_partitions(key) for key in _LAST))
+    return {
+        "accounts": accounts.names,
+        "loaded": sorted(loaded),
+        "views": fingerprint_of({
+            name: [str(sorted(asdict(column).items(), key=str)) for column in view.columns]
+            for name, view in PORTFOLIO_VIEWS.items()
+        }),
+    }  # fmt: skip
+
+
+def build_portfolio_schedule(job: Any) -> dg.ScheduleDefinition:
+    """`daily_portfolio`: once a day whatever was noticed, for what a permission or a failed run left out."""
+    return dg.ScheduleDefinition(
+        name="daily_portfolio",
+        job=job,
+        cron_schedule="30 6 * * *",
+        execution_timezone="UTC",
+        description="The views over all accounts, for what was not noticed.",
+        default_status=dg.DefaultScheduleStatus.STOPPED,
+        tags={"klaviyo/started_by": "schedule"},
+    )

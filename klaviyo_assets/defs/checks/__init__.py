@@ -1,0 +1,1 @@
+"""The asset checks that are steps of their own."""

@@ -1,0 +1,198 @@
+"""How old each account's data are at each stage, by the data's own time and never by that of a run.
+
+Here: the checks `fresh_<account>` of every stage, and the sensor that keeps it current. Not here: what `data_through`
+means (docs/decisions/0003), and making anything fresh.
+
+Dagster's own freshness policies ask when an asset was last materialized, in whatever partition: a rerun over old data
+looks fresh, and so does an account whose sync has failed for a week, for the sake of another one. So the age is read
+from what each partition's materialization says of its data: Fivetran's time of the last sync that succeeded, and the
+newest sync that the rows of a stage come from.
+
+Each account has a check of its own, without partitions: Dagster keeps one verdict from outside of runs per check and
+partition, and fails at the second.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.defs.partitions import day_key
+
+# The first part of the keys of what bears the checks.
+FRESHNESS = "freshness"
+# Begins the name of every check of freshness; the account follows.
+FRESH = "fresh"
+# Fivetran syncs a connection once a day at the rarest usual; two hours are for the sync and what follows it.
+LATE_AFTER = timedelta(hours=26)
+# Two syncs missed.
+STALE_AFTER = timedelta(hours=50)
+INTERVAL_SECONDS = 600
+# A verdict that stays is said again so often: the page then shows the age it has.
+SAID_AGAIN_AFTER = timedelta(hours=6)
+# An account's newest rows are in its last days, of whatever time zone; its people change all the time.
+_RECENT_DAYS = 8
+_TABLE, _DAILY, _REPORT = "person", "event", "account_by_event_date"
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+
+
+@dataclass(frozen=True)
+class Age:
+    """What is known of one stage of one account."""
+
+    stage: str
+    account: str
+    data_through: datetime | None
+    now: datetime
+
+    @property
+    def verdict(self) -> str:
+        """`fresh`, `late`, `stale` or `unknown`."""
+        if self.data_through is None:
+            return "unknown"
+        age = self.now - self.data_through
+        return "fresh" if age <= LATE_AFTER else "late" if age <= STALE_AFTER else "stale"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict for people."""
+        if self.data_through is None:
+            return f"no data of account {self.account} has passed the stage {self.stage} yet"
+        hours = (self.now - self.data_through) / timedelta(hours=1)
+        return f"the data of account {self.account} reach to {self.data_through:%Y-%m-%d %H:%M} UTC, {hours:.0f} h ago"
+
+    @property
+    def evaluation(self) -> dg.AssetCheckEvaluation:
+        """The verdict of the account's check; only what is stale is an error."""
+        known = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
+        return dg.AssetCheckEvaluation(
+            asset_key=freshness_key(self.stage),
+            check_name=check_of(self.account),
+            passed=self.verdict == "fresh",
+            severity=dg.AssetCheckSeverity.ERROR if self.verdict == "stale" else dg.AssetCheckSeverity.WARN,
+            description=self.sentence,
+            metadata={"verdict": self.verdict, **known},
+        )
+
+
+def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None = None) -> Iterator[Age]:
+    """Every stage of every account, from Dagster's own records: no system of any account is asked."""
+    now = now or datetime.now(UTC)
+    for account in accounts.by_name.values():
+        for stage in STAGES:
+            yield Age(stage, account.name, max(_data_times(instance, stage, account), default=None), now)
+
+
+def freshness_key(stage: str) -> dg.AssetKey:
+    """Key of what stands for a stage's age."""
+    return dg.AssetKey([FRESHNESS, stage])
+
+
+def check_of(account: str) -> str:
+    """Name of an account's check."""
+    return f"{FRESH}_{account}"
+
+
+def build_freshness_assets() -> list[dg.AssetSpec]:
+    """One per stage; nobody materializes them, they bear the checks.
+
+    On the stages' own assets the check would be a step of every run.
+    """
+    return [
+        dg.AssetSpec(
+            freshness_key(stage),
+            deps=[key for key, _ in _looked_at(stage, [])],
+            group_name="freshness",
+            description=f"How old each account's data are at the stage `{stage}`, by the sync they come from.",
+        )
+        for stage in STAGES
+    ]
+
+
+def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
+    """`fresh_<account>` of every stage."""
+    specs = {
+        (stage, account): dg.AssetCheckSpec(
+            check_of(account), asset=freshness_key(stage),
+            description=f"The data of {account} are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of "
+            f"the sync they come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
+        )
+        for stage in STAGES
+        for account in accounts.names
+    }  # fmt: skip
+
+    @dg.multi_asset_check(name="freshness", specs=list(specs.values()), can_subset=True)
+    def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
+        wanted = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
+        for age in ages(accounts, context.instance):
+            if (age.stage, age.account) in wanted:
+                evaluation = age.evaluation
+                yield dg.AssetCheckResult(
+                    passed=evaluation.passed, asset_key=evaluation.asset_key, check_name=evaluation.check_name,
+                    severity=evaluation.severity, description=evaluation.description, metadata=evaluation.metadata,
+                )  # fmt: skip
+
+    return freshness
+
+
+def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
+    """`freshness`: evaluates the checks; says what changed, and all of it now and then."""
+
+    @dg.sensor(
+        name="freshness",
+        minimum_interval_seconds=INTERVAL_SECONDS,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+        asset_selection=dg.AssetSelection.checks(
+            *(dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in accounts.names)
+        ),
+        description="Keeps the checks `fresh_<account>` of every stage current.",
+    )
+    def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
+        before: dict[str, list[Any]] = json.loads(context.cursor or "{}")
+        said: dict[str, list[Any]] = {}
+        events = []
+        for age in ages(accounts, context.instance):
+            place, at = f"{age.stage}/{age.account}", age.now.timestamp()
+            verdict, last = before.get(place, ["", 0])
+            is_news = verdict != age.verdict or at - last > SAID_AGAIN_AFTER.total_seconds()
+            said[place] = [age.verdict, at] if is_news else [verdict, last]
+            events += [age.evaluation] if is_news else []
+        return dg.SensorResult(asset_events=events, cursor=json.dumps(said))
+
+    return freshness
+
+
+def _looked_at(stage: str, days: Sequence[str]) -> list[tuple[dg.AssetKey, Sequence[str] | None]]:
+    """The assets of a stage whose materializations state the data's time, with the partitions besides the account."""
+    if stage == "report":
+        return [(dg.AssetKey([stage, _REPORT]), None)]
+    daily = [] if stage == "fivetran" else [(dg.AssetKey([stage, _DAILY]), days)]
+    return [(dg.AssetKey([stage, _TABLE]), None), *daily]
+
+
+def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> Iterator[datetime]:
+    today = account.today()
+    days = [day_key(account.name, today - timedelta(days=ago)) for ago in range(_RECENT_DAYS)]
+    for key, partitions in _looked_at(stage, days):
+        found = instance.fetch_materializations(
+            dg.AssetRecordsFilter(key, asset_partitions=partitions or [account.name]),
+            limit=len(partitions or [account.name]),
+        )
+        for record in found.records:
+            moment = _data_time(record.asset_materialization.metadata if record.asset_materialization else {})
+            if moment is not None:
+                yield moment
+
+
+def _data_time(metadata: Mapping[str, Any]) -> datetime | None:
+    """The data's time as a materialization states it; a run's own time is never taken instead."""
+    if "sync_completed_at" in metadata:
+        return datetime.fromtimestamp(metadata["sync_completed_at"].value, UTC)
+    try:
+        return datetime.fromisoformat(str(metadata["data_through"].value))
+    except (KeyError, ValueError):
+        return None

@@ -1,0 +1,94 @@
+"""What of a run is not done, and why: as metadata of the step that failed, for people and for programs.
+
+Here: writing it into a `dg.Failure` and reading it again. Not here: what failed (`defs/stage_run.py`), and who is told
+(`publishing/mail/`). Nobody reads the sentences of a failure: what they say stands beside them as data.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+
+_NAME = "not_done"
+_WHEN_IT_PASSES = "Next: when that system is back, run the same again (in the UI: Re-execute on the run's page)."
+_WHEN_CHANGED = "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page)."
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why something is not done.
+
+    Attributes:
+        asset: What failed first, such as `extracted/event`.
+        kind: The class of its error.
+        is_transient: Whether a rerun may well succeed.
+        reason: What the error says.
+    """
+
+    asset: str
+    kind: str
+    is_transient: bool
+    reason: str
+
+    @classmethod
+    def of(cls, asset: dg.AssetKey, error: KlaviyoAssetsError) -> "Cause":
+        """The cause that an error is."""
+        kind = getattr(error, "kind", type(error).__name__)
+        return cls(asset.to_user_string(), str(kind), isinstance(error, TransientError), str(error))
+
+
+# By asset, such as `bigquery/event`, and partition key.
+NotDone = Mapping[tuple[str, str], Cause]
+
+
+def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) -> dg.Failure:
+    """The failure of a step that names every partition of it that is not done.
+
+    Args:
+        not_done: The partitions, and why.
+        asked: How many the step was to do.
+        allow_retries: Whether the step's retry policy applies where all of it may well succeed.
+    """
+    reasons: dict[str, set[str]] = {}
+    for (asset, key), cause in not_done.items():
+        # As `event [acme|2026-01-01]`: the stage is the step's.
+        reasons.setdefault(cause.reason, set()).add(f"{asset.rpartition('/')[2]} [{key}]")
+    lines = [f"{', '.join(sorted(names))}: {reason}" for reason, names in reasons.items()]
+    is_transient = all(cause.is_transient for cause in not_done.values())
+    return dg.Failure(
+        description="\n".join(
+            [_headline(len(not_done), asked), *lines, _WHEN_IT_PASSES if is_transient else _WHEN_CHANGED]
+        ),
+        metadata=metadata_of(not_done),
+        allow_retries=allow_retries and is_transient,
+    )
+
+
+def metadata_of(not_done: NotDone) -> dict[str, Any]:
+    """The metadata of a failure: every cause, with the partitions that are not done for it."""
+    groups = [{**asdict(cause), "partitions": partitions} for cause, partitions in _grouped(not_done).items()]
+    return {_NAME: dg.MetadataValue.json(groups)}
+
+
+def read_failure(metadata: Mapping[str, Any]) -> Iterator[tuple[Cause, dict[str, list[str]]]]:
+    """Every cause that a failure's metadata name, with the partitions by asset that are not done for it."""
+    value = metadata.get(_NAME)
+    groups: Any = value.value if isinstance(value, dg.JsonMetadataValue) else []
+    for group in groups:
+        yield Cause(**{name: value for name, value in group.items() if name != "partitions"}), group["partitions"]
+
+
+def _grouped(not_done: NotDone) -> dict[Cause, dict[str, list[str]]]:
+    groups: dict[Cause, dict[str, list[str]]] = {}
+    for (asset, partition), cause in not_done.items():
+        groups.setdefault(cause, {}).setdefault(asset, []).append(partition)
+    return groups
+
+
+def _headline(failed: int, asked: int) -> str:
+    if failed == asked:
+        return "1 partition failed:" if asked == 1 else f"all {asked} partitions failed:"
+    return f"{failed} of {asked} partition(s) failed, the others are done:"

@@ -1,0 +1,266 @@
+"""Runs that ended, as Dagster's instance tells of them.
+
+Here: which runs have ended since the last look, why they failed, what they left undone, and whether it was made since.
+Not here: what follows from it (`incidents.py`).
+
+
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import dagster as dg
+from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRecordsFilter
+
+from klaviyo_assets.defs.failure_metadata import read_failure
+from klaviyo_assets.defs.partitions import range_of
+from klaviyo_assets.defs.undone import undone
+from klaviyo_assets.publishing.mail.incidents import Failure, Incident, Incidents
+from klaviyo_assets.publishing.mail.privacy import scrubbed
+from klaviyo_assets.publishing.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
+
+MOST_AT_ONCE = 200
+# How HTTP clients say that nobody answers, in four lines of their own internals.
+_NO_ANSWER = re.compile(
+    r"(?:Timeout of \S+ exceeded, last exception: )?"
+    r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d+)\).*"
+)
+_LONGEST = 320
+_ENDS: tuple[tuple[str, Any], ...] = (
+    ("failed", DagsterEventType.RUN_FAILURE), ("succeeded", DagsterEventType.RUN_SUCCESS)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A run that ended, when, and how."""
+
+    run: DagsterRun
+    at: float
+    is_good: bool
+    # Why a run failed that no step of it did, such as a process that died.
+    message: str = ""
+
+    @property
+    def is_command_lines(self) -> bool:
+        """Whether a person started it in a terminal."""
+        return self.run.tags.get("klaviyo/started_by") == "cli"
+
+
+@dataclass
+class Seen:
+    """Up to where runs have been looked at: storage ids of the events that say how they ended."""
+
+    ids: dict[str, int] = field(default_factory=dict)
+
+    @classmethod
+    def now(cls, instance: dg.DagsterInstance) -> "Seen":
+        """Everything until this moment: what failed before mail was switched on is not told."""
+        newest = {name: instance.fetch_run_status_changes(kind, limit=1).records for name, kind in _ENDS}
+        return cls({name: found[0].storage_id if found else -1 for name, found in newest.items()})
+
+    @classmethod
+    def since_moment(cls, instance: dg.DagsterInstance, moment: float) -> Iterator[Ended]:
+        """All runs that ended since a moment, in order."""
+        before = {
+            name: instance.fetch_run_status_changes(
+                RunStatusChangeRecordsFilter(kind, before_timestamp=moment), limit=1
+            ).records
+            for name, kind in _ENDS
+        }
+        seen = cls({name: found[0].storage_id if found else -1 for name, found in before.items()})
+        while found := list(seen.since(instance)):
+            yield from found
+
+    def since(self, instance: dg.DagsterInstance) -> Iterator[Ended]:
+        """Runs that ended since, in order; each is seen when the next one is asked for."""
+        found: list[tuple[float, int, str, Any]] = []
+        horizon = float("inf")
+        for name, kind in _ENDS:
+            wanted = RunStatusChangeRecordsFilter(kind, after_storage_id=self.ids[name])
+            records = instance.fetch_run_status_changes(wanted, limit=MOST_AT_ONCE, ascending=True).records
+            if len(records) == MOST_AT_ONCE:
+                # What the other kind did later than this waits, or a success would be seen before what it mends.
+                horizon = min(horizon, records[-1].timestamp)
+            found += [(record.timestamp, record.storage_id, name, record.event_log_entry) for record in records]
+        listed = sorted((one for one in found if one[0] <= horizon), key=lambda one: one[:3])
+        runs = _runs(instance, [entry.run_id for *_, entry in listed])
+        for at, storage_id, name, entry in listed:
+            if entry.run_id in runs:
+                yield Ended(runs[entry.run_id], at, name == "succeeded", _said(entry))
+            self.ids[name] = storage_id
+
+
+def _runs(instance: dg.DagsterInstance, run_ids: list[str]) -> Mapping[str, DagsterRun]:
+    if not run_ids:
+        return {}
+    return {run.run_id: run for run in instance.get_runs(RunsFilter(run_ids=run_ids))}
+
+
+def _said(entry: Any) -> str:
+    """Why the run as a whole failed."""
+    event = entry.dagster_event
+    data = event.event_specific_data if event else None
+    error = getattr(data, "error", None)
+    return _error_text(error) if error else str(event.message or "" if event else "")
+
+
+def note_ended(incidents: Incidents, instance: dg.DagsterInstance, runs: Iterable[Ended]) -> None:
+    """Take note of runs that ended, in their order: what failed, and what was made up for since.
+
+    Failures of the command line are none here: who started it there has seen the error.
+    """
+    ended = None
+    for ended in runs:
+        if not ended.is_good and not ended.is_command_lines:
+            # What was made between two failures is not left undone by the first.
+            incidents.settle(partial(made_since, instance, ended.at))
+            for failure in _explained(instance, ended):
+                incidents.failed(failure)
+    if ended is not None:
+        incidents.settle(partial(made_since, instance, ended.at))
+
+
+def _explained(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
+    try:
+        return failures_of(instance, ended)
+    except Exception:  # noqa: BLE001  a run that cannot be read must not keep all others from being told
+        return [unexplained(ended)]
+
+
+def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
+    """Why a run failed and what it left undone: a failure for each account it is of."""
+    records = instance.get_records_for_run(ended.run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=50).records
+    events = [event for record in records if (event := record.event_log_entry.dagster_event)]
+    reasons = [reason for event in events for reason in _reasons(event)] or [_Reason("none", _cut(ended.message))]
+    places = undone(instance, ended.run)
+    accounts = sorted({_account(key) for _, key in places}) or [_account_of(ended.run)]
+    return [_failure(ended, account, reasons, places) for account in accounts]
+
+
+def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[tuple[str, str]]) -> Failure:
+    # What a step says of no partition is said of all.
+    own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
+    work = work_of(place for place in places if _account(place[1]) == account) or {job_title(ended.run): (WHOLE,)}
+    others = tuple(dict.fromkeys(reason.text for reason in own if reason.text != own[0].text))
+    is_transient = all(reason.is_transient for reason in own)
+    return Failure(
+        account, job_title(ended.run), own[0].step, own[0].text, others, work, ended.run.run_id, ended.at,
+        _mend(account, work, is_transient=is_transient),
+    )  # fmt: skip
+
+
+def _mend(account: str, work: Work, *, is_transient: bool) -> str:
+    """What to do, in a sentence."""
+    days, condition = days_of(work), "" if is_transient else "When what the reason names has been changed, "
+    loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
+    command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
+    sentence = f"{condition}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def unexplained(ended: Ended) -> Failure:
+    """A failure of which nothing more than the run is known."""
+    sentence = _cut(ended.message or "the run failed; why could not be read from Dagster's records")
+    account, title = _account_of(ended.run), job_title(ended.run)
+    return Failure(account, title, "none", sentence, (), {title: (WHOLE,)}, ended.run.run_id, ended.at)
+
+
+def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -> tuple[Work, float]:
+    """What of an incident's work was made since its newest failure, by whichever run, and when the last of it.
+
+    Args:
+        instance: Where it is recorded.
+        until: The moment up to which runs have been looked at: of a later one, the end is not known yet.
+        incident: The incident.
+    """
+    places: set[tuple[str, str]] = set()
+    at = incident.last_at
+    for asset, spans in incident.left.items():
+        for key, moment in _made(instance, until, incident, asset, spans):
+            places.add((asset, key))
+            at = max(at, moment)
+    return work_of(places), at
+
+
+def _made(
+    instance: dg.DagsterInstance, until: float, incident: Incident, asset: str, spans: Iterable[Span]
+) -> Iterator[tuple[str, float]]:
+    if "/" not in asset:
+        # A job that makes no asset, such as one of checks, is made up for by its next success.
+        ended = dg.RunsFilter(job_name=asset, statuses=[dg.DagsterRunStatus.SUCCESS])
+        for record in instance.get_run_records(ended, limit=1):
+            if incident.last_at < (record.end_time or 0) <= until:
+                yield incident.account, record.end_time or 0
+        return
+    keys = ["|".join(filter(None, (incident.account, day))) for day in days_in(spans)]
+    wanted = dg.AssetRecordsFilter(
+        dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
+        after_timestamp=incident.last_at, before_timestamp=until,
+    )  # fmt: skip
+    cursor = None
+    while True:
+        page = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
+        yield from ((str(record.partition_key or ""), record.timestamp) for record in page.records)
+        cursor = page.cursor
+        if not page.has_more:
+            return
+
+
+def job_title(run: DagsterRun) -> str:
+    """A run's job for people; what is picked in the UI runs in a job without a name."""
+    return "picked assets" if run.job_name.startswith("__") else run.job_name
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """Why a step failed, and for which assets and partitions, where it says so."""
+
+    step: str
+    text: str
+    is_transient: bool = False
+    partitions: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def accounts(self) -> set[str]:
+        """The accounts it concerns."""
+        return {_account(key) for _, key in self.partitions}
+
+
+def _reasons(event: Any) -> Iterator[_Reason]:
+    """Of a step's failure: each reason, with the partitions that are not done for it where its metadata name them."""
+    data, step = event.step_failure_data, event.step_key or "none"
+    given = data.user_failure_data
+    if given is None:
+        yield _Reason(step, _cut(_error_text(data.error)))
+        return
+    causes = list(read_failure(given.metadata))
+    for cause, partitions in causes:
+        named = frozenset((asset, key) for asset, keys in partitions.items() for key in keys)
+        yield _Reason(step, _cut(cause.reason), cause.is_transient, named)
+    if not causes:
+        yield _Reason(step, _cut(given.description or given.label or "failed"))
+
+
+def _error_text(error: Any) -> str:
+    """What went wrong at the bottom of a chain of errors."""
+    while error.cause is not None:
+        error = error.cause
+    return " ".join(str(error.message or error.cls_name or "failed").split())
+
+
+def _cut(text: str) -> str:
+    clean = scrubbed(_NO_ANSWER.sub(r"\g<host>:\g<port> does not answer", " ".join(text.split())))
+    return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST - 1]}…"
+
+
+def _account_of(run: DagsterRun) -> str:
+    return _account(range_of(run.tags)[0] or run.tags.get("dagster/partition", ""))
+
+
+def _account(key: str) -> str:
+    """The account of a partition key."""
+    return key.partition("|")[0]

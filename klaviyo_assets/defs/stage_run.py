@@ -1,0 +1,271 @@
+"""What every stage's step shares: partitions are worked off one by one, and each commits or fails for itself.
+
+Here: `StageRun`. Not here: what a stage does with a partition, and anything about frames or destinations.
+
+A partition that fails is not handed on and gets no materialization; the stage goes on with the others, whatever went
+wrong: also after an error that nobody foresaw. The run fails at its end: only the last stage that is in the run raises,
+naming every partition that failed on the way.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+
+# An output that carries this key makes no materialization of its own: ours are yielded partition by partition.
+# Without it Dagster would mark every partition of the run as materialized, the failed ones too.
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from klaviyo_assets.defs.failure_metadata import Cause, failure_of
+from klaviyo_assets.defs.failures import failure
+from klaviyo_assets.defs.partitions import asked_keys
+from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.defs.undone import repeated_run, undone
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, contained, stack_of
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+
+STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
+# The stages that go on with the partitions of one, and say what failed in it.
+_FOLLOW = {
+    "fivetran": {"extracted"},
+    "extracted": {"mapped"},
+    "mapped": {"s3_archive", "bigquery"},
+    "s3_archive": {"bigquery"},
+}
+# How a backfill is cut into runs, each of one account: by account, or by account and range of days
+# (`defs/run_queue.py`).
+ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
+DAYS_OF_AN_ACCOUNT = dg.BackfillPolicy.single_run()
+ATTEMPTS = 3
+# Clients repeat a call after a transient error themselves; what they waited long for is not tried over and over.
+ATTEMPT_SECONDS = 15
+# So many consecutive transient errors of an account mean that the system is down, or the account's part of it: the
+# rest of the account is not attempted. Other accounts are, for they may be elsewhere.
+GIVE_UP_AFTER = 2
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's verdict on one partition."""
+
+    name: str
+    passed: bool
+    severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    description: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of one partition: metadata of its materialization and verdicts of its checks."""
+
+    metadata: Mapping[str, Any]
+    checks: tuple[Check, ...] = ()
+
+
+def synced(account: str) -> FrameKey:
+    """Where a run notes that an account's sync failed, for the stage that reads what it brings."""
+    return FrameKey("fivetran", account, "sync")
+
+
+def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
+    """The partitions that a run is of; steps ask this and never `context.partition_keys` (`partitions.asked_keys`).
+
+    Of a run that repeats a failed one, those of which that one left something undone.
+
+    Raises:
+        dg.Failure: the run's tags name no partition.
+    """
+    try:
+        keys = asked_keys(context.run.tags, context.assets_def.partitions_def)
+    except KlaviyoAssetsError as error:
+        raise failure(error, "nothing was done") from error
+    repeated = repeated_run(context.instance, context.run)
+    undone_keys = {key for _, key in undone(context.instance, repeated)} if repeated else set()
+    return [key for key in keys if key in undone_keys] or keys
+
+
+@dataclass
+class StageRun:
+    """One step's work over its partitions."""
+
+    context: dg.AssetExecutionContext
+    frames: FrameStore
+    failures: dict[tuple[str, str], Cause] = field(default_factory=dict)
+    _asked: set[tuple[str, str]] = field(default_factory=set)
+    _inherited: set[tuple[str, str]] = field(default_factory=set)
+    _unreached: Counter[str] = field(default_factory=Counter)
+    _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str:
+        """The Dagster run."""
+        return self.context.run.run_id
+
+    @cached_property
+    def partition_keys(self) -> list[str]:
+        """The partitions that the run is of."""
+        return partition_keys(self.context)
+
+    def selects(self, key: dg.AssetKey) -> bool:
+        """Whether the run wants this asset from this step."""
+        return key in self.context.selected_asset_keys
+
+    def work(
+        self, key: dg.AssetKey, partition: str, frame: FrameKey, one: Callable[[], Done], before: FrameKey | None = None
+    ) -> Iterator[Any]:
+        """Do one partition of one asset; a failure is noted, not raised.
+
+        Args:
+            key: The asset.
+            partition: The partition's key.
+            frame: Where the failure is noted for the stages that follow in this run.
+            one: The work.
+            before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
+        """
+        self._asked.add((key.to_user_string(), partition))
+        try:
+            inherited = self._inherited_failure(frame, before)
+            if inherited:
+                self._inherited.add((key.to_user_string(), partition))
+                self._fail(key, partition, frame, inherited)
+                return
+            done = self._attempt(frame, one)
+            materialization = dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
+            evaluations = [event for check in done.checks for event in self.evaluate(key, partition, check)]
+        except Exception as error:  # noqa: BLE001  whatever it is, it is this partition's alone
+            yield from self.fail(key, partition, contained(error), frame)
+            return
+        self._unreached.clear()
+        yield materialization
+        yield from evaluations
+
+    def fail(
+        self, key: dg.AssetKey, partition: str, error: KlaviyoAssetsError, frame: FrameKey | None = None
+    ) -> Iterator[Any]:
+        """Take note that a partition is not done, say so in the log, and fail its checks."""
+        if frame and isinstance(error, TransientError) and not isinstance(error, AccountBusyError):
+            self._unreached[frame.account] = min(self._unreached[frame.account] + 1, GIVE_UP_AFTER)
+        # The reason is the whole story; a traceback would bury it. Of what nobody foresaw, it is where to look.
+        self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}{stack_of(error)}")
+        self._fail(key, partition, frame, Cause.of(key, error))
+        yield from self._failed_checks(key, partition, str(error))
+
+    def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> Cause | None:
+        """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
+        if isinstance(self.frames, GuardedFrames) and (cause := self.frames.given_up(frame.account)):
+            return cause
+        needed = synced(frame.account) if frame.stage == "extracted" else before
+        note = self.frames.failure(needed, self.run_id) if needed else None
+        return Cause(**note) if note else None
+
+    def _take_turn(self, frame: FrameKey) -> None:
+        """Be the account's one writer; Fivetran's syncs write nothing of ours."""
+        if frame.stage != "fivetran" and isinstance(self.frames, GuardedFrames):
+            self.frames.take_turn(frame.account, self.run_id, say=self.context.log.warning)
+
+    def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
+        from tenacity import (
+            Retrying,
+            retry_if_exception,
+            stop_after_attempt,
+            stop_after_delay,
+            wait_exponential_jitter,
+        )
+
+        unreached = self._unreached[frame.account]
+        if unreached >= GIVE_UP_AFTER:
+            raise TransientError(
+                f"not attempted: the previous {unreached} partitions failed with a transient error; rerun when the "
+                "system is back"
+            )
+
+        def once() -> Done:
+            self._take_turn(frame)
+            return one()
+
+        retrying = Retrying(
+            # Who waited for a turn in vain has waited as long as it may.
+            retry=retry_if_exception(
+                lambda error: isinstance(error, TransientError) and not isinstance(error, AccountBusyError)
+            ),
+            # What was out of reach a moment ago is asked once, not three times.
+            stop=stop_after_attempt(1 if self._unreached.total() else ATTEMPTS) | stop_after_delay(ATTEMPT_SECONDS),
+            wait=wait_exponential_jitter(initial=1, max=10),
+            before_sleep=lambda state: self.context.log.warning(
+                f"attempt {state.attempt_number} of {ATTEMPTS}: {state.outcome and state.outcome.exception()}"
+            ),
+            reraise=True,
+        )
+        return retrying(once)
+
+    def _fail(self, key: dg.AssetKey, partition: str, frame: FrameKey | None, cause: Cause) -> None:
+        self.failures[key.to_user_string(), partition] = cause
+        if frame is None:
+            return
+        if isinstance(self.frames, GuardedFrames) and not self.frames.has_turn(frame.account):
+            # Whose frames these are now is another run's matter: later stages of this one are told otherwise.
+            self.frames.give_up(frame.account, cause)
+            return
+        try:
+            self.frames.note_failure(frame, self.run_id, asdict(cause))
+        except Exception as error:  # noqa: BLE001  without a note, later stages miss the frame and say so
+            self.context.log.warning(f"the failure could not be noted for later stages: {contained(error)}")
+
+    def _failed_checks(self, key: dg.AssetKey, partition: str, reason: str) -> Iterator[Any]:
+        for check in self._checks(key):
+            yield from self.evaluate(key, partition, Check(check.name, passed=False, description=reason))
+
+    def evaluate(self, key: dg.AssetKey, partition: str, check: Check) -> Iterator[Any]:
+        """Record a check's verdict on one partition, where the run wants the check."""
+        check_key = dg.AssetCheckKey(key, check.name)
+        if check_key not in self.context.selected_asset_check_keys:
+            return
+        self._evaluated.setdefault(check_key, set()).add(partition)
+        yield dg.AssetCheckEvaluation(
+            asset_key=key, check_name=check.name, partition=partition, passed=check.passed, severity=check.severity,
+            metadata=dict(check.metadata), description=check.description,
+        )  # fmt: skip
+
+    def _checks(self, key: dg.AssetKey) -> list[dg.AssetCheckKey]:
+        return sorted(
+            (check for check in self.context.selected_asset_check_keys if check.asset_key == key),
+            key=lambda check: check.name,
+        )
+
+    def outputs(self) -> Iterator[Any]:
+        """End the step: an empty output per asset and check, so that what follows goes on with the good partitions.
+
+        Raises:
+            dg.Failure: partitions failed and no later stage is in this run to say so.
+        """
+        # In the order of their specs: Dagster wants an asset's output after those it depends on.
+        for key in (spec.key for spec in self.context.assets_def.specs if self.selects(spec.key)):
+            name = self.context.assets_def.get_output_name_for_asset_key(key)
+            yield dg.Output(None, output_name=name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
+        for check_key in self.context.selected_asset_check_keys:
+            spec = self.context.assets_def.get_spec_for_check_key(check_key)
+            yield dg.Output(None, output_name=spec.get_python_identifier())
+        unsaid = self._unsaid()
+        if unsaid:
+            raise failure_of(unsaid, len(self._asked))
+
+    def _unsaid(self) -> dict[tuple[str, str], Cause]:
+        """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
+        if self.is_last():
+            return self.failures
+        if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
+            return {failed: cause for failed, cause in self.failures.items() if failed not in self._inherited}
+        return {}
+
+    def is_last(self) -> bool:
+        """Whether no asset of this run follows this step's."""
+        own = self.context.assets_def.keys
+        stage = max(STAGES.index(key.path[0]) for key in own)
+        follow = _FOLLOW.get(STAGES[stage], set())
+        tables = {key.path[-1] for key in own}
+        in_run = self.context.job_def.asset_layer.selected_asset_keys
+        return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)

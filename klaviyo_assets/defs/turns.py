@@ -1,0 +1,202 @@
+"""One writer per account at a time: a run takes the account's turn before it touches anything of it.
+
+Here: the lock behind a turn, waiting for it, and who has it. Not here: when a run takes a turn (`defs/stage_run.py`),
+and what keeps a waiting run from occupying a place in Dagster's queue (`defs/run_queue.py`).
+
+A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process: it holds whoever
+started the run and on whatever machine, and the server takes it back when the process dies, however it dies. A login
+that may only read can take it.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+
+import dagster as dg
+from pydantic import Field
+
+from klaviyo_assets.defs.failure_metadata import Cause
+from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
+from klaviyo_assets.frames.store import FrameKey, FrameStore, FrameWriter
+from klaviyo_assets.resources.postgres.address import APPLICATION_NAME, PostgresAddress
+from klaviyo_assets.resources.postgres.connection import TurnSession
+from klaviyo_assets.settings import optional
+from klaviyo_assets.transport.time_limits import POSTGRES_TURN
+
+_POLL_SECONDS = 0.25
+_TAKE = "SELECT pg_try_advisory_xact_lock(%s, %s)"
+_LOCK = """locktype = 'advisory' AND granted AND objsubid = 2
+  AND classid = %s::bigint::oid AND objid = %s::bigint::oid"""
+_HELD = f"SELECT 1 FROM pg_locks WHERE pid = pg_backend_pid() AND {_LOCK}"
+_HOLDER = f"""SELECT activity.application_name, to_char(activity.backend_start AT TIME ZONE 'UTC', 'HH24:MI:SS "UTC"')
+FROM pg_locks JOIN pg_stat_activity AS activity USING (pid) WHERE {_LOCK}"""
+
+
+class AccountBusyError(TransientError):
+    """Another run is writing the account; a rerun helps once that one has ended."""
+
+
+class GuardedFrames(FrameStore):
+    """The frames of a deployment where several runs may be under way: only a run that has the turn writes an account's.
+
+    Turns end with the run (`teardown_after_execution`), or with its process.
+    """
+
+    postgres_url: str = Field(default="", description="Where turns are taken (POSTGRES_URL).", repr=False)
+    turn_timeout_seconds: float = Field(
+        default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
+    )
+
+    def take_turn(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
+        """Make this run the account's writer, or see that it still is; at once where it is.
+
+        Args:
+            account: The account.
+            run_id: The run, as others will see it named.
+            say: Where to say that the run waits, and for whom.
+
+        Raises:
+            AccountBusyError: another run has the turn, and did not end in time.
+            TransientError: Postgres cannot be reached.
+            SettingsError: POSTGRES_URL is missing.
+        """
+        self._turns.take(account, run_id, self.turn_timeout_seconds, say)
+
+    @contextmanager
+    def write(self, key: FrameKey) -> Iterator[FrameWriter]:
+        """Write a frame; it becomes visible only if the turn was not lost while it was written.
+
+        Raises:
+            TransientError: the turn was lost: another run may be writing the account.
+        """
+        with super().write(key) as writer:
+            yield writer
+            if self.has_turn(key.account):
+                self._turns.confirm(key.account)
+
+    def has_turn(self, account: str) -> bool:
+        """Whether this run is the account's writer, as far as it knows."""
+        return "_turns" in self.__dict__ and account in self._turns.held
+
+    def give_up(self, account: str, cause: Cause) -> None:
+        """Note that this run leaves the account alone from now on: it failed before it had the turn."""
+        self._given_up.setdefault(account, cause)
+
+    def given_up(self, account: str) -> Cause | None:
+        """Why this run leaves the account alone; None where it does not."""
+        return self._given_up.get(account)
+
+    @cached_property
+    def _turns(self) -> "Turns":
+        return Turns(optional(self.postgres_url, "POSTGRES_URL"), deployment())
+
+    @cached_property
+    def _given_up(self) -> dict[str, Cause]:
+        return {}
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
+        """End this run's turns."""
+        self.end_turns()
+
+    def end_turns(self) -> None:
+        """Let others write the accounts of this run."""
+        if "_turns" in self.__dict__:
+            self._turns.end()
+
+
+class Turns:
+    """The turns of one run, all on one connection."""
+
+    def __init__(self, url: str, namespace: str) -> None:
+        self._url, self._namespace = url, namespace
+        self.held: set[str] = set()
+        self._session: TurnSession | None = None
+
+    def take(self, account: str, run_id: str, timeout_seconds: float, say: Callable[[str], None]) -> None:
+        """Take an account's turn; asking again for one that is held proves that the connection still is."""
+        deadline = time.monotonic() + timeout_seconds
+        told = False
+        while not self._try(account, run_id):
+            who = self._holder(account)
+            if time.monotonic() + _POLL_SECONDS > deadline:
+                raise AccountBusyError(
+                    f"account {account!r} is being written by {who}, which had not ended after {timeout_seconds:g} s; "
+                    "one run at a time writes an account. Run this again when that one has ended, or end it first."
+                )
+            if not told:
+                say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
+                told = True
+            time.sleep(_POLL_SECONDS)
+
+    def confirm(self, account: str) -> None:
+        """See that a turn was not lost since it was taken.
+
+        Raises:
+            TransientError: it was, or the server does not say.
+        """
+        key = tuple(number % 2**32 for number in self._key(account))
+        problem = "its lock is gone"
+        try:
+            if self._session and self._session.ask(self._action(account), _HELD, key):
+                return
+        except KlaviyoAssetsError as error:
+            problem = str(error)
+        self.end()
+        raise TransientError(
+            f"the turn of account {account!r} was lost meanwhile, so nothing is written: {problem}. Run this again."
+        )
+
+    def end(self) -> None:
+        """End them all."""
+        if self._session is not None:
+            self._session.close()
+        self._session = None
+        self.held.clear()
+
+    def _try(self, account: str, run_id: str) -> bool:
+        """Ask for the lock; once more on a new connection where the one that held it is lost."""
+        is_new = self._session is None
+        try:
+            row = self._connected(account, run_id).ask(self._action(account), _TAKE, self._key(account))
+        except KlaviyoAssetsError as error:
+            self.end()
+            if is_new or not isinstance(error, TransientError):
+                raise
+            row = self._connected(account, run_id).ask(self._action(account), _TAKE, self._key(account))
+        self.held |= {account} if row and row[0] else set()
+        return account in self.held
+
+    def _connected(self, account: str, run_id: str) -> TurnSession:
+        if self._session is None:
+            if not self._url:
+                raise SettingsError("POSTGRES_URL must be set: one run at a time writes an account, which it sees to.")
+            address = PostgresAddress.read(self._url)
+            self._session = TurnSession(address, f"{APPLICATION_NAME} run {run_id[:8]}", self._action(account))
+        return self._session
+
+    def _action(self, account: str) -> str:
+        return f"taking the turn of account {account!r} in Postgres"
+
+    def _holder(self, account: str) -> str:
+        """Who has the turn: a run, and since when; other logins' names may be hidden from ours."""
+        key = [number % 2**32 for number in self._key(account)]
+        row = self._session.ask(self._action(account), _HOLDER, tuple(key)) if self._session else None
+        if row is None or not str(row[0]).startswith(APPLICATION_NAME):
+            return "another run"
+        # After the run comes an application name of POSTGRES_URL's own.
+        return f"{str(row[0]).removeprefix(APPLICATION_NAME).partition('(')[0].strip()} (since {row[1]})"
+
+    def _key(self, account: str) -> tuple[int, int]:
+        return _number(self._namespace), _number(account)
+
+
+def deployment() -> str:
+    """What tells deployments apart that read one Postgres: where they load to."""
+    return "/".join((optional("", "BIGQUERY_PROJECT"), optional("", "BIGQUERY_DATASET_PREFIX", "klaviyo")))
+
+
+def _number(text: str) -> int:
+    """32 bits of a hash, signed as Postgres wants them."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big", signed=True)

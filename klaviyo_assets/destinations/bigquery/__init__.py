@@ -1,0 +1,1 @@
+"""BigQuery: datasets, loads, merges and the ledger."""

@@ -1,0 +1,131 @@
+"""The ledger: what was loaded, when, from which source, by which run. One row per partition and load, never changed.
+
+Here: its columns, the quarantine's columns, and reading the current state. Not here: writing
+(`defs/assets/bigquery.py`).
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.model.googlesql import column_list, quoted
+from klaviyo_assets.model.spec import Column, LogicalType
+
+_S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
+
+# A word that GoogleSQL reserves: every statement names this column of ledger and quarantine quoted.
+PARTITION = quoted("partition")
+# Keeps the newest row of each partition.
+NEWEST = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, {PARTITION} ORDER BY recorded_at DESC, job_id DESC) = 1"
+ENTRY_COLUMNS = (
+    "table_name", "partition", "recorded_at", "source_digest", "settings_fingerprint", "data_through", "details",
+)  # fmt: skip
+LEDGER = (
+    Column(name="recorded_at", type=_T, required=True, description="When the load was recorded (UTC)."),
+    Column(name="table_name", type=_S, required=True, description="Mapped table or report."),
+    Column(
+        name="partition",
+        type=_S,
+        required=True,
+        description="Day (YYYY-MM-DD), account, or `undated` for events without a time. In SQL, quote this name.",
+    ),
+    Column(name="run_id", type=_S, required=True, description="Dagster run."),
+    Column(name="job_id", type=_S, description="BigQuery job."),
+    Column(name="code_version", type=_S, description="Version of klaviyo_assets."),
+    Column(name="rows_raw", type=_I, description="Rows read from Postgres."),
+    Column(name="rows_deleted", type=_I, description="Rows left out because Klaviyo deleted them."),
+    Column(name="rows_quarantined", type=_I, description="Rows left out because they broke a rule."),
+    Column(name="rows_loaded", type=_I, description="Rows in BigQuery after the load."),
+    Column(name="value", type=LogicalType.NUMERIC, description="Sum of the loaded `value`, all currencies."),
+    Column(name="sha256", type=_S, description="SHA-256 of the loaded Parquet file."),
+    Column(name="bytes", type=_I, description="Size of the loaded Parquet file."),
+    Column(name="source_digest", type=_S, description="Digest of the source rows the load was made from."),
+    Column(name="settings_fingerprint", type=_S, description="Fingerprint of the settings it was made with."),
+    Column(name="data_through", type=_T, description="Start of the newest Fivetran sync it was made from (UTC)."),
+    Column(
+        name="details",
+        type=LogicalType.JSON,
+        description="What the next look at it needs to know, as JSON.",
+    ),
+)
+# What a load keeps in `details`: the settings it was made with (never a secret), the other days it read touches from
+# with their digests, the recorded ids that were nowhere, the metrics its touches are of, and the raw columns it read.
+PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids", "columns")
+QUARANTINE = (
+    Column(name="table_name", type=_S, required=True, description="Mapped table."),
+    Column(name="partition", type=_S, required=True,
+           description="Day, account, or `undated`. In SQL, quote this name."),
+    Column(name="row_id", type=_S, required=True, description="Key of the raw row, parts joined with |."),
+    Column(name="field", type=_S, required=True, description="Mapped column."),
+    Column(name="rule", type=_S, required=True, description="Rule that was broken."),
+    Column(name="reason", type=_S, required=True, description="Why, in words."),
+    Column(name="value", type=_S, description="The raw value, personal ones treated as the account's `pii` says."),
+    Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
+           description="Whether the whole row is missing from the mapped table; else only the field is null."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The newest ledger row of one partition."""
+
+    table: str
+    partition: str
+    recorded_at: datetime
+    source_digest: str | None
+    settings_fingerprint: str | None
+    data_through: datetime | None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def day(self) -> date | None:
+        """The day of a daily table's partition; None for whole tables, and for events without a time."""
+        try:
+            return date.fromisoformat(self.partition)
+        except ValueError:
+            return None
+
+
+def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
+    """The newest entry of every partition of an account, by table and partition; empty before the first load."""
+    dataset.ensure()
+    dataset.ensure_table("ledger", LEDGER, description="What was loaded, when, from which source, by which run.")
+    return _newest(dataset)
+
+
+def loaded_entries(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
+    """As `current`, and nothing is made: no entries where there is no ledger.
+
+    Raises:
+        TransientError: BigQuery cannot be reached.
+        PermanentError: it refuses.
+    """
+    from google.api_core.exceptions import NotFound
+
+    with explained(f"looking for {dataset.qualified}.ledger"):
+        try:
+            # A query to a server that is down is tried again for ten minutes; this is given up soon.
+            dataset.client.get_table(f"{dataset.qualified}.ledger", retry=dataset.retry)
+        except NotFound:
+            return {}
+    return _newest(dataset)
+
+
+def _newest(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
+    rows = dataset.query(f"SELECT {column_list(ENTRY_COLUMNS)} FROM ledger {NEWEST}")
+    entries = (
+        Entry(
+            row.table_name,
+            row.partition,
+            row.recorded_at,
+            row.source_digest,
+            row.settings_fingerprint,
+            row.data_through,
+            json.loads(row.details or "{}"),
+        )
+        for row in rows
+    )
+    return {(entry.table, entry.partition): entry for entry in entries}

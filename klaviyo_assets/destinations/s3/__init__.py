@@ -1,0 +1,1 @@
+"""S3: the archive of mapped files."""

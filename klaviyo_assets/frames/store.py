@@ -1,0 +1,382 @@
+"""Where frames live between stages: Parquet files with a record beside them, locally or in S3.
+
+Here: naming, writing whole or not at all, reading, removing. Not here: what is in a frame, and the archive
+(`destinations/s3/archive.py`). Frames are scratch: an extracted frame goes when its day is loaded, a mapped one
+when it is archived and loaded.
+"""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.fs as pa_fs
+import pyarrow.parquet as pq
+from pydantic import Field as Setting
+
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
+from klaviyo_assets.settings import optional
+from klaviyo_assets.transport.time_limits import S3_CONNECT, S3_SILENCE
+
+# BigQuery reads Parquet best in row groups of 16 MiB or more: about 270,000 rows of these tables.
+ROW_GROUP_ROWS = 300_000
+COMPRESSION = {"compression": "zstd", "compression_level": 1}
+
+
+@dataclass(frozen=True)
+class FrameKey:
+    """Names one frame: a stage's file of one table for one account, and one day where the table is daily."""
+
+    stage: str
+    account: str
+    table: str
+    day: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """Path below the frames folder."""
+        return "/".join(part for part in (self.stage, self.account, self.table, self.day) if part)
+
+    def __str__(self) -> str:
+        """As people say it: `extracted/event of acme for 2026-01-31`."""
+        return f"{self.stage}/{self.table} of {self.account}" + (f" for {self.day}" if self.day else "")
+
+
+@dataclass(frozen=True)
+class Part:
+    """One file of a table in the archive: its SHA-256, rows and bytes."""
+
+    sha256: str
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class TableState:
+    """What a frame brings a large account table to: by the whole table, or by a delta on what is loaded already.
+
+    Attributes:
+        why: Why the table was read whole, or what the delta holds, in words.
+        rows: Rows of the source table.
+        checksum: Of the source table's keys, sync times and delete marks, where BigQuery must agree; else empty.
+        watermark: The newest `_fivetran_synced` of the source table, ISO 8601; empty where there is none.
+        shape: Fingerprint of what decides all rows: settings, mapping, spec, columns of the source table.
+        key: The mapped key columns.
+        below: The archived parts that a delta builds on, in order; empty for a whole table.
+    """
+
+    why: str
+    rows: int
+    checksum: str = ""
+    watermark: str = ""
+    shape: str = ""
+    key: tuple[str, ...] = ()
+    below: tuple[Part, ...] = ()
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> "TableState":
+        """From JSON."""
+        below = tuple(Part(**part) for part in known["below"])
+        return cls(**{**known, "key": tuple(known["key"]), "below": below})
+
+
+@dataclass(frozen=True)
+class FrameRecord:
+    """What is known of a frame; written last, so a frame without a record is not there.
+
+    Numbers of rows by fate (`rows_*`), the SHA-256 of the file, the digest and the newest sync of its source, and
+    under `details` what the next stage needs to know. All numbers are the frame's own; `state` tells of the whole
+    table where it is a large one.
+    """
+
+    rows: int
+    bytes: int
+    sha256: str
+    source_digest: str = ""
+    settings_fingerprint: str = ""
+    data_through: str | None = None
+    rows_raw: int = 0
+    rows_deleted: int = 0
+    rows_quarantined: int = 0
+    warnings: list[str] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict)
+    state: TableState | None = None
+
+    @property
+    def is_delta(self) -> bool:
+        """Whether the frame holds only the rows that changed."""
+        return self.state is not None and bool(self.state.below)
+
+    @property
+    def mode(self) -> str:
+        """`delta` or `whole`."""
+        return "delta" if self.is_delta else "whole"
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the table once the frame is in it."""
+        return self.state.rows if self.state and self.is_delta else self.rows
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The archived parts that the table consists of once the frame is in it; the same delta again adds none."""
+        own, below = Part(self.sha256, self.rows, self.bytes), self.state.below if self.state else ()
+        is_new = not below or (self.rows > 0 and own.sha256 != below[-1].sha256)
+        return (*below, own) if is_new else below
+
+    @classmethod
+    def of(cls, known: Mapping[str, Any]) -> "FrameRecord":
+        """From JSON."""
+        state = known.get("state")
+        return cls(**{**known, "state": TableState.of(state) if state else None})
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
+
+@contextmanager
+def explained(action: str, place: str) -> Iterator[None]:
+    """The file system's errors as ours: a full disk may have room later, a folder that refuses us will not change."""
+    try:
+        yield
+    except OSError as error:
+        what = f"{action}: {error.strerror or str(error).splitlines()[0]}"
+        folders = f"{place} (KLAVIYO_FRAMES_URL) and {tempfile.gettempdir()} (TMPDIR)"
+        if error.errno in _FULL:
+            raise TransientError(f"{what}. Make room in {folders}, then run this again.") from error
+        if error.errno in _REFUSED or "ACCESS_DENIED" in str(error) or "NO_SUCH_BUCKET" in str(error):
+            raise PermanentError(f"{what}. Needed: {folders} that this user may write to.") from error
+        raise TransientError(f"{what}. Frames are kept in {folders}.") from error
+
+
+def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
+    """The file system that an address of frames is of, and the folder in it.
+
+    Raises:
+        SettingsError: there is no such address.
+    """
+    if "://" in url and "@" in url:
+        raise SettingsError(
+            "KLAVIYO_FRAMES_URL holds a login. Allowed: a local folder, or s3://bucket/prefix; credentials are those "
+            "of the archive."
+        )
+    if url.startswith("s3://"):
+        limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
+        options = {"endpoint_override": endpoint} if endpoint else {}
+        return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
+    if "://" in url:
+        raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}. Allowed: a local folder, or s3://bucket/prefix.")
+    return pa_fs.LocalFileSystem(), str(Path(url).absolute())
+
+
+class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The folder or S3 prefix that holds frames between stages."""
+
+    url: str = Setting(default="", description="A local folder, or s3://bucket/prefix (KLAVIYO_FRAMES_URL).")
+    endpoint_url: str = Setting(default="", description="S3 endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+
+    @cached_property
+    def _root(self) -> tuple[pa_fs.FileSystem, str]:
+        url = optional(self.url, "KLAVIYO_FRAMES_URL", ".dagster/frames")
+        return place_of(url, optional(self.endpoint_url, "S3_ENDPOINT_URL"))
+
+    def _path(self, key: FrameKey, name: str = "") -> str:
+        return f"{self._root[1]}/{key.folder}" + (f"/{name}" if name else "")
+
+    @contextmanager
+    def write(self, key: FrameKey) -> "Iterator[FrameWriter]":
+        """Write a frame; it becomes visible, replacing an older one, when the block ends with `finish` called."""
+        with self._explained("writing", key), tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            writer = FrameWriter(Path(folder))
+            yield writer
+            writer.close()
+            if writer.record is not None:
+                self._publish(key, writer)
+
+    def _explained(self, action: str, key: FrameKey) -> AbstractContextManager[None]:
+        return explained(f"{action} the frame {key}", self._root[1])
+
+    def _publish(self, key: FrameKey, writer: "FrameWriter") -> None:
+        self.remove(key)
+        try:
+            self._upload_all(key, writer)
+        except OSError:
+            # Files without a record are no frame, only in the way.
+            with suppress(KlaviyoAssetsError):
+                self.remove(key)
+            raise
+
+    def _upload_all(self, key: FrameKey, writer: "FrameWriter") -> None:
+        filesystem, _ = self._root
+        filesystem.create_dir(self._path(key), recursive=True)
+        for name in writer.files:
+            self._upload(writer.folder / name, self._path(key, name))
+        record = writer.folder / "record.json"
+        record.write_text(json.dumps(asdict(writer.record), sort_keys=True), encoding="utf-8")  # type: ignore[arg-type]
+        self._upload(record, self._path(key, "record.json"))
+
+    def _upload(self, source: Path, target: str) -> None:
+        filesystem, _ = self._root
+        if isinstance(filesystem, pa_fs.LocalFileSystem):
+            partial = f"{target}.{os.getpid()}.partial"
+            shutil.move(source, partial)
+            Path(partial).replace(target)
+            return
+        with source.open("rb") as content, filesystem.open_output_stream(target) as sink:
+            shutil.copyfileobj(content, sink, 1 << 20)
+
+    def record(self, key: FrameKey) -> FrameRecord | None:
+        """What is known of a frame; None when there is no such frame."""
+        filesystem, _ = self._root
+        path = self._path(key, "record.json")
+        with self._explained("reading", key):
+            if filesystem.get_file_info(path).type != pa_fs.FileType.File:
+                return None
+            with filesystem.open_input_stream(path) as stream:
+                return FrameRecord.of(json.loads(stream.readall()))
+
+    def require(self, key: FrameKey) -> FrameRecord:
+        """What is known of a frame that has to be there.
+
+        Raises:
+            PermanentError: it is not; the message says which asset makes it.
+        """
+        found = self.record(key)
+        if found is None:
+            raise PermanentError(
+                f"there is no frame {key}: frames are removed once they are loaded. Materialize "
+                f"{key.stage}/{key.table} and what follows it together (in the UI: select it and all downstream)."
+            )
+        return found
+
+    def open(self, key: FrameKey, name: str = "rows") -> pq.ParquetFile:
+        """The Parquet file of a frame, for reading in batches."""
+        filesystem, _ = self._root
+        with self._explained("reading", key):
+            return pq.ParquetFile(filesystem.open_input_file(self._path(key, f"{name}.parquet")))
+
+    @contextmanager
+    def local_file(self, key: FrameKey, name: str = "rows") -> Iterator[Path]:
+        """The Parquet file as a local path, for clients that upload files."""
+        filesystem, _ = self._root
+        path = self._path(key, f"{name}.parquet")
+        if isinstance(filesystem, pa_fs.LocalFileSystem):
+            yield Path(path)
+            return
+        with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
+            target = Path(folder) / f"{name}.parquet"
+            with filesystem.open_input_stream(path) as source, target.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+            yield target
+
+    def note_failure(self, key: FrameKey, run_id: str, cause: Mapping[str, Any]) -> None:
+        """Put a note where a frame should be: later stages of the same run leave this partition out.
+
+        Where it cannot be written, because the folder is full or read-only, these find no frame and say so.
+        """
+        with suppress(KlaviyoAssetsError), self._explained("noting a failure of", key):
+            self.remove(key)
+            filesystem, _ = self._root
+            filesystem.create_dir(self._path(key), recursive=True)
+            with filesystem.open_output_stream(self._path(key, "failed.json")) as stream:
+                stream.write(json.dumps({"run_id": run_id, "cause": cause}).encode())
+
+    def failure(self, key: FrameKey, run_id: str) -> dict[str, Any] | None:
+        """Why this run could not make a frame; None when it did, or never tried."""
+        filesystem, _ = self._root
+        path = self._path(key, "failed.json")
+        if filesystem.get_file_info(path).type != pa_fs.FileType.File:
+            return None
+        with filesystem.open_input_stream(path) as stream:
+            note = json.loads(stream.readall())
+        return dict(note["cause"]) if note["run_id"] == run_id else None
+
+    def mark(self, key: FrameKey, stage: str) -> bool:
+        """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""
+        filesystem, _ = self._root
+        with self._explained("marking", key):
+            with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
+                stream.write(b"")
+            return all(
+                filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
+                for other in ("s3_archive", "bigquery")
+            )
+
+    def remove(self, key: FrameKey) -> None:
+        """Remove a frame, its record first."""
+        filesystem, _ = self._root
+        folder = self._path(key)
+        with self._explained("removing", key):
+            if filesystem.get_file_info(folder).type != pa_fs.FileType.Directory:
+                return
+            record = self._path(key, "record.json")
+            if filesystem.get_file_info(record).type == pa_fs.FileType.File:
+                filesystem.delete_file(record)
+            filesystem.delete_dir(folder)
+
+
+class FrameWriter:
+    """Collects the files of one frame in a local folder until they are published."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files: list[str] = []
+        self.record: FrameRecord | None = None
+        self._open: dict[str, pq.ParquetWriter] = {}
+        self._pending: dict[str, list[pa.Table]] = {}
+
+    def append(self, rows: pa.Table | pa.RecordBatch, name: str = "rows") -> None:
+        """Add rows to one of the frame's files; row groups are filled before they are written."""
+        # Explained here too: the caller streams from Postgres, whose errors may be of the same kind.
+        with explained("writing a frame", str(self.folder)):
+            self._append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows, name)
+
+    def _append(self, table: pa.Table, name: str) -> None:
+        if name not in self._open:
+            path = self.folder / f"{name}.parquet"
+            self._open[name] = pq.ParquetWriter(path, table.schema, write_page_index=False, **COMPRESSION)
+            self._pending[name] = []
+            self.files.append(path.name)
+        self._pending[name].append(table)
+        if sum(part.num_rows for part in self._pending[name]) >= ROW_GROUP_ROWS:
+            self._flush(name)
+
+    def _flush(self, name: str, *, everything: bool = False) -> None:
+        pending = self._pending[name]
+        if not pending:
+            return
+        rows = pa.concat_tables(pending)
+        whole = rows.num_rows if everything else rows.num_rows - rows.num_rows % ROW_GROUP_ROWS
+        if whole or everything:
+            self._open[name].write_table(rows.slice(0, whole), row_group_size=ROW_GROUP_ROWS)
+        self._pending[name] = [rows.slice(whole)] if whole < rows.num_rows else []
+
+    def close(self) -> None:
+        """Write what is pending and close the files."""
+        for name, writer in self._open.items():
+            self._flush(name, everything=True)
+            writer.close()
+        self._open = {}
+
+    def finish(self, **known: Any) -> FrameRecord:
+        """Close the files and state what is known of the frame; hash, bytes and rows are of the file `rows`."""
+        self.close()
+        path = self.folder / "rows.parquet"
+        digest = hashlib.sha256()
+        with path.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+        rows = pq.ParquetFile(path).metadata.num_rows
+        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **known)
+        return self.record

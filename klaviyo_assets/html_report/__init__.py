@@ -1,8 +1,0 @@
-"""The HTML report: one self-contained page of an account's, or several accounts', numbers.
-
-Here: `build_report` and `make_report`. Not here: where a page goes.
-"""
-
-from klaviyo_assets.html_report.report import Report, build_report, make_report
-
-__all__ = ["Report", "build_report", "make_report"]

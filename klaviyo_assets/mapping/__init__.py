@@ -1,0 +1,1 @@
+"""Raw rows to mapped rows: pure functions on values and frames."""

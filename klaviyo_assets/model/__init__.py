@@ -1,0 +1,1 @@
+"""What things are: tables, columns, metrics, statistics, and their types."""

@@ -1,0 +1,108 @@
+"""The headline numbers, each with its change on the period before."""
+
+from dataclasses import dataclass
+
+from klaviyo_assets.publishing.html_report.answers import Answers
+from klaviyo_assets.publishing.html_report.figures import Card, Cards, Cell, Section, cell
+from klaviyo_assets.publishing.html_report.formatting import NOTHING, Kind, day, shown
+from klaviyo_assets.publishing.html_report.question import Question
+from klaviyo_assets.publishing.html_report.questions import COVERAGE, HEADLINE, RATES
+
+
+@dataclass(frozen=True)
+class Headline:
+    """One number of the headline.
+
+    Attributes:
+        label: What people read.
+        question: The statement.
+        column: Its column; `<column>_change` is the change.
+        kind: What it is.
+        change: How the change is stated.
+        note: What it means.
+        is_good_when_rising: None where neither is good or bad.
+        details: Further columns, with their labels and kinds.
+    """
+
+    label: str
+    question: Question
+    column: str
+    kind: Kind
+    change: Kind
+    note: str
+    is_good_when_rising: bool | None = True
+    details: tuple[tuple[str, str, Kind], ...] = ()
+
+
+HEADLINES = (
+    Headline("Revenue from messages", HEADLINE, "conversion_value", Kind.MONEY, Kind.RISE,
+             "Value of the orders credited to a message.",
+             details=(("of all revenue", "share_of_revenue", Kind.SHARE),)),
+    Headline("Orders from messages", HEADLINE, "conversions", Kind.COUNT, Kind.RISE,
+             "Conversions credited to a message."),
+    Headline("Messages delivered", HEADLINE, "delivered", Kind.COUNT, Kind.RISE,
+             "Emails, texts and pushes that arrived.", is_good_when_rising=None,
+             details=(("attempted", "recipients", Kind.COUNT),)),
+    Headline("Revenue per recipient", RATES, "revenue_per_recipient", Kind.MONEY, Kind.MONEY,
+             "Revenue divided by messages that arrived."),
+    Headline("Open rate", RATES, "open_rate", Kind.SHARE, Kind.POINTS,
+             "Sends that were opened, of those that arrived; texts do not count.",
+             details=(("without machine opens", "open_rate_excl_machine", Kind.SHARE),)),
+    Headline("Click rate", RATES, "click_rate", Kind.SHARE, Kind.POINTS,
+             "Sends that were clicked, of those that arrived."),
+    Headline("Order rate", RATES, "conversion_rate", Kind.SHARE, Kind.POINTS,
+             "Sends that led to an order, of those that arrived."),
+    Headline("Unsubscribe rate", RATES, "unsubscribe_rate", Kind.SHARE, Kind.POINTS,
+             "Unsubscribes per message that arrived.", is_good_when_rising=False),
+)  # fmt: skip
+
+
+def headline(answers: Answers) -> Section:
+    """The scorecards."""
+    cards = [_card(answers, each) for each in HEADLINES]
+    return Section("headline", "At a glance", _lead(answers), [Cards(HEADLINE, "Headline numbers", cards=cards)])
+
+
+def change_of(answers: Answers, each: Headline) -> Cell | None:
+    """The change of a headline number; None where there is nothing to compare with."""
+    row = answers.one(each.question)
+    if not answers.has_before:
+        return None
+    column = f"{each.column}_change"
+    value = row[column]
+    if value is None:
+        return cell(row, column, each.change, text=_without_before(row, each))
+    text = shown(value, each.change, answers.currency)
+    if each.change is Kind.MONEY and value > 0:
+        text = f"+{text}"
+    return cell(row, column, each.change, text=text, tone=_tone(value, each))
+
+
+def _card(answers: Answers, each: Headline) -> Card:
+    row = answers.one(each.question)
+    return Card(
+        question=each.question, label=each.label, number=cell(row, each.column, each.kind, answers.currency),
+        change=change_of(answers, each), note=each.note,
+        details=[(label, cell(row, column, kind, answers.currency)) for label, column, kind in each.details],
+    )  # fmt: skip
+
+
+def _without_before(row: "dict[str, object] | object", each: Headline) -> str:
+    before = row.get(f"{each.column}_before") if hasattr(row, "get") else None
+    return "none before" if before == 0 else NOTHING
+
+
+def _tone(value: object, each: Headline) -> str:
+    if each.is_good_when_rising is None or not value:
+        return ""
+    return "good" if (value > 0) is each.is_good_when_rising else "bad"  # type: ignore[operator]
+
+
+def _lead(answers: Answers) -> str:
+    if answers.has_before:
+        return f"Changes are on {answers.period.text_before}, the {answers.period.length} days before."
+    first = answers.one(COVERAGE)["first_occurred_on"]
+    return (
+        f"No changes are shown: data begin on {day(first)}, so the period before, {answers.period.text_before}, "
+        "is not whole."
+    )

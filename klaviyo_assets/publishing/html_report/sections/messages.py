@@ -1,0 +1,123 @@
+"""Campaigns, flows and their messages by send date, and how far the people came whom they reached."""
+
+from klaviyo_assets.publishing.html_report.answers import Answers, Row
+from klaviyo_assets.publishing.html_report.figures import Chart, Figure, Section, Shown, Table, drawn, lines
+from klaviyo_assets.publishing.html_report.formatting import Kind, count, plural, shown
+from klaviyo_assets.publishing.html_report.question import Question
+from klaviyo_assets.publishing.html_report.questions import CAMPAIGNS, FLOW_MESSAGES, FLOWS, FUNNEL, LONGEST, RATES
+
+CHANNELS = {"email": "Email", "sms": "Text", "mobile_push": "Push", "whatsapp": "WhatsApp", "None": "Not known"}
+_RATES = (
+    Shown("open_rate", "Open rate", Kind.SHARE, below="open_rate_excl_machine", below_kind=Kind.SHARE,
+          below_said=" by people"),
+    Shown("click_rate", "Click rate", Kind.SHARE),
+    Shown("conversion_rate", "Order rate", Kind.SHARE),
+    Shown("revenue_per_recipient", "Per recipient", Kind.MONEY),
+    Shown("unsubscribe_rate", "Unsubscribed", Kind.SHARE),
+)  # fmt: skip
+_CAMPAIGN_COLUMNS = (
+    Shown("campaign_name", "Campaign", Kind.TEXT, below="subject"),
+    Shown("first_send_on", "Sent on", Kind.DAY, below="channel", names=CHANNELS),
+    Shown("conversion_value", "Revenue", Kind.MONEY, below="is_final", names={"True": "", "False": "still growing"}),
+    Shown("conversions", "Orders", Kind.COUNT),
+    Shown("delivered", "Delivered", Kind.COUNT),
+    *_RATES,
+)
+_FLOW_COLUMNS = (
+    Shown("flow_name", "Flow", Kind.TEXT, below="flow_status"),
+    Shown("conversion_value", "Revenue", Kind.MONEY),
+    Shown("conversions", "Orders", Kind.COUNT),
+    Shown("messages", "Messages", Kind.COUNT),
+    Shown("delivered", "Delivered", Kind.COUNT),
+    *_RATES,
+)
+_FUNNEL_STEPS = (
+    ("recipients", "", "Sent"), ("delivered", "delivery_rate", "Delivered"), ("sends_opened", "open_rate", "Opened"),
+    ("sends_clicked", "click_rate", "Clicked"), ("sends_converted", "conversion_rate", "Ordered"),
+)  # fmt: skip
+_FLOW_MESSAGE_COLUMNS = (
+    Shown("message_name", "Message", Kind.TEXT, below="flow_name"),
+    Shown("channel", "Channel", Kind.TEXT, names=CHANNELS),
+    Shown("delivered", "Delivered", Kind.COUNT, has_bar=True),
+    Shown("sends_opened", "Opened", Kind.COUNT),
+    Shown("open_rate", "of delivered", Kind.SHARE, has_bar=True),
+    Shown("sends_clicked", "Clicked", Kind.COUNT),
+    Shown("click_rate", "of delivered", Kind.SHARE, has_bar=True),
+    Shown("sends_converted", "Ordered", Kind.COUNT),
+    Shown("conversion_rate", "of delivered", Kind.SHARE, has_bar=True),
+    Shown("conversion_value", "Revenue", Kind.MONEY),
+)
+_FUNNEL_COLUMNS = (
+    Shown("channel", "Channel", Kind.TEXT, names=CHANNELS),
+    *(Shown(column, heading, Kind.COUNT) for column, _, heading in _FUNNEL_STEPS),
+    Shown("delivery_rate", "Delivered of sent", Kind.SHARE),
+    Shown("open_rate", "Opened of delivered", Kind.SHARE),
+    Shown("click_rate", "Clicked of delivered", Kind.SHARE),
+    Shown("conversion_rate", "Ordered of delivered", Kind.SHARE),
+)
+
+
+def funnel(answers: Answers) -> Section:
+    """Sent, delivered, opened, clicked, ordered."""
+    rows = answers.all(FUNNEL)
+    table = Table(FUNNEL, "By channel", columns=_FUNNEL_COLUMNS, lines=lines(rows, _FUNNEL_COLUMNS, answers.currency))
+    title = f"From sent to ordered: {CHANNELS[str(rows[0]['channel'])].lower()}" if rows else ""
+    note = (
+        "Each step counts sends: one message to one person. Delivered is a share of sent, the others of delivered. An "
+        "order may come without an open or a click."
+    )
+    figures: list[Figure] = [Chart(FUNNEL, title, note, pictures=_funnel_pictures(rows[0], title),
+                                   table=table)] if rows else []  # fmt: skip
+    return Section("funnel", "Engagement funnel", "How far the messages sent in these days came.", figures)
+
+
+def campaigns(answers: Answers) -> Section:
+    """The campaign table."""
+    found = answers.all(CAMPAIGNS)
+    note = (
+        "Everything that came of a campaign counts on the day it was sent, as in Klaviyo. Still growing: the "
+        "attribution window is open. By people: machine opens left out."
+    )
+    table = _table(answers, CAMPAIGNS, "Campaigns", note, _CAMPAIGN_COLUMNS, "campaigns")
+    return Section("campaigns", "Campaigns", f"{plural(len(found), 'campaign message')} sent in these days.", [table])
+
+
+def flows(answers: Answers) -> Section:
+    """Flows, and the funnel of each message of theirs."""
+    note = "Everything that came of a message counts on the day it was sent. By people: machine opens left out."
+    tables = [
+        _table(answers, FLOWS, "Flows", note, _FLOW_COLUMNS, "flows"),
+        _table(answers, FLOW_MESSAGES, "Flow messages, from delivered to ordered",
+               "Bars compare the messages with each other.", _FLOW_MESSAGE_COLUMNS, "flow_messages"),
+    ]  # fmt: skip
+    return Section("flows", "Flows", "What each flow did, and how far people came with each of its messages.", tables)
+
+
+def not_final(answers: Answers) -> bool:
+    """Whether numbers by send date will still grow."""
+    return bool(answers.one(RATES).get("rows_not_final"))
+
+
+def _table(
+    answers: Answers, question: Question, title: str, note: str, columns: tuple[Shown, ...], total: str
+) -> Table:
+    rows = answers.all(question)
+    left_out = rows[0][total] - len(rows) if rows else 0
+    said = f" Only the first {LONGEST} of {rows[0][total]:,} are shown." if left_out else ""
+    return Table(
+        question, title, f"{note}{said}", columns=columns, lines=lines(rows, columns, answers.currency),
+        is_searchable=True, empty="None was sent in these days.",
+    )  # fmt: skip
+
+
+def _funnel_pictures(row: Row, title: str) -> dict[str, str]:
+    import pandas as pd
+
+    steps = [
+        {
+            "name": name, "value": float(row[column]),
+            "label": count(row[column]) + (f" ({shown(row[rate], Kind.SHARE)})" if rate else ""),
+        }
+        for column, rate, name in _FUNNEL_STEPS
+    ]  # fmt: skip
+    return drawn("bars", pd.DataFrame(steps), title=title, unit="sends")

@@ -1,0 +1,91 @@
+"""How far the numbers can be trusted: up to when they are complete, and whether they add up."""
+
+from dataclasses import dataclass
+
+from klaviyo_assets.publishing.html_report.answers import Answers
+from klaviyo_assets.publishing.html_report.figures import Cell, cell
+from klaviyo_assets.publishing.html_report.formatting import Kind, day, instant, plural
+from klaviyo_assets.publishing.html_report.question import Question
+from klaviyo_assets.publishing.html_report.questions import COVERAGE
+from klaviyo_assets.publishing.html_report.sections.messages import not_final
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands at the foot of an account's page.
+
+    Attributes:
+        question: The statement of `facts`.
+        facts: Labels and what is known.
+        is_whole: Whether every equation holds; None where none was looked at.
+        verdict: The result of the reconciliation in a sentence.
+        findings: What does not hold, each with what to do.
+        numbers: What was compared, as labels and values.
+    """
+
+    question: Question
+    facts: list[tuple[str, Cell]]
+    is_whole: bool | None
+    verdict: str
+    findings: list[str]
+    numbers: list[tuple[str, str]]
+
+
+def standing(answers: Answers) -> Standing:
+    """Freshness and reconciliation of an account."""
+    found = answers.conservation
+    if found is None:
+        said = "Nothing was compared: there is nothing in these days."
+        return Standing(COVERAGE, _facts(answers), None, said, [], [])
+    equations = int(found.metadata.get("equations", 0))
+    verdict = (
+        f"All {equations:,} equations hold: events, orders and money of the reports by event date are exactly those "
+        "of the loaded events, day by day."
+        if found.holds
+        else f"{plural(len(found.findings), 'equation')} of {equations:,} do not hold: do not rely on these numbers."
+    )
+    numbers = [(name.replace("_", " "), str(value)) for name, value in found.metadata.items() if name != "equations"]
+    return Standing(COVERAGE, _facts(answers), found.holds, verdict, [str(one) for one in found.findings], numbers)
+
+
+def warnings(answers: Answers) -> list[str]:
+    """What a reader should know before reading."""
+    said = []
+    if not answers.is_complete and answers.data_through:
+        said.append(f"Data reach up to {instant(answers.data_through)} ({answers.account.timezone}): the last days are "
+                    "not complete.")  # fmt: skip
+    if not_final(answers):
+        said.append("Numbers by send date still grow: for some messages the attribution window is open.")
+    if answers.conservation is not None and not answers.conservation.holds:
+        said.append("The reports do not add up to the loaded events: see the foot of this account.")
+    return said
+
+
+def _facts(answers: Answers) -> list[tuple[str, Cell]]:
+    row = answers.one(COVERAGE)
+    if not row:
+        return []
+    through = answers.data_through
+    return [
+        ("Complete up to", cell(row, "data_through", Kind.TEXT,
+                                text=f"{instant(through)} ({answers.account.timezone})" if through else "")),
+        ("Attribution final through", cell(row, "final_through", Kind.DAY)),
+        ("First day with events", cell(row, "first_occurred_on", Kind.DAY)),
+        ("Last day with events", cell(row, "last_occurred_on", Kind.DAY)),
+        ("Events in these days", cell(row, "events", Kind.COUNT)),
+    ]  # fmt: skip
+
+
+def nothing(answers: Answers) -> str:
+    """Why there is nothing to see, and what to do."""
+    name = answers.account.name
+    if not answers.is_loaded:
+        return (
+            f"Nothing has been loaded for {name} yet. Load it with `klaviyo-assets run --account {name}`, then make "
+            "the report again."
+        )
+    row = answers.one(COVERAGE)
+    return (
+        f"Nothing happened in {name} in these days. Its data reach from {day(row['first_occurred_on'])} to "
+        f"{day(row['last_occurred_on'])}."
+    )

@@ -1,0 +1,197 @@
+"""The digest: one mail per day with what matters, the worst first.
+
+Here: putting it together. Not here: reading it (`headlines.py`, `findings.py`), its looks (`rendering.py`,
+`templates/`), and when it goes out (`outgoing.py`).
+
+An account that cannot be read is named and keeps nobody else's numbers from being sent.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from klaviyo_assets.accounts import Account, Accounts
+from klaviyo_assets.audit.anomalies import Anomaly, find_anomalies
+from klaviyo_assets.errors import contained
+from klaviyo_assets.publishing.mail.findings import (
+    Finding,
+    Level,
+    Noted,
+    failed_checks,
+    failed_runs,
+    quarantined,
+    stale_findings,
+    ui_url,
+    unusual_day,
+    yesterday,
+)
+from klaviyo_assets.publishing.mail.headlines import SOURCES, Headlines, read_headlines
+from klaviyo_assets.publishing.mail.privacy import scrubbed
+from klaviyo_assets.publishing.mail.rendering import rendered
+from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.resources.mail.resource import Message, Picture
+
+# Mail programs cut off what is longer than 100 kB: further accounts have a line each, further findings a count.
+MOST_IN_DETAIL = 5
+MOST_FINDINGS = 12
+MOST_DRAWN = 4
+_DRAWN_WIDTH = 545
+
+
+@dataclass
+class Digest:
+    """Everything that a digest says.
+
+    Attributes:
+        on: The day it is sent.
+        findings: What deserves a look, the worst first.
+        accounts: The headline numbers, of the account that earned most first.
+        notes: What is in quarantine.
+        recovered: How many incidents ended in the last day.
+        pictures: By content id.
+    """
+
+    on: date
+    findings: list[Finding] = field(default_factory=list)
+    accounts: list[Headlines] = field(default_factory=list)
+    notes: list[Noted] = field(default_factory=list)
+    recovered: int = 0
+    pictures: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def level(self) -> str:
+        """`well`, `odd` or `bad`, by the worst finding."""
+        if not self.findings:
+            return "well"
+        return "bad" if any(one.level is Level.BAD for one in self.findings) else "odd"
+
+    @property
+    def verdict(self) -> str:
+        """The first line of the mail."""
+        if not self.findings:
+            return "All is well."
+        bad = sum(one.level is Level.BAD for one in self.findings)
+        odd = len(self.findings) - bad
+        said = [_things(bad, "to mend") if bad else "", _things(odd, "to look at") if odd else ""]
+        return f"{' and '.join(filter(None, said))}."
+
+    @property
+    def subject(self) -> str:
+        """Of the mail."""
+        about = self.accounts[0].account.name if len(self.accounts) == 1 else f"{len(self.accounts)} accounts"
+        return f"Klaviyo, {about}, {self.on:%a %b} {self.on.day}: {self.verdict.rstrip('.').lower()}"
+
+    def message(self) -> Message:
+        """The mail."""
+        html, text = rendered(
+            "digest", digest=self, detailed=self.accounts[:MOST_IN_DETAIL], others=self.accounts[MOST_IN_DETAIL:],
+            shown=self.findings[:MOST_FINDINGS], unshown=len(self.findings[MOST_FINDINGS:]), ui=ui_url(),
+            anomaly_picture=anomaly_picture, revenue_picture=revenue_picture, sources=SOURCES,
+        )  # fmt: skip
+        pictures = tuple(Picture(name, png) for name, png in self.pictures.items() if f"cid:{name}" in html)
+        return Message(self.subject, text, html, pictures)
+
+
+def _things(count: int, what: str) -> str:
+    return f"{count} thing{'s' if count > 1 else ''} {what}"
+
+
+def build_digest(
+    accounts: Accounts, instance: dg.DagsterInstance, bigquery: BigQueryProjectResource,
+    checks: Iterable[dg.AssetCheckKey],
+) -> Digest:  # fmt: skip
+    """The digest of this moment.
+
+    Args:
+        accounts: Whose it is.
+        instance: Where runs and checks are recorded.
+        bigquery: Where the numbers are.
+        checks: The checks to look at.
+    """
+    now = datetime.now(UTC)
+    since = now - timedelta(days=1)
+    found, recovered = failed_runs(instance, now.timestamp())
+    digest = Digest(max(account.today() for account in accounts.by_name.values()), found, recovered=recovered)
+    digest.findings += stale_findings(accounts, instance)
+    digest.findings += failed_checks(instance, checks, since.timestamp())
+    for account in accounts.by_name.values():
+        _add_account(digest, account, bigquery, since)
+    digest.findings.sort(key=lambda one: one.level)
+    digest.accounts.sort(key=lambda one: -one.revenue_of_week)
+    digest.pictures = dict(_pictures(digest))
+    return digest
+
+
+def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectResource, since: datetime) -> None:
+    day = yesterday(account)
+    digest.accounts.append(Headlines(account, day))
+    try:
+        dataset = bigquery.dataset(account)
+        digest.accounts[-1] = read_headlines(dataset, account, day)
+        digest.notes += quarantined(dataset, account, since)
+        digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
+    except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
+        said = " ".join(str(contained(error)).split())[:300]
+        digest.findings.append(_unreadable(account, said))
+
+
+def _unreadable(account: Account, said: str) -> Finding:
+    if "Not found" in said:
+        text = f"Load it with `klaviyo-assets run --account {account.name}`; numbers are here from the next digest on."
+        return Finding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
+    return Finding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(said))
+
+
+def revenue_picture(shown: Headlines) -> str:
+    """Content id of an account's picture."""
+    return f"revenue-{shown.account.name}"
+
+
+def anomaly_picture(found: Anomaly) -> str:
+    """Content id of an unusual number's picture."""
+    return f"unusual-{found.account}-{found.statistic}"
+
+
+def _pictures(digest: Digest) -> Iterator[tuple[str, bytes]]:
+    unusual = [one.anomaly for one in digest.findings[:MOST_FINDINGS] if one.anomaly]
+    for found in unusual[:MOST_DRAWN]:
+        yield anomaly_picture(found), _drawn_anomaly(found)
+    for shown in digest.accounts[:MOST_IN_DETAIL]:
+        if any(value for _, _, value in shown.revenue):
+            yield revenue_picture(shown), _drawn_revenue(shown)
+
+
+def _drawn_revenue(shown: Headlines) -> bytes:
+    import pandas as pd
+
+    from klaviyo_assets.publishing import charts
+
+    rows = pd.DataFrame(
+        [(on, SOURCES[source], float(value)) for on, source, value in shown.revenue],
+        columns=["day", "series", "value"],
+    )
+    names: Sequence[str] = list(SOURCES.values())
+    title = f"Revenue of {shown.account.name} by day"
+    made: Any = charts.stacked(
+        rows, series=names, title=title, unit=shown.account.currency, width=_DRAWN_WIDTH - 50, height=140,
+        is_titled=False,
+    )  # fmt: skip
+    return charts.png(made)
+
+
+def _drawn_anomaly(found: Anomaly) -> bytes:
+    import pandas as pd
+
+    from klaviyo_assets.publishing import charts
+
+    days = [*found.history, (found.day, found.value)]
+    rows = pd.DataFrame(days, columns=["day", "value"]).assign(low=found.low, high=found.high)
+    rows["odd"] = rows["day"] == found.day
+    made: Any = charts.history(
+        rows, title=f"{found.label}, {found.weekday}s", unit=found.unit or "count", width=_DRAWN_WIDTH - 70, height=90,
+        is_titled=False,
+    )  # fmt: skip
+    return charts.png(made)

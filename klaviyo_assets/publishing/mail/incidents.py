@@ -1,0 +1,191 @@
+"""Incidents: failures that are one to a person, told once, and once more when they are over.
+
+Here: which failures belong together, when an incident is over, and what is due to be told. Not here: reading failures
+from Dagster (`runs.py`), and sending (`outgoing.py`).
+
+An incident is an account, a step, and the first error without what differs from run to run. However often it is tried
+again, it is one incident. It is over when all that was left undone has been made since; a stale account's, when its
+data are fresh again. What is due stays due until a mail has gone out.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from klaviyo_assets.publishing.mail.work import Span, Work, joined, without
+
+HOUR, DAY = 3600.0, 86_400.0
+# Whoever forgot is told again after a day, but not for ever.
+REMIND_AFTER = DAY
+REMIND_FOR = 7 * DAY
+# SES's sandbox takes 200 recipients a day: so many mails at once, then one an hour.
+MAILS_A_DAY = 12
+MOST_DETAILS = 6
+_VOLATILE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.+Z]+)?|0x[0-9a-f]+|\b(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{7,}\b|\d+")
+
+
+class Kind(StrEnum):
+    """What an incident is about."""
+
+    RUN = "run"
+    STALE = "stale"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that ended failed: of which account, in which step, why, and what of the account it left undone.
+
+    `account` is empty where a run is of none. `sentence` is the first error; `details` are the others; `mend` says what
+    to do.
+    """
+
+    account: str
+    job: str
+    step: str
+    sentence: str
+    details: tuple[str, ...]
+    work: Work
+    run_id: str
+    at: float
+    mend: str = ""
+
+    @property
+    def key(self) -> str:
+        """What it has in common with the failures of the same incident."""
+        return _key(Kind.RUN, self.account, self.step, _VOLATILE.sub("#", self.sentence))
+
+
+@dataclass
+class Incident:
+    """Failures that belong together. Times are seconds since 1970; None: has not happened."""
+
+    kind: Kind
+    account: str
+    title: str
+    sentence: str
+    opened_at: float
+    last_at: float
+    details: list[str] = field(default_factory=list)
+    times: int = 1
+    run_id: str = ""
+    left: dict[str, tuple[Span, ...]] = field(default_factory=dict)
+    mend: str = ""
+    told_at: float | None = None
+    over_at: float | None = None
+
+    @classmethod
+    def read(cls, known: Mapping[str, Any]) -> "Incident":
+        """From JSON."""
+        left = {asset: tuple((first, last) for first, last in spans) for asset, spans in known["left"].items()}
+        return cls(**{**known, "kind": Kind(known["kind"]), "left": left})
+
+
+@dataclass(frozen=True)
+class News:
+    """What is due to be told, by the keys of `Incidents.by_key`."""
+
+    new: dict[str, Incident]
+    reminders: dict[str, Incident]
+    over: dict[str, Incident]
+
+    @property
+    def keys(self) -> set[str]:
+        """Everything in it."""
+        return {*self.new, *self.reminders, *self.over}
+
+
+@dataclass
+class Incidents:
+    """The incidents that are open, or over and not told yet; and when mails about them went out lately."""
+
+    by_key: dict[str, Incident] = field(default_factory=dict)
+    sent: list[float] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, known: Mapping[str, Any]) -> "Incidents":
+        """From JSON."""
+        return cls({key: Incident.read(one) for key, one in known["by_key"].items()}, list(known["sent"]))
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
+
+    def failed(self, failure: Failure) -> None:
+        """Take note of a failed run."""
+        found = self.by_key.get(failure.key)
+        if found is None:
+            self.by_key[failure.key] = Incident(
+                Kind.RUN, failure.account, f"{failure.job}, step {failure.step}", failure.sentence, failure.at,
+                failure.at, list(failure.details[:MOST_DETAILS]), run_id=failure.run_id, left=joined(failure.work, {}),
+                mend=failure.mend,
+            )  # fmt: skip
+            return
+        found.times, found.last_at, found.run_id = found.times + 1, failure.at, failure.run_id
+        found.mend = failure.mend
+        found.details = list(failure.details[:MOST_DETAILS])
+        found.left, found.over_at = joined(found.left, failure.work), None
+
+    def settle(self, made_since: Callable[[Incident], tuple[Work, float]]) -> None:
+        """Take note of what has been made since of what failed runs left undone.
+
+        Args:
+            made_since: What of an incident's work was made since its newest failure, and when the last of it.
+        """
+        for one in self.by_key.values():
+            if one.kind is Kind.RUN and one.over_at is None:
+                work, at = made_since(one)
+                one.left = without(one.left, work)
+                one.over_at = at if not one.left else None
+
+    def stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:
+        """Take note of the accounts that are stale now: by name, the title and the sentence that says so."""
+        for account, (title, sentence) in sentences.items():
+            key = _key(Kind.STALE, account)
+            found = self.by_key.setdefault(key, Incident(Kind.STALE, account, title, sentence, at, at))
+            found.title, found.sentence, found.last_at, found.over_at = title, sentence, at, None
+        for one in self.by_key.values():
+            if one.kind is Kind.STALE and one.account not in sentences and one.over_at is None:
+                one.over_at = at
+
+    def news(self, now: float) -> News:
+        """What is due to be told; nothing while too many mails went out lately."""
+        found = News({}, {}, {})
+        self.sent = [at for at in self.sent if now - at < DAY]
+        if len(self.sent) >= MAILS_A_DAY and now - max(self.sent) < HOUR:
+            return found
+        for key, one in self.by_key.items():
+            if one.over_at is not None:
+                found.over[key] = one
+            elif one.told_at is None:
+                found.new[key] = one
+            elif now - one.told_at >= REMIND_AFTER:
+                found.reminders[key] = one
+        return found
+
+    def told(self, news: News, now: float) -> None:
+        """A mail with these news has gone out."""
+        self.sent.append(now)
+        for key in news.over:
+            del self.by_key[key]
+        for one in (*news.new.values(), *news.reminders.values()):
+            one.told_at = now
+
+    def forget(self, now: float) -> list[Incident]:
+        """Let go of what nobody mends: its newest failure is too long ago to remind of it."""
+        old = [key for key, one in self.by_key.items() if one.told_at is not None and now - one.last_at > REMIND_FOR]
+        return [self.by_key.pop(key) for key in old]
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def titles(incidents: Iterable[Incident]) -> str:
+    """The accounts of incidents, for a subject; those of no account are of all."""
+    names = sorted({one.account or "all accounts" for one in incidents})
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -1,0 +1,1 @@
+"""Fivetran's API: settings, client, waiting for a sync."""

@@ -1,0 +1,140 @@
+"""What became of a sync: waiting for its end, bounded, with an outcome that says what to do.
+
+Here: reading one connection's state again and again until it is decided. Not here: how it is read (`fivetran.py`).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.resources.fivetran.errors import (
+    BrokenSetupError,
+    ConnectionPausedError,
+    SchemaBlockedError,
+    SyncFailedError,
+    SyncRescheduledError,
+    SyncUnfinishedError,
+)
+from klaviyo_assets.resources.fivetran.models import Connection, until
+
+
+@dataclass(frozen=True)
+class SyncMarks:
+    """When syncs of a connection had ended before the one that is waited for. Fivetran's clock, never ours."""
+
+    succeeded_at: datetime | None = None
+    failed_at: datetime | None = None
+
+    @classmethod
+    def of(cls, connection: Connection) -> "SyncMarks":
+        """The marks of a connection as it stands."""
+        return cls(connection.succeeded_at, connection.failed_at)
+
+    def has_succeeded(self, connection: Connection) -> bool:
+        """Whether a later sync succeeded, and none failed after it."""
+        return _later(connection.succeeded_at, self.succeeded_at) and not connection.last_sync_failed
+
+    def has_failed(self, connection: Connection) -> bool:
+        """Whether a later sync failed, and none succeeded after it."""
+        return _later(connection.failed_at, self.failed_at) and connection.last_sync_failed
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How long to wait, and how often to ask. Durations are seconds."""
+
+    timeout: float
+    interval: float
+    on_progress: Callable[[Connection], None] | None = None
+
+
+def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> Connection:
+    """Ask until the sync that follows `since` has ended, and return the connection then.
+
+    Raises:
+        SyncFailedError: it failed.
+        SyncRescheduledError: Fivetran put it off.
+        ConnectionPausedError: the connection is paused, so that it never ends.
+        BrokenSetupError: the set-up broke.
+        SchemaBlockedError: a changed schema waits for review, so that it never ends.
+        SyncUnfinishedError: the time is over.
+    """
+    deadline = time.monotonic() + wait.timeout
+    put_off = False
+    while True:
+        connection = read()
+        if wait.on_progress:
+            wait.on_progress(connection)
+        if since.has_succeeded(connection):
+            return connection
+        refuse_failed(connection, since)
+        # Right after the trigger the state may still be the old one: believe it when it is seen twice.
+        if put_off and connection.sync_state == "rescheduled":
+            raise rescheduled(connection)
+        put_off = connection.sync_state == "rescheduled"
+        if time.monotonic() + wait.interval > deadline:
+            raise _unfinished(connection, wait)
+        time.sleep(wait.interval)
+
+
+def refuse_failed(connection: Connection, since: SyncMarks) -> None:
+    """Raise what says that the sync failed, or never will end."""
+    refuse_unsyncable(connection)
+    if since.has_failed(connection):
+        again = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
+        raise SyncFailedError(
+            f"the Fivetran sync of {_named(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
+            f"{_because(connection)}. See {connection.url}.{again}"
+        )
+
+
+def refuse_unsyncable(connection: Connection) -> None:
+    """Raise where the connection cannot sync: paused, its set-up not complete, or its schema not reviewed."""
+    if connection.setup_state != "connected":
+        raise BrokenSetupError(
+            f"the set-up of Fivetran connection {_named(connection)} is {connection.setup_state}"
+            f"{_because(connection)}. "
+            f"Mend it at {connection.url}/setup."
+        )
+    if connection.is_paused:
+        raise ConnectionPausedError(
+            f"Fivetran connection {_named(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
+        )
+    if connection.awaits_schema_review:
+        raise SchemaBlockedError(
+            f"the schema of Fivetran connection {_named(connection)} changed and waits for review, so it cannot sync. "
+            f"Review it at {connection.url}/schema."
+        )
+
+
+def rescheduled(connection: Connection) -> KlaviyoAssetsError:
+    """The error that says until when a sync was put off."""
+    return SyncRescheduledError(
+        f"Fivetran put the sync of {_named(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
+        "Run it again after that, or leave it to the sensor, which sees the sync end.",
+        connection.rescheduled_for,
+    )
+
+
+def _unfinished(connection: Connection, wait: Wait) -> KlaviyoAssetsError:
+    last = f"{connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "never"
+    return SyncUnfinishedError(
+        f"the Fivetran sync of {_named(connection)} had not ended after {wait.timeout:g} s "
+        f"(state: {connection.state}; last success: {last}). It goes on at Fivetran, see {connection.url}: "
+        "wait longer, or leave it to the sensor, which sees the sync end."
+    )
+
+
+def _named(connection: Connection) -> str:
+    return f"{connection.id} ({connection.schema})" if connection.schema else connection.id
+
+
+def _because(connection: Connection) -> str:
+    said = "; ".join(problem for problem in connection.problems if problem)
+    return f": {said[:500].rstrip('.')}" if said else ""
+
+
+def _later(now: datetime | None, before: datetime | None) -> bool:
+    return now is not None and (before is None or now > before)

@@ -1,0 +1,1 @@
+"""Klaviyo's reporting API: settings, client, quota."""

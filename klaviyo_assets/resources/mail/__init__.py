@@ -1,0 +1,1 @@
+"""Mail: settings, and the two ways out, SMTP and SES."""

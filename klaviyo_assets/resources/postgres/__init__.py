@@ -1,0 +1,1 @@
+"""Postgres: settings, connections and snapshots, and what its errors mean."""

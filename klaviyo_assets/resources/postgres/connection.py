@@ -1,0 +1,274 @@
+"""Opening connections to Postgres, within limits, and seeing that a session is what was asked for.
+
+Here: the session that reads (ADBC) and the one that holds turns (psycopg). Not here: composing the address
+(`postgres_address.py`), what errors mean (`postgres_errors.py`), reading (`postgres.py`).
+
+Everything a session is asked for is asked inside its transaction: a pooler drops startup options, or hands the next
+transaction to another connection of the server, and does neither with a transaction. What the session then is, is read
+from the server, for a pooler may still have done otherwise.
+"""
+
+import os
+import socket
+import stat
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.resources.postgres.address import PostgresAddress
+from klaviyo_assets.resources.postgres.errors import Statement, given_up
+from klaviyo_assets.resources.postgres.refusals import refusal
+from klaviyo_assets.transport.deadlines import Deadline, duplicate
+from klaviyo_assets.transport.time_limits import (
+    POSTGRES_ANSWER,
+    POSTGRES_CLOSE,
+    POSTGRES_CONNECT,
+    POSTGRES_IDLE,
+    POSTGRES_LOCK,
+)
+
+_ISOLATION = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_SET = (
+    "SELECT set_config(w.name, w.value, true) AS value FROM (VALUES {}) AS w (name, value) "
+    "JOIN pg_settings AS s USING (name)"
+)
+# A limit of POSTGRES_URL's own `options` is kept; one of the login, which was made for short questions, is not.
+_UNLESS_GIVEN = " WHERE s.source <> 'client' OR s.setting = '0' OR w.name NOT IN ({})"
+_KEPT = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"}
+_SEEN = "SELECT name, setting, source FROM pg_settings WHERE name IN ({})"
+_PROMISED = {"transaction_isolation": "repeatable read", "transaction_read_only": "on", "TimeZone": "UTC"}
+# Texts of times and numbers, whatever the login or the database is set to.
+_FORMATS = {
+    "TimeZone": "UTC", "DateStyle": "ISO, MDY", "IntervalStyle": "postgres", "extra_float_digits": "1",
+    "bytea_output": "hex", "client_encoding": "UTF8",
+}  # fmt: skip
+
+
+@dataclass
+class Reader:
+    """A read-only session of one moment, through ADBC."""
+
+    address: PostgresAddress
+    statement_seconds: int
+    connect_seconds: int = int(POSTGRES_CONNECT.seconds)
+    _connection: Any = None
+    _sockets: list[socket.socket] = field(default_factory=list)
+
+    def open(self) -> None:
+        """Connect, and begin the transaction.
+
+        Raises:
+            TransientError: the server cannot be reached, or does not answer in time.
+            PermanentError: it refused the login, or the session is not what was asked for.
+        """
+        import adbc_driver_manager as driver
+        import adbc_driver_postgresql.dbapi as adbc
+
+        action = "connecting to Postgres (POSTGRES_URL)"
+        before = _open_sockets()
+        deadline = Deadline(lambda: _new_sockets(before, self.address))
+        seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
+        try:
+            with deadline.within(seconds):
+                self._connection = adbc.connect(self.address.composed(self.connect_seconds))
+        except driver.Error:
+            # Its text is no reason, and may hold what nobody should see.
+            pass
+        else:
+            self._sockets = _new_sockets(before, self.address)
+        if self._connection is None:
+            silent = deadline.expired_after
+            raise given_up(action, silent) if silent else refusal(self.address, action)
+        try:
+            self._begin(action)
+        except BaseException:
+            self.close()
+            raise
+
+    def statement(self, action: str) -> Statement:
+        """A statement that is about to be sent."""
+        return Statement(action, self.address, Deadline(lambda: self._sockets), self.statement_seconds)
+
+    def cursor(self) -> Any:
+        """ADBC's cursor; `Statement.answered_within` goes around each of its calls."""
+        return self._connection.cursor()
+
+    def close(self) -> None:
+        """End the session; a server that says nothing cannot keep it."""
+        with suppress(Exception), Deadline(lambda: self._sockets).within(POSTGRES_CLOSE.seconds):
+            if self._connection is not None:
+                self._connection.close()
+        for handle in self._sockets:
+            handle.close()
+        self._connection, self._sockets = None, []
+
+    def _begin(self, action: str) -> None:
+        limits = {
+            "statement_timeout": self.statement_seconds,
+            "lock_timeout": min(POSTGRES_LOCK.seconds, max(self.statement_seconds // 2, 1)),
+            # Rows that a snapshot might still see are not cleaned up.
+            "idle_in_transaction_session_timeout": POSTGRES_IDLE.seconds,
+            "transaction_timeout": 0,
+        }
+        wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
+        kept = ", ".join(map(_quoted, sorted(_KEPT)))
+        with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
+            cursor.execute(_ISOLATION)
+            given = _settings(cursor, self.address.session_options)
+            cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
+            cursor.fetch_arrow_table()
+            seen = _settings(cursor, {*_PROMISED, "statement_timeout"})
+        check_options(action, {name for name, row in given.items() if row["source"] != "client"})
+        check_session(action, {name: row["setting"] for name, row in seen.items()})
+        # POSTGRES_URL may have a shorter limit of its own.
+        self.statement_seconds = max(int(seen["statement_timeout"]["setting"]) // 1000, 1)
+
+
+def check_session(action: str, seen: Mapping[str, str]) -> None:
+    """See that a session is what was asked for.
+
+    Args:
+        action: What was done.
+        seen: Settings as the server has them.
+
+    Raises:
+        PermanentError: it is not.
+    """
+    wrong = [
+        f"{name} is {seen.get(name)!r}, not {value!r}" for name, value in _PROMISED.items() if seen.get(name) != value
+    ]
+    if seen.get("statement_timeout", "0") == "0":
+        wrong.append("statement_timeout is not set")
+    if wrong:
+        raise PermanentError(
+            f"{action}: the session is not what was asked for: {', '.join(wrong)}. Something between here and "
+            "Postgres, such as a pooler (PgBouncer), drops settings or transactions. Use pool_mode = session or "
+            "transaction, or point POSTGRES_URL at Postgres itself."
+        )
+
+
+def check_options(action: str, dropped: Collection[str]) -> None:
+    """See that the options of POSTGRES_URL reached the server.
+
+    Args:
+        action: What was done.
+        dropped: Those that did not.
+
+    Raises:
+        PermanentError: there are any.
+    """
+    if dropped:
+        raise PermanentError(
+            f"{action}: {', '.join(sorted(dropped))} of the options in POSTGRES_URL did not reach Postgres. A pooler "
+            "(PgBouncer with ignore_startup_parameters = options) drops them. Set them for the login instead (ALTER "
+            "ROLE ... SET ...) and take them out there, or point POSTGRES_URL at Postgres itself."
+        )
+
+
+class TurnSession:
+    """A session whose transaction stays open without a word for as long as a run, through psycopg."""
+
+    # Nothing that the server or the login is set to may end it meanwhile, and the server has to notice a machine that
+    # went away without a word.
+    _PATIENCE = {
+        "idle_in_transaction_session_timeout": "0", "transaction_timeout": "0", "idle_session_timeout": "0",
+        "statement_timeout": f"{POSTGRES_ANSWER.seconds:.0f}s",
+        "tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3",
+    }  # fmt: skip
+
+    def __init__(self, address: PostgresAddress, application_name: str, action: str) -> None:
+        import psycopg
+
+        self._address = address
+        connection: psycopg.Connection[Any] | None = None
+        with suppress(psycopg.Error):
+            connection = psycopg.connect(address.composed(application_name=application_name), autocommit=True)
+        if connection is None:
+            raise refusal(address, action)
+        self._connection = connection
+        self._socket = duplicate(connection.fileno())
+        try:
+            self.ask(action, "BEGIN")
+            self.ask(action, _SET.format(", ".join(map(_literals, self._PATIENCE.items()))))
+        except BaseException:
+            self.close()
+            raise
+
+    def ask(self, action: str, query: str, parameters: "tuple[Any, ...]" = ()) -> Any:
+        """The first row that a statement gives, or None.
+
+        Raises:
+            TransientError: the server does not answer in time, or went away.
+            PermanentError: it refused the statement.
+        """
+        statement = Statement(action, self._address, Deadline(lambda: [self._socket]), POSTGRES_ANSWER.seconds)
+        with statement.answered_within(POSTGRES_ANSWER.seconds):
+            # Not a prepared statement, which a pooler might hand to another connection.
+            cursor = self._connection.execute(query, parameters or None, prepare=False)
+            return cursor.fetchone() if cursor.description else None
+
+    def close(self) -> None:
+        """End the session, and the turns with it."""
+        with suppress(Exception):
+            self._connection.close()
+        self._socket.close()
+
+
+def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
+    """Settings as the server has them: value and source of each that it knows."""
+    if not names:
+        return {}
+    cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted(names)))))
+    return {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
+
+
+def _literals(setting: tuple[str, str]) -> str:
+    return f"({', '.join(map(_quoted, setting))})"
+
+
+def _quoted(value: str) -> str:
+    from psycopg import sql
+
+    return sql.Literal(value).as_string(None)
+
+
+def _open_sockets() -> set[tuple[int, int]]:
+    """Descriptor and inode of every socket of this process."""
+    opened = set()
+    for name in os.listdir("/dev/fd"):  # noqa: PTH208  a descriptor may be gone when a Path would look at it
+        with suppress(OSError):
+            status = os.fstat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                opened.add((int(name), status.st_ino))
+    return opened
+
+
+def _new_sockets(before: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
+    """Handles on the sockets that were opened since and lead to this server.
+
+    ADBC does not tell which socket is its own. Another thread that connects to the same server at the same moment has
+    its own among them: should this server fall silent, both are given up.
+    """
+    handles = []
+    for descriptor, _ in sorted(_open_sockets() - before):
+        with suppress(OSError):
+            handle = duplicate(descriptor)
+            if _leads_to(handle, {port for _, port in address.places}):
+                handles.append(handle)
+            else:
+                handle.close()
+    return handles
+
+
+def _leads_to(connection: socket.socket, ports: set[int]) -> bool:
+    """Whether a socket's peer is a Postgres at one of the ports; at any where none is known."""
+    with suppress(OSError):
+        peer = connection.getpeername()
+        if isinstance(peer, tuple):
+            return not ports or peer[1] in ports
+        named = Path(os.fsdecode(peer)).name
+        return named.startswith(".s.PGSQL.") and (not ports or int(named.rpartition(".")[2]) in ports)
+    return False

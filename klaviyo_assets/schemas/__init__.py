@@ -1,1 +1,0 @@
-"""A `TableSpec` in the words of one library each; pure functions."""

@@ -1,0 +1,1 @@
+"""The pipeline without Dagster: planning, mapping, loading, restating."""

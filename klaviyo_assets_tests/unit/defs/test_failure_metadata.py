@@ -1,0 +1,51 @@
+"""A failure says for people what is not done, and the same as data."""
+
+import dagster as dg
+import pytest
+
+from klaviyo_assets.defs.failure_metadata import Cause, failure_of, read_failure
+from klaviyo_assets.errors import PermanentError, TransientError
+
+EXTRACTED = dg.AssetKey(["extracted", "event"])
+AWAY = Cause.of(EXTRACTED, TransientError("S3 is away"))
+WRONG = Cause.of(dg.AssetKey(["mapped", "event"]), PermanentError("no such column"))
+NOT_DONE = {
+    ("bigquery/event", "acme|2026-01-01"): AWAY,
+    ("bigquery/attribution", "acme|2026-01-01"): AWAY,
+    ("bigquery/event", "bloom|2026-01-02"): WRONG,
+}
+
+
+def test_every_partition_is_named_once_with_its_reason_and_what_comes_next():
+    assert (failure_of(NOT_DONE, 8).description or "").splitlines() == [
+        "3 of 8 partition(s) failed, the others are done:",
+        "attribution [acme|2026-01-01], event [acme|2026-01-01]: S3 is away",
+        "event [bloom|2026-01-02]: no such column",
+        "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page).",
+    ]
+
+
+def test_the_same_can_be_read_as_data():
+    assert list(read_failure(failure_of(NOT_DONE, 8).metadata)) == [
+        (AWAY, {"bigquery/event": ["acme|2026-01-01"], "bigquery/attribution": ["acme|2026-01-01"]}),
+        (WRONG, {"bigquery/event": ["bloom|2026-01-02"]}),
+    ]
+    assert list(read_failure({})) == []
+
+
+@pytest.mark.parametrize(
+    ("failed", "asked", "said"),
+    [(1, 1, "1 partition failed:"), (3, 3, "all 3 partitions failed:"), (1, 3, "1 of 3 partition(s) failed")],
+)
+def test_others_are_called_done_only_where_there_are_others(failed, asked, said):
+    not_done = {("bigquery/event", f"acme|2026-01-0{day}"): AWAY for day in range(1, failed + 1)}
+    described = failure_of(not_done, asked).description or ""
+    assert described.startswith(said)
+    assert ("the others are done" in described) is (failed < asked)
+    assert "Next: when that system is back" in described
+
+
+def test_a_retry_policy_applies_only_where_all_of_it_may_succeed():
+    assert failure_of({("a/b", ""): AWAY}, 1, allow_retries=True).allow_retries
+    assert not failure_of(NOT_DONE, 8, allow_retries=True).allow_retries
+    assert not failure_of({("a/b", ""): AWAY}, 1).allow_retries
