@@ -156,4 +156,5 @@ def test_the_sensor_of_syncs_loads_what_is_left_and_the_graph_is_green(
 
 
 def _of_schedules(run: Run) -> bool:
-    return run.tags.get("klaviyo/started_by") == "schedule" and run.job != "portfolio"
+    """Whether a daily load: by day and hour, the digest and the weekly page may start as well."""
+    return run.tags.get("klaviyo/started_by") == "schedule" and run.job in {"dimensions", "events"}

@@ -8,9 +8,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from graphlib import TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import grimp
 import pytest
 
 from klaviyo_assets_tests.checkout import ROOT
@@ -181,27 +183,53 @@ def test_everything_the_sandbox_imports_is_a_declared_dependency():
     assert undeclared(imported_packages(_SANDBOX), declared("sandbox")) == set()
 
 
-def test_every_module_has_its_place_among_the_layers():
-    """A new module is put into the contract, or nobody checks what it imports."""
-    (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "layers")
-    placed = {name.split(".")[1] for layer in contract["layers"] for name in re.split(r"\s*[|:]\s*", layer)}
-    modules = {path.stem for path in PACKAGE.glob("*.py")} | {
-        path.parent.name for path in PACKAGE.glob("*/__init__.py")
-    }
-
-    assert modules - {"__init__", "sandbox"} - placed == set()
+TOP_LEVEL_MODULES = {"__init__", "accounts", "definitions", "errors", "settings"}
 
 
-def test_every_resource_and_schema_module_has_its_place_among_the_layers():
-    """These two packages are layered module by module."""
-    (contract,) = (one for one in PYPROJECT["tool"]["importlinter"]["contracts"] if one["id"] == "layers")
-    layered = " ".join(contract["layers"])
-    modules = {
-        f"klaviyo_assets.{package}.{path.stem}"
-        for package in ("resources", "schemas")
-        for path in (PACKAGE / package).glob("*.py")
-        # The parts of one resource's room stand behind its front module.
-        if path.stem != "__init__" and not path.stem.startswith(("fivetran_", "klaviyo_", "mail_", "postgres_"))
-    }
+def rooms() -> set[str]:
+    return {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
 
-    assert {name for name in modules if name not in layered} == set()
+
+def test_a_module_stands_in_a_room():
+    """Beside the rooms there are those few modules: put a new one where its import contract says what it may know."""
+    outside = {path.stem for path in PACKAGE.glob("*.py")} - TOP_LEVEL_MODULES
+
+    assert outside == set(), f"move these into one of the rooms of docs/architecture.md: {sorted(outside)}"
+
+
+def test_the_import_contract_and_the_documentation_name_the_same_rooms():
+    (contract,) = (each for each in PYPROJECT["tool"]["importlinter"]["contracts"] if each["id"] == "layers")
+    floors = [set(re.split(r"\s*[|:]\s*", layer)) for layer in contract["layers"]]
+    described: list[set[str]] = []
+    for floor, room in re.findall(
+        r"^\| (\d*) ?\| `(\w+)(?:/|\.py)` \|", text_of(ROOT / "docs/architecture.md"), re.MULTILINE
+    ):
+        if floor:
+            described.append(set())
+        described[-1].add(room)
+
+    assert described == floors
+    assert set().union(*floors) == rooms() | TOP_LEVEL_MODULES - {"__init__"}
+    assert contract["exhaustive"]
+
+
+def test_the_unit_tests_mirror_the_rooms():
+    """Beside the rooms: tests of the tests' own tools, of the documentation and of the repository."""
+    unit = ROOT / "klaviyo_assets_tests" / "unit"
+    folders = {path.parent.relative_to(unit) for path in unit.rglob("test_*.py")}
+    strays = {str(folder) for folder in folders if folder.parts and folder.parts[0] not in rooms() | {"faults"}}
+
+    assert strays == set()
+
+
+def test_no_packages_import_each_other_in_a_circle():
+    graph = grimp.build_graph("klaviyo_assets", exclude_type_checking_imports=True)
+    # The parts of a query hold each other: a subquery is a query.
+    packages = {name for name in graph.modules if graph.find_children(name)} - {"klaviyo_assets.sandbox.bigquery.sql"}
+    for package in packages:
+        imported = {child: set() for child in graph.find_children(package)}
+        for child, others in imported.items():
+            for module in {child} | graph.find_descendants(child):
+                for name in graph.find_modules_directly_imported_by(module):
+                    others |= {each for each in imported if each != child and f"{name}.".startswith(f"{each}.")}
+        list(TopologicalSorter(imported).static_order())

@@ -10,6 +10,7 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.defs.failures import reported_failures
+from klaviyo_assets.defs.findings import recorded_findings
 from klaviyo_assets.publishing.mail.digest import build_digest
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.mail.resource import MailResource
@@ -43,7 +44,8 @@ def build_mailed_assets(
         with reported_failures("the digest was not sent"):
             # Whether mail is set up at all is known before anything is read.
             recipients = len(mail.to)
-            message = build_digest(accounts, context.instance, bigquery, checks()).message()
+            findings, recovered = recorded_findings(accounts, context.instance, checks())
+            message = build_digest(accounts, bigquery, findings, recovered).message()
             sent = mail.deliver(message)
         return dg.MaterializeResult(
             metadata={

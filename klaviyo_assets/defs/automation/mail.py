@@ -18,9 +18,10 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
+from klaviyo_assets.defs.findings import stale_accounts
 from klaviyo_assets.defs.run_history import Seen, note_ended
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.publishing.mail.findings import stale_accounts, ui_url
+from klaviyo_assets.publishing.mail.findings import ui_url
 from klaviyo_assets.publishing.mail.incidents import Incident, Incidents, News, titles
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.rendering import rendered

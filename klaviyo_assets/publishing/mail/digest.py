@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-import dagster as dg
-
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.audit.anomalies import Anomaly, find_anomalies
 from klaviyo_assets.errors import contained
@@ -20,10 +18,7 @@ from klaviyo_assets.publishing.mail.findings import (
     Finding,
     Level,
     Noted,
-    failed_checks,
-    failed_runs,
     quarantined,
-    stale_findings,
     ui_url,
     unusual_day,
     yesterday,
@@ -100,23 +95,19 @@ def _things(count: int, what: str) -> str:
 
 
 def build_digest(
-    accounts: Accounts, instance: dg.DagsterInstance, bigquery: BigQueryProjectResource,
-    checks: Iterable[dg.AssetCheckKey],
+    accounts: Accounts, bigquery: BigQueryProjectResource, findings: Iterable[Finding], recovered: int
 ) -> Digest:  # fmt: skip
     """The digest of this moment.
 
     Args:
         accounts: Whose it is.
-        instance: Where runs and checks are recorded.
         bigquery: Where the numbers are.
-        checks: The checks to look at.
+        findings: What Dagster's records say; what the datasets say is added.
+        recovered: How many incidents ended in the last day.
     """
-    now = datetime.now(UTC)
-    since = now - timedelta(days=1)
-    found, recovered = failed_runs(instance, now.timestamp())
-    digest = Digest(max(account.today() for account in accounts.by_name.values()), found, recovered=recovered)
-    digest.findings += stale_findings(accounts, instance)
-    digest.findings += failed_checks(instance, checks, since.timestamp())
+    since = datetime.now(UTC) - timedelta(days=1)
+    today = max(account.today() for account in accounts.by_name.values())
+    digest = Digest(today, list(findings), recovered=recovered)
     for account in accounts.by_name.values():
         _add_account(digest, account, bigquery, since)
     digest.findings.sort(key=lambda one: one.level)

@@ -228,7 +228,7 @@ def test_an_error_nobody_foresaw_fails_its_day_alone_and_is_told_without_its_wor
     _, reason = failure_of(result)
     assert "event [acme|2026-01-01]: unforeseen KeyError" in reason
     recorded = "\n".join(str(entry.to_json()) for entry in run_days.instance.all_logs(result.run_id))
-    assert "test_stage.py:" in recorded
+    assert "test_stage_run.py:" in recorded
     assert "ann@mail.example" not in recorded
 
 

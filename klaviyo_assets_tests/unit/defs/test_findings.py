@@ -10,7 +10,8 @@ import pytest
 from dagster import DagsterEvent, DagsterEventType
 
 from klaviyo_assets.defs.checks.freshness import check_of, freshness_key
-from klaviyo_assets.publishing.mail.findings import Level, failed_checks, failed_runs, stale_findings
+from klaviyo_assets.defs.findings import failed_checks, failed_runs, stale_findings
+from klaviyo_assets.publishing.mail.findings import Level
 from klaviyo_assets_tests.unit.publishing.mail.outbox import ACCOUNTS, Shop
 
 SCHEMA = dg.AssetCheckKey(dg.AssetKey(["mapped", "event"]), "schema")
