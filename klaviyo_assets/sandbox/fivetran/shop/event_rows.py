@@ -80,7 +80,8 @@ def _of_metric(
     properties = writer.properties(metric.key, events)
     if attribution is not None:
         properties["attribution"] = attribution.take(pa.array(chosen))
-    as_json = JSON_PROPERTIES | {"value"}
+    # Amounts are JSON literals already, unless the account writes them as numbers.
+    as_json = JSON_PROPERTIES if history.profile.numeric_values else JSON_PROPERTIES | {"value"}
     custom = spelled(history.profile, "property", "custom_property_fields", properties, as_json)
     return pa.table({**_columns(history, identity, metric, events, until), **custom})
 

@@ -104,6 +104,21 @@ def test_accounts_spell_custom_fields_in_three_ways(tables):
     assert {"value", "currency_code", "items", "extra"} <= set(json.loads(packed["custom_property_fields"]))
 
 
+def test_packed_amounts_are_json_whether_written_as_numbers_or_as_texts():
+    """Spellings repeat after twelve accounts."""
+    packing = [profile(index) for index in range(12) if profile(index).spelling == "packed"]
+    events = [Shop(each, 1, 60, START).rows(datetime(2026, 9, 5, tzinfo=UTC))["event"] for each in packing]
+    amounts = [
+        [json.loads(text)["value"] for text in values(table, "custom_property_fields") if '"value"' in text]
+        for table in events
+    ]
+
+    assert {each.numeric_values for each in packing} == {True, False}
+    assert all(amounts)
+    for each, written in zip(packing, amounts, strict=True):
+        assert not each.numeric_values or all(isinstance(amount, float) for amount in written)
+
+
 def test_values_are_mostly_plain_and_sometimes_not(tables):
     spelled = [row["property_value"] for row in of_type(tables[ACME]["event"], "Placed Order")]
     numbers = [row["property_value"] for row in of_type(tables[DUNE]["event"], "Placed Order")]
