@@ -22,7 +22,7 @@ def digest() -> Message:
 
 
 @pytest.mark.parametrize("message", [digest, lambda: incident_message(incidents("acme", "bloom").news(0.0))])
-@pytest.mark.parametrize(("width", "scheme"), [(760, "light"), (390, "light"), (760, "dark")])
+@pytest.mark.parametrize(("width", "scheme"), [(760, "light"), (375, "light"), (390, "light"), (760, "dark")])
 def test_a_mail_fits_its_window_shows_its_pictures_and_is_readable(tmp_path: Path, message, width, scheme):
     page_file = tmp_path / "mail.html"
     page_file.write_text(as_page(message().built("a@x.example", ["b@x.example"])))
