@@ -159,7 +159,7 @@ class _Planner:
         days = sorted(day for day in with_rows | loaded if self.first <= day <= self.last)
         changed = {day: reasons for day in days if (reasons := list(self._of_events(day)))}
         # Other rows show in the digests of what was read; another meaning of the same rows does not.
-        renamed = {day for day, reasons in changed.items() if RENAMED_METRICS in reasons}
+        renamed = {day for day in changed if self._are_named_otherwise(day)}
         late = self._late_receipts(days, renamed)
         for day in late[EVENT.name]:
             changed.setdefault(day, []).append(LATE_RECEIPTS)
@@ -196,10 +196,25 @@ class _Planner:
 
     def _is_set_otherwise(self, entry: Entry, day: date) -> bool:
         """Whether events were made with other settings or metric names than those of now."""
-        account, metrics, seen = self.source.account, self.source.metrics, entry.details.get("metric_ids")
-        if seen is None:
-            seen = self._metrics_of_unknown.get(day, frozenset())
-        return entry.settings_fingerprint != event_fingerprint(account, metrics, seen)
+        return entry.settings_fingerprint != self._event_fingerprint(entry, day)
+
+    def _are_named_otherwise(self, day: date) -> bool:
+        """Whether a day's metrics have other names, or are conversions, since they were loaded; whatever else changed.
+
+        Names and settings often change together: whoever renames the conversion metric sets it anew.
+        """
+        entry = self.entries.get((EVENT.name, day.isoformat()))
+        if entry is None or entry.settings_fingerprint is None:
+            return False
+        loaded, current = entry.settings_fingerprint, self._event_fingerprint(entry, day)
+        return loaded.partition(":")[2] != current.partition(":")[2]
+
+    def _event_fingerprint(self, entry: Entry, day: date) -> str:
+        """The fingerprint that a day's events would have if they were loaded now."""
+        metric_ids = entry.details.get("metric_ids")
+        if metric_ids is None:
+            metric_ids = self._metrics_of_unknown.get(day, frozenset())
+        return event_fingerprint(self.source.account, self.source.metrics, metric_ids)
 
     @cached_property
     def _metrics_of_unknown(self) -> dict[date, frozenset[str]]:

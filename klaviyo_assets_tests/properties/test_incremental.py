@@ -237,6 +237,23 @@ def follow(server: Server, accounts: int, steps: int) -> None:
     ))  # fmt: skip
 
 
+@pytest.mark.parametrize("steps", [
+    pytest.param([("M-PlacedOrder", "Clicked Email", None)], id="a conversion metric becomes a touch"),
+    pytest.param([("M-ViewedProduct", "Clicked Email", "conversion")], id="with another conversion metric"),
+    pytest.param([("M-OpenedEmail", "Renamed", "M-CheckoutStarted")], id="a touch is none any more"),
+])  # fmt: skip
+def test_metrics_that_are_renamed_while_a_setting_changes_are_noticed(server: Server, steps: list[Any]) -> None:
+    """What the touches of other days are read from says so by its names, not by the reason that is told."""
+    machine: Any = type("Shops", (Sequences,), {"server": server})()
+    machine.begin(number=0)
+    for metric, name, conversion in steps:
+        if conversion:
+            machine.syncs[0].account = replace(
+                machine.syncs[0].account, conversion_metric=conversion, conversion_integration=None
+            )
+        machine.rename_metric(which=0, metric=metric, name=name)
+
+
 def test_30_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
     follow(server, 3, 3)
 
