@@ -17,6 +17,7 @@ import klaviyo_assets.tables
 from klaviyo_assets.audit.reconciliation import BY_EVENT_DATE
 from klaviyo_assets.model.metrics import METRIC_KINDS, Role
 from klaviyo_assets.model.spec import TableSpec
+from klaviyo_assets.model.statistics import STATISTICS
 from klaviyo_assets.publishing.mail.digest import Digest
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.messages import EVENT_DATE
@@ -98,6 +99,14 @@ def test_the_reference_counts_every_statistic():
     assert missing == [], (
         f"nothing checks the numbers of {missing}: count them in plain Python in "
         "klaviyo_assets_tests/reference/counting.py"
+    )
+
+
+def test_every_statistic_is_in_a_report():
+    missing = sorted(STATISTICS.keys() - {each.name for report in REPORTS.values() for each in report.statistics})
+
+    assert missing == [], (
+        f"no report shows {missing}: name them in the lists of reports/messages.py or of a report's file"
     )
 
 
