@@ -148,7 +148,9 @@ def test_every_setting_that_the_code_reads_is_explained():
     explained = (ROOT / ".env.example").read_text(encoding="utf-8")
 
     assert read >= {"POSTGRES_URL", "S3_BUCKET", "KLAVIYO_FRAMES_URL"}
-    assert {name for name in read if f"{name}=" not in explained} == set()
+    missing = {name for name in read if f"{name}=" not in explained}
+
+    assert missing == set(), f"explain {sorted(missing)} in .env.example, in a sentence each"
 
 
 def test_the_example_accounts_file_can_be_read_and_shows_every_setting():
@@ -158,7 +160,8 @@ def test_the_example_accounts_file_can_be_read_and_shows_every_setting():
     settings = {*Account.__dataclass_fields__, *AttributionSettings().windows} - {"attribution"}
 
     assert accounts.names == ["acme", "bloom"]
-    assert {name for name in settings if not re.search(rf"^{name} = ", text, re.MULTILINE)} == set()
+    missing = {name for name in settings if not re.search(rf"^{name} = ", text, re.MULTILINE)}
+    assert missing == set(), f"explain {sorted(missing)} in accounts.example.toml, in a sentence each"
 
 
 def test_the_windows_that_the_example_states_are_the_defaults():

@@ -30,7 +30,11 @@ DELETES_CAPTURED = {
 
 
 def test_every_table_fivetran_writes_is_in_the_catalogue():
-    assert sorted(spec.name for spec in ACCOUNT_TABLES) == sorted(FIVETRAN_TABLES)
+    names = {spec.name for spec in ACCOUNT_TABLES}
+
+    assert names - FIVETRAN_TABLES == set(), "Fivetran's page lists these tables? Then add them to FIVETRAN_TABLES here"
+    assert FIVETRAN_TABLES - names == set(), "add these tables to ACCOUNT_TABLES in tables/__init__.py"
+    assert len(names) == len(ACCOUNT_TABLES)
     assert {spec.name for spec in ACCOUNT_TABLES} <= set(TABLES)
 
 
@@ -83,7 +87,9 @@ def test_personal_columns_are_texts(spec):
 def test_account_tables_carry_what_every_table_has(spec):
     assert spec.partitioning is Partitioning.ACCOUNT
     assert {"properties", "synced_at"} <= set(spec.column_names)
-    assert ("is_deleted" in spec.column_names) == (spec.name in DELETES_CAPTURED)
+    assert ("is_deleted" in spec.column_names) == (spec.name in DELETES_CAPTURED), (
+        f"if Fivetran captures deletes of {spec.name}, its spec says deletes=True and DELETES_CAPTURED names it"
+    )
 
 
 @SPECS
@@ -120,10 +126,12 @@ def test_personal_columns_are_the_ones_decided():
     """A new personal column, or one that is no longer, is a decision about people: it shows here."""
     personal = {f"{spec.name}.{column.name}" for spec in ACCOUNT_TABLES for column in spec.columns if column.personal}
 
-    assert personal == {
+    decided = {
         f"person.{name}"
         for name in (
             "email", "phone_number", "external_id", "first_name", "last_name", "organization", "title", "address_1",
             "address_2", "zip", "latitude", "longitude", "ip", "image",
         )
     }  # fmt: skip
+
+    assert personal == decided, "mark a column that tells who a person is as personal, and name it here"

@@ -174,7 +174,9 @@ def test_what_is_watched_is_in_the_report():
     report = REPORTS["account_by_event_date"]
 
     assert set(COLUMNS) <= set(report.column_names)
-    assert set(COLUMNS) <= report.additive, "only what may be added is added"
+    assert set(COLUMNS) <= report.additive, (
+        f"add up only additive columns of {report.name}, not {set(COLUMNS) - report.additive}"
+    )
     assert len({watched.statistic for watched in WATCHED}) == len(WATCHED)
 
 

@@ -17,8 +17,12 @@ NUMBERS = (LogicalType.INTEGER, LogicalType.NUMERIC, LogicalType.FLOAT)
 
 
 def test_every_report_but_those_of_single_people_and_of_stocks_is_a_data_source_and_freshness_is_one():
-    assert set(LOOKER_VIEWS) == {f"looker_{name}" for name in REPORTS.keys() - OF_PEOPLE} | {"looker_freshness"}
-    assert TITLES.keys() == LOOKER_VIEWS.keys()
+    wanted = {f"looker_{name}" for name in REPORTS.keys() - OF_PEOPLE} | {"looker_freshness"}
+
+    assert set(LOOKER_VIEWS) == wanted, (
+        "add the view to VIEWS in reports/views/__init__.py, or the report to OF_PEOPLE here"
+    )
+    assert TITLES.keys() == LOOKER_VIEWS.keys(), "give each view a title in TITLES of reports/looker/sources.py"
     assert set(LOOKER_VIEWS) <= set(VIEWS) & set(PORTFOLIO_VIEWS)
 
 
