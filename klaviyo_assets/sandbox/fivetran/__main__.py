@@ -16,13 +16,12 @@ from zoneinfo import ZoneInfo
 import uvicorn
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
-
-from .accounts_file import add_missing_accounts
-from .books import Books
-from .clock import Clock
-from .server import build_app
-from .shop import profile, profiles
-from .syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.accounts_file import add_missing_accounts
+from klaviyo_assets.sandbox.fivetran.books import Books
+from klaviyo_assets.sandbox.fivetran.clock import Clock
+from klaviyo_assets.sandbox.fivetran.server import build_app
+from klaviyo_assets.sandbox.fivetran.shop import profile, profiles
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,8 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from klaviyo_assets.errors import SettingsError
-
-from .shop import Profile
+from klaviyo_assets.sandbox.fivetran.shop import Profile
 
 _HEAD = "# One [[account]] per Klaviyo account. Written once for the sandbox; edit freely, edits are kept.\n"
 

@@ -15,13 +15,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from klaviyo_assets.errors import UnknownNameError
-
-from .api import Api, body_of
-from .connections import connection
-from .envelope import ApiError, iso, success
-from .faults import Fault, Faults
-from .shop import EFFECTS, TABLES
-from .syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.api import Api, body_of
+from klaviyo_assets.sandbox.fivetran.connections import connection
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, iso, success
+from klaviyo_assets.sandbox.fivetran.faults import Fault, Faults
+from klaviyo_assets.sandbox.fivetran.shop import EFFECTS, TABLES
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 
 _STATES = {
     "setup_state": ("connected", "incomplete", "broken"),

@@ -11,12 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .books import Record
-from .connections import connection, destination, group, schemas, table_columns, written_columns
-from .envelope import ApiError, page, success
-from .shop import TABLES, profile
-from .syncs import Syncer
-from .writer import Mode
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.connections import (
+    connection,
+    destination,
+    group,
+    schemas,
+    table_columns,
+    written_columns,
+)
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, page, success
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, profile
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.writer import Mode
 
 _CHANGEABLE = {"schedule_type": ("auto", "manual"), "paused": (True, False)}
 _IGNORED = frozenset(

@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .shop import Incident
-from .writer import Mode
+from klaviyo_assets.sandbox.fivetran.shop import Incident
+from klaviyo_assets.sandbox.fivetran.writer import Mode
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (offset_seconds REAL NOT NULL);

@@ -5,10 +5,10 @@ What belongs here: shapes. What does not: routes (`api`) and their effects (`syn
 
 from typing import Any
 
-from .books import Record
-from .envelope import iso
-from .shop import TABLES, Profile, profile
-from .writer import Connection
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.envelope import iso
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, Profile, profile
+from klaviyo_assets.sandbox.fivetran.writer import Connection
 
 GROUP_NAME = "Sandbox"
 _FOUNDED = "2025-01-15T09:00:00.000000Z"

@@ -21,13 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from klaviyo_assets.sandbox.fivetran.api import body_of
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, success
+from klaviyo_assets.sandbox.fivetran.shop import GROUPINGS, STATISTICS, Wanted, profile
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 from klaviyo_assets.sandbox.klaviyo_keys import klaviyo_key
-
-from .api import body_of
-from .books import Record
-from .envelope import ApiError, success
-from .shop import GROUPINGS, STATISTICS, Wanted, profile
-from .syncs import Syncer
 
 PREFIX = "/klaviyo"
 _MEDIA_TYPE = "application/vnd.api+json"

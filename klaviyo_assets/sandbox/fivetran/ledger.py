@@ -7,7 +7,7 @@ tables and this ledger agree.
 from dataclasses import astuple, dataclass
 from datetime import datetime
 
-from .writer import Connection
+from klaviyo_assets.sandbox.fivetran.writer import Connection
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS fivetran_sandbox;

@@ -17,12 +17,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .admin import Admin
-from .api import Api
-from .envelope import ApiError, failure
-from .faults import Faults
-from .klaviyo import PREFIX, Klaviyo
-from .syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.admin import Admin
+from klaviyo_assets.sandbox.fivetran.api import Api
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, failure
+from klaviyo_assets.sandbox.fivetran.faults import Faults
+from klaviyo_assets.sandbox.fivetran.klaviyo import PREFIX, Klaviyo
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 
 
 def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:

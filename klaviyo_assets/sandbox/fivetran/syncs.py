@@ -17,12 +17,11 @@ from functools import partial
 import psycopg
 
 from klaviyo_assets.errors import KlaviyoAssetsError, UnknownNameError
-
-from . import ledger
-from .books import Books, Record
-from .clock import Clock
-from .shop import KINDS, TABLES, Incident, Shop, ValuesReports, profile
-from .writer import Connection, Mode, create_indexes, write_sync
+from klaviyo_assets.sandbox.fivetran import ledger
+from klaviyo_assets.sandbox.fivetran.books import Books, Record
+from klaviyo_assets.sandbox.fivetran.clock import Clock
+from klaviyo_assets.sandbox.fivetran.shop import KINDS, TABLES, Incident, Shop, ValuesReports, profile
+from klaviyo_assets.sandbox.fivetran.writer import Connection, Mode, create_indexes, write_sync
 
 _log = logging.getLogger(__name__)
 _TICK = 0.2

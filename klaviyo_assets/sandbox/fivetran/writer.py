@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, Shop, Table
 from klaviyo_assets.source.indexes import possible
-
-from .shop import TABLES, Shop, Table
 
 Mode = Literal["incremental", "resync", "reload"]
 """`resync` fetches everything again and flags what the source no longer has; `reload` truncates before."""

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calendar import Calendar
-from .consent import Consent, Queue
-from .dice import Bools, Floats, Ints
-from .journal import BOT, HARD, MACHINE, Events, Journal
-from .messages import Campaign, Messages
-from .orders import Orders
-from .people import People
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.consent import Consent, Queue
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import BOT, HARD, MACHINE, Events, Journal
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Messages
+from klaviyo_assets.sandbox.fivetran.shop.orders import Orders
+from klaviyo_assets.sandbox.fivetran.shop.people import People
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _DAY, _HOUR = 86_400, 3_600
 

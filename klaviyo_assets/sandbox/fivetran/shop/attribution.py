@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .dice import Dice, Ints
-from .journal import Events
-from .metrics import CODES, METRICS
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import Events
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
 
 _HOUR, _DAY = 3_600, 86_400
 

@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .attribution import LONGEST, Touches, touches
-from .columns import join, number_texts, texts
-from .dice import Column, Ints
-from .history import History
-from .journal import LATE, Events
-from .message_columns import MessageColumns
-from .messages import Message
-from .metrics import IS_MESSAGE
+from klaviyo_assets.sandbox.fivetran.shop.attribution import LONGEST, Touches, touches
+from klaviyo_assets.sandbox.fivetran.shop.columns import join, number_texts, texts
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.messages import Message
+from klaviyo_assets.sandbox.fivetran.shop.metrics import IS_MESSAGE
 
 
 def recorded_attribution(history: History, events: Events) -> Column | None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from .dice import Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.dice import Floats, Ints
 
 
 class Calendar:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from .catalog import TABLES
-from .history import History
-from .lists import list_ids, tag_id
-from .messages import Campaign, Message
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.lists import list_ids, tag_id
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Message
 
 Rows = list[dict[str, Any]]
 

@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .dice import Bools, Column, Ints
-from .people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
 
 def texts(values: Sequence[str | None]) -> Column:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .calendar import Calendar
-from .dice import Bools, Ints
-from .people import NEVER, People
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER, People
 
 Sends = tuple[Ints, Ints, Ints]
 """Persons, message keys, send times."""

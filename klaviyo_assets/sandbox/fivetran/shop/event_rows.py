@@ -6,16 +6,16 @@ What belongs here: which events a sync carries, and their columns. What does not
 import numpy as np
 import pyarrow as pa
 
-from .attribution_json import recorded_attribution
-from .columns import constant, texts, times
-from .dice import Bools, Column, Ints
-from .history import History
-from .identity import Identity
-from .journal import Events
-from .message_columns import MessageColumns
-from .metrics import METRICS, Metric
-from .properties import JSON_PROPERTIES, PropertyWriter
-from .spelling import spelled
+from klaviyo_assets.sandbox.fivetran.shop.attribution_json import recorded_attribution
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, texts, times
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import Events
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.metrics import METRICS, Metric
+from klaviyo_assets.sandbox.fivetran.shop.properties import JSON_PROPERTIES, PropertyWriter
+from klaviyo_assets.sandbox.fivetran.shop.spelling import spelled
 
 
 def event_rows(history: History, identity: Identity, since: int | None, until: int) -> pa.Table:

@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from .campaign_tables import content, template
-from .catalog import TABLES
-from .history import History
-from .lists import founded_at, tag_id
-from .messages import Flow, Message
+from klaviyo_assets.sandbox.fivetran.shop.campaign_tables import content, template
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.lists import founded_at, tag_id
+from klaviyo_assets.sandbox.fivetran.shop.messages import Flow, Message
 
 _HALF_A_YEAR = 180 * 86_400
 _ACTIONS = {"email": "SEND_EMAIL", "sms": "SEND_SMS", "mobile_push": "SEND_PUSH_NOTIFICATION"}

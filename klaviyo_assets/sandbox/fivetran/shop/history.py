@@ -9,16 +9,16 @@ from datetime import date
 
 import numpy as np
 
-from .activity import Day, Household
-from .calendar import Calendar
-from .consent import Consent, Queue
-from .dice import Dice, Ints
-from .incidents import Incident, Overlay
-from .journal import Events
-from .messages import Messages
-from .orders import Orders
-from .people import People
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.activity import Day, Household
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.consent import Consent, Queue
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.incidents import Incident, Overlay
+from klaviyo_assets.sandbox.fivetran.shop.journal import Events
+from klaviyo_assets.sandbox.fivetran.shop.messages import Messages
+from klaviyo_assets.sandbox.fivetran.shop.orders import Orders
+from klaviyo_assets.sandbox.fivetran.shop.people import People
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _PEOPLE_PER_EVENT, _NEWCOMERS_PER_EVENT = 2.6, 0.012
 _MERGE_HOPS = 3

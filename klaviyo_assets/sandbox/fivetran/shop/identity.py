@@ -8,10 +8,10 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 
-from .columns import join, number_texts, pick, texts, where
-from .dice import Column, Dice, Ints
-from .people import People
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import join, number_texts, pick, texts, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import People
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _FIRST = [
     "Anna",

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from klaviyo_assets.errors import UnknownNameError
-
-from .dice import Dice, Ints
-from .journal import LATE, Events, Journal
-from .messages import Campaign, Messages
-from .metrics import CODES
-from .people import NEVER, People
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events, Journal
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Messages
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER, People
 
 _INCIDENT_PARTS = 1 << 19
 """Journal parts from here on belong to incidents; the shop's days are below."""

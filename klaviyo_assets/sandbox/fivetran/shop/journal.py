@@ -6,9 +6,9 @@ What belongs here: the record of one event, and collecting a day's events. What 
 import numpy as np
 import numpy.typing as npt
 
-from .dice import Ints
-from .metrics import CODES
-from .people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.dice import Ints
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
 EVENT = np.dtype(
     [

@@ -5,7 +5,7 @@ What belongs here: what other tables refer to by id. What does not: who is in th
 
 from dataclasses import dataclass
 
-from .history import History
+from klaviyo_assets.sandbox.fivetran.shop.history import History
 
 LIST_NAMES = ("Newsletter", "Text Subscribers", "Waitlist")
 TAG_NAMES = ("promo", "seasonal", "evergreen", "test")

@@ -6,13 +6,13 @@ What belongs here: `list_person`, `segment_person`, `list_exclusion`, `global_ex
 import numpy as np
 import pyarrow as pa
 
-from .columns import constant, pick, times
-from .dice import Bools, Ints
-from .history import History
-from .identity import Identity
-from .lists import SEGMENTS, Segment, list_ids, segment_id
-from .people import NEVER
-from .standing import REASONS, Standing, standing
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, pick, times
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.lists import SEGMENTS, Segment, list_ids, segment_id
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.standing import REASONS, Standing, standing
 
 _DAY = 86_400
 

@@ -8,9 +8,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from .columns import texts
-from .dice import Bools, Column, Ints
-from .messages import Message, Messages
+from klaviyo_assets.sandbox.fivetran.shop.columns import texts
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.messages import Message, Messages
 
 
 class MessageColumns:

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from .calendar import Calendar
-from .dice import Dice
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 Channel = Literal["email", "sms", "mobile_push"]
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .dice import Bools
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from .columns import texts
-from .dice import Column, Floats
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import texts
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Floats
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 # What real shops send instead of a plain number, and how often in all.
 _ODD_SHARE = 0.012

@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from .dice import Column, Dice, Floats, Ints
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Dice, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 MOST_LINES = 4
 _COUNT = 48

@@ -6,8 +6,8 @@ and how a person's row looks (`person_tables`).
 
 import numpy as np
 
-from .calendar import Calendar
-from .dice import Bools, Dice, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Dice, Floats, Ints
 
 NEVER = 1 << 60
 """An instant that does not come."""

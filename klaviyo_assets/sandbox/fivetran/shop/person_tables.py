@@ -6,13 +6,13 @@ What belongs here: spelling persons. What does not: how they stand (`standing`),
 import numpy as np
 import pyarrow as pa
 
-from .columns import constant, iso_times, join, number_texts, pick, times, where
-from .dice import Column, Ints
-from .history import History
-from .identity import Identity
-from .people import NEVER
-from .spelling import spelled
-from .standing import Standing
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, iso_times, join, number_texts, pick, times, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.spelling import spelled
+from klaviyo_assets.sandbox.fivetran.shop.standing import Standing
 
 _METHODS = ("FORM", "PREFERENCE_PAGE", "SHOPIFY_INTEGRATION")
 

@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .columns import constant, iso_times, join, number_texts, pick, texts, where
-from .dice import Column, Ints
-from .history import History
-from .identity import Identity
-from .journal import BOT, HARD, MACHINE, Events
-from .lists import LIST_NAMES, list_ids
-from .message_columns import MessageColumns
-from .metrics import METRICS
-from .money import spelled_money
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, iso_times, join, number_texts, pick, texts, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import BOT, HARD, MACHINE, Events
+from klaviyo_assets.sandbox.fivetran.shop.lists import LIST_NAMES, list_ids
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.metrics import METRICS
+from klaviyo_assets.sandbox.fivetran.shop.money import spelled_money
 
 Properties = dict[str, Column]
 

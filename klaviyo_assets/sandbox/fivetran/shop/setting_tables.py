@@ -8,12 +8,20 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from .catalog import TABLES
-from .columns import constant, join, number_texts, pick, times, where
-from .history import History
-from .identity import Identity
-from .lists import LIST_NAMES, SEGMENTS, TAG_NAMES, founded_at, list_ids, segment_id, tag_id
-from .metrics import CATEGORIES, metrics_of
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, join, number_texts, pick, times, where
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.lists import (
+    LIST_NAMES,
+    SEGMENTS,
+    TAG_NAMES,
+    founded_at,
+    list_ids,
+    segment_id,
+    tag_id,
+)
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CATEGORIES, metrics_of
 
 _COUPONS = (("WELCOME10", "10% off the first order"), ("VIP20", "20% for regulars"))
 _VALID_FOR = 30 * 86_400

@@ -5,9 +5,9 @@ What belongs here: turning a property's name into a column or a member of the JS
 
 from collections.abc import Collection, Mapping
 
-from .columns import json_literals, json_objects
-from .dice import Column
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import json_literals, json_objects
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 
 def spelled(

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from .dice import Bools, Floats, Ints
-from .history import History
-from .journal import HARD, Events
-from .metrics import CODES, METRICS
-from .people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.journal import HARD, Events
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
 # What happens to people without their doing; it changes nothing in their row.
 _PASSIVE = [

@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .attribution import Touches, touches
-from .dice import Bools, Ints
-from .history import History
-from .identity import Identity
-from .journal import LATE, Events
-from .messages import Message
-from .metrics import CODES, METRICS
-from .money import understood
-from .properties import PropertyWriter
+from klaviyo_assets.sandbox.fivetran.shop.attribution import Touches, touches
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events
+from klaviyo_assets.sandbox.fivetran.shop.messages import Message
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
+from klaviyo_assets.sandbox.fivetran.shop.money import understood
+from klaviyo_assets.sandbox.fivetran.shop.properties import PropertyWriter
 
 _COUNTS: Mapping[str, tuple[str, ...]] = {
     "delivered": ("received_email", "received_sms", "received_push"),

@@ -11,19 +11,19 @@ from itertools import chain
 
 import pyarrow as pa
 
-from .campaign_tables import CampaignTables
-from .catalog import TABLES
-from .event_rows import event_rows, json_columns
-from .flow_tables import FlowTables
-from .history import History
-from .identity import Identity
-from .incidents import Incident
-from .membership_tables import exclusions, list_person_rows, segment_person_rows
-from .person_tables import person_rows
-from .profile import Profile
-from .setting_tables import coupon_codes, setting_tables
-from .standing import standing
-from .values_reports import ValuesReports
+from klaviyo_assets.sandbox.fivetran.shop.campaign_tables import CampaignTables
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.event_rows import event_rows, json_columns
+from klaviyo_assets.sandbox.fivetran.shop.flow_tables import FlowTables
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.incidents import Incident
+from klaviyo_assets.sandbox.fivetran.shop.membership_tables import exclusions, list_person_rows, segment_person_rows
+from klaviyo_assets.sandbox.fivetran.shop.person_tables import person_rows
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.setting_tables import coupon_codes, setting_tables
+from klaviyo_assets.sandbox.fivetran.shop.standing import standing
+from klaviyo_assets.sandbox.fivetran.shop.values_reports import ValuesReports
 
 _DAY = 86_400
 _WEEK_BEGINS = 4 * _DAY
