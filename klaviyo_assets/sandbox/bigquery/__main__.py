@@ -97,11 +97,11 @@ class _Web(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End the serving on the signals that ask for it."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _END}
+        former_handlers = {number: signal.signal(number, self.handle_exit) for number in _END}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in former_handlers.items():
                 signal.signal(number, handler)
 
 

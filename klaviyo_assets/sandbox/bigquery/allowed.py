@@ -147,5 +147,5 @@ def _check_value(value: Any, rule: Any, path: str) -> None:
     if isinstance(rule, Mapping) and value is not None:
         check(value, rule, path)
     elif isinstance(rule, tuple) and value not in rule:
-        listed = ", ".join(str(choice) for choice in rule if choice is not None)
-        raise unsupported(f"{path} = {value!r}; supported: {listed}")
+        choices = ", ".join(str(choice) for choice in rule if choice is not None)
+        raise unsupported(f"{path} = {value!r}; supported: {choices}")

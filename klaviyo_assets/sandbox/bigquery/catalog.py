@@ -42,7 +42,7 @@ class Dataset:
     description: str | None = None
     friendly_name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
-    created: int = field(default_factory=now_ms)
+    created_ms: int = field(default_factory=now_ms)
     modified: int = field(default_factory=now_ms)
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -67,7 +67,7 @@ class Table:
     description: str | None = None
     friendly_name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
-    created: int = field(default_factory=now_ms)
+    created_ms: int = field(default_factory=now_ms)
     modified: int = field(default_factory=now_ms)
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -127,11 +127,11 @@ class Catalog:
         Raises:
             ApiError: The name is taken.
         """
-        for other in self.datasets():
-            if other.name == dataset.name:
+        for sibling in self.datasets():
+            if sibling.name == dataset.name:
                 raise duplicate(f"Dataset {self.project}:{dataset.name}")
-            if other.name.lower() == dataset.name.lower():
-                raise unsupported(f"datasets whose names differ only in case ({other.name}, {dataset.name})")
+            if sibling.name.lower() == dataset.name.lower():
+                raise unsupported(f"datasets whose names differ only in case ({sibling.name}, {dataset.name})")
         self._insert_dataset(dataset)
 
     def replace_dataset(self, dataset: Dataset) -> Dataset:
@@ -168,10 +168,10 @@ class Catalog:
         Raises:
             ApiError: There is none of that name.
         """
-        found = self.find_table(ref)
-        if found is None:
+        table = self.find_table(ref)
+        if table is None:
             raise not_found(f"Table {ref[0]}:{ref[1]}.{ref[2]}")
-        return found
+        return table
 
     def create_table(self, table: Table) -> None:
         """Keep a new table or view, and make its empty DuckDB table.
@@ -180,11 +180,11 @@ class Catalog:
             ApiError: Its dataset is missing, or the name is taken.
         """
         self.dataset(table.ref[1])
-        for other in self.tables(table.ref[1]):
-            if other.ref == table.ref:
+        for sibling in self.tables(table.ref[1]):
+            if sibling.ref == table.ref:
                 raise duplicate(f"Table {table}")
-            if other.ref[2].lower() == table.ref[2].lower():
-                raise unsupported(f"tables whose names differ only in case ({other}, {table})")
+            if sibling.ref[2].lower() == table.ref[2].lower():
+                raise unsupported(f"tables whose names differ only in case ({sibling}, {table})")
         self._create_physical(table)
         self._insert_table(table)
 
@@ -209,7 +209,7 @@ class Catalog:
 
     def change_columns(self, table: Table, evolution: Evolution) -> Table:
         """Add and relax columns of a table with rows."""
-        for column in evolution.added:
+        for column in evolution.added_columns:
             self.cursor.execute(f"ALTER TABLE {table.physical} ADD COLUMN {column_definition(column)}")
         for name in evolution.relaxed:
             self.cursor.execute(f"ALTER TABLE {table.physical} ALTER COLUMN {quoted(name)} DROP NOT NULL")
@@ -235,15 +235,15 @@ class Catalog:
         Raises:
             KeyError: There is none of that name.
         """
-        found = self.find_table(ref)
-        if found is None:
+        stored_table = self.find_table(ref)
+        if stored_table is None:
             raise KeyError(ref)
-        return fields_of(found.columns)
+        return fields_of(stored_table.columns)
 
     def view(self, ref: TableRef) -> str | None:
         """Return the GoogleSQL text when the name is a view's."""
-        found = self.find_table(ref)
-        return found.view_query if found else None
+        stored_table = self.find_table(ref)
+        return stored_table.view_query if stored_table else None
 
 
 def _table(document: str) -> Table:

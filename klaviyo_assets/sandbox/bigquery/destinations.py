@@ -30,12 +30,12 @@ class RowFile:
 
     Attributes:
         path: Where it lies.
-        held: The columns it holds, in BigQuery's types.
+        held_columns: The columns it holds, in BigQuery's types.
         columns: The schema it is written under: the job's own, else what it holds.
     """
 
     path: Path
-    held: list[Column]
+    held_columns: list[Column]
     columns: list[Column]
 
 
@@ -183,24 +183,24 @@ def _make_room(catalog: Catalog, destination: Destination, table: Table, columns
     if destination.write == "WRITE_TRUNCATE" and day is None:
         return _replace_whole(catalog, table, columns)
     evolution = evolve(str(table), table.columns, columns, destination.update_options)
-    changed = catalog.change_columns(table, evolution)
+    evolved_table = catalog.change_columns(table, evolution)
     if destination.write in ("WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA"):
-        _empty(catalog, changed, destination.address)
-    return changed
+        _empty(catalog, evolved_table, destination.address)
+    return evolved_table
 
 
 def _check_layout(destination: Destination, table: Table, columns: list[Column]) -> None:
     if destination.address.day:
         # Raises for a table without partitions.
         table.day_sql()
-    known = [*table.columns, *columns]
-    wanted = partition_field(destination.partitioning, known)
-    if wanted is not None and wanted != table.partition_field:
+    all_columns = [*table.columns, *columns]
+    partition_column = partition_field(destination.partitioning, all_columns)
+    if partition_column is not None and partition_column != table.partition_field:
         raise invalid(
             f"Incompatible table partitioning specification of {table}: it has {table.partition_field or 'none'}, "
-            f"the job has {wanted}."
+            f"the job has {partition_column}."
         )
-    clusters = cluster_fields(destination.clustering, known)
+    clusters = cluster_fields(destination.clustering, all_columns)
     if clusters and clusters != table.cluster_fields:
         raise invalid(
             f"Incompatible table clustering specification of {table}: it has {list(table.cluster_fields)}, "
@@ -222,7 +222,7 @@ def _empty(catalog: Catalog, table: Table, address: TableAddress) -> None:
 
 
 def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> None:
-    column = find(file.held, table.partition_field or "")
+    column = find(file.held_columns, table.partition_field or "")
     if column is None:
         return
     sql = f"SELECT count(DISTINCT CAST({quoted(column['name'])} AS DATE)) FROM read_parquet(?)"
@@ -235,7 +235,7 @@ def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> Non
 
 
 def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile) -> int:
-    values = [_value(column, file.held, table, address) for column in table.columns]
+    values = [_value(column, file.held_columns, table, address) for column in table.columns]
     names = ", ".join(quoted(column["name"]) for column in table.columns)
     sql = f"INSERT INTO {table.physical} ({names}) SELECT {', '.join(values)} FROM read_parquet(?)"
     try:
@@ -246,8 +246,8 @@ def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile
         raise invalid(_plain(fault)) from fault
 
 
-def _value(target: Column, held: list[Column], table: Table, address: TableAddress) -> str:
-    source = find(held, target["name"])
+def _value(target: Column, held_columns: list[Column], table: Table, address: TableAddress) -> str:
+    source = find(held_columns, target["name"])
     value = value_sql(quoted(source["name"]) if source else "NULL", source, target)
     if address.day is None or target["name"] != table.partition_field:
         return value

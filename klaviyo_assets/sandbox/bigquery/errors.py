@@ -66,19 +66,19 @@ def invalid_query(message: str) -> ApiError:
     return ApiError(400, "invalidQuery", message)
 
 
-def unsupported(what: str) -> ApiError:
+def unsupported(feature: str) -> ApiError:
     """Build the answer to what BigQuery may do but the stand-in does not."""
-    return ApiError(400, "invalid", f"not supported by the local stand-in: {what}")
+    return ApiError(400, "invalid", f"not supported by the local stand-in: {feature}")
 
 
-def not_found(what: str) -> ApiError:
-    """Build the answer to a name that does not exist; `what` is like `Table local:acme.event`."""
-    return ApiError(404, "notFound", f"Not found: {what}")
+def not_found(resource: str) -> ApiError:
+    """Build the answer to a name that does not exist; `resource` is like `Table local:acme.event`."""
+    return ApiError(404, "notFound", f"Not found: {resource}")
 
 
-def duplicate(what: str) -> ApiError:
-    """Build the answer to a name that is taken; `what` is like `Job local:US.load_1`."""
-    return ApiError(409, "duplicate", f"Already Exists: {what}")
+def duplicate(resource: str) -> ApiError:
+    """Build the answer to a name that is taken; `resource` is like `Job local:US.load_1`."""
+    return ApiError(409, "duplicate", f"Already Exists: {resource}")
 
 
 def precondition_failed() -> ApiError:

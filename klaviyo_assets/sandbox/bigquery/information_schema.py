@@ -26,11 +26,13 @@ def rows_of_view(catalog: Catalog, ref: TableRef) -> pa.Table:
     _, dataset, view = ref
     catalog.dataset(dataset)
     schema = pa.schema([pa.field(field.name, _ARROW[field.type]) for field in COLUMNS[view]])
-    rows = [{**_named(table), **values} for table in catalog.tables(dataset) for values in _ROWS[view](catalog, table)]
+    rows = [
+        {**_name_values(table), **values} for table in catalog.tables(dataset) for values in _ROWS[view](catalog, table)
+    ]
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _named(table: Table) -> Values:
+def _name_values(table: Table) -> Values:
     project, dataset, name = table.ref
     return {"table_catalog": project, "table_schema": dataset, "table_name": name}
 
@@ -40,7 +42,7 @@ def _table_rows(_: Catalog, table: Table) -> Iterator[Values]:
         "table_type": "VIEW" if table.is_view else "BASE TABLE",
         "is_insertable_into": "NO" if table.is_view else "YES",
         "is_typed": "NO",
-        "creation_time": _moment(table.created),
+        "creation_time": _moment(table.created_ms),
     }
 
 

@@ -86,7 +86,7 @@ class Work(Protocol):
 class _Live:
     """A job of this process that is not yet DONE."""
 
-    done: threading.Event = field(default_factory=threading.Event)
+    done_event: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
     cursor: Cursor | None = None
 
@@ -148,7 +148,7 @@ class Jobs:
         """
         live = self._live.get(job_id)
         if live is not None and not self._hidden(job_id):
-            live.done.wait(wait)
+            live.done_event.wait(wait)
         with self._store.snapshot() as cursor:
             job = _find(cursor, job_id)
         if job is None:
@@ -199,11 +199,11 @@ class Jobs:
         try:
             self._attempt(job, work, live)
         except BaseException as fault:  # noqa: BLE001 - whatever went wrong has to end up in the job's record
-            self._fail(job, self._stopped() if live.cancelled else error_of(fault))
+            self._fail(job, self._stop_error() if live.cancelled else error_of(fault))
         finally:
             live.cursor = None
             work.end()
-            live.done.set()
+            live.done_event.set()
             self._live.pop(job["jobReference"]["jobId"], None)
 
     def _attempt(self, job: Job, work: Work, live: _Live) -> None:
@@ -211,12 +211,12 @@ class Jobs:
             with self._store.transaction() as cursor:
                 live.cursor = cursor
                 if live.cancelled:
-                    raise self._stopped()
+                    raise self._stop_error()
                 outcome = work.run(Run(job["jobReference"]["jobId"], cursor))
                 statistics = {**job["statistics"], **outcome.statistics}
                 _finish(cursor, {**job, "statistics": statistics, "_result": outcome.result})
 
-    def _stopped(self) -> ApiError:
+    def _stop_error(self) -> ApiError:
         if self._closing:
             return ApiError(400, JOB_LOST, _LOST)
         return ApiError(400, "stopped", "Job execution was cancelled: User requested cancellation")
@@ -230,11 +230,11 @@ class Jobs:
             return Catalog(cursor, self._project).find_table(ref) is not None
 
     def _fail_leftovers(self) -> None:
-        lost = {"reason": JOB_LOST, "message": _LOST}
+        error = {"reason": JOB_LOST, "message": _LOST}
         with self._store.transaction() as cursor:
             sql = "SELECT document FROM catalog.jobs WHERE state <> 'DONE'"
             for (document,) in cursor.execute(sql).fetchall():
-                _finish(cursor, json.loads(document), lost)
+                _finish(cursor, json.loads(document), error)
 
 
 def _log_fault(run: Future[None]) -> None:
@@ -277,7 +277,7 @@ def error_of(fault: BaseException) -> ApiError:
     if isinstance(fault, duckdb.NotImplementedException) and "Unknown TimeZone" in str(fault):
         return invalid_query(f"Invalid time zone: {str(fault).split(chr(39))[1]}")
     if isinstance(fault, _QUERY_FAULTS):
-        own = _OWN_WORDS.search(str(fault))
-        return invalid_query(own[1] if own else str(fault).partition(": ")[2] or str(fault))
+        own_words = _OWN_WORDS.search(str(fault))
+        return invalid_query(own_words[1] if own_words else str(fault).partition(": ")[2] or str(fault))
     LOG.error("stand-in failure", exc_info=fault)
     return failure(fault)

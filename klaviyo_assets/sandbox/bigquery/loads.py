@@ -39,12 +39,12 @@ def read_load(configuration: Any) -> Load:
         raise invalid("not supported by the local stand-in: a load without sourceFormat PARQUET")
     if configuration.get("destinationTable") is None:
         raise invalid("Required parameter is missing: configuration.load.destinationTable")
-    sent = (configuration.get("schema") or {}).get("fields")
+    fields = (configuration.get("schema") or {}).get("fields")
     options = configuration.get("parquetOptions") or {}
     reading = parquet.Options(
         bool(options.get("enableListInference")), tuple(configuration.get("decimalTargetTypes") or ())
     )
-    columns = read_schema(sent, "configuration.load.schema.fields") if sent else None
+    columns = read_schema(fields, "configuration.load.schema.fields") if fields else None
     return Load(read_destination(configuration, "WRITE_APPEND"), columns, reading)
 
 

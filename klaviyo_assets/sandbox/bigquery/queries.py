@@ -112,7 +112,7 @@ def plan(query: Query, catalog: Catalog, location: str) -> Plan:
         SqlError: It is no GoogleSQL, or outside the subset.
         ApiError: It would read more than its maximumBytesBilled, or a dataset is in another location.
     """
-    statements = _translated(query, catalog)
+    statements = _translate(query, catalog)
     check_datasets(catalog, _datasets(query, statements), location)
     if not statements:
         raise invalid_query("Syntax error: the query holds no statement")
@@ -128,7 +128,7 @@ def plan(query: Query, catalog: Catalog, location: str) -> Plan:
     return Plan(statements, processed)
 
 
-def _translated(query: Query, catalog: Catalog) -> list[Statement]:
+def _translate(query: Query, catalog: Catalog) -> list[Statement]:
     return translate(
         query.sql,
         parameters=query.parameters,
@@ -151,7 +151,7 @@ def _datasets(query: Query, statements: list[Statement]) -> list[str]:
 def location_of_query(query: Query, catalog: Catalog, default: str) -> str:
     """Return where a query runs that does not say so."""
     try:
-        statements = _translated(query, catalog)
+        statements = _translate(query, catalog)
     except SqlError:
         # The job tells why; for its location what is stated has to do.
         statements = []
@@ -160,10 +160,10 @@ def location_of_query(query: Query, catalog: Catalog, default: str) -> str:
 
 def dry_run(query: Query, catalog: Catalog, location: str) -> dict[str, Any]:
     """Return the statistics of a query that is not run."""
-    made = plan(query, catalog, location)
-    statistics = made.statistics()
+    query_plan = plan(query, catalog, location)
+    statistics = query_plan.statistics()
     statistics["query"]["totalBytesProcessedAccuracy"] = "UPPER_BOUND"
-    last = made.statements[-1]
+    last = query_plan.statements[-1]
     if last.kind == "SELECT":
         statistics["query"]["schema"] = {"fields": columns_of(last.schema)}
     return statistics
@@ -175,8 +175,8 @@ def _check_destination(query: Query, statements: list[Statement]) -> None:
 
 
 def _bytes(statement: Statement, catalog: Catalog) -> int:
-    found = (catalog.find_table(ref) for ref in statement.reads)
-    return sum(table_bytes(catalog.cursor, table) for table in found if table and not table.is_view)
+    tables = (catalog.find_table(ref) for ref in statement.reads)
+    return sum(table_bytes(catalog.cursor, table) for table in tables if table and not table.is_view)
 
 
 class QueryWork:
@@ -189,8 +189,8 @@ class QueryWork:
     def targets(self) -> set[TableRef]:
         """Return the tables it writes, which only a translation can tell."""
         with self._store.snapshot() as cursor:
-            made = plan(self._query, Catalog(cursor, self._project), self._location)
-        targets = {statement.target for statement in made.statements if statement.target}
+            query_plan = plan(self._query, Catalog(cursor, self._project), self._location)
+        targets = {statement.target for statement in query_plan.statements if statement.target}
         if self._query.destination:
             targets.add(self._query.destination.address.ref)
         return targets
@@ -199,13 +199,13 @@ class QueryWork:
         """Run all statements; the last one's effects are left for the job's end to commit."""
         catalog = Catalog(run.cursor, self._project)
         # Planned anew: a table may have changed while this job waited for its turn.
-        made = plan(self._query, catalog, self._location)
+        query_plan = plan(self._query, catalog, self._location)
         execution = Execution(catalog, run.job_id, self._results, self._query.destination)
-        _run_all(made.statements, execution)
-        statistics = made.statistics()
-        statistics["query"] |= execution.statistics if len(made.statements) == 1 else {}
+        _run_all(query_plan.statements, execution)
+        statistics = query_plan.statistics()
+        statistics["query"] |= execution.statistics if len(query_plan.statements) == 1 else {}
         result = execution.result
-        if made.statement_type != "SCRIPT" and made.statements[0].kind != "SELECT":
+        if query_plan.statement_type != "SCRIPT" and query_plan.statements[0].kind != "SELECT":
             result = None
         return Outcome(statistics, result)
 

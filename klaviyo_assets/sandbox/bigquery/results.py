@@ -77,7 +77,7 @@ class ResultFiles:
 
     def _forget_old(self) -> None:
         with self._guard:
-            newest_first = sorted(self._folder.glob("*.parquet"), key=_written, reverse=True)
+            newest_first = sorted(self._folder.glob("*.parquet"), key=_written_at, reverse=True)
             size = 0
             for place, file in enumerate(newest_first):
                 size += file.stat().st_size
@@ -93,19 +93,19 @@ def page_of(table: pa.Table) -> pa.Table:
     return table.slice(0, max(1, int(table.num_rows * _PAGE_BYTES / table.nbytes)))
 
 
-def _written(file: Path) -> float:
+def _written_at(file: Path) -> float:
     with contextlib.suppress(FileNotFoundError):
         return file.stat().st_mtime
     return 0.0
 
 
 def _read(file: pq.ParquetFile, start: int, count: int) -> pa.Table:
-    first, wanted, skipped = 0, [], None
+    first, row_groups, skipped_rows = 0, [], None
     for place in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(place).num_rows
         if first < start + count and first + rows > start:
-            skipped = first if skipped is None else skipped
-            wanted.append(place)
+            skipped_rows = first if skipped_rows is None else skipped_rows
+            row_groups.append(place)
         first += rows
-    rows_read = file.read_row_groups(wanted)
-    return page_of(rows_read.slice(start - (skipped or 0), count))
+    rows_read = file.read_row_groups(row_groups)
+    return page_of(rows_read.slice(start - (skipped_rows or 0), count))

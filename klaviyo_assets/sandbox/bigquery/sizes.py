@@ -24,8 +24,8 @@ _SAMPLE_ROWS = 1000
 
 def table_bytes(cursor: Cursor, table: Table, rows: int | None = None) -> int:
     """Estimate the logical bytes of a table, or of `rows` rows of it."""
-    counted = count_rows(cursor, table) if rows is None else rows
-    return round(counted * _row_bytes(cursor, table)) if counted else 0
+    row_count = count_rows(cursor, table) if rows is None else rows
+    return round(row_count * _row_bytes(cursor, table)) if row_count else 0
 
 
 def _row_bytes(cursor: Cursor, table: Table) -> float:

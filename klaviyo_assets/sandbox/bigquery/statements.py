@@ -99,7 +99,7 @@ class Execution:
 
     def create(self, statement: Statement) -> None:
         """Run CREATE TABLE and CREATE TABLE AS SELECT."""
-        columns = _described(statement)
+        columns = _with_descriptions(statement)
         if self._keeps_existing(statement):
             return
         options = statement.options
@@ -127,7 +127,7 @@ class Execution:
         options = statement.options
         view = Table(
             _target(statement),
-            _described(statement),
+            _with_descriptions(statement),
             view_query=options["view_query"],
             description=options.get("description"),
             friendly_name=options.get("friendly_name"),
@@ -141,7 +141,7 @@ class Execution:
         table = self._existing(statement)
         if table is None:
             if not statement.options.get("if_exists"):
-                raise not_found(f"Table {_spelled(_target(statement))}")
+                raise not_found(f"Table {_full_name(_target(statement))}")
             self._ddl(statement, "SKIP")
             return
         if table.is_view != (statement.kind == "DROP_VIEW"):
@@ -156,11 +156,13 @@ class Execution:
             if statement.options.get("if_exists"):
                 self._ddl(statement, "SKIP")
                 return
-            raise not_found(f"Table {_spelled(_target(statement))}")
-        added = columns_of(statement.schema)
+            raise not_found(f"Table {_full_name(_target(statement))}")
+        added_columns = columns_of(statement.schema)
         optional = [{**column, "mode": _relaxed(column)} for column in table.columns]
-        evolution = evolve(str(table), optional, [*optional, *added], {ADDITION})
-        self.catalog.change_columns(table, dataclasses.replace(evolution, columns=[*table.columns, *evolution.added]))
+        evolution = evolve(str(table), optional, [*optional, *added_columns], {ADDITION})
+        self.catalog.change_columns(
+            table, dataclasses.replace(evolution, columns=[*table.columns, *evolution.added_columns])
+        )
         self._ddl(statement, "ALTER")
 
     def _change_rows(self, statement: Statement) -> None:
@@ -219,10 +221,10 @@ class Execution:
 
     @staticmethod
     def _check_names(names: list[str]) -> None:
-        repeated = [name for name, count in Counter(name.lower() for name in names).items() if count > 1]
-        if repeated:
+        repeated_names = [name for name, count in Counter(name.lower() for name in names).items() if count > 1]
+        if repeated_names:
             raise invalid_query(
-                f"Duplicate column names in the result are not supported. Found duplicate(s): {repeated}"
+                f"Duplicate column names in the result are not supported. Found duplicate(s): {repeated_names}"
             )
 
 
@@ -244,11 +246,11 @@ def _target(statement: Statement) -> TableRef:
     return statement.target
 
 
-def _spelled(ref: TableRef) -> str:
+def _full_name(ref: TableRef) -> str:
     return f"{ref[0]}:{ref[1]}.{ref[2]}"
 
 
-def _described(statement: Statement) -> list[Column]:
+def _with_descriptions(statement: Statement) -> list[Column]:
     """Return the statement's columns with the descriptions that its DDL gave them."""
     descriptions = statement.options.get("column_descriptions") or {}
     return [

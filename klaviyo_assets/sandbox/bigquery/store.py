@@ -37,7 +37,7 @@ class Store:
         # DuckDB refuses, in place of waiting, when two threads call one connection at the same time.
         self._guard = threading.Lock()
         self._idle: list[Cursor] = []
-        self._changed = threading.Event()
+        self._change_event = threading.Event()
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep_small, name="checkpoint", daemon=True)
         self._keeper.start()
@@ -53,7 +53,7 @@ class Store:
             except BaseException:
                 _roll_back(cursor)
                 raise
-            self._changed.set()
+            self._change_event.set()
 
     @contextmanager
     def snapshot(self) -> Iterator[Cursor]:
@@ -81,7 +81,7 @@ class Store:
     def close(self) -> None:
         """Write everything into the file proper and let go of it."""
         self._closing.set()
-        self._changed.set()
+        self._change_event.set()
         self._keeper.join()
         self._idle.clear()
         with self._guard:
@@ -94,9 +94,9 @@ class Store:
     def _keep_small(self) -> None:
         # Replaced days leave free blocks behind that only a checkpoint returns for use.
         while not self._closing.is_set():
-            self._changed.wait()
-            self._changed.clear()
-            if self._closing.wait(_QUIET_SECONDS) or self._changed.is_set():
+            self._change_event.wait()
+            self._change_event.clear()
+            if self._closing.wait(_QUIET_SECONDS) or self._change_event.is_set():
                 continue
             try:
                 with self._new_cursor() as cursor:
@@ -134,15 +134,15 @@ class TableLocks:
 
         They are taken in one order everywhere, so two writers never wait for each other.
         """
-        taken: list[threading.Lock] = []
+        held_locks: list[threading.Lock] = []
         try:
             for ref in sorted(set(refs)):
                 lock = self._lock(ref)
                 lock.acquire()
-                taken.append(lock)
+                held_locks.append(lock)
             yield
         finally:
-            for lock in reversed(taken):
+            for lock in reversed(held_locks):
                 lock.release()
 
     @contextmanager
@@ -154,10 +154,10 @@ class TableLocks:
             exists: Whether a table exists at this moment.
         """
         while True:
-            wanted = {*refs, *_datasets_of_missing(refs, exists)}
-            with self.hold(wanted):
+            locked_refs = {*refs, *_datasets_of_missing(refs, exists)}
+            with self.hold(locked_refs):
                 # A table may have gone while this writer waited for its turn.
-                if _datasets_of_missing(refs, exists) <= wanted:
+                if _datasets_of_missing(refs, exists) <= locked_refs:
                     yield
                     return
 

@@ -26,7 +26,7 @@ def list_rows(server: Server, call: Call) -> Reply:
         table = catalog.get_table(where.ref)
         if table.is_view:
             raise invalid(f"Cannot list a table of type VIEW: {table}")
-        columns = _selected(table.columns, call)
+        columns = _selected_columns(table.columns, call)
         start = _start(call, table)
         rows = page_of(_read(cursor, table, where, columns, start, call))
         total = count_rows(cursor, table, where.day)
@@ -38,14 +38,14 @@ def _list_partitions(server: Server, call: Call) -> Reply:
     where = table_address(server.project, call.path["dataset"], name)
     with server.store.snapshot() as cursor:
         table = Catalog(cursor, server.project).get_table(where.ref)
-        listed = [_summary(table, identifier) for identifier, _ in partitions(cursor, table)]
-    columns = _selected(SUMMARY_COLUMNS, call)
+        summaries = [_summary(table, identifier) for identifier, _ in partitions(cursor, table)]
+    columns = _selected_columns(SUMMARY_COLUMNS, call)
     start = _start(call, table)
     count = call.number("maxResults")
-    shown = listed[start : start + count] if count is not None else listed[start:]
+    page_summaries = summaries[start : start + count] if count is not None else summaries[start:]
     kinds = {"STRING": pa.string(), "INTEGER": pa.int64()}
     schema = pa.schema([pa.field(column["name"], kinds[column["type"]]) for column in columns])
-    return _reply(call, columns, pa.Table.from_pylist(shown, schema=schema), len(listed), start, table.etag)
+    return _reply(call, columns, pa.Table.from_pylist(page_summaries, schema=schema), len(summaries), start, table.etag)
 
 
 def _summary(table: Table, identifier: str) -> dict[str, Any]:
@@ -55,12 +55,12 @@ def _summary(table: Table, identifier: str) -> dict[str, Any]:
         "dataset_id": dataset,
         "table_id": name,
         "partition_id": identifier,
-        "creation_time": table.created,
+        "creation_time": table.created_ms,
         "last_modified_time": table.modified,
     }
 
 
-def _selected(columns: list[Column], call: Call) -> list[Column]:
+def _selected_columns(columns: list[Column], call: Call) -> list[Column]:
     names = [name for name in call.query.get("selectedFields", "").split(",") if name]
     if not names:
         return columns
@@ -69,9 +69,9 @@ def _selected(columns: list[Column], call: Call) -> list[Column]:
     for name in names:
         if find(columns, name) is None:
             raise invalid(f"Invalid field name {name!r} in selectedFields")
-    wanted = {name.lower() for name in names}
+    selected_names = {name.lower() for name in names}
     # In the table's order, whatever the order asked for: so does BigQuery.
-    return [column for column in columns if column["name"].lower() in wanted]
+    return [column for column in columns if column["name"].lower() in selected_names]
 
 
 def _start(call: Call, table: Table) -> int:
@@ -86,8 +86,8 @@ def _start(call: Call, table: Table) -> int:
 
 
 def _read(cursor: Cursor, table: Table, where: TableAddress, columns: list[Column], start: int, call: Call) -> pa.Table:
-    wanted = call.number("maxResults")
-    count = PAGE_ROWS if wanted is None else min(wanted, PAGE_ROWS)
+    limit = call.number("maxResults")
+    count = PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
     names = ", ".join(quoted(column["name"]) for column in columns)
     condition = f" WHERE {table.day_sql()} = $day" if where.day else ""
     values = {"count": count, "start": start} | ({"day": where.day} if where.day else {})

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, require
-from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt
 from klaviyo_assets.sandbox.bigquery.sql.model import (
     Field,
     SchemaLookup,
@@ -79,8 +79,8 @@ class Binder:
         if not isinstance(node, exp.Expr):
             raise invalid("Syntax error: an expression is missing")
         if handler is None:
-            raise unsupported(f"{type(node).__name__} in {shown(node)}")
-        return scope.kept(handler(self, node, scope))
+            raise unsupported(f"{type(node).__name__} in {excerpt(node)}")
+        return scope.as_group_key(handler(self, node, scope))
 
     def condition(self, node: exp.Expr, scope: Scope, where: str) -> Bound:
         """A BOOL that may hold neither aggregates nor analytic functions."""

@@ -37,20 +37,20 @@ class Bound:
     has_aggregate: bool = False
     has_window: bool = False
 
-    def typed(self, sql: str, kind: Type) -> "Bound":
+    def as_type(self, sql: str, kind: Type) -> "Bound":
         """The same expression under another text and type, no longer a literal."""
         return replace(self, sql=sql, type=kind, literal=None, is_parameter=False)
 
 
 def combine(sql: str, kind: Type, parts: Iterable[Bound]) -> Bound:
     """An expression made of `parts`."""
-    listed = list(parts)
+    bound_parts = list(parts)
     return Bound(
         sql,
         kind,
-        ungrouped=frozenset().union(*(part.ungrouped for part in listed)),
-        has_aggregate=any(part.has_aggregate for part in listed),
-        has_window=any(part.has_window for part in listed),
+        ungrouped=frozenset().union(*(part.ungrouped for part in bound_parts)),
+        has_aggregate=any(part.has_aggregate for part in bound_parts),
+        has_window=any(part.has_window for part in bound_parts),
     )
 
 
@@ -63,7 +63,7 @@ def coerce(value: Bound, target: Type) -> Bound | None:
     if source == target:
         return value
     if source == NULL or (source.kind == "ARRAY" == target.kind and source.element == NULL):
-        return value.typed(f"CAST({value.sql} AS {target.duckdb})", target)
+        return value.as_type(f"CAST({value.sql} AS {target.duckdb})", target)
     if value.literal is not None:
         return _coerce_literal(value, target)
     if (source.is_numeric or source.kind == "DATE") and promoted([source, target]) == target:
@@ -75,7 +75,7 @@ def coerce(value: Bound, target: Type) -> Bound | None:
 
 def _cast(value: Bound, target: Type) -> Bound | None:
     sql = cast_text(value.sql, value.type, target)
-    return None if sql is None else value.typed(sql, target)
+    return None if sql is None else value.as_type(sql, target)
 
 
 def _coerce_literal(value: Bound, target: Type) -> Bound | None:
@@ -83,7 +83,7 @@ def _coerce_literal(value: Bound, target: Type) -> Bound | None:
     if source.kind == "STRING" and target.kind in _TEXT_LIKE:
         return _cast(value, target)
     if source.kind == "FLOAT64" and target.kind == "NUMERIC" and not value.is_parameter:
-        return value.typed(f"CAST({text(value.literal or '')} AS {target.duckdb})", target)
+        return value.as_type(f"CAST({text(value.literal or '')} AS {target.duckdb})", target)
     if source.is_numeric and promoted([source, target]) == target:
         return _cast(value, target)
     return None
@@ -119,9 +119,9 @@ def _from_literals(values: Sequence[Bound]) -> Type | None:
     for value in values:
         if value.literal is None or value.type.kind != "STRING":
             continue
-        others = promoted([other.type for other in values if other.type != value.type])
-        if others is not None and all(coerce(each, others) for each in values):
-            return others
+        common = promoted([other.type for other in values if other.type != value.type])
+        if common is not None and all(coerce(each, common) for each in values):
+            return common
     return None
 
 
@@ -133,5 +133,5 @@ def unify(values: Sequence[Bound], where: str) -> tuple[list[Bound], Type]:
 
 def mismatch(where: str, values: Sequence[Bound]) -> SqlError:
     """BigQuery's complaint about argument types."""
-    listed = ", ".join(str(value.type) for value in values)
-    return invalid(f"No matching signature for {where} for argument types: {listed}")
+    type_list = ", ".join(str(value.type) for value in values)
+    return invalid(f"No matching signature for {where} for argument types: {type_list}")

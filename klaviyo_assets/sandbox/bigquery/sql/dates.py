@@ -12,7 +12,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import SCALARS, Call, allow, scalar, signature
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, INT64, STRING, TIME, TIMESTAMP, Type
@@ -107,7 +107,7 @@ def part_of(node: exp.Expr) -> str:
             raise invalid(f"A valid date part is required, not WEEK({day})")
         return f"WEEK({day})"
     if not isinstance(node, exp.Column | exp.Var):
-        raise invalid(f"A valid date part is required, not {shown(node)}")
+        raise invalid(f"A valid date part is required, not {excerpt(node)}")
     name = node.name.upper()
     return {"WEEK": "WEEK(SUNDAY)", "ISOWEEK": "WEEK(MONDAY)"}.get(name, name)
 
@@ -115,13 +115,13 @@ def part_of(node: exp.Expr) -> str:
 def interval(binder: Binder, node: exp.Expr, scope: Scope, kind: str) -> Bound:
     """INTERVAL n PART for values of `kind` (DATE, DATETIME, TIMESTAMP), as a DuckDB interval."""
     if not isinstance(node, exp.Interval) or not isinstance(node.args.get("unit"), exp.Var):
-        raise unsupported(f"the interval {shown(node)}")
+        raise unsupported(f"the interval {excerpt(node)}")
     part, amount = node.args["unit"].name.upper(), node.this
     if isinstance(amount, exp.Literal) and amount.is_string:
         amount = exp.Literal.number(amount.this)
     value = require(binder.bind(amount, scope), INT64, "INTERVAL")
-    allowed = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT), "TIME": set(_SHORT)}[kind]
-    if part not in allowed:
+    units = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT), "TIME": set(_SHORT)}[kind]
+    if part not in units:
         raise invalid(f"{kind}_ADD and {kind}_SUB do not support the {part} date part")
     if part in _MONTHS:
         return combine(f"to_months(CAST({value.sql} * {_MONTHS[part]} AS INTEGER))", INTERVAL, [value])
@@ -150,7 +150,7 @@ def _of_own_type(call: Call, kind: Type) -> Type:
     return first.type if first.type.kind in _KINDS and first.literal is None else kind
 
 
-def _moved(call: Call, kind: Type, sign: str) -> Bound:
+def _move(call: Call, kind: Type, sign: str) -> Bound:
     call.arity(2)
     kind = _of_own_type(call, kind)
     value = require(call.bind(0), kind, call.name)
@@ -160,8 +160,8 @@ def _moved(call: Call, kind: Type, sign: str) -> Bound:
 
 _KINDS = {"DATE": DATE, "DATETIME": DATETIME, "TIMESTAMP": TIMESTAMP}
 for _word, _kind in _KINDS.items():
-    scalar(f"{_word}_ADD")(lambda call, kind=_kind: _moved(call, kind, "+"))  # type: ignore[misc]
-    scalar(f"{_word}_SUB")(lambda call, kind=_kind: _moved(call, kind, "-"))  # type: ignore[misc]
+    scalar(f"{_word}_ADD")(lambda call, kind=_kind: _move(call, kind, "+"))  # type: ignore[misc]
+    scalar(f"{_word}_SUB")(lambda call, kind=_kind: _move(call, kind, "-"))  # type: ignore[misc]
 
 
 @scalar("TIME_ADD", "TIME_SUB")
@@ -177,9 +177,9 @@ def _moved_time(call: Call) -> Bound:
 def _diff(call: Call) -> Bound:
     """Each takes all three types."""
     call.arity(3)
-    named = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
+    named_type = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
     values = [call.bind(place) for place in (0, 1)]
-    kind = TIMESTAMP if TIMESTAMP in (named, values[1].type) else named
+    kind = TIMESTAMP if TIMESTAMP in (named_type, values[1].type) else named_type
     if kind == DATE and values[1].type == DATETIME:
         kind = DATETIME
     later, earlier = (require(value, kind, call.name) for value in values)

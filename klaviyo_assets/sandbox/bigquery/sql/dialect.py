@@ -53,13 +53,13 @@ def parse(sql: str) -> list[tuple[exp.Expr, str]]:
     """
     try:
         pieces = _pieces(sql)
-        parsed = [(node, piece) for piece in pieces for node in sqlglot.parse(piece, dialect=_DIALECT)]
+        node_texts = [(node, piece) for piece in pieces for node in sqlglot.parse(piece, dialect=_DIALECT)]
     except (ParseError, TokenError) as error:
         raise invalid(f"Syntax error: {_plain(error)}") from error
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
         # sqlglot stumbles over some malformed texts instead of refusing them.
         raise invalid(f"Syntax error: cannot be read ({type(error).__name__})") from error
-    statements = [(node, piece) for node, piece in parsed if node is not None]
+    statements = [(node, piece) for node, piece in node_texts if node is not None]
     if not statements:
         raise invalid("Syntax error: Unexpected end of statement")
     for node, piece in statements:
@@ -88,10 +88,10 @@ def _pieces(sql: str) -> list[str]:
 
 def _check_pair(token: Token, following: Token | None) -> None:
     """Refuse what leaves no trace in the parsed statement: an AS that nothing follows, digits of a NUMERIC literal."""
-    after = following.token_type if following is not None else TokenType.SEMICOLON
-    if token.token_type == TokenType.ALIAS and after in _ENDS:
+    next_type = following.token_type if following is not None else TokenType.SEMICOLON
+    if token.token_type == TokenType.ALIAS and next_type in _ENDS:
         raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
-    is_numeric = after == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
+    is_numeric = next_type == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
     if is_numeric and following is not None and re.search(r"\.\d{10}", following.text):
         raise invalid(f'Invalid NUMERIC literal: "{following.text}"')
 
@@ -119,14 +119,14 @@ def _plain(error: Exception) -> str:
     return f"{fault['description']}{near} at [{fault['line']}:{fault['col']}]"
 
 
-def only(node: exp.Expr, *allowed: str) -> None:
+def only(node: exp.Expr, *argument_names: str) -> None:
     """Refuse a node that says more than the caller reads: what is not read would be silently dropped."""
     for name, value in node.args.items():
-        if value and name not in allowed:
-            raise unsupported(f"{name.rstrip('_').upper()} in {shown(node)}")
+        if value and name not in argument_names:
+            raise unsupported(f"{name.rstrip('_').upper()} in {excerpt(node)}")
 
 
-def shown(node: exp.Expr) -> str:
+def excerpt(node: exp.Expr) -> str:
     """The beginning of a node as text, for a message."""
     try:
         return repr(node.sql("bigquery")[:120])

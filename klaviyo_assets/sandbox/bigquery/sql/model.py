@@ -86,9 +86,9 @@ class Statement:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def unsupported(what: str) -> SqlError:
+def unsupported(feature: str) -> SqlError:
     """The error for what BigQuery offers and the stand-in does not."""
-    return SqlError("notImplemented", f"not supported by the local stand-in: {what}")
+    return SqlError("notImplemented", f"not supported by the local stand-in: {feature}")
 
 
 def invalid(message: str) -> SqlError:

@@ -43,22 +43,22 @@ class _Element:
 def _format(call: Call) -> Bound:
     if not call.nodes:
         raise invalid("Number of arguments does not match for function FORMAT")
-    written, values = call.literal(0, "format"), call.bound()[1:]
-    plain, elements = _taken_apart(written)
+    format_text, values = call.literal(0, "format"), call.values()[1:]
+    plain, elements = _taken_apart(format_text)
     if len(elements) != len(values):
         amount = "few" if len(elements) > len(values) else "many"
-        raise invalid(f"Too {amount} arguments to FORMAT for pattern {written!r}")
+        raise invalid(f"Too {amount} arguments to FORMAT for pattern {format_text!r}")
     pieces = [text(plain[0])]
     for element, value, following in zip(elements, values, plain[1:], strict=True):
         pieces += [_piece(element, value), text(following)]
     return combine(f"({' || '.join(pieces)})", STRING, values)
 
 
-def _taken_apart(written: str) -> tuple[list[str], list[_Element]]:
+def _taken_apart(format_text: str) -> tuple[list[str], list[_Element]]:
     """The texts around the elements, one more than there are elements, and the elements."""
     plain, elements, end = [""], [], 0
-    for match in _ELEMENT.finditer(written):
-        plain[-1] += _checked(written[end : match.start()], written)
+    for match in _ELEMENT.finditer(format_text):
+        plain[-1] += _checked(format_text[end : match.start()], format_text)
         end = match.end()
         if match[0] == "%%":
             plain[-1] += "%"
@@ -66,13 +66,13 @@ def _taken_apart(written: str) -> tuple[list[str], list[_Element]]:
         precision = None if match[3] is None else int(match[3])
         elements.append(_Element(match[1], int(match[2] or 0), precision, match[4]))
         plain.append("")
-    plain[-1] += _checked(written[end:], written)
+    plain[-1] += _checked(format_text[end:], format_text)
     return plain, elements
 
 
-def _checked(plain: str, written: str) -> str:
+def _checked(plain: str, format_text: str) -> str:
     if "%" in plain:
-        raise unsupported(f"the format {written!r} of FORMAT")
+        raise unsupported(f"the format {format_text!r} of FORMAT")
     return plain
 
 

@@ -66,10 +66,10 @@ allow("ASCII", signature("CAST(CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END AS 
 @scalar("CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
-    bound = call.bound()
-    if {value.type.kind for value in bound} == {"STRING", "BYTES"}:
+    arguments = call.values()
+    if {value.type.kind for value in arguments} == {"STRING", "BYTES"}:
         raise unsupported("CONCAT of STRING and BYTES")
-    values, kind = unify(as_texts(bound), "function CONCAT")
+    values, kind = unify(as_texts(arguments), "function CONCAT")
     if kind not in (STRING, BYTES):
         raise mismatch("function CONCAT", values)
     return combine(f"({' || '.join(value.sql for value in values)})", kind, values)
@@ -91,7 +91,7 @@ def _pattern(call: Call) -> tuple[Bound, str, int]:
 @scalar("REGEXP_CONTAINS")
 def _regexp_contains(call: Call) -> Bound:
     call.arity(2)
-    value, pattern = (require(each, STRING, call.name) for each in call.bound())
+    value, pattern = (require(each, STRING, call.name) for each in call.values())
     return combine(f"regexp_matches({value.sql}, {pattern.sql})", BOOL, [value, pattern])
 
 
