@@ -58,10 +58,10 @@ def is_json(cell: str) -> bool:
 
 def parse_time(cell: str) -> datetime | None:
     """A cell's time in UTC, to the second; None when it is no time."""
-    found = _TIME.fullmatch(cell)
-    if not found:
+    match = _TIME.fullmatch(cell)
+    if not match:
         return None
-    day, clock, zone = found.groups()
+    day, clock, zone = match.groups()
     offset = "+00:00" if not zone or zone.upper() in {"Z", "UTC"} else zone
     try:
         return datetime.fromisoformat(f"{day}T{clock}{offset}").astimezone(UTC)
@@ -84,20 +84,20 @@ class ColumnScan:
     """What the cells of one column have allowed so far."""
 
     name: str
-    filled: int = 0
+    filled_cells: int = 0
     earliest: datetime | None = None
     _open: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        stated = stated_type(self.name)
+        schema_type = stated_type(self.name)
         inferable = [kind for kind in _FITS if may_be_number(self.name) or kind not in {"bigint", "double precision"}]
-        self._open = inferable if stated is None else [stated] if stated != "text" else []
+        self._open = inferable if schema_type is None else [schema_type] if schema_type != "text" else []
 
     def see(self, cell: str) -> None:
         """Take one cell into account; an empty one says nothing."""
         if not cell:
             return
-        self.filled += 1
+        self.filled_cells += 1
         if self._open:
             self._open = [kind for kind in self._open if _FITS[kind](cell)]
         if self.name in {"datetime", "timestamp"}:
@@ -107,7 +107,7 @@ class ColumnScan:
     @property
     def type(self) -> str:
         """The Postgres type; text for a column without a cell, whatever the schema states."""
-        if self._open and (self.filled or stated_type(self.name)):
+        if self._open and (self.filled_cells or stated_type(self.name)):
             return self._open[0]
         return "text"
 

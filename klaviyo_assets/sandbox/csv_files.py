@@ -40,10 +40,10 @@ class ScannedFile:
         return self.path.stem
 
     @property
-    def kept(self) -> dict[str, ColumnScan]:
+    def kept_columns(self) -> dict[str, ColumnScan]:
         """Columns with a value in any row, and the key's: Fivetran creates no others."""
         key = KEYS[self.table]
-        return {name: scan for name, scan in self.columns.items() if scan.filled or name in key}
+        return {name: scan for name, scan in self.columns.items() if scan.filled_cells or name in key}
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
@@ -55,14 +55,14 @@ def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
     if not directory.is_dir():
         raise PermanentError(f"cannot import from {directory}: it is not a folder")
     files = sorted(path for path in directory.glob("*.csv") if path.is_file())
-    known = [path for path in files if path.stem in KEYS]
-    if not known:
-        found = ", ".join(path.name for path in files) or "none"
+    raw_files = [path for path in files if path.stem in KEYS]
+    if not raw_files:
+        names = ", ".join(path.name for path in files) or "none"
         raise PermanentError(
-            f"{directory} holds no CSV file named as a raw table (found: {found}); "
+            f"{directory} holds no CSV file named as a raw table (found: {names}); "
             f"files are named <table>.csv, tables are {', '.join(KEYS)}"
         )
-    return known, [path for path in files if path.stem not in KEYS]
+    return raw_files, [path for path in files if path.stem not in KEYS]
 
 
 def scan_file(path: Path) -> ScannedFile:
@@ -86,8 +86,8 @@ def scan_file(path: Path) -> ScannedFile:
 
 def good_rows(scanned: ScannedFile) -> Iterator[list[str | None]]:
     """The rows that fit, with the kept columns only; an empty cell is None."""
-    kept = scanned.kept
-    positions = [position for position, name in enumerate(scanned.columns) if name in kept]
+    columns = scanned.kept_columns
+    positions = [position for position, name in enumerate(scanned.columns) if name in columns]
     rows = _read(scanned.path)
     next(rows)
     for _, cells in rows:
@@ -106,9 +106,9 @@ def _header(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     return names
 
 
-def _fault(cells: list[str], expected: int) -> str:
-    if len(cells) != expected:
-        return f"{len(cells)} cells where the header has {expected}"
+def _fault(cells: list[str], width: int) -> str:
+    if len(cells) != width:
+        return f"{len(cells)} cells where the header has {width}"
     return "a NUL character, which Postgres cannot hold" if any("\0" in cell for cell in cells) else ""
 
 

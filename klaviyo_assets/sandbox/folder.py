@@ -88,7 +88,7 @@ class Folder:
                 entry.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the folder's lock: one command changes the sandbox at a time.
 
         Args:
@@ -112,15 +112,15 @@ class Folder:
             os.close(handle)
 
     def _acquire(self, waiting: Callable[[], None]) -> int:
-        deadline, told = time.monotonic() + LOCK_SECONDS, False
+        deadline, has_reported = time.monotonic() + LOCK_SECONDS, False
         while time.monotonic() < deadline:
             handle = self._open_lock_file()
             if _try_lock(handle) and self._is_current(handle):
                 return handle
             os.close(handle)
-            if not told:
+            if not has_reported:
                 waiting()
-                told = True
+                has_reported = True
             time.sleep(0.05)
         raise TransientError(
             f"another sandbox command has held {self._lock_file} for {LOCK_SECONDS:.0f} s; end it and try again"

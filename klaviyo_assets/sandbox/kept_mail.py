@@ -33,16 +33,16 @@ class Kept:
 def kept_mail(folder: Folder, last: int) -> list[Kept]:
     """The newest messages, the oldest of them first."""
     files = sorted(path for path in folder.data("mail").glob("*.eml") if _NAME.fullmatch(path.name))
-    return [_kept(path) for path in files[-last:]]
+    return [_read(path) for path in files[-last:]]
 
 
-def _kept(path: Path) -> Kept:
-    named = _NAME.fullmatch(path.name)
-    if named is None:
+def _read(path: Path) -> Kept:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
         raise PermanentError(f"{path} is no kept message. Remove it from the sandbox's folder.")
     message = read_kept(path)
-    moment = datetime.strptime(named[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-    return Kept(moment, named[2], str(message["Subject"] or ""), str(message["X-Envelope-To"] or ""), path)
+    moment = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    return Kept(moment, match[2], str(message["Subject"] or ""), str(message["X-Envelope-To"] or ""), path)
 
 
 def write_page(path: Path) -> Path:
@@ -68,5 +68,5 @@ def as_page(message: EmailMessage) -> str:
 def _pictures(message: EmailMessage) -> Iterator[tuple[str, str]]:
     for part in message.walk():
         if part.get_content_maintype() == "image" and part["Content-ID"]:
-            encoded = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
-            yield str(part["Content-ID"]).strip("<>"), f"data:{part.get_content_type()};base64,{encoded}"
+            base64_text = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+            yield str(part["Content-ID"]).strip("<>"), f"data:{part.get_content_type()};base64,{base64_text}"

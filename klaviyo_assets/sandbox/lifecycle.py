@@ -57,28 +57,28 @@ def start(
     Raises:
         KlaviyoAssetsError: a server does not start; those that run stay up.
     """
-    with folder.locked(lambda: report("sandbox", "waiting for another sandbox command to end")):
+    with folder.lock(lambda: report("sandbox", "waiting for another sandbox command to end")):
         state = load_or_create(folder)
-        chosen = {name: value for name, value in shop.items() if value is not None}
-        if any(state.shop.get(name, value) != value for name, value in chosen.items()):
+        new_settings = {name: value for name, value in shop.items() if value is not None}
+        if any(state.shop.get(name, value) != value for name, value in new_settings.items()):
             report("fivetran", "shops that exist keep their settings; `sandbox reset` begins anew")
-        state.shop = {**SHOP_DEFAULTS, **state.shop, **chosen}
+        state.shop = {**SHOP_DEFAULTS, **state.shop, **new_settings}
         folder.frames.mkdir(mode=0o700, exist_ok=True)
-        listed = servers(folder, state)
-        Supervisor(state, listed, report).start()
+        server_list = servers(folder, state)
+        Supervisor(state, server_list, report).start()
         variables = environment.contract(state, folder)
-        written = dotenv if dotenv and environment.write_dotenv(dotenv, variables, folder) else None
-        if written and str(written) not in state.dotenv_files:
-            state.dotenv_files.append(str(written))
+        dotenv_file = dotenv if dotenv and environment.write_dotenv(dotenv, variables, folder) else None
+        if dotenv_file and str(dotenv_file) not in state.dotenv_files:
+            state.dotenv_files.append(str(dotenv_file))
             state.save()
-        return Started(variables, written, [server.remark for server in listed if server.remark])
+        return Started(variables, dotenv_file, [server.remark for server in server_list if server.remark])
 
 
 def stop(folder: Folder, servers: ServerList = all_servers) -> list[str]:
     """End all servers; gives the names of those that ran."""
     if not folder.root.is_dir():
         return []
-    with folder.locked():
+    with folder.lock():
         state = State.load(folder.state_file)
         return Supervisor(state, servers(folder, state)).stop() if state else []
 
@@ -114,7 +114,7 @@ def reset(folder: Folder, servers: ServerList = all_servers) -> None:
     """End all servers, delete what they keep, and the `.env` files that were written for them."""
     if not folder.root.is_dir():
         return
-    with folder.locked():
+    with folder.lock():
         state = _readable_state(folder)
         if state:
             Supervisor(state, servers(folder, state)).stop()

@@ -31,9 +31,9 @@ def with_health(application: WsgiApplication, token: str) -> WsgiApplication:
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != "/health":
             return application(environ, start_response)
-        known = hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", ""), f"Bearer {token}")
-        start_response("200 OK" if known else "401 Unauthorized", [("Content-Type", "application/json")])
-        return [b'{"status": "ok"}' if known else b'{"status": "unknown token"}']
+        is_known = hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", ""), f"Bearer {token}")
+        start_response("200 OK" if is_known else "401 Unauthorized", [("Content-Type", "application/json")])
+        return [b'{"status": "ok"}' if is_known else b'{"status": "unknown token"}']
 
     return answer
 

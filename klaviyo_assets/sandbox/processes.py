@@ -50,7 +50,7 @@ def spawn(launch: Launch, log: Path, remember: Callable[[Identity], None]) -> Id
     _shorten(log)
     child = _begin(["/bin/sh", "-c", _GATE, "sandbox", *launch.command], launch, log, gated=True)
     _children[child.pid] = child
-    identity = Identity(child.pid, _started(child.pid) or "")
+    identity = Identity(child.pid, _start_mark(child.pid) or "")
     try:
         remember(identity)
     except BaseException:
@@ -70,7 +70,7 @@ def is_alive(identity: Identity) -> bool:
     child = _children.get(identity.pid)
     if child is not None and child.poll() is not None:
         del _children[identity.pid]
-    return bool(identity.started) and _started(identity.pid) == identity.started
+    return bool(identity.started) and _start_mark(identity.pid) == identity.started
 
 
 def end(identity: Identity, gently: signal.Signals = signal.SIGTERM, patience: float = 15.0) -> bool:
@@ -96,8 +96,8 @@ def wait_until_gone(identity: Identity, seconds: float) -> bool:
 
 def identify(pid: int) -> Identity | None:
     """The process that has this id now."""
-    started = _started(pid)
-    return Identity(pid, started) if started else None
+    start_mark = _start_mark(pid)
+    return Identity(pid, start_mark) if start_mark else None
 
 
 def command_line(pid: int) -> str:
@@ -159,14 +159,14 @@ def _send(identity: Identity, sign: signal.Signals) -> None:
         return
 
 
-def _started(pid: int) -> str | None:
+def _start_mark(pid: int) -> str | None:
     """When a process began, as the kernel counts it; None when it does not run.
 
     Linux: ticks since boot, which a corrected clock does not change, with the boot's id.
     """
     if not Path("/proc/self/stat").exists():
-        found = _ps(pid, "stat=,lstart=")
-        return None if not found or found.startswith("Z") else found.split(maxsplit=1)[1]
+        columns = _ps(pid, "stat=,lstart=")
+        return None if not columns or columns.startswith("Z") else columns.split(maxsplit=1)[1]
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -177,8 +177,8 @@ def _started(pid: int) -> str | None:
 
 def _ps(pid: int, columns: str) -> str:
     command = ["/bin/ps", "-o", columns, "-p", str(pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603 - fixed
-    return found.stdout.strip()
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603 - fixed
+    return process.stdout.strip()
 
 
 def _shorten(log: Path) -> None:

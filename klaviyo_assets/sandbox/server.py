@@ -94,10 +94,10 @@ class Server(ABC):
         """A hash of what the process is started with: a running one with another hash is started again."""
         launch = self.launch()
         program, *arguments = launch.command
-        chosen = {name: value for name, value in launch.environment.items() if name not in _AMBIENT}
+        settings = {name: value for name, value in launch.environment.items() if name not in _AMBIENT}
         # Of the program only the folder: `python` and `python3` of one environment are the same.
-        described = [str(Path(program).parent), arguments, chosen, str(launch.folder), launch.user]
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+        description = [str(Path(program).parent), arguments, settings, str(launch.folder), launch.user]
+        return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
 def python_module(module: str, *arguments: str) -> tuple[str, ...]:
@@ -105,10 +105,10 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def base_environment(**more: str) -> dict[str, str]:
+def base_environment(**extra: str) -> dict[str, str]:
     """What a server inherits: no setting of the user's (a real cloud account, say) reaches it."""
-    kept = {name: os.environ[name] for name in _AMBIENT if name in os.environ}
-    return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", **more}
+    ambient = {name: os.environ[name] for name in _AMBIENT if name in os.environ}
+    return {"PATH": os.defpath, **ambient, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", **extra}
 
 
 def ask(url: str, headers: dict[str, str], timeout: float = 5.0) -> bytes:

@@ -111,15 +111,15 @@ class Supervisor:
         running = self._state.processes.get(server.name)
         if running is None:
             return ""
-        ended = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
+        was_running = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
         if processes.is_alive(running.identity):
             raise TransientError(f"{server.name} (process {running.identity.pid}) does not end; end it by hand")
         server.tidy()
         self._state.record(server.name, None)
-        return server.name if ended else ""
+        return server.name if was_running else ""
 
     def _status(self, server: Server) -> ServerStatus:
-        known = all(need.name in self._state.ports for need in server.ports)
+        has_ports = all(need.name in self._state.ports for need in server.ports)
         running = self._state.processes.get(server.name)
         if running and not processes.is_alive(running.identity):
             running = None
@@ -127,7 +127,7 @@ class Supervisor:
         return ServerStatus(
             server.name,
             state,
-            server.address if known else "",
+            server.address if has_ports else "",
             running.identity.pid if running else None,
             server.data,
             server.remark,
@@ -138,8 +138,8 @@ class Supervisor:
         for server in self._servers:
             for need in server.ports:
                 if need.name not in self._state.ports:
-                    taken = set(self._state.ports.values())
-                    self._state.ports[need.name] = ports.choose(taken, need.with_companion)
+                    taken_ports = set(self._state.ports.values())
+                    self._state.ports[need.name] = ports.choose(taken_ports, need.with_companion)
         self._state.save()
 
     def _replace_taken_ports(self, server: Server) -> None:
@@ -214,6 +214,6 @@ def _all_of(servers: Iterable[Server], act: Callable[[Server], Result]) -> list[
         futures = [pool.submit(act, server) for server in servers]
     faults = [fault for future in futures if (fault := future.exception())]
     if faults:
-        ours = [fault for fault in faults if isinstance(fault, KlaviyoAssetsError)]
-        raise (ours or faults)[0]
+        own_faults = [fault for fault in faults if isinstance(fault, KlaviyoAssetsError)]
+        raise (own_faults or faults)[0]
     return [future.result() for future in futures]

@@ -102,10 +102,10 @@ class Clock:
 class _TimedReads(io.RawIOBase):
     """The bytes of a socket; each read is given what the clock has left."""
 
-    def __init__(self, opened: socket.socket, clock: Clock) -> None:
-        self._socket, self._clock = opened, clock
+    def __init__(self, raw_socket: socket.socket, clock: Clock) -> None:
+        self._socket, self._clock = raw_socket, clock
         # It counts itself with the socket, which stays open for it when the connection lets go of it.
-        self._reads: Any = opened.makefile("rb", buffering=0)
+        self._reads: Any = raw_socket.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
         return True
@@ -126,19 +126,19 @@ class _TimedReads(io.RawIOBase):
 class _TimedSocket:
     """A socket, plain or TLS, whose reads and writes keep to a clock, whatever time-out its user sets."""
 
-    def __init__(self, opened: socket.socket, clock: Clock) -> None:
-        self._socket, self._clock = opened, clock
+    def __init__(self, raw_socket: socket.socket, clock: Clock) -> None:
+        self._socket, self._clock = raw_socket, clock
 
     def makefile(self, mode: str, buffering: int = -1) -> Any:  # noqa: ARG002  a socket's signature; always "rb"
         reads = _TimedReads(self._socket, self._clock)
         return io.BufferedReader(reads) if buffering else reads
 
     def sendall(self, content: Any) -> None:
-        rest = memoryview(content).cast("B")
-        for begin in range(0, len(rest), _PIECE):
+        remaining = memoryview(content).cast("B")
+        for begin in range(0, len(remaining), _PIECE):
             self._socket.settimeout(self._clock.to_pass())
             try:
-                self._socket.sendall(rest[begin : begin + _PIECE])
+                self._socket.sendall(remaining[begin : begin + _PIECE])
             except TimeoutError as error:
                 raise self._clock.over() from error
 
@@ -198,14 +198,14 @@ def limit_session(session: "requests.Session", limits: HttpLimits) -> None:
 def _limited_proxies(adapter: Any, limits: HttpLimits) -> Callable[..., Any]:
     of_adapter = adapter.proxy_manager_for
 
-    def limited(proxy: str, **options: Any) -> Any:
+    def limited_proxy(proxy: str, **options: Any) -> Any:
         is_new = proxy not in adapter.proxy_manager
         manager = of_adapter(proxy, **options)
         if is_new:
             limit_pools(manager, limits)
         return manager
 
-    return limited
+    return limited_proxy
 
 
 def limit_aws_client(client: Any, limits: HttpLimits) -> None:
@@ -276,8 +276,8 @@ class _TimedStream:
 
 def without_login(url: str) -> str:
     """An address as messages may show it: without user and password, whatever characters they have."""
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
+    scheme, mark, remainder = url.partition("://")
+    return f"{scheme}{mark}{remainder.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
@@ -313,24 +313,24 @@ def network_problem(error: BaseException) -> NetworkProblem:
     """What lies at the bottom of a client's error: clients wrap it, each in its own way."""
     chain = list(_chain(error))
     for kind, problem in _PROBLEMS:
-        for each in chain:
-            if isinstance(each, kind):
-                return problem(each)
+        for cause in chain:
+            if isinstance(cause, kind):
+                return problem(cause)
     return NetworkProblem(f"the connection failed ({type(chain[-1]).__name__})")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """An error and what led to it."""
-    seen: set[int] = set()
+    seen_ids: set[int] = set()
     waiting = [error]
     while waiting:
-        each = waiting.pop(0)
-        if id(each) in seen:
+        cause = waiting.pop(0)
+        if id(cause) in seen_ids:
             continue
-        seen.add(id(each))
-        yield each
-        inner = [each.__cause__, each.__context__, getattr(each, "reason", None), getattr(each, "cause", None)]
-        waiting += [found for found in (*inner, *each.args) if isinstance(found, BaseException)]
+        seen_ids.add(id(cause))
+        yield cause
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), getattr(cause, "cause", None)]
+        waiting += [found for found in (*inner, *cause.args) if isinstance(found, BaseException)]
 
 
 # No TLS that both sides speak: no later attempt finds one. OpenSSL's names.

@@ -100,14 +100,14 @@ class BigQueryDataset:
         from google.api_core.exceptions import NotFound
         from google.cloud.bigquery import Dataset
 
-        wanted = Dataset(self.qualified)
-        wanted.location, wanted.description = self.location, description
+        dataset = Dataset(self.qualified)
+        dataset.location, dataset.description = self.location, description
         with explained(f"creating the dataset {self.qualified}"):
             try:
                 # Looking costs nothing of the rate at which datasets may be changed.
                 self.client.get_dataset(self.qualified, retry=self.retry)
             except NotFound:
-                self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
+                self.client.create_dataset(dataset, exists_ok=True, retry=self.retry)
 
     def ensure_table(
         self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
@@ -122,8 +122,8 @@ class BigQueryDataset:
             table = self._existing(name)
             if table is None:
                 self.pace.wait(f"{self.qualified}.{name}")
-                made = self._table(name, columns, description, day_column, cluster)
-                table = self.client.create_table(made, exists_ok=True, retry=self.retry)
+                stored_table = self._table(name, columns, description, day_column, cluster)
+                table = self.client.create_table(stored_table, exists_ok=True, retry=self.retry)
             return self._with_columns(table, columns)
 
     def _existing(self, name: str) -> "Table | None":
@@ -150,11 +150,11 @@ class BigQueryDataset:
     def _with_columns(self, table: "Table", columns: Sequence[Column]) -> "Table":
         present = {field.name: field for field in table.schema}
         for column in columns:
-            found = present.get(column.name)
-            if found is not None and _api_type(found.field_type) != TYPES[column.type]:
+            column_present = present.get(column.name)
+            if column_present is not None and _api_type(column_present.field_type) != TYPES[column.type]:
                 raise PermanentError(
-                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {found.field_type}, this version "
-                    f"writes {TYPES[column.type]}. Rename the table, then materialize "
+                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {column_present.field_type}, "
+                    f"this version writes {TYPES[column.type]}. Rename the table, then materialize "
                     "its bigquery asset for every partition: the archive has them all."
                 )
         missing = [column for column in columns if column.name not in present]
@@ -203,7 +203,7 @@ class BigQueryDataset:
             PermanentError: it refused the rows.
         """
         target = f"{self.qualified}.{spec.name}" + (f"${day:%Y%m%d}" if day else "")
-        return self._loaded(path, target, self._load_config(spec, table, day), rows, job_id)
+        return self._load(path, target, self._load_config(spec, table, day), rows, job_id)
 
     def stage(self, spec: TableSpec, name: str, path: Path, rows: int, job_id: str) -> Loaded:
         """Put a mapped Parquet file into a table of its own, replacing what is there."""
@@ -212,9 +212,9 @@ class BigQueryDataset:
         config = LoadJobConfig(
             source_format="PARQUET", write_disposition="WRITE_TRUNCATE", schema=schema_fields(spec.columns)
         )
-        return self._loaded(path, f"{self.qualified}.{name}", config, rows, job_id)
+        return self._load(path, f"{self.qualified}.{name}", config, rows, job_id)
 
-    def _loaded(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
+    def _load(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
         with explained(f"loading {target}"):
             job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
@@ -244,9 +244,9 @@ class BigQueryDataset:
 
     def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
         with path.open("rb") as content:
-            return self._sent(content, path.stat().st_size, target, config, job_id)
+            return self._send(content, path.stat().st_size, target, config, job_id)
 
-    def _sent(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
+    def _send(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
         """Upload a file and wait for its job, which loads once however often it is sent."""
         job = self._upload(content, size, target, config, job_id)
         job.result(timeout=self.job_seconds, retry=self.retry)
@@ -296,7 +296,7 @@ class BigQueryDataset:
 
         def send(attempt: str) -> "LoadJob":
             content.seek(0)
-            return self._sent(content, content.getbuffer().nbytes, target, config, attempt)
+            return self._send(content, content.getbuffer().nbytes, target, config, attempt)
 
         with explained(f"appending to {target}"):
             self.pace.send(target, job_id, send)
@@ -319,13 +319,13 @@ class BigQueryDataset:
         """
         from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
 
-        given = []
+        query_parameters = []
         for name, (kind, value) in (parameters or {}).items():
             inner = re.fullmatch(r"ARRAY<(\w+)>", kind)
-            given.append(
+            query_parameters.append(
                 ArrayQueryParameter(name, inner[1], value) if inner else ScalarQueryParameter(name, kind, value)
             )
-        config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **options)
+        config = QueryJobConfig(query_parameters=query_parameters, default_dataset=self.qualified, **options)
         with explained(f"querying {self.qualified}"):
             # The client's own `job_retry` would ask a server that is gone for ten minutes; stages try again.
             job = self.client.query(text, job_config=config, retry=self.retry, job_retry=None)
@@ -368,10 +368,10 @@ def _nullable(field: "SchemaField") -> "SchemaField":
 
 
 def _parquet(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> BytesIO:
-    listed = list(rows)
+    all_rows = list(rows)
     schema = pa.schema([(column.name, arrow_type(column.type)) for column in columns])
     table = pa.table(
-        [pa.array([row.get(column.name) for row in listed], arrow_type(column.type)) for column in columns],
+        [pa.array([row.get(column.name) for row in all_rows], arrow_type(column.type)) for column in columns],
         schema=schema,
     )
     content = BytesIO()

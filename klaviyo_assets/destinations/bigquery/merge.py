@@ -42,10 +42,12 @@ def merge_statement(spec: TableSpec, staging: str) -> str:
     """GoogleSQL that replaces or adds the rows of a staging table by their key."""
     names = column_list(spec.column_names)
     same = " AND ".join(f"kept.{name} = fresh.{name}" for name in map(quoted, spec.key))
-    changed = ", ".join(f"{quoted(name)} = fresh.{quoted(name)}" for name in spec.column_names if name not in spec.key)
+    assignments = ", ".join(
+        f"{quoted(name)} = fresh.{quoted(name)}" for name in spec.column_names if name not in spec.key
+    )
     return (
         f"MERGE {quoted(spec.name)} AS kept USING (SELECT {names} FROM {quoted(staging)}) AS fresh ON {same} "
-        f"WHEN MATCHED THEN UPDATE SET {changed} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({names})"
+        f"WHEN MATCHED THEN UPDATE SET {assignments} WHEN NOT MATCHED THEN INSERT ({names}) VALUES ({names})"
     )
 
 
@@ -57,9 +59,9 @@ def checksum(dataset: BigQueryDataset, spec: TableSpec, without: Sequence[str] =
         spec: The table.
         without: Keys to leave out, parts joined with `|`.
     """
-    given = {"without": ("ARRAY<STRING>", list(without))} if without else None
-    (counted,) = dataset.query(checksum_statement(spec, leaves_out=bool(without)), given)
-    return counted.n, int(counted.total or 0)
+    parameters = {"without": ("ARRAY<STRING>", list(without))} if without else None
+    (row,) = dataset.query(checksum_statement(spec, leaves_out=bool(without)), parameters)
+    return row.n, int(row.total or 0)
 
 
 def checksum_statement(spec: TableSpec, *, leaves_out: bool) -> str:
@@ -69,5 +71,5 @@ def checksum_statement(spec: TableSpec, *, leaves_out: bool) -> str:
     if "is_deleted" in spec.column_names:
         parts.append("CAST(is_deleted AS STRING)")
     bits = f"CAST(CONCAT('0x', SUBSTR(TO_HEX(MD5({_JOINED.join(parts)})), 1, 15)) AS INT64)"
-    kept = f" WHERE {key} NOT IN (SELECT one FROM UNNEST(@without) AS one)" if leaves_out else ""
-    return f"SELECT COUNT(*) AS n, SUM(CAST({bits} AS NUMERIC)) AS total FROM {quoted(spec.name)}{kept}"
+    condition = f" WHERE {key} NOT IN (SELECT one FROM UNNEST(@without) AS one)" if leaves_out else ""
+    return f"SELECT COUNT(*) AS n, SUM(CAST({bits} AS NUMERIC)) AS total FROM {quoted(spec.name)}{condition}"

@@ -37,8 +37,8 @@ class Pace:
             target: `project.dataset.table`, or a partition of one: `project.dataset.table$20260131`.
         """
         table, _, partition = target.partition("$")
-        changes, most = self._changes[table], self.per_partitioned_table if partition else self.per_table
-        while len(changes) >= most and (ahead := changes[0] + WINDOW_SECONDS - self.clock()) > 0:
+        changes, limit = self._changes[table], self.per_partitioned_table if partition else self.per_table
+        while len(changes) >= limit and (ahead := changes[0] + WINDOW_SECONDS - self.clock()) > 0:
             self.sleep(ahead)
             self._forget(changes)
         self._forget(changes)
@@ -64,7 +64,7 @@ class Pace:
         for number, pause in enumerate(PAUSES_SECONDS, start=1):
             self.wait(target)
             try:
-                return send(_numbered(job_id, number))
+                return send(_attempt_id(job_id, number))
             except GoogleAPICallError as error:
                 if not _is_too_often(error):
                     raise
@@ -72,10 +72,10 @@ class Pace:
                     f"{target}: {error.message}. The job is sent again in {pause:.0f} s."
                 )
                 self.sleep(pause)
-        return send(_numbered(job_id, len(PAUSES_SECONDS) + 1))
+        return send(_attempt_id(job_id, len(PAUSES_SECONDS) + 1))
 
 
-def _numbered(job_id: str, number: int) -> str:
+def _attempt_id(job_id: str, number: int) -> str:
     return job_id if number == 1 else f"{job_id}-{number}"
 
 

@@ -64,28 +64,28 @@ class Manifest:
     def of(cls, record: FrameRecord, account: str, table: str, day: str | None) -> "Manifest":
         """What the archive holds of a partition once a frame is in it."""
         newest, state = record.parts[-1], record.state
-        made = cls(
+        manifest = cls(
             account, table, day, part_name(newest.sha256), newest.sha256, record.table_rows, newest.bytes,
             record.source_digest, record.settings_fingerprint,
         )  # fmt: skip
         if state is None or len(record.parts) == 1:
-            return made
-        return replace(made, format=WITH_DELTAS, parts=record.parts, key=state.key)
+            return manifest
+        return replace(manifest, format=WITH_DELTAS, parts=record.parts, key=state.key)
 
     @classmethod
     def read(cls, text: str) -> "Manifest":
         """From its text."""
-        known = json.loads(text)
-        parts = tuple(Part(**part) for part in known.get("parts", ()))
-        return cls(**{**known, "parts": parts, "key": tuple(known.get("key", ()))})
+        content = json.loads(text)
+        parts = tuple(Part(**part) for part in content.get("parts", ()))
+        return cls(**{**content, "parts": parts, "key": tuple(content.get("key", ()))})
 
     @property
     def text(self) -> str:
         """As written to S3."""
-        known = asdict(self)
+        content = asdict(self)
         if not self.parts:
-            del known["parts"], known["key"]
-        return json.dumps(known, sort_keys=True, indent=2) + "\n"
+            del content["parts"], content["key"]
+        return json.dumps(content, sort_keys=True, indent=2) + "\n"
 
     @property
     def all_parts(self) -> tuple[Part, ...]:
@@ -145,8 +145,8 @@ class S3Archive:
         """The current manifest of a partition; None when it was never archived."""
         key = f"{self.folder(account, table, day)}/{MANIFEST}"
         with self.bounded(f"reading s3://{self.bucket}/{key}"):
-            found = self._read(key)
-        return self._manifest_of(found[0], key) if found else None
+            stored_object = self._read(key)
+        return self._manifest_of(stored_object[0], key) if stored_object else None
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
         """Download what a manifest names, and make sure it is that: the part, or its parts merged into one.
@@ -161,9 +161,9 @@ class S3Archive:
             files = [Path(name) / f"{number}.parquet" for number in range(len(manifest.parts))]
             for part, file in zip(manifest.parts, files, strict=True):
                 self._fetch_part(manifest, part.sha256, file)
-            merged = Path(name) / "merged"
-            merged.mkdir()
-            shutil.move(merge_parts(files, manifest.key, merged), target)
+            merged_file = Path(name) / "merged"
+            merged_file.mkdir()
+            shutil.move(merge_parts(files, manifest.key, merged_file), target)
 
     def publish(self, account: str, name: str, week: str, file: str, content: bytes, content_type: str) -> str:
         """Put a page for people beside the archive, over an earlier one; no manifest knows it.
@@ -177,8 +177,8 @@ class S3Archive:
         """
         key = "/".join(part for part in (self.prefix.strip("/"), account, name, f"week={week}", file) if part)
         with self.bounded(f"writing s3://{self.bucket}/{key}"):
-            written = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
-            self._require_etag(written, key)
+            answer = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+            self._require_etag(answer, key)
         return f"s3://{self.bucket}/{key}"
 
     def part_key(self, manifest: Manifest, sha256: str) -> str:
@@ -190,10 +190,10 @@ class S3Archive:
         with self.bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
             for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
-        found = _sha256(target)
-        if found != sha256:
+        digest = _sha256(target)
+        if digest != sha256:
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {sha256}. "
+                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {digest}, the manifest says {sha256}. "
                 "Materialize the partition again from extracted on (a large account table with whole = true)."
             )
 
@@ -214,15 +214,15 @@ class S3Archive:
             ) from error
 
     def _put_manifest(self, key: str, manifest: Manifest, below: Sequence[Part]) -> bool:
-        found = self._read(key)
-        if found is not None and found[0] == manifest.text:
+        current = self._read(key)
+        if current is not None and current[0] == manifest.text:
             return False
-        if below and (found is None or self._manifest_of(found[0], key).all_parts[: len(below)] != tuple(below)):
+        if below and (current is None or self._manifest_of(current[0], key).all_parts[: len(below)] != tuple(below)):
             raise PermanentError(
                 f"s3://{self.bucket}/{key} is not what the changed rows were read for; materialize the table again "
                 "from extracted on"
             )
-        condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
+        condition = {"IfMatch": current[1]} if current else {"IfNoneMatch": "*"}
         if not self._put_if(key, manifest.text.encode(), ContentType="application/json", **condition):
             raise TransientError(
                 f"another run replaced s3://{self.bucket}/{key} at the same time; materialize the partition again"
@@ -235,7 +235,7 @@ class S3Archive:
 
         for repetition in range(_CONFLICTS + 1):
             try:
-                written = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
+                answer = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
             except ClientError as error:
                 if status_of(error) == 412:
                     return False
@@ -245,16 +245,16 @@ class S3Archive:
                 if hasattr(body, "seek"):
                     body.seek(0)
             else:
-                self._require_etag(written, key)
+                self._require_etag(answer, key)
                 return True
         raise AssertionError("the last repetition returns or raises")
 
     def _read(self, key: str) -> tuple[str, str] | None:
         try:
-            found = self._get(key)
+            stored_object = self._get(key)
         except self.client.exceptions.NoSuchKey:
             return None
-        return found["Body"].read().decode(errors="replace"), found["ETag"]
+        return stored_object["Body"].read().decode(errors="replace"), stored_object["ETag"]
 
     def _get(self, key: str) -> Any:
         """S3's answer with an object. Without its length, what comes of a cut connection would pass for the whole."""

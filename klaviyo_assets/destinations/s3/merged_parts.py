@@ -30,11 +30,11 @@ def merge_parts(parts: Sequence[Path], key: Sequence[str], folder: Path) -> Path
         The merged file.
     """
     base, *deltas = parts
-    changed = _latest([pq.read_table(delta) for delta in deltas], key)
+    changes = _latest([pq.read_table(delta) for delta in deltas], key)
     writer = FrameWriter(folder)
     # An empty table has to be a file with columns, too.
     writer.append(pq.read_schema(base).empty_table())
-    for rows in _merged(pq.ParquetFile(base), changed, key):
+    for rows in _merge(pq.ParquetFile(base), changes, key):
         writer.append(rows)
     writer.close()
     return folder / "rows.parquet"
@@ -57,18 +57,18 @@ def _latest(deltas: Sequence[pa.Table], key: Sequence[str]) -> pa.Table:
     return rows.take(order).drop_columns([_POSITION])
 
 
-def _merged(base: pq.ParquetFile, changed: pa.Table, key: Sequence[str]) -> Iterator[pa.Table]:
-    changed_keys: list[str] = changed.column(_KEY).to_pylist()
-    done = 0
+def _merge(base: pq.ParquetFile, changes: pa.Table, key: Sequence[str]) -> Iterator[pa.Table]:
+    changed_keys: list[str] = changes.column(_KEY).to_pylist()
+    row_count = 0
     for batch in base.iter_batches(batch_size=_BATCH_ROWS):
         rows = pa.Table.from_batches([batch])
         rows = rows.append_column(_KEY, _keys(rows, key))
-        until = max(done, bisect_right(changed_keys, rows.column(_KEY)[-1].as_py()))
-        kept = rows.filter(pc.invert(pc.is_in(rows.column(_KEY), changed.column(_KEY))))
-        yield _sorted([kept, changed.slice(done, until - done)])
-        done = until
-    yield _sorted([changed.slice(done)])
+        until = max(row_count, bisect_right(changed_keys, rows.column(_KEY)[-1].as_py()))
+        unchanged_rows = rows.filter(pc.invert(pc.is_in(rows.column(_KEY), changes.column(_KEY))))
+        yield _sort([unchanged_rows, changes.slice(row_count, until - row_count)])
+        row_count = until
+    yield _sort([changes.slice(row_count)])
 
 
-def _sorted(parts: Sequence[pa.Table]) -> pa.Table:
+def _sort(parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).sort_by(_KEY).drop_columns([_KEY])

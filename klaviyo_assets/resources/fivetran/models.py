@@ -160,10 +160,10 @@ def source_tables_of(data: Mapping[str, Any]) -> tuple[SourceTable, ...]:
     )
 
 
-def _columns(table: Mapping[str, Any], chosen: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+def _columns(table: Mapping[str, Any], keep: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
     """Columns of a table's configuration; Fivetran lists those that somebody changed, others may be missing."""
     columns: Mapping[str, Mapping[str, Any]] = table.get("columns") or {}
-    return tuple(str(column.get("name_in_destination") or name) for name, column in columns.items() if chosen(column))
+    return tuple(str(column.get("name_in_destination") or name) for name, column in columns.items() if keep(column))
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:

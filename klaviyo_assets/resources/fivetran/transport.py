@@ -132,9 +132,9 @@ class Transport:
         settings = self.settings
         jitter = random.uniform(0, settings.first_backoff)  # noqa: S311  nothing secret about a pause
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is not None:
-            return asked + jitter
+        retry_after_seconds: float | None = getattr(error, "retry_after", None)
+        if retry_after_seconds is not None:
+            return retry_after_seconds + jitter
         growing: float = settings.first_backoff * 2 ** (state.attempt_number - 1)
         return min(growing, settings.longest_pause) + jitter
 
@@ -223,43 +223,43 @@ def _unreadable(action: str) -> UnansweredError:
 
 def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -> KlaviyoAssetsError:
     """The error that a status code other than 2xx stands for."""
-    status, said = answer.status_code, _said(answer)
-    asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-    if status == 429 or (status >= 500 and (asked or 0) > settings.longest_pause):
-        pause = f"for {asked:.0f} s" if asked is not None else "for a time it does not tell"
+    status, message = answer.status_code, _message(answer)
+    seconds = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    if status == 429 or (status >= 500 and (seconds or 0) > settings.longest_pause):
+        pause = f"for {seconds:.0f} s" if seconds is not None else "for a time it does not tell"
         return RateLimitedError(
-            f"Fivetran wants no more requests {pause} ({action}: {status}{said}). Run it again after that, and ask "
+            f"Fivetran wants no more requests {pause} ({action}: {status}{message}). Run it again after that, and ask "
             "less often: all programs that use this Fivetran account share its limit.",
-            asked,
+            seconds,
         )
     if status >= 500 or status == 408:
         return UnansweredError(
-            f"Fivetran cannot answer {action} ({status}{said}). Run it again later.", retry_after=asked
+            f"Fivetran cannot answer {action} ({status}{message}). Run it again later.", retry_after=seconds
         )
-    return _permanent(status, action, said)
+    return _permanent(status, action, message)
 
 
-def _permanent(status: int, action: str, said: str) -> KlaviyoAssetsError:
+def _permanent(status: int, action: str, message: str) -> KlaviyoAssetsError:
     if status == 401:
         return SettingsError(
-            f"Fivetran refuses the API key (401{said}). Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; "
+            f"Fivetran refuses the API key (401{message}). Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; "
             "a new pair is made under Account Settings, API key."
         )
     if status == 403:
         return PermanentError(
-            f"Fivetran does not let this API key do {action} (403{said}). "
+            f"Fivetran does not let this API key do {action} (403{message}). "
             "Give its user a role that may read and sync the connection, or use another key."
         )
     if status == 404:
-        return NotFoundError(f"Fivetran does not know {action} (404{said}).")
+        return NotFoundError(f"Fivetran does not know {action} (404{message}).")
     if status == 409:
         return ConflictError(
-            f"Fivetran cannot do {action} now (409{said}). Run it again when the running sync has ended."
+            f"Fivetran cannot do {action} now (409{message}). Run it again when the running sync has ended."
         )
-    return PermanentError(f"Fivetran refuses {action} ({status}{said}). Is FIVETRAN_API_URL right?")
+    return PermanentError(f"Fivetran refuses {action} ({status}{message}). Is FIVETRAN_API_URL right?")
 
 
-def _said(answer: httpx.Response) -> str:
+def _message(answer: httpx.Response) -> str:
     """Fivetran's own words on an error, shortened: `, NotFound: ...`."""
     try:
         content = answer.json()
@@ -280,7 +280,7 @@ class HourlyBudget:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._spent: deque[float] = deque()
+        self._request_times: deque[float] = deque()
         self._lock = Lock()
 
     def spend(self) -> None:
@@ -291,16 +291,16 @@ class HourlyBudget:
         """
         now = time.monotonic()
         with self._lock:
-            while self._spent and self._spent[0] <= now - _HOUR:
-                self._spent.popleft()
-            if len(self._spent) >= self._limit:
-                pause = self._spent[0] + _HOUR - now if self._spent else _HOUR
+            while self._request_times and self._request_times[0] <= now - _HOUR:
+                self._request_times.popleft()
+            if len(self._request_times) >= self._limit:
+                pause = self._request_times[0] + _HOUR - now if self._request_times else _HOUR
                 raise BudgetSpentError(
                     f"{self._limit} requests were made to Fivetran within an hour, the budget of this process; "
                     f"the next one may be made in {pause:.0f} s. Raise hourly_budget, or poll less often.",
                     pause,
                 )
-            self._spent.append(now)
+            self._request_times.append(now)
 
 
 @functools.cache

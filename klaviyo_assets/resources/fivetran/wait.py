@@ -83,10 +83,10 @@ def refuse_failed(connection: Connection, since: SyncMarks) -> None:
     """Raise what says that the sync failed, or never will end."""
     refuse_unsyncable(connection)
     if since.has_failed(connection):
-        again = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
+        retry = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
         raise SyncFailedError(
-            f"the Fivetran sync of {_named(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
-            f"{_because(connection)}. See {connection.url}.{again}"
+            f"the Fivetran sync of {_name(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
+            f"{_because(connection)}. See {connection.url}.{retry}"
         )
 
 
@@ -94,17 +94,17 @@ def refuse_unsyncable(connection: Connection) -> None:
     """Raise where the connection cannot sync: paused, its set-up not complete, or its schema not reviewed."""
     if connection.setup_state != "connected":
         raise BrokenSetupError(
-            f"the set-up of Fivetran connection {_named(connection)} is {connection.setup_state}"
+            f"the set-up of Fivetran connection {_name(connection)} is {connection.setup_state}"
             f"{_because(connection)}. "
             f"Mend it at {connection.url}/setup."
         )
     if connection.is_paused:
         raise ConnectionPausedError(
-            f"Fivetran connection {_named(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
+            f"Fivetran connection {_name(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
         )
     if connection.awaits_schema_review:
         raise SchemaBlockedError(
-            f"the schema of Fivetran connection {_named(connection)} changed and waits for review, so it cannot sync. "
+            f"the schema of Fivetran connection {_name(connection)} changed and waits for review, so it cannot sync. "
             f"Review it at {connection.url}/schema."
         )
 
@@ -112,7 +112,7 @@ def refuse_unsyncable(connection: Connection) -> None:
 def rescheduled(connection: Connection) -> KlaviyoAssetsError:
     """The error that says until when a sync was put off."""
     return SyncRescheduledError(
-        f"Fivetran put the sync of {_named(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
+        f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
         "Run it again after that, or leave it to the sensor, which sees the sync end.",
         connection.rescheduled_for,
     )
@@ -121,20 +121,20 @@ def rescheduled(connection: Connection) -> KlaviyoAssetsError:
 def _unfinished(connection: Connection, wait: Wait) -> KlaviyoAssetsError:
     last = f"{connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "never"
     return SyncUnfinishedError(
-        f"the Fivetran sync of {_named(connection)} had not ended after {wait.timeout:g} s "
+        f"the Fivetran sync of {_name(connection)} had not ended after {wait.timeout:g} s "
         f"(state: {connection.state}; last success: {last}). It goes on at Fivetran, see {connection.url}: "
         "wait longer, or leave it to the sensor, which sees the sync end."
     )
 
 
-def _named(connection: Connection) -> str:
+def _name(connection: Connection) -> str:
     return f"{connection.id} ({connection.schema})" if connection.schema else connection.id
 
 
 def _because(connection: Connection) -> str:
-    said = "; ".join(problem for problem in connection.problems if problem)
-    return f": {said[:500].rstrip('.')}" if said else ""
+    problems = "; ".join(problem for problem in connection.problems if problem)
+    return f": {problems[:500].rstrip('.')}" if problems else ""
 
 
-def _later(now: datetime | None, before: datetime | None) -> bool:
-    return now is not None and (before is None or now > before)
+def _later(now: datetime | None, previous: datetime | None) -> bool:
+    return now is not None and (previous is None or now > previous)

@@ -190,14 +190,14 @@ class KlaviyoReports:
     def _results(self, request: ReportRequest) -> Iterator[Json]:
         cursor: str | None = None
         for _ in range(_PAGES):
-            body = self._asked(request, cursor)
+            body = self._ask_page(request, cursor)
             yield from _results_of(body, request.owner)
             cursor = _next_cursor(body)
             if cursor is None:
                 return
         raise PermanentError(f"Klaviyo's report of {request.owner}s has more than {_PAGES} pages; ask for fewer days.")
 
-    def _asked(self, request: ReportRequest, cursor: str | None) -> Json:
+    def _ask_page(self, request: ReportRequest, cursor: str | None) -> Json:
         """One page; a refusal for the quota's sake is waited for once."""
         answer = self._request(request, cursor)
         if answer.status == 429 or answer.status >= 500:
@@ -212,7 +212,7 @@ class KlaviyoReports:
 
     def _request(self, request: ReportRequest, cursor: str | None) -> Answer:
         self._await_quota()
-        self._keep(self._spending.spent(time.time()))
+        self._keep(self._spending.after_request(time.time()))
         return _post(self._client, request, cursor)
 
     def _await_quota(self) -> None:
@@ -261,9 +261,9 @@ def _post(client: "KlaviyoAPI", request: ReportRequest, cursor: str | None) -> A
     from urllib3.exceptions import HTTPError
 
     ask = getattr(client.Reporting, f"query_{request.owner}_values_without_preload_content")
-    given = {"page_cursor": cursor} if cursor else {}
+    arguments = {"page_cursor": cursor} if cursor else {}
     try:
-        answer = ask(request.body, **given)
+        answer = ask(request.body, **arguments)
         content = answer.data
     except (HTTPError, ApiException) as error:
         problem = network_problem(error)
@@ -299,8 +299,8 @@ def _next_cursor(body: Json) -> str | None:
     link = (body.get("links") or {}).get("next")
     if not link:
         return None
-    asked = parse_qs(urlsplit(str(link)).query)
-    return next((asked[name][0] for name in ("page_cursor", "page[cursor]") if name in asked), None)
+    query = parse_qs(urlsplit(str(link)).query)
+    return next((query[name][0] for name in ("page_cursor", "page[cursor]") if name in query), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
@@ -310,31 +310,31 @@ def _retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _refusal(answer: Answer, account: str, request: ReportRequest) -> KlaviyoAssetsError:
-    said = _said(answer.body)
+    message = _detail(answer.body)
     action = f"{request.owner}-values-reports"
     if answer.status == 401:
         return SettingsError(
-            f"Klaviyo refuses the API key of account {account} (401{said}). Check {key_name(account)}; a new private "
-            "key is made in Klaviyo under Settings, API keys."
+            f"Klaviyo refuses the API key of account {account} (401{message}). Check {key_name(account)}; a new "
+            "private key is made in Klaviyo under Settings, API keys."
         )
     if answer.status == 403:
         return SettingsError(
-            f"Klaviyo does not let the API key of account {account} ask for {action} (403{said}). Give it the scope "
+            f"Klaviyo does not let the API key of account {account} ask for {action} (403{message}). Give it the scope "
             f"{request.owner}s:read."
         )
     if answer.status == 429:
         seconds = _retry_after(answer.headers)
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         return QuotaSpentError(
-            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{said}). "
+            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{message}). "
             "Other programs that use a private key of the account share its quota. Compare again after that."
         )
     if answer.status >= 500 or answer.status == 408:
-        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{said}). Compare again later.")
-    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{said}). Check conversion_metric and {URL}.")
+        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{message}). Compare again later.")
+    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{message}). Check conversion_metric and {URL}.")
 
 
-def _said(body: Any) -> str:
+def _detail(body: Any) -> str:
     """Klaviyo's own words on an error, shortened: `, Invalid input: ...`."""
     try:
         error = body["errors"][0]

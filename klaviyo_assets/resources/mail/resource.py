@@ -54,25 +54,25 @@ class Message:
     # By name, for programs that sort mail.
     headers: tuple[tuple[str, str], ...] = field(default=())
 
-    def built(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
+    def build(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
         """The message as it goes over the wire: plain ASCII, whatever is said in it."""
-        made = EmailMessage(policy=SMTP_POLICY.clone(cte_type="7bit"))
+        mail = EmailMessage(policy=SMTP_POLICY.clone(cte_type="7bit"))
         # A line break would end the header, and a subject may be made of what others wrote.
-        made["Subject"] = " ".join(self.subject.split())
-        made["From"], made["To"], made["Date"] = sender, ", ".join(recipients), formatdate(usegmt=True)
-        made["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
+        mail["Subject"] = " ".join(self.subject.split())
+        mail["From"], mail["To"], mail["Date"] = sender, ", ".join(recipients), formatdate(usegmt=True)
+        mail["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
         for name, value in (*self.headers, ("Auto-Submitted", "auto-generated")):
-            made[name] = value
-        made.set_content(self.text)
+            mail[name] = value
+        mail.set_content(self.text)
         if self.html:
-            made.add_alternative(self.html, subtype="html")
-            page: Any = made.get_payload(1)
+            mail.add_alternative(self.html, subtype="html")
+            page: Any = mail.get_payload(1)
             for picture in self.pictures:
                 page.add_related(
                     picture.png, "image", "png", cid=f"<{picture.content_id}>", disposition="inline",
                     filename=f"{picture.content_id}.png",
                 )  # fmt: skip
-        return made
+        return mail
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Delivery:
 
     left: list[str]
     accepted: list[str] = field(default_factory=list)
-    refused: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
+    refusals: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
 
     def attempt(self, attempt: Attempt) -> str:
         """Send to those who are left; who is refused for good is not asked again.
@@ -107,18 +107,18 @@ class Delivery:
             TransientError: nobody was reached, or some are to be tried again.
             PermanentError: nobody was reached.
         """
-        message_id, refused = attempt(self.left)
-        self.accepted += [address for address in self.left if address not in refused]
-        later = {address: error for address, error in refused.items() if isinstance(error, TransientError)}
-        self.refused |= {address: error for address, error in refused.items() if address not in later}
+        message_id, refusals = attempt(self.left)
+        self.accepted += [address for address in self.left if address not in refusals]
+        later = {address: error for address, error in refusals.items() if isinstance(error, TransientError)}
+        self.refusals |= {address: error for address, error in refusals.items() if address not in later}
         self.left = list(later)
         if later:
-            raise TransientError(_listed(later))
+            raise TransientError(_refusals(later))
         return message_id
 
     def give_up(self, error: KlaviyoAssetsError) -> None:
         """Count as refused whoever is left."""
-        self.refused |= dict.fromkeys(self.left, error)
+        self.refusals |= dict.fromkeys(self.left, error)
 
     def check(self) -> None:
         """See that nobody was refused.
@@ -127,20 +127,20 @@ class Delivery:
             PartlySentError: some were.
             PermanentError: all were.
         """
-        if not self.refused:
+        if not self.refusals:
             return
         if not self.accepted:
-            might_pass = any(isinstance(error, TransientError) for error in self.refused.values())
+            might_pass = any(isinstance(error, TransientError) for error in self.refusals.values())
             kind = TransientError if might_pass else PermanentError
-            raise kind(f"every recipient was refused: {_listed(self.refused)}")
+            raise kind(f"every recipient was refused: {_refusals(self.refusals)}")
         raise PartlySentError(
-            f"the mail was sent to {', '.join(self.accepted)}, and refused for {_listed(self.refused)} It is not sent "
-            "again, for the others have it."
+            f"the mail was sent to {', '.join(self.accepted)}, and refused for {_refusals(self.refusals)} It is not "
+            "sent again, for the others have it."
         )
 
 
-def _listed(refused: Mapping[str, KlaviyoAssetsError]) -> str:
-    return " ".join(f"{address}: {error}" for address, error in refused.items())
+def _refusals(refusals: Mapping[str, KlaviyoAssetsError]) -> str:
+    return " ".join(f"{address}: {error}" for address, error in refusals.items())
 
 
 class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -176,9 +176,9 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def deliver(self, message: Message, to: Sequence[str] = ()) -> Sent:
         """`send`, with what there is to know of it."""
-        recipients, transport = list(to) or self.to, self.chosen
-        built = message.built(self._sender, recipients)
-        content = built.as_bytes()
+        recipients, transport = list(to) or self.to, self.chosen_transport
+        mail = message.build(self._sender, recipients)
+        content = mail.as_bytes()
         if len(content) > LARGEST_BYTES:
             raise PermanentError(
                 f"the mail {message.subject!r} has {len(content):,} bytes; at most {LARGEST_BYTES:,} can be sent. "
@@ -187,12 +187,12 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         through = self._through_ses if transport == SES else self._through_smtp
         delivery = Delivery(list(recipients))
         try:
-            message_id = self._retrying()(delivery.attempt, lambda left: through(built, content, left))
+            message_id = self._retrying()(delivery.attempt, lambda left: through(mail, content, left))
         except KlaviyoAssetsError as error:
-            if not delivery.accepted and not delivery.refused:
+            if not delivery.accepted and not delivery.refusals:
                 raise
             delivery.give_up(error)
-            message_id = str(built["Message-ID"])
+            message_id = str(mail["Message-ID"])
         delivery.check()
         return Sent(message_id, transport, len(recipients))
 
@@ -219,19 +219,19 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     @property
-    def chosen(self) -> str:
+    def chosen_transport(self) -> str:
         """`ses` or `smtp`.
 
         Raises:
             SettingsError: neither is set.
         """
-        given = self.transport or optional("", "MAIL_TRANSPORT")
-        if given not in {"", SES, SMTP}:
-            raise SettingsError(f"the transport {given!r} is none; allowed: ses, smtp. Mend MAIL_TRANSPORT.")
-        chosen = given or (SES if self._region else SMTP if self._smtp_url else "")
-        if not chosen:
+        setting = self.transport or optional("", "MAIL_TRANSPORT")
+        if setting not in {"", SES, SMTP}:
+            raise SettingsError(f"the transport {setting!r} is none; allowed: ses, smtp. Mend MAIL_TRANSPORT.")
+        transport = setting or (SES if self._region else SMTP if self._smtp_url else "")
+        if not transport:
             raise SettingsError(f"no transport for mail is set. Set SES_REGION, or SMTP_URL, in .env; {_SEE}")
-        return chosen
+        return transport
 
     @property
     def to(self) -> list[str]:
@@ -244,8 +244,8 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def _sender(self) -> str:
-        (sender, *others) = addresses(optional(self.sender, "MAIL_FROM"), "MAIL_FROM")
-        if others:
+        (sender, *surplus) = addresses(optional(self.sender, "MAIL_FROM"), "MAIL_FROM")
+        if surplus:
             raise SettingsError("MAIL_FROM holds several addresses; a mail has one sender. Name one.")
         return sender
 
@@ -265,42 +265,42 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return mail_ses.client(region, optional(self.endpoint_url, "SES_ENDPOINT_URL"))
 
     def _through_ses(
-        self, built: EmailMessage, content: bytes, recipients: Sequence[str]
+        self, mail: EmailMessage, content: bytes, recipients: Sequence[str]
     ) -> tuple[str, Mapping[str, KlaviyoAssetsError]]:
-        return mail_ses.send(self._ses, self._region or "its region", str(built["From"]), recipients, content)
+        return mail_ses.send(self._ses, self._region or "its region", str(mail["From"]), recipients, content)
 
     def _through_smtp(
-        self, built: EmailMessage, content: bytes, recipients: Sequence[str]
+        self, mail: EmailMessage, content: bytes, recipients: Sequence[str]
     ) -> tuple[str, Mapping[str, KlaviyoAssetsError]]:
         server = SmtpServer.of(self._smtp_url)
-        refused = server.send(parseaddr(str(built["From"]))[1], recipients, content)
-        return str(built["Message-ID"]), refused
+        refusals = server.send(parseaddr(str(mail["From"]))[1], recipients, content)
+        return str(mail["Message-ID"]), refusals
 
 
-def addresses(given: str, setting: str) -> list[str]:
+def addresses(value: str, setting: str) -> list[str]:
     """E-mail addresses with commas between them.
 
     Raises:
         SettingsError: there is none, one is none, or there are too many.
     """
-    if not given.strip():
+    if not value.strip():
         raise SettingsError(f"no {setting} is set, so no mail can be sent. Set {setting} in .env; {_SEE}")
-    found = [address for _, address in getaddresses([given]) if address]
+    entries = [address for _, address in getaddresses([value]) if address]
     # Mail servers take letters beyond ASCII only by an extension that most lack.
     wrong = [
         address
-        for address in found
+        for address in entries
         if not re.fullmatch(r"[^@\s;]+@[^@\s;]+", address, re.ASCII) or not address.isascii()
     ]
     # Of two addresses with a semicolon between them, the second would be dropped in silence.
     # A line break would begin another header.
-    is_broken = any(not character.isprintable() for character in given.strip())
-    if wrong or not found or ";" in given or is_broken:
-        named = ", ".join(repr(address) for address in wrong) or repr(given)
-        raise SettingsError(f"{setting} holds {named}; allowed: e-mail addresses with commas between them.")
-    if len(found) > MOST_RECIPIENTS:
-        raise SettingsError(f"{setting} holds {len(found)} addresses; at most {MOST_RECIPIENTS}. Use a mailing list.")
-    return found
+    is_broken = any(not character.isprintable() for character in value.strip())
+    if wrong or not entries or ";" in value or is_broken:
+        wrong_entries = ", ".join(repr(address) for address in wrong) or repr(value)
+        raise SettingsError(f"{setting} holds {wrong_entries}; allowed: e-mail addresses with commas between them.")
+    if len(entries) > MOST_RECIPIENTS:
+        raise SettingsError(f"{setting} holds {len(entries)} addresses; at most {MOST_RECIPIENTS}. Use a mailing list.")
+    return entries
 
 
 def is_set_up() -> bool:

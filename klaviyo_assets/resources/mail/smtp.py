@@ -36,16 +36,16 @@ class SmtpServer:
         Raises:
             SettingsError: it is none; nothing of it is repeated, for it may hold a password.
         """
-        allowed = "smtps://user:password@host:465, or smtp://user:password@host:587 with STARTTLS"
+        forms = "smtps://user:password@host:465, or smtp://user:password@host:587 with STARTTLS"
         try:
             parts = urlsplit(url)
             port = parts.port or (465 if parts.scheme == "smtps" else 587)
         except ValueError:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.") from None
+            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.") from None
         # What follows the host belongs to a password with a / ? or # in it that was not escaped.
-        rest = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or rest:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.")
+        remainder = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or remainder:
+            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, parts.scheme == "smtps", user, password)
 
@@ -73,7 +73,7 @@ class SmtpServer:
                 # A server that hangs up meanwhile (421) has asked nobody else, and taken no message.
                 hung_up = (421, b"the server hung up before it was asked")
                 answers = {address: error.recipients.get(address, hung_up) for address in recipients}
-        return {address: self._refused(*answer, "the address was refused") for address, answer in answers.items()}
+        return {address: self._refusal(*answer, "the address was refused") for address, answer in answers.items()}
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
@@ -103,9 +103,9 @@ class SmtpServer:
     def _begin(self, session: smtplib.SMTP, secure: ssl.SSLContext) -> None:
         # The name that certificates are checked against; only the constructor sets it, which would connect at once.
         session._host = self.host  # type: ignore[attr-defined]
-        code, said = session.connect(self.host, self.port)
+        code, reply = session.connect(self.host, self.port)
         if code != 220:
-            raise smtplib.SMTPConnectError(code, said)
+            raise smtplib.SMTPConnectError(code, reply)
         session.ehlo()
         if not self.is_tls and session.has_extn("starttls"):
             session.starttls(context=secure)
@@ -131,7 +131,7 @@ class SmtpServer:
         if isinstance(error, smtplib.SMTPAuthenticationError):
             return self._login_refused(error.smtp_code)
         if isinstance(error, smtplib.SMTPResponseException):
-            return self._refused(error.smtp_code, error.smtp_error, "the mail was refused")
+            return self._refusal(error.smtp_code, error.smtp_error, "the mail was refused")
         if isinstance(error, ssl.SSLCertVerificationError):
             return PermanentError(
                 f"{self._at} shows a certificate that is not trusted: {error.verify_message}. Write the host as the "
@@ -160,10 +160,10 @@ class SmtpServer:
             "%XX; a password may also have expired."
         )
 
-    def _refused(self, code: int, said: Any, what: str) -> KlaviyoAssetsError:
-        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    def _refusal(self, code: int, reply: Any, action: str) -> KlaviyoAssetsError:
+        text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
         text = " ".join(text.split()).rstrip(".")
         if 400 <= code < 500:
             return TransientError(f"{self._at} asks to try again later ({code}): {text}.")
         mend = "Leave pictures out." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
-        return PermanentError(f"{self._at}: {what} ({code}): {text}. {mend}")
+        return PermanentError(f"{self._at}: {action} ({code}): {text}. {mend}")

@@ -31,7 +31,7 @@ class PostgresAddress:
     parameters: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def read(cls, given: str) -> "PostgresAddress":
+    def read(cls, setting: str) -> "PostgresAddress":
         """Read an address in either form that libpq knows: a URL, or `host=... dbname=...`.
 
         Raises:
@@ -42,7 +42,7 @@ class PostgresAddress:
         from psycopg.conninfo import conninfo_to_dict
 
         # A file or a secret store often ends it with a line break.
-        text = given.strip()
+        text = setting.strip()
         is_url = text.startswith(("postgresql://", "postgres://"))
         problem: SettingsError | None = None
         try:
@@ -68,12 +68,12 @@ class PostgresAddress:
         name = self.parameters.get("application_name", "")
         if application_name:
             name = f"{application_name} ({name})" if name else application_name
-        given = dict(self.parameters) | ({"application_name": name[:_LONGEST_NAME]} if name else {})
-        if int(given.get("connect_timeout", 1)) <= 0:
+        parameters = dict(self.parameters) | ({"application_name": name[:_LONGEST_NAME]} if name else {})
+        if int(parameters.get("connect_timeout", 1)) <= 0:
             # libpq would wait for ever.
-            del given["connect_timeout"]
+            del parameters["connect_timeout"]
         forced = {"client_encoding": "UTF8", "fallback_application_name": APPLICATION_NAME}
-        return make_conninfo("", **(self._defaults(connect_seconds) | given | forced))
+        return make_conninfo("", **(self._defaults(connect_seconds) | parameters | forced))
 
     def _defaults(self, connect_seconds: int) -> dict[str, str]:
         if self._has_service:
@@ -84,14 +84,14 @@ class PostgresAddress:
 
     def opening_seconds(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds)) -> float:
         """How long libpq may try all its hosts one after the other; a host name may have two addresses."""
-        each = int(self.parameters.get("connect_timeout", connect_seconds))
-        return 2 * (each if each > 0 else connect_seconds) * max(len(self.hosts), 1)
+        seconds = int(self.parameters.get("connect_timeout", connect_seconds))
+        return 2 * (seconds if seconds > 0 else connect_seconds) * max(len(self.hosts), 1)
 
     @property
     def hosts(self) -> list[str]:
         """Host names, addresses or socket folders, in order; empty where libpq finds them elsewhere."""
-        named = self.parameters.get("hostaddr") or self.parameters.get("host") or _libpq_defaults().get("host", "")
-        return [host for host in named.split(",") if host]
+        host_list = self.parameters.get("hostaddr") or self.parameters.get("host") or _libpq_defaults().get("host", "")
+        return [host for host in host_list.split(",") if host]
 
     @property
     def places(self) -> list[tuple[str, int]]:
@@ -130,7 +130,7 @@ class PostgresAddress:
 
     def _secret_forms(self) -> set[str]:
         secrets = [source.get(name, "") for source in (self.parameters, _libpq_defaults()) for name in _SECRETS]
-        return {form for secret in secrets if secret for form in _written(secret)}
+        return {form for secret in secrets if secret for form in _spellings(secret)}
 
 
 def _libpq_defaults() -> dict[str, str]:
@@ -142,7 +142,7 @@ def _libpq_defaults() -> dict[str, str]:
     }
 
 
-def _written(secret: str) -> Iterator[str]:
+def _spellings(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
     yield secret.replace("\\", "\\\\").replace("'", "\\'")
     # Errors often show the first line alone.

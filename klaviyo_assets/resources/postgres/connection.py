@@ -68,8 +68,8 @@ class Reader:
         import adbc_driver_postgresql.dbapi as adbc
 
         action = "connecting to Postgres (POSTGRES_URL)"
-        before = _open_sockets()
-        deadline = Deadline(lambda: _new_sockets(before, self.address))
+        former_sockets = _open_sockets()
+        deadline = Deadline(lambda: _new_sockets(former_sockets, self.address))
         seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
         try:
             with deadline.within(seconds):
@@ -78,7 +78,7 @@ class Reader:
             # Its text is no reason, and may hold what nobody should see.
             pass
         else:
-            self._sockets = _new_sockets(before, self.address)
+            self._sockets = _new_sockets(former_sockets, self.address)
         if self._connection is None:
             silent = deadline.expired_after
             raise given_up(action, silent) if silent else refusal(self.address, action)
@@ -113,38 +113,40 @@ class Reader:
             "idle_in_transaction_session_timeout": POSTGRES_IDLE.seconds,
             "transaction_timeout": 0,
         }
-        wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
-        kept = ", ".join(map(_quoted, sorted(_KEPT)))
+        settings = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
+        kept_names = ", ".join(map(_quoted_value, sorted(_KEPT)))
         with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
             cursor.execute(_ISOLATION)
-            given = _settings(cursor, self.address.session_options)
-            cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
+            user_settings = _settings(cursor, self.address.session_options)
+            cursor.execute(_SET.format(", ".join(map(_literals, settings.items()))) + _UNLESS_GIVEN.format(kept_names))
             cursor.fetch_arrow_table()
-            seen = _settings(cursor, {*_PROMISED, "statement_timeout"})
-        check_options(action, {name for name, row in given.items() if row["source"] != "client"})
-        check_session(action, {name: row["setting"] for name, row in seen.items()})
+            session_settings = _settings(cursor, {*_PROMISED, "statement_timeout"})
+        check_options(action, {name for name, row in user_settings.items() if row["source"] != "client"})
+        check_session(action, {name: row["setting"] for name, row in session_settings.items()})
         # POSTGRES_URL may have a shorter limit of its own.
-        self.statement_seconds = max(int(seen["statement_timeout"]["setting"]) // 1000, 1)
+        self.statement_seconds = max(int(session_settings["statement_timeout"]["setting"]) // 1000, 1)
 
 
-def check_session(action: str, seen: Mapping[str, str]) -> None:
+def check_session(action: str, settings: Mapping[str, str]) -> None:
     """See that a session is what was asked for.
 
     Args:
         action: What was done.
-        seen: Settings as the server has them.
+        settings: Settings as the server has them.
 
     Raises:
         PermanentError: it is not.
     """
-    wrong = [
-        f"{name} is {seen.get(name)!r}, not {value!r}" for name, value in _PROMISED.items() if seen.get(name) != value
+    faults = [
+        f"{name} is {settings.get(name)!r}, not {value!r}"
+        for name, value in _PROMISED.items()
+        if settings.get(name) != value
     ]
-    if seen.get("statement_timeout", "0") == "0":
-        wrong.append("statement_timeout is not set")
-    if wrong:
+    if settings.get("statement_timeout", "0") == "0":
+        faults.append("statement_timeout is not set")
+    if faults:
         raise PermanentError(
-            f"{action}: the session is not what was asked for: {', '.join(wrong)}. Something between here and "
+            f"{action}: the session is not what was asked for: {', '.join(faults)}. Something between here and "
             "Postgres, such as a pooler (PgBouncer), drops settings or transactions. Use pool_mode = session or "
             "transaction, or point POSTGRES_URL at Postgres itself."
         )
@@ -221,15 +223,15 @@ def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
     """Settings as the server has them: value and source of each that it knows."""
     if not names:
         return {}
-    cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted(names)))))
+    cursor.execute(_SEEN.format(", ".join(map(_quoted_value, sorted(names)))))
     return {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
 
 
 def _literals(setting: tuple[str, str]) -> str:
-    return f"({', '.join(map(_quoted, setting))})"
+    return f"({', '.join(map(_quoted_value, setting))})"
 
 
-def _quoted(value: str) -> str:
+def _quoted_value(value: str) -> str:
     from psycopg import sql
 
     return sql.Literal(value).as_string(None)
@@ -237,23 +239,23 @@ def _quoted(value: str) -> str:
 
 def _open_sockets() -> set[tuple[int, int]]:
     """Descriptor and inode of every socket of this process."""
-    opened = set()
+    sockets = set()
     for name in os.listdir("/dev/fd"):  # noqa: PTH208  a descriptor may be gone when a Path would look at it
         with suppress(OSError):
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
-                opened.add((int(name), status.st_ino))
-    return opened
+                sockets.add((int(name), status.st_ino))
+    return sockets
 
 
-def _new_sockets(before: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
+def _new_sockets(former_sockets: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
     """Handles on the sockets that were opened since and lead to this server.
 
     ADBC does not tell which socket is its own. Another thread that connects to the same server at the same moment has
     its own among them: should this server fall silent, both are given up.
     """
     handles = []
-    for descriptor, _ in sorted(_open_sockets() - before):
+    for descriptor, _ in sorted(_open_sockets() - former_sockets):
         with suppress(OSError):
             handle = duplicate(descriptor)
             if _leads_to(handle, {port for _, port in address.places}):
@@ -269,6 +271,6 @@ def _leads_to(connection: socket.socket, ports: set[int]) -> bool:
         peer = connection.getpeername()
         if isinstance(peer, tuple):
             return not ports or peer[1] in ports
-        named = Path(os.fsdecode(peer)).name
-        return named.startswith(".s.PGSQL.") and (not ports or int(named.rpartition(".")[2]) in ports)
+        file_name = Path(os.fsdecode(peer)).name
+        return file_name.startswith(".s.PGSQL.") and (not ports or int(file_name.rpartition(".")[2]) in ports)
     return False

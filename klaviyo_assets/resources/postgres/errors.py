@@ -134,9 +134,9 @@ def judged(action: str, address: PostgresAddress, state: str | None, message: st
     refusal = next((mend for words, mend in _POOLER_REFUSALS.items() if words in message), None)
     advice = refusal or (_advice(state, address) if state else _LOST)
     code = f" [SQLSTATE {state}]" if state else ""
-    said = address.hidden(f"{action}: {_without_values(state, message)}{code}. {advice}".rstrip())
+    message_text = address.hidden(f"{action}: {_without_values(state, message)}{code}. {advice}".rstrip())
     is_transient = refusal is None and (state is None or _is_transient(state))
-    return TransientError(said) if is_transient else PermanentError(said)
+    return TransientError(message_text) if is_transient else PermanentError(message_text)
 
 
 def facts(error: Exception) -> tuple[str | None, str]:
@@ -160,8 +160,8 @@ def _is_lost(error: Exception) -> bool:
     import psycopg
 
     status = getattr(error, "status_code", None)
-    lost = {driver.AdbcStatusCode.IO, driver.AdbcStatusCode.TIMEOUT, driver.AdbcStatusCode.CANCELLED}
-    return status in lost or isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
+    lost_codes = {driver.AdbcStatusCode.IO, driver.AdbcStatusCode.TIMEOUT, driver.AdbcStatusCode.CANCELLED}
+    return status in lost_codes or isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def _is_transient(state: str) -> bool:

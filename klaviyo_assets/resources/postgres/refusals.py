@@ -38,17 +38,17 @@ _TLS = re.compile(r"SSL|certificate|TLS|GSSAPI")
 
 def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
     """Find out why connecting failed."""
-    text = _asked(address)
+    text = _ask_server(address)
     if text is None:
         return TransientError(f"{action}: the connection was refused, and a second one accepted. Run this again.")
-    stated = _STATE.search(text)
-    if stated:
-        return judged(action, address, stated["state"], stated["message"])
-    said = address.hidden(" ".join(text.splitlines()[-1].split() if text.strip() else ["no answer"]))
-    return _between(address, action) or _by_libpq(action, address.hidden(text), said)
+    state_match = _STATE.search(text)
+    if state_match:
+        return judged(action, address, state_match["state"], state_match["message"])
+    reason = address.hidden(" ".join(text.splitlines()[-1].split() if text.strip() else ["no answer"]))
+    return _between(address, action) or _by_libpq(action, address.hidden(text), reason)
 
 
-def _asked(address: PostgresAddress) -> str | None:
+def _ask_server(address: PostgresAddress) -> str | None:
     """What libpq says of connecting, with SQLSTATE where the server answered; None where it succeeds."""
     from psycopg import pq
 
@@ -111,17 +111,17 @@ def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
             "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
         )
     except OSError as error:
-        said = error.strerror or "no answer"
-        return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
+        reason = error.strerror or "no answer"
+        return TransientError(f"{at} cannot be reached: {reason}. Check host, port, network and firewall.")
     return None
 
 
-def _by_libpq(action: str, text: str, said: str) -> KlaviyoAssetsError:
+def _by_libpq(action: str, text: str, reason: str) -> KlaviyoAssetsError:
     if _PASSING.search(text):
-        return TransientError(f"{action}: no connection came about: {said}. Check the server, and run this again.")
+        return TransientError(f"{action}: no connection came about: {reason}. Check the server, and run this again.")
     if _TLS.search(text):
         return PermanentError(
-            f"{action}: {said}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
+            f"{action}: {reason}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
             "machine's clock."
         )
-    return PermanentError(f"{action}: {said}. Check POSTGRES_URL: whether Postgres listens there, and its options.")
+    return PermanentError(f"{action}: {reason}. Check POSTGRES_URL: whether Postgres listens there, and its options.")

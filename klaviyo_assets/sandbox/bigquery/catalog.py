@@ -15,8 +15,9 @@ from typing import Any
 
 from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found, unsupported
 from klaviyo_assets.sandbox.bigquery.names import physical_name
-from klaviyo_assets.sandbox.bigquery.schema import Column, Evolution, column_definition, fields_of, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, Evolution, column_definition, fields_of, find
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, TableRef
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of, fetch_row
 
 SET_UP = (
@@ -78,7 +79,7 @@ class Table:
     @property
     def physical(self) -> str:
         """The quoted name of the DuckDB table that holds the rows."""
-        return quoted(physical_name(self.ref))
+        return quoted_name(physical_name(self.ref))
 
     @property
     def is_view(self) -> bool:
@@ -94,7 +95,7 @@ class Table:
         column = find(self.columns, self.partition_field or "")
         if column is None:
             raise invalid(f"Table {self} is not partitioned, so $YYYYMMDD cannot address a part of it.")
-        name = quoted(column["name"])
+        name = quoted_name(column["name"])
         return name if column["type"] == "DATE" else f"CAST({name} AT TIME ZONE 'UTC' AS DATE)"
 
 
@@ -212,7 +213,7 @@ class Catalog:
         for column in evolution.added_columns:
             self.cursor.execute(f"ALTER TABLE {table.physical} ADD COLUMN {column_definition(column)}")
         for name in evolution.relaxed:
-            self.cursor.execute(f"ALTER TABLE {table.physical} ALTER COLUMN {quoted(name)} DROP NOT NULL")
+            self.cursor.execute(f"ALTER TABLE {table.physical} ALTER COLUMN {quoted_name(name)} DROP NOT NULL")
         if evolution.columns == table.columns:
             return table
         return self.replace_table(dataclasses.replace(table, columns=evolution.columns))

@@ -16,7 +16,8 @@ from klaviyo_assets.sandbox.bigquery.catalog import Catalog, Table, count_rows
 from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found, unsupported
 from klaviyo_assets.sandbox.bigquery.names import TableAddress, address_of
 from klaviyo_assets.sandbox.bigquery.parquet import value_sql
-from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column, evolve, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column, evolve, find
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import count_of
 
 _MAX_CLUSTER_FIELDS = 4
@@ -225,7 +226,7 @@ def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> Non
     column = find(file.held_columns, table.partition_field or "")
     if column is None:
         return
-    sql = f"SELECT count(DISTINCT CAST({quoted(column['name'])} AS DATE)) FROM read_parquet(?)"
+    sql = f"SELECT count(DISTINCT CAST({quoted_name(column['name'])} AS DATE)) FROM read_parquet(?)"
     days = count_of(catalog.cursor, sql, [str(file.path)])
     if days > _MAX_PARTITIONS:
         raise invalid(
@@ -236,7 +237,7 @@ def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> Non
 
 def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile) -> int:
     values = [_value(column, file.held_columns, table, address) for column in table.columns]
-    names = ", ".join(quoted(column["name"]) for column in table.columns)
+    names = ", ".join(quoted_name(column["name"]) for column in table.columns)
     sql = f"INSERT INTO {table.physical} ({names}) SELECT {', '.join(values)} FROM read_parquet(?)"
     try:
         return count_of(catalog.cursor, sql, [str(file.path)])
@@ -248,7 +249,7 @@ def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile
 
 def _value(target: Column, held_columns: list[Column], table: Table, address: TableAddress) -> str:
     source = find(held_columns, target["name"])
-    value = value_sql(quoted(source["name"]) if source else "NULL", source, target)
+    value = value_sql(quoted_name(source["name"]) if source else "NULL", source, target)
     if address.day is None or target["name"] != table.partition_field:
         return value
     day = f"CAST({value} AT TIME ZONE 'UTC' AS DATE)" if target["type"] == "TIMESTAMP" else f"CAST({value} AS DATE)"

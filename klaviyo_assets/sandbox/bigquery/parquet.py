@@ -15,7 +15,8 @@ import duckdb
 
 from klaviyo_assets.sandbox.bigquery.errors import ApiError, invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.names import column_name
-from klaviyo_assets.sandbox.bigquery.schema import Column, column_type, find, mismatch, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, column_type, find, mismatch
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor
 
 _SCHEMA_SQL = """
@@ -237,6 +238,6 @@ def _struct_sql(source: str, column: Column, target: Column) -> str:
     members = []
     for member in target["fields"]:
         source_member = find(column["fields"], member["name"])
-        inner = f"({source}).{quoted(source_member['name'])}" if source_member else "NULL"
-        members.append(f"{quoted(member['name'])} := {value_sql(inner, source_member, member)}")
+        inner = f"({source}).{quoted_name(source_member['name'])}" if source_member else "NULL"
+        members.append(f"{quoted_name(member['name'])} := {value_sql(inner, source_member, member)}")
     return f"CASE WHEN {source} IS NOT NULL THEN struct_pack({', '.join(members)}) END"

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klaviyo_assets.sandbox.bigquery.errors import not_found
-from klaviyo_assets.sandbox.bigquery.schema import quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of
 
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536"
@@ -48,7 +48,7 @@ class ResultFiles:
         Returns:
             The number of rows.
         """
-        columns = ", ".join(quoted(name) for name in names)
+        columns = ", ".join(quoted_name(name) for name in names)
         path = str(self.path(job_id)).replace("'", "''")
         sql = f"COPY (SELECT * FROM ({select}) AS result({columns})) TO '{path}' ({_FORMAT})"
         rows = count_of(cursor, sql, values)

@@ -13,6 +13,7 @@ from klaviyo_assets.sandbox.bigquery.errors import ApiError, invalid, unsupporte
 from klaviyo_assets.sandbox.bigquery.names import column_name
 from klaviyo_assets.sandbox.bigquery.sql import duckdb_type
 from klaviyo_assets.sandbox.bigquery.sql.model import Field
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 
 Column = dict[str, Any]
 """One TableFieldSchema of the API, types and modes in their canonical spelling."""
@@ -104,19 +105,14 @@ def column_type(column: Column) -> str:
 
 
 def _struct_type(column: Column) -> str:
-    members = (f"{quoted(member['name'])} {column_type(member)}" for member in column["fields"])
+    members = (f"{quoted_name(member['name'])} {column_type(member)}" for member in column["fields"])
     return f"STRUCT({', '.join(members)})"
 
 
 def column_definition(column: Column) -> str:
     """Return a column of CREATE TABLE; a REQUIRED one takes no NULL, a REPEATED one is empty by default."""
     suffix = {"REQUIRED": " NOT NULL", "REPEATED": " DEFAULT []"}.get(column["mode"], "")
-    return f"{quoted(column['name'])} {column_type(column)}{suffix}"
-
-
-def quoted(name: str) -> str:
-    """Return a DuckDB identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
+    return f"{quoted_name(column['name'])} {column_type(column)}{suffix}"
 
 
 def find(columns: Iterable[Column], name: str) -> Column | None:

@@ -6,7 +6,8 @@ tables, so its figure is an upper bound of a plausible size, not a bill.
 """
 
 from klaviyo_assets.sandbox.bigquery.catalog import Table, count_rows
-from klaviyo_assets.sandbox.bigquery.schema import Column, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, fetch_row
 
 _FIXED = {
@@ -44,7 +45,7 @@ def _is_fixed(column: Column) -> bool:
 
 
 def _width(column: Column) -> str:
-    name = quoted(column["name"])
+    name = quoted_name(column["name"])
     if column["type"] == "BYTES" and column["mode"] != "REPEATED":
         return f"2 + octet_length({name})"
     return f"2 + strlen(CAST({name} AS VARCHAR))"

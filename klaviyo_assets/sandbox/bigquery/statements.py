@@ -27,11 +27,11 @@ from klaviyo_assets.sandbox.bigquery.schema import (
     column_definition,
     columns_of,
     evolve,
-    quoted,
 )
 from klaviyo_assets.sandbox.bigquery.sql import Statement
 from klaviyo_assets.sandbox.bigquery.sql.information_schema import PREFIX
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import count_of
 
 DDL = ("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW", "DROP_TABLE", "DROP_VIEW", "ALTER_TABLE")
@@ -183,7 +183,7 @@ class Execution:
 
     def _stage(self, statement: Statement, columns: list[Column]) -> str:
         # The SELECT may read the very table that is replaced, so its rows are taken first.
-        name = quoted(f"staged_{self._job_id}")
+        name = quoted_name(f"staged_{self._job_id}")
         cursor = self.catalog.cursor
         definitions = ", ".join(column_definition({**column, "mode": _relaxed(column)}) for column in columns)
         cursor.execute(f"CREATE TEMP TABLE {name} ({definitions})")

@@ -10,7 +10,8 @@ from klaviyo_assets.sandbox.bigquery.cells import rows_of
 from klaviyo_assets.sandbox.bigquery.errors import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.names import PARTITIONS_SUMMARY, TableAddress, table_address
 from klaviyo_assets.sandbox.bigquery.results import PAGE_ROWS, page_of
-from klaviyo_assets.sandbox.bigquery.schema import Column, fields_of, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, fields_of, find
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor
 from klaviyo_assets.sandbox.bigquery.tables import SUMMARY_COLUMNS, address
 
@@ -88,7 +89,7 @@ def _start(call: Call, table: Table) -> int:
 def _read(cursor: Cursor, table: Table, where: TableAddress, columns: list[Column], start: int, call: Call) -> pa.Table:
     limit = call.number("maxResults")
     count = PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
-    names = ", ".join(quoted(column["name"]) for column in columns)
+    names = ", ".join(quoted_name(column["name"]) for column in columns)
     condition = f" WHERE {table.day_sql()} = $day" if where.day else ""
     values = {"count": count, "start": start} | ({"day": where.day} if where.day else {})
     sql = f"SELECT {names} FROM {table.physical}{condition} LIMIT $count OFFSET $start"

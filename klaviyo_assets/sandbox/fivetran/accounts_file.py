@@ -24,8 +24,8 @@ def add_missing_accounts(path: Path, accounts: list[tuple[Profile, tuple[str, st
         The names added.
     """
     text = path.read_text() if path.exists() else ""
-    known = _names(path, text)
-    missing = [account for account in accounts if account[0].name not in known]
+    known_names = _names(path, text)
+    missing = [account for account in accounts if account[0].name not in known_names]
     if not missing:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)

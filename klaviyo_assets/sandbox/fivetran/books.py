@@ -107,8 +107,8 @@ class Books:
         self._widen()
 
     def _widen(self) -> None:
-        known = {row["name"] for row in self._db.execute("PRAGMA table_info(connection)")}
-        for name in _LATER_COLUMNS.keys() - known:
+        column_names = {row["name"] for row in self._db.execute("PRAGMA table_info(connection)")}
+        for name in _LATER_COLUMNS.keys() - column_names:
             self._db.execute(f"ALTER TABLE connection ADD COLUMN {name} {_LATER_COLUMNS[name]}")
 
     def close(self) -> None:

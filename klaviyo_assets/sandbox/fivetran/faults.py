@@ -85,8 +85,8 @@ class Faults:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self._planned: list[Fault] = []
-        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self._planned_faults: list[Fault] = []
+        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
 
     def answer_with(self, app: ASGIApp) -> None:
         """Put the application behind; it needs the faults before it exists."""
@@ -95,17 +95,17 @@ class Faults:
     def plan(self, fault: Fault) -> None:
         """Spoil coming requests; faults planned earlier come first."""
         with self._lock:
-            self._planned.append(fault)
+            self._planned_faults.append(fault)
 
-    def planned(self) -> list[Fault]:
+    def planned_faults(self) -> list[Fault]:
         """The faults that are not used up."""
         with self._lock:
-            return [fault for fault in self._planned if fault.times > 0]
+            return [fault for fault in self._planned_faults if fault.times > 0]
 
     def clear(self) -> None:
         """Plan no faults any more."""
         with self._lock:
-            self._planned.clear()
+            self._planned_faults.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, rightly or wrongly, and remember it."""
@@ -141,13 +141,13 @@ class Faults:
 
     async def _carried_out(self, scope: Scope, receive: Receive) -> list[Message]:
         """Have the request acted on, and keep the answer back."""
-        kept: list[Message] = []
+        messages: list[Message] = []
 
         async def keep(message: Message) -> None:
-            kept.append(message)
+            messages.append(message)
 
         await self._app(scope, receive, keep)
-        return kept
+        return messages
 
     async def _late(self, answer: list[Message] | None, scope: Scope, receive: Receive, send: Send) -> None:
         if answer is None:
@@ -158,7 +158,7 @@ class Faults:
 
     def _take(self, scope: Scope) -> Fault | None:
         with self._lock:
-            fault = next((fault for fault in self._planned if fault.hits(scope)), None)
+            fault = next((fault for fault in self._planned_faults if fault.hits(scope)), None)
             if fault is not None:
                 fault.times -= 1
             return fault
@@ -166,10 +166,10 @@ class Faults:
     def _remember(self, scope: Scope, status: int | None, fault: Fault | None) -> None:
         query = scope["query_string"].decode()
         at = datetime.now(UTC).isoformat()
-        self.seen.append(Seen(scope["method"], scope["path"], query, status, fault.kind if fault else None, at))
+        self.requests.append(Seen(scope["method"], scope["path"], query, status, fault.kind if fault else None, at))
 
     def _limits(self) -> list[tuple[bytes, bytes]]:
-        remaining = max(0, HOURLY_LIMIT - len(self.seen))
+        remaining = max(0, HOURLY_LIMIT - len(self.requests))
         return [
             (b"x-rate-limit", str(HOURLY_LIMIT).encode()),
             (b"x-rate-limit-remaining", str(remaining).encode()),

@@ -50,7 +50,7 @@ class BasicAuth:
     """Lets in who knows key and secret; everybody may ask for `/health`, and Klaviyo's API has keys of its own."""
 
     def __init__(self, app: ASGIApp, api_key: str, api_secret: str) -> None:
-        self._app, self._expected = app, f"{api_key}:{api_secret}".encode()
+        self._app, self._login = app, f"{api_key}:{api_secret}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on or answer 401."""
@@ -64,10 +64,10 @@ class BasicAuth:
     def _knows(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         try:
-            given = base64.b64decode(credentials, validate=True)
+            login = base64.b64decode(credentials, validate=True)
         except binascii.Error:
             return False
-        return scheme.lower() == "basic" and hmac.compare_digest(given, self._expected)
+        return scheme.lower() == "basic" and hmac.compare_digest(login, self._login)
 
 
 def _health(_: Request) -> Response:

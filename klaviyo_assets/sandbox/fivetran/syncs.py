@@ -65,7 +65,7 @@ class Syncer:
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._runs: dict[str, _Run] = {}
         self._starting = threading.RLock()
-        self._stopped = threading.Event()
+        self._stop_event = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="fivetran-schedule", daemon=True)
 
     def open(self) -> None:
@@ -78,7 +78,7 @@ class Syncer:
 
     def close(self) -> None:
         """Stop the schedule and wait for running syncs to give up or end."""
-        self._stopped.set()
+        self._stop_event.set()
         for run in list(self._runs.values()):
             run.cancel.set()
             run.thread.join()
@@ -103,8 +103,8 @@ class Syncer:
                 running.cancel.set()
                 running.thread.join()
             if mode != "incremental":
-                chosen = None if tables is None else json.dumps(sorted(tables))
-                self.books.change(connection_id, mode=mode, tables=chosen)
+                table_names = None if tables is None else json.dumps(sorted(tables))
+                self.books.change(connection_id, mode=mode, tables=table_names)
             self.books.change(connection_id, sync_state="syncing", rescheduled_for=None)
             thread = threading.Thread(target=self._run, args=[connection_id], daemon=True)
             self._runs[connection_id] = _Run(thread)
@@ -161,7 +161,7 @@ class Syncer:
             self._fail(connection_id, f"{type(error).__name__}: {error}")
 
     def _sync(self, connection_id: str) -> None:
-        record = self._known(connection_id)
+        record = self._record(connection_id)
         started_at = _to_milliseconds(self.clock.now())
         seconds = self._sync_seconds if record.next_seconds is None else record.next_seconds
         cancelled = self._runs[connection_id].cancel.wait(seconds)
@@ -173,7 +173,7 @@ class Syncer:
         elif record.next_outcome == "fail":
             raise SyncFailedError(record.next_reason or "the source refused the request")
         else:
-            self._write(self._known(connection_id), started_at)
+            self._write(self._record(connection_id), started_at)
 
     def _write(self, record: Record, started_at: datetime) -> None:
         with self._locks[record.id], self.connect() as connection:
@@ -201,8 +201,8 @@ class Syncer:
             counts = write(mode=mode, tables=enabled)
         else:
             # The other tables go on as if nothing had been asked for.
-            chosen = set(json.loads(record.tables)) & enabled
-            counts = write(mode=mode, tables=chosen) | write(tables=enabled - chosen)
+            table_names = set(json.loads(record.tables)) & enabled
+            counts = write(mode=mode, tables=table_names) | write(tables=enabled - table_names)
         if self._indexes:
             create_indexes(connection, shop.profile.schema)
         finished = ledger.FinishedSync(
@@ -226,7 +226,7 @@ class Syncer:
             self.books.change(record.id, succeeded_at=last.finished_at)
 
     def _tick(self) -> None:
-        while not self._stopped.wait(_TICK):
+        while not self._stop_event.wait(_TICK):
             for record in self.books.connections():
                 if record.schedule_type == "auto" and not record.paused and self._is_due(record):
                     self.start(record.id)
@@ -240,7 +240,7 @@ class Syncer:
         ends = [at for at in (record.succeeded_at, record.failed_at) if at is not None]
         return not ends or max(ends) + timedelta(seconds=self.sync_every) <= now
 
-    def _known(self, connection_id: str) -> Record:
+    def _record(self, connection_id: str) -> Record:
         record = self.books.connection(connection_id)
         if record is None:
             raise UnknownNameError("connection", connection_id, [r.id for r in self.books.connections()])

@@ -41,8 +41,8 @@ class _Target:
     def as_range(self, alias: str) -> Range:
         """The range variable of the table under a DuckDB alias."""
         columns = (
-            Column(each.name, f"{quoted_name(alias)}.{quoted_name(each.name)}", from_field(each))
-            for each in self.fields
+            Column(field.name, f"{quoted_name(alias)}.{quoted_name(field.name)}", from_field(field))
+            for field in self.fields
         )
         return Range(self.name, tuple(columns))
 

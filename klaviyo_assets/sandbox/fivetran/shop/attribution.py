@@ -43,11 +43,11 @@ class Touches:
         best = np.full(len(persons), -1, dtype=np.int64)
         for window in set(WINDOWS.values()):
             members = np.flatnonzero(self.windows == window)
-            found = _latest(self.keys[members], persons, at)
-            hit = np.flatnonzero(found >= 0)
-            hit = hit[at[hit] - self.events["at"][members[found[hit]]] <= window]
+            places = _latest(self.keys[members], persons, at)
+            hit = np.flatnonzero(places >= 0)
+            hit = hit[at[hit] - self.events["at"][members[places[hit]]] <= window]
             # Positions are ordered by time and preference, so the later position is the better touch.
-            best[hit] = np.maximum(best[hit], members[found[hit]])
+            best[hit] = np.maximum(best[hit], members[places[hit]])
         return best
 
     def several(self, person: int, at: int) -> Ints:
@@ -66,11 +66,11 @@ def touches(dice: Dice, events: Events) -> Touches:
     window_of, rank_of = np.zeros(len(METRICS), dtype=np.int64), np.zeros(len(METRICS), dtype=np.int64)
     for key, window in WINDOWS.items():
         window_of[CODES[key]], rank_of[CODES[key]] = window, _RANK[key]
-    chosen = events[(window_of[events["metric"]] > 0) & (events["person"] >= 0)]
-    windows, ranks = window_of[chosen["metric"]], rank_of[chosen["metric"]]
-    keys = _key(chosen["person"].astype(np.int64), chosen["at"])
-    order = np.lexsort((dice.event_ids(chosen["sequence"]), ranks, keys))
-    return Touches(chosen[order], keys[order], windows[order])
+    rows = events[(window_of[events["metric"]] > 0) & (events["person"] >= 0)]
+    windows, ranks = window_of[rows["metric"]], rank_of[rows["metric"]]
+    keys = _key(rows["person"].astype(np.int64), rows["at"])
+    order = np.lexsort((dice.event_ids(rows["sequence"]), ranks, keys))
+    return Touches(rows[order], keys[order], windows[order])
 
 
 def _latest(keys: Ints, persons: Ints, at: Ints) -> Ints:

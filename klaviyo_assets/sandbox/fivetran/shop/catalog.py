@@ -37,9 +37,9 @@ class Table:
 
     def of(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
         """The rows as an Arrow table; what a row does not name is null, times may be epoch seconds."""
-        listed = list(rows)
+        records = list(rows)
         return pa.table(
-            {name: pa.array([row.get(name) for row in listed], _ARROW[kind]) for name, kind in self.columns.items()}
+            {name: pa.array([row.get(name) for row in records], _ARROW[kind]) for name, kind in self.columns.items()}
         )
 
     @property

@@ -60,8 +60,8 @@ def json_literals(column: Column) -> Column:
     """The JSON spelling of each value; null stays null."""
     if pa.types.is_string(column.type):
         words = pc.dictionary_encode(column)
-        spelled = texts([json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()])
-        return spelled.take(words.indices)
+        literals = texts([json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()])
+        return literals.take(words.indices)
     if pa.types.is_floating(column.type):
         return texts([None if value is None else json.dumps(value) for value in column.to_pylist()])
     return column.cast(pa.string())

@@ -31,9 +31,9 @@ class Consent:
         new = np.arange(len(self.email_from), count, dtype=np.int64)
         if not len(new):
             return
-        created = self.people.created(new)
-        email = np.where(self.people.subscribed_email(new), created, NEVER)
-        sms = np.where(self.people.subscribed_sms(new), created, NEVER)
+        created_at = self.people.created_at(new)
+        email = np.where(self.people.subscribed_email(new), created_at, NEVER)
+        sms = np.where(self.people.subscribed_sms(new), created_at, NEVER)
         never = np.full(len(new), NEVER)
         self.email_from, self.email_until = _append(self.email_from, email), _append(self.email_until, never)
         self.sms_from, self.sms_until = _append(self.sms_from, sms), _append(self.sms_until, never)
@@ -68,8 +68,8 @@ class Queue:
             return
         days = np.array([self._calendar.day_of(int(moment)) for moment in at])
         for day in np.unique(days):
-            chosen = days == day
-            self._waiting[int(day)].append((persons[chosen], keys[chosen], at[chosen]))
+            is_that_day = days == day
+            self._waiting[int(day)].append((persons[is_that_day], keys[is_that_day], at[is_that_day]))
 
     def due(self, day: int) -> Sends | None:
         """Take out what is to be sent on that day or should have been before."""

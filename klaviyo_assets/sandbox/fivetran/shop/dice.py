@@ -82,8 +82,8 @@ class Dice:
         """ULIDs: ten characters of time, sixteen of chance."""
         millis = at.astype(np.uint64) * np.uint64(1000) + self.words(keys, salt + "/ms") % np.uint64(1000)
         first, second = self.words(keys, salt + "/1"), self.words(keys, salt + "/2")
-        spelled = [_spell(millis, 32, 10), _spell(first, 32, 12), _spell(second, 32, 4)]
-        return fixed_text(_CROCKFORD[np.hstack(spelled)])
+        parts = [_spell(millis, 32, 10), _spell(first, 32, 12), _spell(second, 32, 4)]
+        return fixed_text(_CROCKFORD[np.hstack(parts)])
 
     def uuids(self, keys: Ints, salt: str) -> Column:
         """UUIDs in their dashed spelling, marked as version 1 as Klaviyo's are."""
@@ -98,12 +98,12 @@ class Dice:
     def event_ids(self, sequence: Ints) -> npt.NDArray[np.bytes_]:
         """Event ids of 8 to 11 characters, one to one with the sequence numbers (below 2**47)."""
         shape = self.below(sequence, "event id length", len(_EVENT_ID_SHAPES))
-        spelled = np.empty(len(sequence), dtype="S11")
+        ids = np.empty(len(sequence), dtype="S11")
         for index, (length, bits) in enumerate(_EVENT_ID_SHAPES):
-            chosen = shape == index
-            scrambled = _scramble(sequence[chosen].astype(np.uint64), bits)
-            spelled[chosen] = np.ascontiguousarray(_BASE62[_spell(scrambled, 62, length)]).view(f"S{length}")[:, 0]
-        return spelled
+            mask = shape == index
+            scrambled = _scramble(sequence[mask].astype(np.uint64), bits)
+            ids[mask] = np.ascontiguousarray(_BASE62[_spell(scrambled, 62, length)]).view(f"S{length}")[:, 0]
+        return ids
 
     def _salt(self, salt: str) -> np.uint64:
         if salt not in self._salts:

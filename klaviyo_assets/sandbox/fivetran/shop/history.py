@@ -47,7 +47,7 @@ class History:
         self._consent, self._queue = Consent(self.people), Queue(self.calendar)
         self._events_per_day = events_per_day
         self._days: list[Events] = []
-        self._joined: Events | None = None
+        self._all_events: Events | None = None
         self._lived = 0
         self._incidents = sorted(incidents, key=lambda incident: incident.at)
 
@@ -66,10 +66,10 @@ class History:
     @property
     def events(self) -> Events:
         """Every event of the days lived, some of them still to come."""
-        if self._joined is None:
-            self._joined = np.concatenate(self._days)
-            self._days = [self._joined]
-        return self._joined
+        if self._all_events is None:
+            self._all_events = np.concatenate(self._days)
+            self._days = [self._all_events]
+        return self._all_events
 
     def survivors(self, persons: Ints, at: int) -> Ints:
         """The person each has become by then; -1 stays anonymous."""
@@ -87,13 +87,13 @@ class History:
         born = self.overlay.apply(incident, self.events, self.calendar.day_of(incident.at))
         if len(born):
             self._days.append(born)
-            self._joined = None
+            self._all_events = None
 
     def _live_days(self, at: int) -> None:
         while self._lived <= self.calendar.day_of(at):
             rng = self.dice.generator(self._lived)
             self._days.append(Day(self._household, self._lived, rng).live())
-            self._joined = None
+            self._all_events = None
             self._lived += 1
 
     @property

@@ -103,18 +103,18 @@ class Identity:
     def ids(self, persons: Ints) -> Column:
         """Klaviyo's person ids (ULIDs)."""
         unique, inverse = np.unique(persons, return_inverse=True)
-        spelled = self._dice.ulids(self._people.created(np.maximum(unique, 0)), unique, "person")
-        return where(unique >= 0, spelled).take(pa.array(inverse))
+        ulids = self._dice.ulids(self._people.created_at(np.maximum(unique, 0)), unique, "person")
+        return where(unique >= 0, ulids).take(pa.array(inverse))
 
     def first_names(self, persons: Ints) -> Column:
         """First names; unknown for some."""
-        known = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
-        return where(known, pick(_FIRST, self._dice.below(persons, "first", len(_FIRST))))
+        has_name = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
+        return where(has_name, pick(_FIRST, self._dice.below(persons, "first", len(_FIRST))))
 
     def last_names(self, persons: Ints) -> Column:
         """Last names; unknown for some."""
-        known = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
-        return where(known, pick(_LAST, self._dice.below(persons, "last", len(_LAST))))
+        has_name = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
+        return where(has_name, pick(_LAST, self._dice.below(persons, "last", len(_LAST))))
 
     def domains(self, persons: Ints) -> Column:
         """Where the person has mail."""
@@ -129,9 +129,9 @@ class Identity:
 
     def phones(self, persons: Ints) -> Column:
         """Phone numbers where one is known."""
-        known = (persons >= 0) & self._people.has_phone(persons)
+        has_phone = (persons >= 0) & self._people.has_phone(persons)
         digits = number_texts(2_000_000_000 + self._dice.below(persons, "digits", 7_999_999_999))
-        return where(known, join(_PREFIX[self._country], digits))
+        return where(has_phone, join(_PREFIX[self._country], digits))
 
     def ips(self, persons: Ints) -> Column:
         """Addresses people last came from (documentation ranges)."""
@@ -144,8 +144,8 @@ class Identity:
 
     def streets(self, persons: Ints) -> Column:
         """First address lines; unknown for most."""
-        known = self._dice.chance(persons, "street", 0.4)
-        return where(known, join(number_texts(1 + self._dice.below(persons, "house", 200)), " Garden Street"))
+        has_street = self._dice.chance(persons, "street", 0.4)
+        return where(has_street, join(number_texts(1 + self._dice.below(persons, "house", 200)), " Garden Street"))
 
     def zips(self, persons: Ints) -> Column:
         """Postal codes."""

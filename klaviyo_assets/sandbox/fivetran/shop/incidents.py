@@ -70,12 +70,12 @@ class Overlay:
         """Into whom and when each person is merged (NEVER for most)."""
         become, merged_at = self._people.merges(persons)
         if self.merges:
-            gone = np.array(sorted(self.merges), dtype=np.int64)
-            decided = np.array([self.merges[int(person)] for person in gone], dtype=np.int64)
-            place = np.minimum(np.searchsorted(gone, persons), len(gone) - 1)
-            chosen = (gone[place] == persons) & (merged_at == NEVER)
-            become = np.where(chosen, decided[place, 0], become)
-            merged_at = np.where(chosen, decided[place, 1], merged_at)
+            merged_persons = np.array(sorted(self.merges), dtype=np.int64)
+            merge_times = np.array([self.merges[int(person)] for person in merged_persons], dtype=np.int64)
+            place = np.minimum(np.searchsorted(merged_persons, persons), len(merged_persons) - 1)
+            is_merged = (merged_persons[place] == persons) & (merged_at == NEVER)
+            become = np.where(is_merged, merge_times[place, 0], become)
+            merged_at = np.where(is_merged, merge_times[place, 1], merged_at)
         return become, merged_at
 
     def edits_of(self, count: int, until: int) -> tuple[Ints, Ints]:
@@ -94,39 +94,39 @@ class _Scene:
         self.overlay, self.incident, self.events, self.day = overlay, incident, events, day
         self.rng = overlay._dice.generator(_INCIDENT_PARTS, incident.number)
 
-    def positions(self, *metrics: str, deleted: bool = False) -> Ints:
+    def positions(self, *metrics: str, is_deleted: bool = False) -> Ints:
         """Some events the incident may hit, chosen the same way whatever else has been lived."""
         events, at = self.events, self.incident.at
         reach = (events["arrives"] <= at) & (events["at"] >= at - self.incident.days * 86_400)
-        reach &= (events["deleted"] <= at) == deleted
+        reach &= (events["deleted"] <= at) == is_deleted
         if metrics:
             reach &= np.isin(events["metric"], [CODES[metric] for metric in metrics])
-        found = np.flatnonzero(reach)
-        return self._some(found[np.argsort(events["sequence"][found])])
+        positions = np.flatnonzero(reach)
+        return self._sample(positions[np.argsort(events["sequence"][positions])])
 
     def persons(self) -> Ints:
         """Some persons who exist and were not merged away."""
         everyone = np.arange(self.overlay._people.count(self.day), dtype=np.int64)
         merged_at = self.overlay.merges_of(everyone)[1]
-        there = (self.overlay._people.created(everyone) <= self.incident.at) & (merged_at == NEVER)
-        return self._some(everyone[there])
+        is_present = (self.overlay._people.created_at(everyone) <= self.incident.at) & (merged_at == NEVER)
+        return self._sample(everyone[is_present])
 
     def campaigns(self) -> list[Campaign]:
         """The campaigns last sent."""
-        sent = [c for c in self.overlay._messages.campaigns_until(self.incident.at) if c.send_at is not None]
-        return sorted((c for c in sent if (c.send_at or 0) <= self.incident.at), key=lambda c: c.send_at or 0)[
+        campaigns = [c for c in self.overlay._messages.campaigns_until(self.incident.at) if c.send_at is not None]
+        return sorted((c for c in campaigns if (c.send_at or 0) <= self.incident.at), key=lambda c: c.send_at or 0)[
             -self.incident.count :
         ]
 
-    def _some(self, candidates: Ints) -> Ints:
+    def _sample(self, candidates: Ints) -> Ints:
         return self.rng.choice(candidates, min(self.incident.count, len(candidates)), replace=False)
 
 
 def _late_events(scene: _Scene) -> Events:
     """Opens and orders whose time is days back arrive now."""
     incident, journal = scene.incident, Journal(_INCIDENT_PARTS + scene.incident.number, scene.rng)
-    received = scene.events[scene.positions("received_email")]
-    half = received[: (incident.count + 1) // 2]
+    receipts = scene.events[scene.positions("received_email")]
+    half = receipts[: (incident.count + 1) // 2]
     at = np.minimum(half["at"] + 60 + scene.rng.integers(0, 86_400, len(half)), incident.at - 1)
     journal.write("opened_email", at, half["person"], half["message"], half["sent_at"])
     orders = incident.count - len(half)
@@ -140,21 +140,21 @@ def _late_events(scene: _Scene) -> Events:
 
 def _edit_events(scene: _Scene) -> None:
     """Orders get another value."""
-    chosen = scene.positions("placed_order")
-    scene.events["edition"][chosen] += 1
-    scene.events["changed"][chosen] = scene.incident.at
+    positions = scene.positions("placed_order")
+    scene.events["edition"][positions] += 1
+    scene.events["changed"][positions] = scene.incident.at
 
 
 def _delete_events(scene: _Scene) -> None:
     """Events are deleted; Fivetran tells where the account captures deletes of events."""
-    chosen = scene.positions()
-    scene.events["deleted"][chosen] = scene.events["changed"][chosen] = scene.incident.at
+    positions = scene.positions()
+    scene.events["deleted"][positions] = scene.events["changed"][positions] = scene.incident.at
 
 
 def _restore_events(scene: _Scene) -> None:
     """Deleted events come back."""
-    chosen = scene.positions(deleted=True)
-    scene.events["deleted"][chosen], scene.events["changed"][chosen] = NEVER, scene.incident.at
+    positions = scene.positions(is_deleted=True)
+    scene.events["deleted"][positions], scene.events["changed"][positions] = NEVER, scene.incident.at
 
 
 def _vanish_events(scene: _Scene) -> None:
@@ -183,10 +183,10 @@ def _restore_campaign(scene: _Scene) -> None:
 
 def _merge_persons(scene: _Scene) -> None:
     """Persons are merged into others; their events follow."""
-    chosen = scene.persons()
-    everyone = np.setdiff1d(np.arange(scene.overlay._people.initial), chosen)
+    persons = scene.persons()
+    everyone = np.setdiff1d(np.arange(scene.overlay._people.initial), persons)
     free = everyone[scene.overlay.merges_of(everyone)[1] == NEVER]
-    for person, survivor in zip(chosen, scene.rng.choice(free, len(chosen)), strict=True):
+    for person, survivor in zip(persons, scene.rng.choice(free, len(persons)), strict=True):
         scene.overlay.merges[int(person)] = (int(survivor), scene.incident.at)
 
 

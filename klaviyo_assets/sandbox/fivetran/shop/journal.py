@@ -46,7 +46,7 @@ class Journal:
     def __init__(self, part: int, rng: np.random.Generator) -> None:
         self._next = (part << _DAY_SHIFT) + 1
         self._rng = rng
-        self._written: list[Events] = []
+        self._written_events: list[Events] = []
 
     def write(
         self,
@@ -68,12 +68,12 @@ class Journal:
         events["item"], events["flags"] = item, flags
         events["arrives"] = at + self._delay(len(at))
         events["revised"] = events["deleted"] = events["changed"] = NEVER
-        self._written.append(events)
+        self._written_events.append(events)
         return events
 
     def events(self) -> Events:
         """All events written, in the order of their sequence numbers."""
-        return np.concatenate([np.zeros(0, dtype=EVENT), *self._written])
+        return np.concatenate([np.zeros(0, dtype=EVENT), *self._written_events])
 
     def _delay(self, count: int) -> Ints:
         """Seconds to a minute for nearly all; days for the late ones."""

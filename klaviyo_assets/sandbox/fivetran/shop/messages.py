@@ -132,8 +132,8 @@ class Messages:
     def campaigns_until(self, at: int) -> list[Campaign]:
         """All campaigns created by then, drafts included, oldest first."""
         last = self._calendar.day_of(at) + _PLANNED_AHEAD + 1
-        planned = [campaign for day in range(last + 1) for campaign in self.campaigns_on(day)]
-        return [campaign for campaign in (*self.drafts, *planned) if campaign.created_at <= at]
+        campaigns = [campaign for day in range(last + 1) for campaign in self.campaigns_on(day)]
+        return [campaign for campaign in (*self.drafts, *campaigns) if campaign.created_at <= at]
 
     def message(self, key: int) -> Message:
         """The message of a key."""

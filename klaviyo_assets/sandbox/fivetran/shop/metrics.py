@@ -20,7 +20,7 @@ class Metric:
     integration: str
     former_name: str | None = None
 
-    def spelled(self, profile: Profile) -> str:
+    def spelling_of(self, profile: Profile) -> str:
         """The name as the account shows it."""
         return self.former_name if profile.former_names and self.former_name else self.name
 

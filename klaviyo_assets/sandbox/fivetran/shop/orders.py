@@ -74,8 +74,8 @@ class Orders:
 
     def discounts(self, orders: Ints) -> Floats:
         """What a coupon takes off: a tenth, for a fifth of the orders."""
-        used = self._dice.chance(orders, "discount", 0.2)
-        return np.where(used, self._round(self._goods(orders) * 0.1), 0.0)
+        has_discount = self._dice.chance(orders, "discount", 0.2)
+        return np.where(has_discount, self._round(self._goods(orders) * 0.1), 0.0)
 
     def totals(self, orders: Ints, edition: Ints | int = 0) -> Floats:
         """What the customer paid; each edition of an edited order adds one unit of money."""

@@ -30,13 +30,13 @@ class People:
         """The persons who came on a day."""
         return np.arange(self.count(day - 1), self.count(day), dtype=np.int64)
 
-    def created(self, persons: Ints) -> Ints:
+    def created_at(self, persons: Ints) -> Ints:
         """When each came, in epoch seconds."""
         share = self.dice.uniform(persons, "created")
-        before = self.calendar.midnight(0) - 3_600 - (share**1.5 * _DAYS_BEFORE * 86_400).astype(np.int64)
+        early_times = self.calendar.midnight(0) - 3_600 - (share**1.5 * _DAYS_BEFORE * 86_400).astype(np.int64)
         days = self._birthday(persons)
         midnights = np.array([self.calendar.midnight(day) for day in range(int(days.max(initial=0)) + 1)])
-        return np.where(persons < self.initial, before, midnights[days] + (share * 75_600).astype(np.int64))
+        return np.where(persons < self.initial, early_times, midnights[days] + (share * 75_600).astype(np.int64))
 
     def subscribed_email(self, persons: Ints) -> Bools:
         """Whether the person subscribed to e-mail when coming."""
@@ -67,10 +67,10 @@ class People:
 
         Only newcomers are merged, one to six days after they came.
         """
-        merged = (persons >= self.initial) & self.dice.chance(persons, "merge", _MERGE_SHARE)
+        is_merged = (persons >= self.initial) & self.dice.chance(persons, "merge", _MERGE_SHARE)
         days = 1 + 5 * self.dice.uniform(persons, "merge after")
-        at = self.created(persons) + (days * 86_400).astype(np.int64)
-        return self.dice.below(persons, "survivor", max(self.initial, 1)), np.where(merged, at, NEVER)
+        at = self.created_at(persons) + (days * 86_400).astype(np.int64)
+        return self.dice.below(persons, "survivor", max(self.initial, 1)), np.where(is_merged, at, NEVER)
 
     def _birthday(self, persons: Ints) -> Ints:
         if not self.daily:

@@ -52,20 +52,20 @@ def setting_tables(history: History) -> dict[str, pa.Table]:
 def coupon_codes(history: History, identity: Identity, until: int) -> pa.Table:
     """One row per code: newcomers who subscribed got one each."""
     everyone = np.arange(history.people.initial, history.people.count(history.calendar.day_of(until)))
-    created = history.people.created(everyone)
-    chosen = history.people.subscribed_email(everyone) & (created <= until)
-    persons, created = everyone[chosen], created[chosen]
+    created_at = history.people.created_at(everyone)
+    is_due = history.people.subscribed_email(everyone) & (created_at <= until)
+    persons, created_at = everyone[is_due], created_at[is_due]
     code = join("WELCOME10-", number_texts(history.dice.below(persons, "code", 10**9)), number_texts(persons))
-    used = history.dice.chance(persons, "code used", 0.8)
+    is_used = history.dice.chance(persons, "code used", 0.8)
     owner = identity.ids(history.survivors(persons, until))
     return pa.table(
         {
             "id": code,
             "coupon_id": constant("WELCOME10", len(persons)),
-            "person_id": where(used, owner),
+            "person_id": where(is_used, owner),
             "unique_code": code,
-            "status": pick(("UNASSIGNED", "ASSIGNED_TO_PROFILE"), used.astype(np.int64)),
-            "expires_at": times(created + _VALID_FOR),
+            "status": pick(("UNASSIGNED", "ASSIGNED_TO_PROFILE"), is_used.astype(np.int64)),
+            "expires_at": times(created_at + _VALID_FOR),
         }
     )
 
@@ -75,7 +75,7 @@ def _metrics(history: History) -> pa.Table:
     return TABLES["metric"].of(
         {
             "id": history.dice.short_id("metric", metric.key),
-            "name": metric.spelled(history.profile),
+            "name": metric.spelling_of(history.profile),
             "integration_id": history.dice.short_id("integration", metric.integration),
             "integration_name": metric.integration,
             "integration_category": CATEGORIES[metric.integration],

@@ -10,7 +10,7 @@ from klaviyo_assets.sandbox.fivetran.shop.dice import Column
 from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 
-def spelled(
+def spell_columns(
     profile: Profile, prefix: str, packed_name: str, fields: Mapping[str, Column], json_fields: Collection[str]
 ) -> dict[str, Column]:
     """Custom fields as the account's columns.

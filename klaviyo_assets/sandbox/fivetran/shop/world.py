@@ -78,13 +78,13 @@ class Shop:
         """
         end, begin = _seconds(until), None if since is None else _seconds(since)
         self._history.live_until(end)
-        made = {name: make() for name, make in self._makers(begin, end).items()}
+        tables = {name: make() for name, make in self._makers(begin, end).items()}
         synced = pa.scalar(synced_at or until, pa.timestamp("ms", "UTC"))
         return {
             name: table.drop_columns([c for c in ("_fivetran_synced",) if c in table.column_names]).append_column(
                 "_fivetran_synced", pa.repeat(synced, table.num_rows)
             )
-            for name, table in made.items()
+            for name, table in tables.items()
             if table.num_rows
         }
 
@@ -108,11 +108,11 @@ class Shop:
         # Fivetran re-imports the incremental tables, events aside, once a week.
         weekly = since if since is not None and _week(since) == _week(until) else None
         now, campaigns, flows = standing(history, until), CampaignTables(history, until), FlowTables(history)
-        everywhere, here = exclusions(history, identity, now, weekly)
+        everywhere, exclusion_rows = exclusions(history, identity, now, weekly)
         templates = chain(campaigns.templates(weekly), flows.templates() if weekly is None else ())
         ready = {
             "global_exclusion": everywhere,
-            "list_exclusion": here,
+            "list_exclusion": exclusion_rows,
             "email_template": TABLES["email_template"].of(templates),
             "campaign_tag": campaigns.tags(),
             "coupon_code": coupon_codes(history, identity, until),
@@ -134,8 +134,8 @@ class Shop:
         if since is None or since // _DAY != until // _DAY:
             return True
         overlay = self._history.overlay
-        touched = chain(overlay.campaign_names.values(), overlay.campaigns_deleted.values())
-        return any(since < at <= until for _, at in touched)
+        decisions = chain(overlay.campaign_names.values(), overlay.campaigns_deleted.values())
+        return any(since < at <= until for _, at in decisions)
 
 
 def _seconds(moment: datetime) -> int:
