@@ -93,7 +93,12 @@ class BigQueryDataset:
     @property
     def qualified(self) -> str:
         """`project.dataset`."""
-        return f"{self.client.project}.{self.dataset}"
+        return f"{self.project}.{self.dataset}"
+
+    @property
+    def project(self) -> str:
+        """The Google Cloud project that the dataset is in."""
+        return str(self.client.project)
 
     def ensure(self, description: str = "") -> None:
         """Create the dataset if it is not there."""
@@ -150,10 +155,10 @@ class BigQueryDataset:
     def _with_columns(self, table: "Table", columns: Sequence[Column]) -> "Table":
         present = {field.name: field for field in table.schema}
         for column in columns:
-            column_present = present.get(column.name)
-            if column_present is not None and _api_type(column_present.field_type) != TYPES[column.type]:
+            stored_field = present.get(column.name)
+            if stored_field is not None and _api_type(stored_field.field_type) != TYPES[column.type]:
                 raise PermanentError(
-                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {column_present.field_type}, "
+                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {stored_field.field_type}, "
                     f"this version writes {TYPES[column.type]}. Rename the table, then materialize "
                     "its bigquery asset for every partition: the archive has them all."
                 )
@@ -175,12 +180,36 @@ class BigQueryDataset:
             cluster=spec.cluster,
         )
 
+    def stored_location(self) -> str | None:
+        """Where BigQuery keeps the dataset, such as EU; None when there is no dataset."""
+        from google.api_core.exceptions import NotFound
+
+        with explained(f"looking at the dataset {self.qualified}"):
+            try:
+                return str(self.client.get_dataset(self.qualified, retry=self.retry).location or "US")
+            except NotFound:
+                return None
+
+    def delete(self) -> None:
+        """Delete the dataset and all its tables, if it is there."""
+        with explained(f"deleting the dataset {self.qualified}"):
+            self.client.delete_dataset(self.qualified, delete_contents=True, not_found_ok=True, retry=self.retry)
+
     def tables(self) -> dict[str, dict[str, str]]:
-        """The labels of every table and view there is, by name."""
+        """The labels of every table and view, by name; empty when there is no dataset."""
+        from google.api_core.exceptions import NotFound
+
         with explained(f"listing the tables of {self.qualified}"):
-            return {
-                table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset, retry=self.retry)
-            }
+            try:
+                tables = self.client.list_tables(self.dataset, retry=self.retry)
+                return {table.table_id: dict(table.labels) for table in tables}
+            except NotFound:
+                return {}
+
+    def has_table(self, name: str) -> bool:
+        """Whether a table exists. Much quicker than a query to learn that BigQuery is down."""
+        with explained(f"looking for {self.qualified}.{name}"):
+            return self._existing(name) is not None
 
     def row_count(self, name: str) -> int:
         """How many rows a table has, from its metadata."""
