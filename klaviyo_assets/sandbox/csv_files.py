@@ -1,6 +1,6 @@
 """CSV files of raw tables: finding them, reading their rows, scanning what they hold.
 
-Here: reading. Rows whose number of cells is not the header's are never guessed at: they are reported by line.
+Here: reading. Rows with more or fewer cells than the header are not guessed at: they are reported by line.
 Not here: Postgres (`importer`).
 """
 
@@ -19,7 +19,7 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that is not loaded: the line it ends on, and why."""
+    """A row that was not loaded: the line that it ends on, and the reason."""
 
     line: int
     reason: str
@@ -41,13 +41,13 @@ class ScannedFile:
 
     @property
     def kept_columns(self) -> dict[str, ColumnScan]:
-        """Columns with a value in any row, and the key's: Fivetran creates no others."""
+        """Key columns, and columns with a value in any row: Fivetran creates only these."""
         key = KEYS[self.table]
         return {name: scan for name, scan in self.columns.items() if scan.filled_cells or name in key}
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
-    """The CSV files of raw tables in a folder, and those whose names are no raw table's.
+    """The CSV files of raw tables in a folder, and the files that are not named after a raw table.
 
     Raises:
         PermanentError: there is no file to import.
@@ -69,7 +69,7 @@ def scan_file(path: Path) -> ScannedFile:
     """Read a file once and find out what it holds.
 
     Raises:
-        PermanentError: it is no UTF-8 CSV file with a header of distinct names.
+        PermanentError: it is not a UTF-8 CSV file with a header of distinct names.
     """
     rows = _read(path)
     scanned = ScannedFile(path, {name: ColumnScan(name) for name in _header(path, rows)})
@@ -113,7 +113,7 @@ def _fault(cells: list[str], width: int) -> str:
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Lines that are not blank, with the number of the line each ends on."""
+    """Lines that are not blank, each with its last line number."""
     # A cell can hold a whole e-mail template; the default limit is 128 KiB.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:

@@ -1,6 +1,6 @@
 """`sandbox import`: Fivetran-shaped CSV files into an account's schema, as Fivetran would have written them.
 
-Here: the account, the tables, the load (one transaction for all files), and saying what was done. Not here: reading
+Here: the account, the tables, the load (one transaction for all files), and the summary. Not here: reading
 files (`csv_files`) and choosing types (`csv_columns`).
 """
 
@@ -27,7 +27,7 @@ from klaviyo_assets.source.indexes import possible
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """One raw table as it stands after the import."""
+    """One raw table after the import."""
 
     table: str
     rows: int
@@ -40,7 +40,7 @@ class ImportedTable:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did. `ignored` are CSV files whose names are no raw table's."""
+    """The outcome of an import. `ignored` are CSV files that are not named after a raw table."""
 
     account: str
     schema: str
@@ -95,7 +95,7 @@ def account_schema(folder: Folder, account: str) -> str | None:
 
 
 def describe(result: Imported) -> str:
-    """The import for people: rows and types per table, and everything that was not loaded as it stood."""
+    """A summary for people: rows and types per table, and everything that was not loaded unchanged."""
     lines = [f"Imported into account {result.account} (schema {result.schema}):"]
     for table in result.tables:
         typed_columns = {name: kind for name, kind in table.types.items() if kind != "text"}
@@ -167,7 +167,7 @@ def _load_table(connection: psycopg.Connection[Any], schema: str, scanned: Scann
 
 
 def _add_key(connection: psycopg.Connection[Any], table: sql.Identifier, scanned: ScannedFile) -> tuple[str, ...]:
-    """The primary key Fivetran has, unless the rows forbid it; gives its columns."""
+    """Add Fivetran's primary key, unless the rows forbid it; returns its columns."""
     key = KEYS[scanned.table]
     if not key or not set(key) <= set(scanned.kept_columns):
         return ()

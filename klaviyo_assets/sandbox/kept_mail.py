@@ -1,4 +1,4 @@
-"""The mail that the sandbox has kept, for people: a list, and each message as a page.
+"""The mail that the sandbox kept, shown to people: a list, and a page for each message.
 
 Here: reading kept messages. Not here: keeping them (`mail`).
 """
@@ -21,7 +21,7 @@ _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})Z-(\w+)-[0-9a-f]+\.eml")
 
 @dataclass(frozen=True)
 class Kept:
-    """One message that was sent: when, how, what about, to whom (the envelope's recipients), and its file."""
+    """One message that was sent: time, transport, subject, recipients of the envelope, and file."""
 
     sent_at: datetime
     transport: str
@@ -31,7 +31,7 @@ class Kept:
 
 
 def kept_mail(folder: Folder, last: int) -> list[Kept]:
-    """The newest messages, the oldest of them first."""
+    """The newest messages, in order of time."""
     files = sorted(path for path in folder.data("mail").glob("*.eml") if _NAME.fullmatch(path.name))
     return [_read(path) for path in files[-last:]]
 
@@ -46,7 +46,7 @@ def _read(path: Path) -> Kept:
 
 
 def write_page(path: Path) -> Path:
-    """A kept message as a page beside it, which any browser shows as a mail program would; gives the page's path."""
+    """Write a page that shows a kept message as a mail program would; returns the page's path."""
     page = path.with_suffix(".html")
     page.write_text(as_page(read_kept(path)), encoding="utf-8")
     page.chmod(0o600)
@@ -54,7 +54,7 @@ def write_page(path: Path) -> Path:
 
 
 def as_page(message: EmailMessage) -> str:
-    """The HTML of a message with its pictures in it; of a message without HTML, its text."""
+    """The HTML of a message with its pictures embedded, or its text if it has no HTML."""
     body = message.get_body(("html",))
     if body is None:
         text = message.get_body(("plain",))

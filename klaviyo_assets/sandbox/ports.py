@@ -1,6 +1,6 @@
 """Free ports on 127.0.0.1.
 
-Here: choosing and testing them. Ports are taken from below what operating systems hand to outgoing connections,
+Here: choosing and testing them. Ports are below the range that operating systems use for outgoing connections,
 so that a stopped server finds its port again at the next start.
 """
 
@@ -17,12 +17,12 @@ COMPANION = 10_000
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody listens on the port and we may."""
+    """Whether we can listen on the port."""
     return not answers(port) and _can_bind(port)
 
 
 def answers(port: int) -> bool:
-    """Whether somebody listens on the port."""
+    """Whether a program listens on the port."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
         client.settimeout(1)
         return client.connect_ex((LOCALHOST, port)) == 0
@@ -48,7 +48,7 @@ def choose(taken_ports: Collection[int], with_companion: bool = False) -> int:
 
 def _can_bind(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as server:
-        # As the servers themselves do: connections that are just closing do not count.
+        # As the servers do: connections that are just closing do not count.
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             server.bind((LOCALHOST, port))

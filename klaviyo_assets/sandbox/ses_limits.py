@@ -1,4 +1,4 @@
-"""What SES lets an account do that is still in its own sandbox, for moto, which sets no limits.
+"""The limits of an AWS account that is still in the sandbox of SES, for moto, which has no limits.
 
 Here: one mail a second, 200 recipients in 24 hours, 10 MB a message, with the words of SES. Not here: keeping mail
 (`mail`). Recipients need no verification here: nothing leaves this machine.
@@ -18,7 +18,7 @@ _DAY_SECONDS = 86_400
 
 
 class Limits:
-    """What was sent lately, and whether one more may be."""
+    """The recent mails, and whether one more may be sent."""
 
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
@@ -26,7 +26,7 @@ class Limits:
         self._counting = threading.Lock()
 
     def refusal(self, recipients: int, size: int) -> tuple[str, str] | None:
-        """Code and sentence of SES's refusal; None where the mail may go, which then counts as sent."""
+        """Code and sentence of SES's refusal; None if the mail may be sent, and then it counts as sent."""
         with self._counting:
             now = self._clock()
             while self._sent_mails and self._sent_mails[0][0] <= now - _DAY_SECONDS:
@@ -41,13 +41,13 @@ class Limits:
             return None
 
     def forget_last(self) -> None:
-        """The mail that was let through was refused for another reason: it was not sent."""
+        """Forget the last mail: it was refused for a different reason, so it was not sent."""
         with self._counting:
             self._sent_mails.pop()
 
 
 def set_limits(limits: Limits) -> None:
-    """Have moto's SES keep to them."""
+    """Make moto's SES enforce the limits."""
     from moto.ses.models import SESBackend
 
     moto: Any = SESBackend
@@ -55,7 +55,7 @@ def set_limits(limits: Limits) -> None:
 
     @functools.wraps(raw)
     def send_raw_email(backend: Any, source: str, destinations: list[str], raw_data: Any) -> Any:
-        # moto adds those of the headers to this very list.
+        # moto adds the recipients in the headers to this very list.
         return _send_within(
             limits, len(destinations) or 1, len(raw_data), lambda: raw(backend, source, destinations, raw_data)
         )

@@ -281,7 +281,7 @@ def without_login(url: str) -> str:
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable.
+    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None if it says nothing usable.
 
     A day at most: a pause is kept between runs, and a mistyped one must not silence an account for years.
     """

@@ -121,7 +121,7 @@ class BigQueryDataset:
         """Create a table, or add the columns it lacks; never drops one.
 
         Raises:
-            PermanentError: a column is there with another type; the message says how to mend it.
+            PermanentError: a column is there with another type; the message says how to fix it.
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
             table = self._existing(name)
@@ -228,7 +228,7 @@ class BigQueryDataset:
             job_id: Names run, step, partition and attempt; the same id never loads twice.
 
         Raises:
-            TransientError: BigQuery could not be reached or gave up for a passing reason.
+            TransientError: BigQuery could not be reached or gave up for a transient reason.
             PermanentError: it refused the rows.
         """
         target = f"{self.qualified}.{spec.name}" + (f"${day:%Y%m%d}" if day else "")

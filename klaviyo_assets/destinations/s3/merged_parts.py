@@ -1,7 +1,7 @@
 """A table that the archive holds as a whole part and deltas on it, as one file again.
 
 Here: merging Parquet files by key, the later file winning, in memory bounded by the deltas. Not here: where the files
-come from (`s3_archive.py`).
+come from (`archive.py`).
 """
 
 from bisect import bisect_right

@@ -1,7 +1,7 @@
 """What can go wrong between this package and Fivetran, classed by what a caller can do about it.
 
-Here: the exceptions that callers tell apart. Not here: when they are raised (`fivetran_transport.py` for what the
-HTTP answer says, `fivetran_wait.py` for what became of a sync).
+Here: the exceptions that callers tell apart. Not here: when they are raised (`transport.py` for what the
+HTTP answer says, `wait.py` for what became of a sync).
 """
 
 from datetime import datetime
@@ -18,7 +18,7 @@ class ConnectionPausedError(PermanentError):
 
 
 class BrokenSetupError(PermanentError):
-    """The connection's set-up is incomplete or broken: somebody has to mend it in Fivetran."""
+    """The connection's set-up is incomplete or broken: somebody has to fix it in Fivetran."""
 
 
 class SchemaBlockedError(PermanentError):
@@ -38,7 +38,7 @@ class UnansweredError(TransientError):
 
 
 class RateLimitedError(TransientError):
-    """Fivetran wants no more requests for `retry_after` seconds; None where it did not say how long."""
+    """Fivetran wants no more requests for `retry_after` seconds; None if it did not say how long."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)

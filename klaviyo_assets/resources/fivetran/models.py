@@ -1,7 +1,7 @@
 """What Fivetran's API tells of groups, connections and their tables, typed.
 
-Here: frozen models and reading them from an answer's `data`. Not here: HTTP (`fivetran_transport.py`), and judging
-what became of a sync (`fivetran_wait.py`).
+Here: frozen models and reading them from an answer's `data`. Not here: HTTP (`transport.py`), and judging
+what became of a sync (`wait.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -176,7 +176,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A time that Fivetran wrote; null where it wrote none. One without a zone is UTC."""
+    """A time that Fivetran wrote; null if it wrote none. One without a zone is UTC."""
     if not isinstance(value, str) or not value:
         return None
     try:

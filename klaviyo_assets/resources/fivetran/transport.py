@@ -1,7 +1,7 @@
 """HTTP requests to Fivetran's API: authenticated, patient, bounded, and never repeated blindly.
 
 Here: one request and its retries, paging, what each status code means, the budget of requests an hour. Not here:
-what the answers hold (`fivetran_models.py`), and which requests are made (`fivetran.py`).
+what the answers hold (`models.py`), and which requests are made (`fivetran.py`).
 
 A GET is repeated after a 429, a 5xx, a time-out, a cut connection or an answer that is not JSON. A POST is repeated
 only where Fivetran certainly did not act on it (429, connection never made). No other 4xx is repeated.

@@ -1,7 +1,7 @@
 """Klaviyo's Reporting API, through Klaviyo's own package: what its pages show of campaigns and flows.
 
 Here: settings, one request at a time within the quota, paging, and what each refusal means. Not here: the quota's
-arithmetic (`klaviyo_quota.py`), and comparing anything (`audit/klaviyo_comparison/`).
+arithmetic (`quota.py`), and comparing anything (`audit/klaviyo_comparison/`).
 
 The package's own retries are not used: they count against the quota without anybody counting, and wait as long as
 Klaviyo asks for, which can be hours. Why the package all the same: docs/decisions/0013.
@@ -130,7 +130,7 @@ class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Quota(self.per_second, self.per_minute, self.per_day)
 
     def missing(self, account: str, accounts: Sequence[str]) -> str | None:
-        """What has to be set up before the account can be compared, as a sentence; None where nothing has to."""
+        """What has to be set up before the account can be compared, as a sentence; None if nothing has to."""
         if not self._key(account, accounts):
             alone = f" or {KEY}" if len(accounts) == 1 else ""
             return f"not set up: {key_name(account)}{alone} is not set (a private API key; see .env.example)"

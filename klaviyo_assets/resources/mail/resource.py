@@ -1,7 +1,7 @@
 """Sending mail: through Amazon SES, or through any SMTP server.
 
 Here: settings, building a message, and trying until every recipient has it or is refused. Not here: the transports
-(`mail_ses.py`, `mail_smtp.py`), and what is said in a mail and when (`publishing/mail/`).
+(`ses.py`, `smtp.py`), and what is said in a mail and when (`publishing/mail/`).
 """
 
 import os

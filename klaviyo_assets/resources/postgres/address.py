@@ -1,7 +1,7 @@
 """POSTGRES_URL: reading it as libpq does, and the one place where connection parameters are composed.
 
 Here: both forms of the address, our defaults beside its own options, and what of it is secret. Not here: connecting
-(`postgres_connection.py`).
+(`connection.py`).
 """
 
 import re

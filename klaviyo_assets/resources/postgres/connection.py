@@ -1,7 +1,7 @@
 """Opening connections to Postgres, within limits, and seeing that a session is what was asked for.
 
 Here: the session that reads (ADBC) and the one that holds turns (psycopg). Not here: composing the address
-(`postgres_address.py`), what errors mean (`postgres_errors.py`), reading (`postgres.py`).
+(`address.py`), what errors mean (`errors.py`), reading (`postgres.py`).
 
 Everything a session is asked for is asked inside its transaction: a pooler drops startup options, or hands the next
 transaction to another connection of the server, and does neither with a transaction. What the session then is, is read

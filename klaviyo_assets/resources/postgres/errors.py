@@ -1,7 +1,7 @@
 """What an error of Postgres means: would a rerun help, and what should somebody change.
 
 Here: errors of a session that was once open, by SQLSTATE. Not here: why no session came about
-(`postgres_refusals.py`).
+(`refusals.py`).
 
 Only the server's primary message is passed on: DETAIL and CONTEXT quote rows, and drivers add the statement. Where even
 the primary message quotes a value (data exceptions), the name of the SQLSTATE stands for it. The driver's error is

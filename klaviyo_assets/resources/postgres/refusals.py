@@ -1,7 +1,7 @@
 """Why no session with Postgres came about.
 
 Here: asking once more in a way that shows the reason. Not here: errors of a session that was open
-(`postgres_errors.py`).
+(`errors.py`).
 
 libpq gives a text for a connection that failed, and no SQLSTATE: its text is what the server said, in the server's
 language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the
@@ -49,7 +49,7 @@ def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
 
 
 def _ask_server(address: PostgresAddress) -> str | None:
-    """What libpq says of connecting, with SQLSTATE where the server answered; None where it succeeds."""
+    """What libpq says of connecting, with SQLSTATE where the server answered; None if it succeeds."""
     from psycopg import pq
 
     connection = pq.PGconn.connect_start(address.composed(ASK_SECONDS).encode())

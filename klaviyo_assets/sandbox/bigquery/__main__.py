@@ -1,6 +1,6 @@
 """Run the stand-in: `python -m klaviyo_assets.sandbox.bigquery --port P --data FOLDER --project local`.
 
-What belongs here: the command line and the life of the process. The bearer token comes in the environment
+Here: the command line and the life of the process. The bearer token comes in the environment
 variable KLAVIYO_SANDBOX_BIGQUERY_TOKEN, since a command line can be read by every user of the machine.
 """
 

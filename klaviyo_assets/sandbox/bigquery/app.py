@@ -1,6 +1,6 @@
 """The HTTP face: routes, who may call, JSON in and out, and the byte streams of uploads.
 
-What belongs here: everything that knows Starlette. Endpoints are plain functions of `calls.Call` and run in
+Here: everything that knows Starlette. Endpoints are plain functions of `calls.Call` and run in
 threads; whatever they raise is answered in Google's error shape, never with a 5xx.
 """
 
@@ -124,7 +124,7 @@ class _Desk:
         return await _guarded(request, work)
 
     async def upload(self, request: Request) -> Response:
-        """Take a load job with its file (multipart), or begin to (resumable)."""
+        """Take a load job with its file (multipart), or begin a resumable upload."""
 
         async def work() -> Reply:
             self._admit(request, {"uploadType"})
@@ -164,7 +164,7 @@ class _Desk:
         return await _guarded(request, work)
 
     async def refuse(self, request: Request) -> Response:
-        """Answer a call that the stand-in does not have."""
+        """Refuse a call that the stand-in does not offer."""
 
         async def work() -> Reply:
             self._admit(request, set(request.query_params))
@@ -212,7 +212,7 @@ def _respond(request: Request, reply: Reply) -> Response:
     body = reply.body
     field_mask = request.query_params.get("fields")
     if field_mask and reply.status == HTTPStatus.OK:
-        # Only whole top-level fields are left out; what is inside of them stays.
+        # Only whole top-level fields are left out; nested fields stay.
         names = {name.partition("(")[0].partition("/")[0] for name in field_mask.split(",")}
         body = {name: value for name, value in body.items() if name in names}
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
@@ -220,7 +220,7 @@ def _respond(request: Request, reply: Reply) -> Response:
 
 
 def _check_host(request: Request) -> None:
-    # A web page that makes its own name point to 127.0.0.1 would come with that name.
+    # A web page whose host name resolves to 127.0.0.1 could reach us; its requests carry that host name.
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
     if host not in _HOSTS:
         raise ApiError(403, "accessDenied", f"Host {host!r} is not this server: use 127.0.0.1 or localhost")

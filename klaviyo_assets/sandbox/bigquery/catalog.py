@@ -1,6 +1,6 @@
-"""What datasets and tables exist, kept in the same file and changed in the same transactions as their rows.
+"""Which datasets and tables exist: kept in the same file, and changed in the same transactions, as their rows.
 
-What belongs here: reading and writing the metadata, and the DuckDB tables that follow it. The API's rules on
+Here: reading and writing the metadata, and the DuckDB tables that follow it. The API's rules on
 requests are in `datasets` and `tables`, those on schemas in `schema`.
 """
 
@@ -56,7 +56,7 @@ class Table:
         ref: Project, dataset, table.
         columns: The schema as the API shows it.
         partition_field: The DATE or TIMESTAMP column whose UTC day a row's partition is, if any.
-        cluster_fields: Kept and shown; DuckDB has no use for them.
+        cluster_fields: Stored and shown; DuckDB does not use them.
         view_query: The GoogleSQL text of a view.
     """
 
@@ -123,7 +123,7 @@ class Catalog:
         return Dataset(**json.loads(row[0]))
 
     def add_dataset(self, dataset: Dataset) -> None:
-        """Keep a new dataset.
+        """Store a new dataset.
 
         Raises:
             ApiError: The name is taken.
@@ -136,7 +136,7 @@ class Catalog:
         self._insert_dataset(dataset)
 
     def replace_dataset(self, dataset: Dataset) -> Dataset:
-        """Keep the new state of a dataset under a new etag."""
+        """Store the new state of a dataset under a new etag."""
         fresh = dataclasses.replace(dataset, modified=now_ms(), etag=uuid.uuid4().hex)
         self.cursor.execute("DELETE FROM catalog.datasets WHERE dataset = ?", [dataset.name])
         self._insert_dataset(fresh)
@@ -175,7 +175,7 @@ class Catalog:
         return table
 
     def create_table(self, table: Table) -> None:
-        """Keep a new table or view, and make its empty DuckDB table.
+        """Store a new table or view, and create its empty DuckDB table.
 
         Raises:
             ApiError: Its dataset is missing, or the name is taken.
@@ -190,14 +190,14 @@ class Catalog:
         self._insert_table(table)
 
     def replace_table(self, table: Table) -> Table:
-        """Keep the new metadata of a table under a new etag; its rows are not touched."""
+        """Store the new metadata of a table under a new etag; its rows do not change."""
         fresh = dataclasses.replace(table, modified=now_ms(), etag=uuid.uuid4().hex)
         self._delete_row(table.ref)
         self._insert_table(fresh)
         return fresh
 
     def recreate(self, table: Table) -> Table:
-        """Empty a table by making it anew with the columns it has now."""
+        """Empty a table by creating it again with its current columns."""
         self.cursor.execute(f"DROP TABLE {table.physical}")
         self._create_physical(table)
         return self.replace_table(table)
@@ -242,7 +242,7 @@ class Catalog:
         return fields_of(stored_table.columns)
 
     def view(self, ref: TableRef) -> str | None:
-        """Return the GoogleSQL text when the name is a view's."""
+        """Return the GoogleSQL text of a view; None for a table."""
         stored_table = self.find_table(ref)
         return stored_table.view_query if stored_table else None
 

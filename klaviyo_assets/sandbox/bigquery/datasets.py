@@ -53,7 +53,7 @@ def update(server: Server, call: Call) -> Reply:
 
 
 def delete(server: Server, call: Call) -> Reply:
-    """Delete a dataset, with its tables where deleteContents says so."""
+    """Delete a dataset, and its tables if deleteContents is set."""
     name = call.path["dataset"]
     with server.store.snapshot() as cursor:
         inside = [table.ref for table in Catalog(cursor, server.project).tables(name)]

@@ -1,6 +1,6 @@
 """Putting the rows of a Parquet file into a table: what load jobs and query destinations have in common.
 
-What belongs here: write and create dispositions, day decorators, schema updates, partitioning and clustering of
+Here: write and create dispositions, day decorators, schema updates, partitioning and clustering of
 the destination. Everything happens in the job's own transaction, so a job that fails changed nothing.
 """
 
@@ -30,9 +30,9 @@ class RowFile:
     """A Parquet file on its way into a table.
 
     Attributes:
-        path: Where it lies.
+        path: The file.
         held_columns: The columns it holds, in BigQuery's types.
-        columns: The schema it is written under: the job's own, else what it holds.
+        columns: The schema it is written with: the job's own, or else the columns it holds.
     """
 
     path: Path
@@ -51,7 +51,7 @@ class Destination:
         update_options: schemaUpdateOptions.
         partitioning: timePartitioning as sent, None when it was not.
         clustering: clustering as sent, None when it was not.
-        properties: destinationTableProperties: description, friendlyName and labels of a table that is made.
+        properties: destinationTableProperties: description, friendlyName and labels of a new table.
     """
 
     address: TableAddress
@@ -98,7 +98,7 @@ def partition_field(spec: dict[str, Any] | None, columns: Collection[Column]) ->
     """Return the column of a timePartitioning.
 
     Raises:
-        ApiError: There is no such column, or it has no days.
+        ApiError: The column does not exist, or its type has no days.
     """
     if spec is None:
         return None
@@ -135,8 +135,8 @@ def write_file(catalog: Catalog, destination: Destination, file: RowFile) -> tup
 
     Args:
         catalog: Within the job's transaction.
-        destination: Where to.
-        file: The rows; a column of its schema that it does not hold is null.
+        destination: The table or day to write to.
+        file: The rows; a column of its schema that the file lacks is null.
 
     Returns:
         The table afterwards and the number of rows written.
@@ -253,7 +253,7 @@ def _value(target: Column, held_columns: list[Column], table: Table, address: Ta
     if address.day is None or target["name"] != table.partition_field:
         return value
     day = f"CAST({value} AT TIME ZONE 'UTC' AS DATE)" if target["type"] == "TIMESTAMP" else f"CAST({value} AS DATE)"
-    # Checked row by row while they are written: the file is read once, and the failure undoes everything.
+    # Rows are checked while they are written: the file is read only once, and a failure undoes everything.
     belongs = f"{day} IS NOT DISTINCT FROM DATE '{address.day:%Y-%m-%d}'"
     return f"CASE WHEN {belongs} THEN {value} ELSE error('{_WRONG_DAY} {address}') END"
 

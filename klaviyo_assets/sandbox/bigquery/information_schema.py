@@ -1,6 +1,6 @@
 """The rows of the INFORMATION_SCHEMA views, made from the catalog when a query reads one.
 
-What belongs here: the rows. Which views and columns there are is in `sql.information_schema`.
+Here: the rows. Which views and columns there are is in `sql.information_schema`.
 """
 
 import datetime as dt

@@ -22,7 +22,7 @@ _LONGEST_WAIT = 10.0
 
 
 def insert(server: Server, call: Call) -> Reply:
-    """Start a query job, or tell what it would do (dryRun)."""
+    """Start a query job, or answer what it would do (dryRun)."""
     configuration = _configuration(server, call.body)
     if "load" in configuration:
         raise unsupported("a load without a file: send it as an upload")
@@ -37,7 +37,7 @@ def check_load(server: Server, body: dict[str, Any]) -> Load:
     """Check a load job before its bytes arrive.
 
     Raises:
-        ApiError: It can be told already that it is not right, or that its id was used before.
+        ApiError: The request is already known to be wrong, or its id was used before.
     """
     configuration = _configuration(server, body)
     if "load" not in configuration:
@@ -127,7 +127,7 @@ def _configuration(server: Server, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _start_query(server: Server, body: dict[str, Any], query: Query, *, is_retry: bool = False) -> Job:
-    """Start a query job; `is_retry` when a job that has its id already is the same query, whose answer got lost."""
+    """Start a query job; `is_retry` when a job that has its id already is the same query, whose answer was lost."""
     job = _new_job(server, body, lambda catalog: location_of_query(query, catalog, server.location))
     reference = job["jobReference"]
     if not (is_retry and server.jobs.exists(reference["jobId"])):
@@ -140,7 +140,7 @@ def _looked_up(server: Server, call: Call, *, wait: float = 0.0) -> Job:
     """Return the job that a request names.
 
     Raises:
-        ApiError: 404 when there is none of its id in the location that the request names.
+        ApiError: 404 when no job has that id in the location that the request names.
     """
     job, location = server.jobs.get(call.path["job"], wait=wait), call.query.get("location")
     if not is_in(job["jobReference"]["location"], location):
@@ -149,7 +149,7 @@ def _looked_up(server: Server, call: Call, *, wait: float = 0.0) -> Job:
 
 
 def _new_job(server: Server, body: dict[str, Any], place: Callable[[Catalog], str]) -> Job:
-    """Return a job's record; `place` tells where it runs when the request does not."""
+    """Return a job's record; `place` is where it runs when the request does not say."""
     reference = body.get("jobReference") or {}
     location = reference.get("location")
     if not location:

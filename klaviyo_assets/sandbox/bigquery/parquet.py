@@ -1,8 +1,8 @@
 """What a Parquet file holds in BigQuery's terms, and how DuckDB reads it without altering a value.
 
-What belongs here: the type map of BigQuery's Parquet loads and the rules about lists, judged by the file's own
-schema (what Arrow or pandas noted beside it means nothing to BigQuery). DuckDB would take '5' or 1.7 for an
-integer in silence, so types are compared here, before it sees a row.
+Here: the type map of BigQuery's Parquet loads and the rules about lists, judged by the file's own
+schema (what Arrow or pandas noted beside it means nothing to BigQuery). DuckDB would silently read '5' or
+1.7 as an integer, so types are compared here, before it sees a row.
 """
 
 import re
@@ -59,7 +59,7 @@ def read_nodes(cursor: Cursor, file: Path) -> tuple[Node, ...]:
     """Read the top-level columns of a Parquet file.
 
     Raises:
-        ApiError: It is no Parquet file.
+        ApiError: It is not a Parquet file.
     """
     try:
         rows = iter(cursor.execute(_SCHEMA_SQL, [str(file)]).fetchall())
@@ -163,7 +163,7 @@ def check_file(table: str, nodes: Collection[Node], in_file: list[Column], schem
 
     Args:
         table: The destination's name for messages.
-        nodes: The file's columns as they stand in it.
+        nodes: The file's columns, as the file declares them.
         in_file: The same in BigQuery's types.
         schema: The job's schema.
 

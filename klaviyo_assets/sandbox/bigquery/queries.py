@@ -1,6 +1,6 @@
-"""Query jobs: GoogleSQL that was translated, run statement by statement.
+"""Query jobs: they translate GoogleSQL and run it statement by statement.
 
-What belongs here: reading a query's configuration, running scripts with their transactions, the bytes estimate.
+Here: reading a query's configuration, running scripts with their transactions, the bytes estimate.
 What one statement does is in `statements`, what it means in `sql`.
 """
 
@@ -39,7 +39,7 @@ def read_query(configuration: Any) -> Query:
     """Check a job's `configuration.query`.
 
     Raises:
-        ApiError: It asks for something that BigQuery refuses or the stand-in does not do.
+        ApiError: It asks for something that BigQuery refuses or the stand-in does not support.
     """
     allowed.check(configuration, allowed.QUERY, "configuration.query")
     if not configuration.get("query"):
@@ -109,7 +109,7 @@ def plan(query: Query, catalog: Catalog, location: str) -> Plan:
     """Translate a query against the tables as they are.
 
     Raises:
-        SqlError: It is no GoogleSQL, or outside the subset.
+        SqlError: It is not a GoogleSQL, or outside the subset.
         ApiError: It would read more than its maximumBytesBilled, or a dataset is in another location.
     """
     statements = _translate(query, catalog)
@@ -149,11 +149,11 @@ def _datasets(query: Query, statements: list[Statement]) -> list[str]:
 
 
 def location_of_query(query: Query, catalog: Catalog, default: str) -> str:
-    """Return where a query runs that does not say so."""
+    """Return where a query runs if it names no location."""
     try:
         statements = _translate(query, catalog)
     except SqlError:
-        # The job tells why; for its location what is stated has to do.
+        # The job itself will report the error; until then the stated location must do.
         statements = []
     return location_of(catalog, _datasets(query, statements), default)
 
@@ -198,7 +198,7 @@ class QueryWork:
     def run(self, run: Run) -> Outcome:
         """Run all statements; the last one's effects are left for the job's end to commit."""
         catalog = Catalog(run.cursor, self._project)
-        # Planned anew: a table may have changed while this job waited for its turn.
+        # Planned again: a table may have changed while this job waited for its turn.
         query_plan = plan(self._query, catalog, self._location)
         execution = Execution(catalog, run.job_id, self._results, self._query.destination)
         _run_all(query_plan.statements, execution)
@@ -210,7 +210,7 @@ class QueryWork:
         return Outcome(statistics, result)
 
     def end(self) -> None:
-        """Do nothing: a query holds only its transaction."""
+        """Do nothing: a query holds nothing but its transaction."""
 
 
 def _run_all(statements: Iterable[Statement], execution: Execution) -> None:

@@ -1,7 +1,7 @@
-"""Query results, kept as Parquet files for as long as somebody may page through them.
+"""Query results, kept as Parquet files while somebody may still page through them.
 
-What belongs here: writing, paging and forgetting results. They survive a restart; the newest are kept up to a
-number of files and bytes. BigQuery keeps them for a day.
+Here: writing, paging and forgetting results. They survive a restart; only the newest stay, up to a
+number of files and bytes. BigQuery keeps results for a day.
 """
 
 import contextlib
@@ -32,16 +32,16 @@ class ResultFiles:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, job_id: str) -> Path:
-        """Return where a job's result lies, or would."""
+        """Return the path of a job's result, whether or not it exists."""
         return self._folder / f"{job_id}.parquet"
 
     def write(self, cursor: Cursor, job_id: str, names: Sequence[str], select: str, values: dict[str, Any]) -> int:
-        """Run a SELECT and keep its rows; the oldest results may have to go.
+        """Run a SELECT and store its rows; the oldest results may be deleted.
 
         Args:
-            cursor: Where to run it.
-            job_id: Whose result it is.
-            names: What its columns are called.
+            cursor: The cursor that runs it.
+            job_id: The job that the result belongs to.
+            names: The names of its columns.
             select: DuckDB SQL with `$name` placeholders.
             values: For the placeholders.
 
@@ -61,7 +61,7 @@ class ResultFiles:
         Args:
             job_id: The query's.
             start: The first row, from 0.
-            count: At most so many rows; None leaves it to the size of a page.
+            count: The most rows to return; None returns as many as fit on a page.
 
         Returns:
             The rows.
@@ -87,7 +87,7 @@ class ResultFiles:
 
 
 def page_of(table: pa.Table) -> pa.Table:
-    """Cut rows down to what one answer may carry."""
+    """Cut rows down to the size of one answer."""
     if table.nbytes <= _PAGE_BYTES or table.num_rows <= 1:
         return table
     return table.slice(0, max(1, int(table.num_rows * _PAGE_BYTES / table.nbytes)))

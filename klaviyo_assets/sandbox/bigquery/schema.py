@@ -1,6 +1,6 @@
 """Table schemas: reading them from requests, comparing them, and turning them into DuckDB columns.
 
-What belongs here: rules about columns that loads, queries and table calls share. A schema is kept as the list
+Here: rules about columns that loads, queries and table calls share. A schema is kept as the list
 of dictionaries that the API shows, because column descriptions have no place in `Field`.
 """
 
@@ -37,7 +37,7 @@ _COLUMN = dict.fromkeys(("name", "type", "mode", "description", "fields"))
 
 
 def read_schema(fields: Any, where: str = "schema.fields") -> list[Column]:
-    """Check the columns of a request and spell them as the API answers them.
+    """Check the columns of a request and return them in the API's form.
 
     Raises:
         ApiError: A name, type, mode or attribute is not legal or not supported.

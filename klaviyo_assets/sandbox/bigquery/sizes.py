@@ -1,6 +1,6 @@
 """How many bytes a table holds, as an estimate.
 
-What belongs here: the figure behind numBytes, totalBytesProcessed and maximumBytesBilled. BigQuery counts exactly,
+Here: the figure behind numBytes, totalBytesProcessed and maximumBytesBilled. BigQuery counts exactly,
 and bills only the columns and partitions a query touches; the stand-in measures a sample of rows and counts whole
 tables, so its figure is an upper bound of a plausible size, not a bill.
 """

@@ -1,6 +1,6 @@
-"""What each kind of statement does to tables and results.
+"""How each kind of statement changes tables and results.
 
-What belongs here: running one translated statement. Scripts and their transactions are in `queries`.
+Here: running one translated statement. Scripts and their transactions are in `queries`.
 """
 
 import dataclasses
@@ -81,7 +81,7 @@ class Execution:
             _RUNNERS[statement.kind](self, statement)
 
     def select(self, statement: Statement) -> None:
-        """Keep the rows of a SELECT, and put them into the job's destination if it has one."""
+        """Store the rows of a SELECT, and write them to the job's destination if it has one."""
         columns = columns_of(statement.schema)
         names = [column["name"] for column in columns]
         self._check_names(names)
@@ -94,7 +94,7 @@ class Execution:
             write_file(self.catalog, self._destination, file)
 
     def check(self, statement: Statement) -> None:
-        """Run an ASSERT, whose SQL raises when it does not hold."""
+        """Run an ASSERT; its SQL raises when the condition is false."""
         self.catalog.cursor.execute(statement.duckdb_sql, statement.parameters).fetchall()
 
     def create(self, statement: Statement) -> None:
@@ -121,7 +121,7 @@ class Execution:
             self.catalog.cursor.execute(f"DROP TABLE temp.{staged}")
 
     def create_view(self, statement: Statement) -> None:
-        """Keep a view's query and its output columns."""
+        """Store a view's query and its output columns."""
         if self._keeps_existing(statement):
             return
         options = statement.options
@@ -182,7 +182,7 @@ class Execution:
         }
 
     def _stage(self, statement: Statement, columns: list[Column]) -> str:
-        # The SELECT may read the very table that is replaced, so its rows are taken first.
+        # The SELECT may read the very table that it replaces, so its rows are fetched first.
         name = quoted_name(f"staged_{self._job_id}")
         cursor = self.catalog.cursor
         definitions = ", ".join(column_definition({**column, "mode": _relaxed(column)}) for column in columns)

@@ -1,4 +1,4 @@
-"""The endpoint tabledata.list: a table's rows as they are stored, page by page."""
+"""The endpoint tabledata.list: a table's rows in stored order, page by page."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def _selected_columns(columns: list[Column], call: Call) -> list[Column]:
         if find(columns, name) is None:
             raise invalid(f"Invalid field name {name!r} in selectedFields")
     selected_names = {name.lower() for name in names}
-    # In the table's order, whatever the order asked for: so does BigQuery.
+    # In the table's order, whatever order was requested, as in BigQuery.
     return [column for column in columns if column["name"].lower() in selected_names]
 
 

@@ -1,6 +1,6 @@
-"""Files on their way in: multipart and resumable uploads of load jobs.
+"""Incoming files: multipart and resumable uploads of load jobs.
 
-What belongs here: the two upload protocols, with the bytes going to a file as they arrive. What is done with a
+Here: the two upload protocols, with the bytes going to a file as they arrive. What is done with a
 complete file is in `job_calls`.
 """
 

@@ -1,6 +1,6 @@
 """The `accounts.toml` that describes the simulated shops to the product.
 
-What belongs here: writing missing `[[account]]` blocks. Blocks that are there are the user's and stay as they are.
+Here: writing missing `[[account]]` blocks. Existing blocks belong to the user and stay unchanged.
 """
 
 import tomllib
@@ -17,7 +17,7 @@ def add_missing_accounts(path: Path, accounts: list[tuple[Profile, tuple[str, st
     """Append a block for every account that the file does not name.
 
     Args:
-        path: The file; made where it is missing.
+        path: The file; created if it is missing.
         accounts: Profile, conversion metric with its integration (None where its name is unique), first day.
 
     Returns:

@@ -1,6 +1,6 @@
 """Switches for tests and demos, under `/sandbox`: time, incidents, faults, and what the next sync will do.
 
-What belongs here: what Fivetran does not have. What does not: the plain API (`api`).
+Here: routes that Fivetran does not have. Not here: the plain API (`api`).
 """
 
 import json
@@ -87,7 +87,7 @@ class Admin:
         return success({"now": iso(self._syncer.clock.now())})
 
     async def _advance(self, request: Request) -> Response:
-        """Move the shop's time on: `{"days": 1, "hours": 0, "minutes": 0, "seconds": 0}`."""
+        """Move the shop's clock forward: `{"days": 1, "hours": 0, "minutes": 0, "seconds": 0}`."""
         period = await body_of(request)
         _only(period, ("days", "hours", "minutes", "seconds"))
         try:
@@ -117,7 +117,7 @@ class Admin:
         return success({"items": [asdict(one) for one in self._syncer.books.incidents(record.id)]})
 
     async def _happen(self, request: Request) -> Response:
-        """Let an incident happen: `{"kind": "late_events", "count": 20, "days": 10, "name": ""}`."""
+        """Cause an incident: `{"kind": "late_events", "count": 20, "days": 10, "name": ""}`."""
         body = await body_of(request)
         _only(body, ("kind", "count", "days", "name"))
         record = self._api.record(request)
@@ -132,7 +132,7 @@ class Admin:
     async def _plan_sync(self, request: Request) -> Response:
         """Plan the next sync: `{"outcome": "fail", "reason": ..., "seconds": ..., "until": ...}`.
 
-        `until` (ISO 8601) or `minutes` say until when a sync is rescheduled; `seconds` how long the sync takes.
+        `until` (ISO 8601) or `minutes` set when a rescheduled sync may run; `seconds` is how long the sync takes.
         """
         body = await body_of(request)
         _only(body, ("outcome", "reason", "seconds", "until", "minutes"))

@@ -1,6 +1,6 @@
 """The endpoints of Fivetran's REST API that a client of connections needs, today's paths and the former ones.
 
-What belongs here: `/v1/...`. What does not: the switches for tests and demos (`admin`), faults (`faults`).
+Here: `/v1/...`. Not here: the switches for tests and demos (`admin`), faults (`faults`).
 """
 
 import json
@@ -32,7 +32,7 @@ _IGNORED = frozenset(
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """The request's JSON object; an empty body is an empty object.
+    """The request's JSON object; an empty body counts as an empty object.
 
     Raises:
         ApiError: 400 where it is anything else.
@@ -81,7 +81,7 @@ class Api:
         """The connection a path names.
 
         Raises:
-            ApiError: 404 where there is none.
+            ApiError: 404 if there is none.
         """
         connection_id = request.path_params["connection_id"]
         record = self._books.connection(connection_id)

@@ -1,6 +1,6 @@
-"""How connections, groups, destinations and schemas look in Fivetran's answers.
+"""The shape of connections, groups, destinations and schemas in Fivetran's answers.
 
-What belongs here: shapes. What does not: routes (`api`) and their effects (`syncs`).
+Here: shapes. Not here: routes (`api`) and their effects (`syncs`).
 """
 
 from typing import Any
@@ -116,7 +116,7 @@ def _table(name: str, columns: list[str], *, enabled: bool) -> dict[str, Any]:
 
 
 def _status(record: Record) -> dict[str, Any]:
-    """Paused hides what else the connection would do, as in Fivetran."""
+    """As in Fivetran, a paused connection shows no other state."""
     is_failed = record.failed_at is not None and (record.succeeded_at is None or record.failed_at > record.succeeded_at)
     tasks = [{"code": "sync_failed", "message": record.failure, "details": None}] if is_failed else []
     if record.setup_state == "broken":

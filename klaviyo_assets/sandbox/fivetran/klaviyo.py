@@ -1,9 +1,9 @@
 """Klaviyo's Reporting API of the simulated shops, under `/klaviyo`: campaign-values and flow-values reports.
 
-What belongs here: keys, the quota, the shapes of questions and answers. What does not: the numbers
-(`shop/values_reports`). What the real API would answer and this one cannot is refused by name.
+Here: keys, the quota, the shapes of requests and answers. Not here: the numbers
+(`shop/values_reports`). Requests that only the real API can answer are refused by name.
 
-The shops answer for themselves at the time it is, whatever the last sync has brought: Klaviyo is ahead of Fivetran.
+The shops answer as of now, whatever the last sync brought: Klaviyo is ahead of Fivetran.
 """
 
 import hmac
@@ -53,7 +53,7 @@ class KlaviyoError(Exception):
 
     @property
     def answer(self) -> Response:
-        """As it is sent."""
+        """The HTTP response."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, -(-int(self.retry_after * 10) // 10)))}
         return JSONResponse({"errors": [self.error]}, self.status, headers, _MEDIA_TYPE)
 
@@ -76,7 +76,7 @@ class Counters:
     counts: defaultdict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
 
     def count(self, client: str, limits: Limits) -> dict[str, str]:
-        """Count a request; gives the headers about the minute's window.
+        """Count a request; returns the headers about the minute's window.
 
         Raises:
             KlaviyoError: 429 where a limit is reached.
@@ -113,7 +113,7 @@ class Klaviyo:
         ]
 
     async def _set(self, request: Request) -> Response:
-        """Other limits (`{"per_minute": 100, "page_size": 3}`); what was counted is forgotten."""
+        """Set other limits (`{"per_minute": 100, "page_size": 3}`) and reset the counts."""
         body = await body_of(request)
         limit_names = {one.name for one in fields(Limits)}
         if not body.keys() <= limit_names or not all(isinstance(value, int) for value in body.values()):

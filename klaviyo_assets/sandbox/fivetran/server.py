@@ -1,6 +1,6 @@
 """The web application: routes, authentication, errors, faults, put together.
 
-What belongs here: assembly. What does not: options and the process (`__main__`).
+Here: assembly. Not here: options and the process (`__main__`).
 """
 
 import base64
@@ -47,7 +47,7 @@ def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:
 
 
 class BasicAuth:
-    """Lets in who knows key and secret; everybody may ask for `/health`, and Klaviyo's API has keys of its own."""
+    """Admits requests with key and secret; `/health` is open to all, and Klaviyo's API has its own keys."""
 
     def __init__(self, app: ASGIApp, api_key: str, api_secret: str) -> None:
         self._app, self._login = app, f"{api_key}:{api_secret}".encode()
@@ -86,4 +86,4 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """What stands behind the faults until the application does."""
+    """The application behind the faults until the real one is set."""

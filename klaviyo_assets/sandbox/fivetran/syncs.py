@@ -1,6 +1,6 @@
-"""Running syncs: one at a time per connection, in the background, with whatever an operator planned for them.
+"""Running syncs: in the background, one at a time per connection, with the outcome that an operator planned.
 
-What belongs here: the life of a sync from request to `succeeded_at`. What does not: HTTP (`api`), rows (`shop`), SQL
+Here: the life of a sync from request to `succeeded_at`. Not here: HTTP (`api`), rows (`shop`), SQL
 (`writer`).
 """
 
@@ -28,7 +28,7 @@ _TICK = 0.2
 
 
 class SyncFailedError(KlaviyoAssetsError):
-    """The sync an operator planned to fail."""
+    """The failure of a sync that an operator planned to fail."""
 
 
 @dataclass
@@ -38,7 +38,7 @@ class _Run:
 
 
 class Syncer:
-    """Starts syncs and writes down how they ended.
+    """Starts syncs and records how they ended.
 
     Args:
         books: Where connections are remembered.
@@ -69,7 +69,7 @@ class Syncer:
         self._ticker = threading.Thread(target=self._tick, name="fivetran-schedule", daemon=True)
 
     def open(self) -> None:
-        """Learn from Postgres what was committed, begin interrupted syncs again, watch the schedule."""
+        """Read from Postgres what was committed, restart interrupted syncs, and start the schedule."""
         for record in self.books.connections():
             self._reconcile(record)
             if record.sync_state == "syncing":
@@ -112,7 +112,7 @@ class Syncer:
         return True
 
     def happen(self, connection_id: str, kind: str, count: int, days: float, name: str) -> Incident:
-        """Let an incident befall a shop now; the next sync brings it."""
+        """Add an incident to a shop now; the next sync brings it."""
         if kind not in KINDS:
             raise UnknownNameError("incident", kind, KINDS)
         with self._locks[connection_id]:
@@ -191,7 +191,7 @@ class Syncer:
         """Data and ledger in one transaction, which the caller's `with` commits."""
         shop, until = self.shop(record), started_at.replace(microsecond=0)
         last = ledger.last_sync(connection, record.id, record.incarnation)
-        # Tables of a former shop, whose books were lost, hold other ids: they make room.
+        # Tables of a former shop, whose books were lost, hold different ids, so they are emptied.
         stale = ledger.forget_others(connection, record.id, record.incarnation)
         mode: Mode = "reload" if stale else record.mode
         since = None if last is None else last.until
@@ -200,7 +200,7 @@ class Syncer:
         if record.tables is None or since is None:
             counts = write(mode=mode, tables=enabled)
         else:
-            # The other tables go on as if nothing had been asked for.
+            # The other tables continue from where they were.
             table_names = set(json.loads(record.tables)) & enabled
             counts = write(mode=mode, tables=table_names) | write(tables=enabled - table_names)
         if self._indexes:

@@ -1,6 +1,6 @@
 """Writes a sync into Postgres as Fivetran does: upserts, columns that come with their first value, soft deletes.
 
-What belongs here: DDL and COPY. What does not: what the rows say (`shop`), when a sync runs (`syncs`). Nothing here
+Here: DDL and COPY. Not here: what the rows say (`shop`), when a sync runs (`syncs`). Nothing here
 commits: a sync is one transaction of its caller, so a killed sync leaves nothing behind.
 """
 
@@ -143,7 +143,7 @@ def _as_fivetran_types_json(connection: Connection, full_name: sql.Identifier, c
 
 
 def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, rows: pa.Table) -> None:
-    """New rows are added, known ones replaced."""
+    """Insert new rows and replace existing ones."""
     staging = sql.Identifier("fivetran_staging")
     connection.execute(sql.SQL("CREATE TEMP TABLE {} (LIKE {}) ON COMMIT DROP").format(staging, full_name))
     _copy(connection, staging, rows)
@@ -164,7 +164,7 @@ def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, row
 def _forget_the_rest(
     connection: Connection, full_name: sql.Identifier, columns: Collection[str], rows: pa.Table
 ) -> None:
-    """What a re-sync did not bring is gone at the source. `_fivetran_synced` stays, as Fivetran leaves it."""
+    """Mark rows that a re-sync did not bring as deleted. `_fivetran_synced` stays, as Fivetran leaves it."""
     effect = (
         sql.SQL("UPDATE {} SET _fivetran_deleted = TRUE").format(full_name)
         if "_fivetran_deleted" in columns
@@ -185,7 +185,7 @@ def _copy(connection: Connection, full_name: sql.Identifier, rows: pa.Table) -> 
 
 
 def _worth_a_column(rows: pa.Table, kept_names: Collection[str]) -> pa.Table:
-    """Without the columns that hold nothing and are not in the table yet: Fivetran adds them with a value."""
+    """The rows without empty columns that the table lacks: Fivetran adds a column with its first value."""
     return rows.select(
         [name for name in rows.column_names if name in kept_names or rows.column(name).null_count < rows.num_rows]
     )

@@ -1,7 +1,7 @@
 """Aggregate functions, called plainly or with OVER.
 
-GoogleSQL's modifiers (DISTINCT, IGNORE NULLS, HAVING MAX, ORDER BY, LIMIT) are taken apart here; what a
-function does not take is refused.
+GoogleSQL's modifiers (DISTINCT, IGNORE NULLS, HAVING MAX, ORDER BY, LIMIT) are separated here; a modifier that a
+function does not accept is refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
 
 @dataclass
 class Arguments:
-    """The arguments of an aggregate call, its modifiers set apart."""
+    """The arguments of an aggregate call, apart from its modifiers."""
 
     values: list[Bound]
     distinct: str = ""

@@ -1,6 +1,6 @@
 """The state of one translation, and the dispatch from syntax nodes to the functions that bind them.
 
-Every expression class that is understood registers itself with `binds`; any other is refused by name, so
+Handlers of the supported expression classes register with `binds`; every other class is refused by name, so
 nothing reaches DuckDB unread. Rooms: `names`, `operators`, `calls` for expressions, `relations` and `queries` above.
 """
 
@@ -61,7 +61,7 @@ class Binder:
     _count: int = 0
 
     def number(self) -> int:
-        """A number no scope has yet."""
+        """A number that no scope has yet."""
         self._count += 1
         return self._count
 

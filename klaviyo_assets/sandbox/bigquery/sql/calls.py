@@ -1,7 +1,7 @@
-"""Function calls: the allow-list's machinery.
+"""Function calls: how the allow-list works.
 
 A scalar function is an entry of `SCALARS`: signatures with DuckDB templates, or a handler of its own where
-arguments are more than values (date parts, formats, paths). A name that is in no list is refused. The lists:
+arguments are more than values (date parts, formats, paths). A name that is not on a list is refused. The lists:
 `functions` (numbers, conditions), `texts`, `dates`, `documents` (JSON), `arrays`, `aggregates`, `windows`.
 """
 
@@ -109,7 +109,7 @@ def allow(name: str, *overloads: Signature) -> None:
 
 
 def pick(name: str, overloads: Sequence[Signature], values: list[Bound]) -> Bound:
-    """The overload that coerces the fewest arguments, applied."""
+    """Apply the overload that coerces the fewest arguments."""
     best: tuple[tuple[int, int], Signature, list[Bound]] | None = None
     for overload in overloads:
         if len(overload.params) != len(values):

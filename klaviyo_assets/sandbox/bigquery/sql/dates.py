@@ -1,7 +1,7 @@
 """Allow-list: DATE, DATETIME, TIMESTAMP functions and intervals. Formats are in `formats`.
 
 TIMESTAMP is TIMESTAMPTZ in a session whose zone is UTC, DATETIME is TIMESTAMP. DuckDB counts weeks from Monday
-and lets DATE functions give timestamps; both are set right here.
+and lets DATE functions give timestamps; both are corrected here.
 """
 
 from collections.abc import Sequence

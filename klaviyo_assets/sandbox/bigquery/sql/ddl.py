@@ -1,4 +1,4 @@
-"""CREATE, DROP and ALTER: what they say, for the server to carry out.
+"""CREATE, DROP and ALTER: what the server has to do.
 
 OPTIONS, PARTITION BY and CLUSTER BY are metadata in the stand-in: they are read here and kept by the server.
 An option that is not read is refused unless it is NULL.

@@ -1,7 +1,7 @@
 """GoogleSQL as read: sqlglot's BigQuery parser with every function call kept as written.
 
 sqlglot turns known functions into classes of its own, reordering arguments and rewriting formats on the way.
-Here a call stays a name and its arguments, so the allow-list (`functions`) decides on GoogleSQL's own names.
+Here a call stays a name with arguments, so the allow-list (`functions`) works with GoogleSQL's own names.
 """
 
 import logging
@@ -20,7 +20,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.reserved import refuse_reserved_names
 
-# What it cannot parse sqlglot keeps as a Command and says so in the log; a Command is refused, by name.
+# sqlglot logs what it cannot parse and keeps it as a Command; a Command is refused by name.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
@@ -57,7 +57,7 @@ def parse(sql: str) -> list[tuple[exp.Expr, str]]:
     except (ParseError, TokenError) as error:
         raise invalid(f"Syntax error: {_plain(error)}") from error
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        # sqlglot stumbles over some malformed texts instead of refusing them.
+        # sqlglot crashes on some malformed texts instead of refusing them.
         raise invalid(f"Syntax error: cannot be read ({type(error).__name__})") from error
     statements = [(node, piece) for node, piece in node_texts if node is not None]
     if not statements:
@@ -127,9 +127,9 @@ def only(node: exp.Expr, *argument_names: str) -> None:
 
 
 def excerpt(node: exp.Expr) -> str:
-    """The beginning of a node as text, for a message."""
+    """The first characters of a node's text, for a message."""
     try:
         return repr(node.sql("bigquery")[:120])
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Malformed nodes have no text: the message does without.
+        # A malformed node has no text; the message goes without it.
         return type(node).__name__

@@ -1,6 +1,6 @@
 """INSERT, UPDATE, DELETE, MERGE, TRUNCATE TABLE.
 
-DuckDB converts freely on writing, BigQuery only where types coerce: every value is brought to the column's type
+DuckDB converts freely on writing, BigQuery only between types that coerce: every value is brought to the column's type
 here, or refused.
 """
 
@@ -185,7 +185,7 @@ def truncate(binder: Binder, node: exp.Expr) -> Statement:
 
 
 class _Merge:
-    """The levels of names in a MERGE: its clauses see the target, the source, or both."""
+    """The scopes of a MERGE: its clauses see the target, the source, or both."""
 
     def __init__(self, binder: Binder, node: exp.Expr) -> None:
         self.binder = binder
@@ -204,7 +204,9 @@ class _Merge:
                 scope.add(range_variable)
 
     def condition(self, on: exp.Expr) -> str:
-        """The ON clause. DuckDB compares every pair of rows for FALSE; it looks an equality up that none fulfills."""
+        """The ON clause. For FALSE, DuckDB would compare
+        every pair of rows; for an equality that is never true, it uses a lookup.
+        """
         condition_sql = self.binder.condition(on, self.of_both, "MERGE ON clause").sql
         if not (isinstance(on, exp.Boolean) and not on.this and self.source.columns):
             return condition_sql

@@ -1,6 +1,6 @@
 """Allow-list: JSON functions, on STRING and on JSON values.
 
-Paths are literals and taken apart here, so that DuckDB's richer path language never gets in. JSON in a STRING
+Paths are literals and are parsed here, so that DuckDB's richer path language is never used. JSON in a STRING
 that does not parse gives NULL, as in BigQuery.
 """
 
@@ -33,7 +33,7 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
     """A JSONPath as DuckDB writes it, and the key of its last step ("" when that is an index).
 
     Raises:
-        SqlError: It is no path of BigQuery's.
+        SqlError: It is not a path of BigQuery's.
     """
     if not path.startswith("$"):
         raise invalid(f"{name}: JSONPath must start with '$': {path!r}")
@@ -51,7 +51,7 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
 
 
 def _document(call: Call) -> tuple[Bound, str, str, str]:
-    """The document, its DuckDB text with what does not parse made NULL, the path, its last key."""
+    """The document, its DuckDB text with NULL in place of what does not parse, the path, its last key."""
     call.arity(2 if call.name in ("JSON_QUERY", "JSON_EXTRACT") else 1, 2)
     value = call.bind(0)
     if value.type.kind not in ("STRING", "JSON", "NULL"):

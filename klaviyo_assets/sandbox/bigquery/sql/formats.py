@@ -1,7 +1,7 @@
 """Allow-list: FORMAT_DATE, PARSE_DATE and their kin, STRING(timestamp).
 
-A format is a literal, taken apart here: what DuckDB's strftime knows goes to it, the rest becomes a piece of SQL
-of its own or is refused.
+A format is a literal and is parsed here: elements that DuckDB's strftime knows go to it; each other element becomes
+a piece of SQL or is refused.
 """
 
 import re

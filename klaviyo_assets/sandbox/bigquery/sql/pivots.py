@@ -1,4 +1,4 @@
-"""PIVOT and UNPIVOT: a relation turned into another one.
+"""PIVOT and UNPIVOT: they turn one relation into another.
 
 PIVOT becomes a grouped query whose aggregates look at one value each; UNPIVOT one row per listed column.
 """
@@ -31,7 +31,7 @@ def pivot_relation(binder: Binder, node: exp.Expr, source: tuple[str, Range], sc
 
 
 def _fields_of(pivot: exp.Expr) -> tuple[exp.Expr, list[exp.Expr]]:
-    """What stands after FOR, and the list after IN."""
+    """The column after FOR, and the list after IN."""
     fields = pivot.args["fields"]
     if len(fields) != 1 or not isinstance(fields[0], exp.In) or not fields[0].expressions:
         raise unsupported(f"this form of {excerpt(pivot)}")

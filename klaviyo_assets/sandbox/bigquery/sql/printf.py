@@ -1,6 +1,6 @@
 """Allow-list: FORMAT, which puts values into a text as printf does.
 
-A format is a literal, taken apart here. Each element becomes the text of its value, then grouping, sign and width
+A format is a literal and is parsed here. Each element becomes the text of its value, then grouping, sign and width
 go around it. Elements that are seldom typed (%x, %o, %p, %T of a STRING, * for a width) are refused by name.
 """
 
@@ -31,7 +31,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class _Element:
-    """What stands after a %."""
+    """The part of a format after a %."""
 
     flags: str
     width: int

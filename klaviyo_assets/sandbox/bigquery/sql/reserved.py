@@ -1,6 +1,6 @@
 """GoogleSQL's reserved words: what cannot be a name unless it is quoted with backticks.
 
-sqlglot takes most of them for a name wherever one fits, BigQuery none. One look at the names of a parsed
+sqlglot accepts most of them as names, BigQuery none. One check of all names in a parsed
 statement covers every position: columns, aliases of columns and tables, WITH queries, fields, windows.
 """
 
@@ -39,7 +39,7 @@ def refuse_reserved_names(statement: exp.Expr, statement_text: str) -> None:
 
 
 def _follows_a_dot(statement_text: str, start: int) -> bool:
-    """After a dot only a name can stand, so BigQuery takes any word for one."""
+    """Only a name can follow a dot, so BigQuery accepts any word there."""
     return statement_text[:start].rstrip().endswith(".")
 
 

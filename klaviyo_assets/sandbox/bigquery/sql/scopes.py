@@ -1,6 +1,6 @@
-"""Which names an expression may use: range variables, columns, SELECT aliases, the queries around.
+"""Which names an expression may use: range variables, columns, SELECT aliases, and those of outer queries.
 
-Here: name resolution after BigQuery's rules. Not here: how a FROM clause comes by its columns (`relations`).
+Here: name resolution after BigQuery's rules. Not here: how a FROM clause gets its columns (`relations`).
 """
 
 from dataclasses import dataclass, field
@@ -127,7 +127,7 @@ class Scope:
         raise _unknown(parts)
 
     def lookup(self, parts: list[str]) -> Bound | None:
-        """The same at this level alone."""
+        """Resolve a name at this level only."""
         first, field_names = parts[0], parts[1:]
         if first.lower() in self.aliases:
             return self.as_group_key(members(self.aliases[first.lower()], field_names))
@@ -153,14 +153,14 @@ class Scope:
         return self.as_group_key(members(self.use(column, name), field_names[1:]))
 
     def as_group_key(self, value: Bound) -> Bound:
-        """`value` with its columns forgotten when the whole is one of the GROUP BY expressions."""
+        """`value` without its ungrouped columns, if the whole expression is a GROUP BY key."""
         if self.group_keys is None or value.sql not in self.group_keys:
             return value
         outer_uses = frozenset(use for use in value.ungrouped if use[0] != self.number)
         return combine(value.sql, value.type, [Bound("", value.type, ungrouped=outer_uses)])
 
     def ungrouped_names(self, value: Bound) -> list[str]:
-        """Names of this level's columns that `value` uses outside of aggregates and GROUP BY expressions."""
+        """Names of this level's columns that `value` uses outside aggregates and GROUP BY keys."""
         return sorted(name for number, name in value.ungrouped if number == self.number)
 
     def use(self, column: Column | None, owner: str = "") -> Bound:
@@ -198,7 +198,7 @@ def member(value: Bound, name: str) -> Bound:
     """One field of a STRUCT.
 
     Raises:
-        SqlError: The value is no STRUCT, or has no such field.
+        SqlError: The value is not a STRUCT, or has no such field.
     """
     if value.type.kind == "JSON":
         raise unsupported(f"the field {name} of a JSON value: use JSON_VALUE or JSON_QUERY")

@@ -136,7 +136,7 @@ def _star_item(select: _Select, column: Column, replacements: dict[str, exp.Expr
 
 
 def _group(select: _Select) -> str:
-    """GROUP BY: keys bound, the scope told of them."""
+    """GROUP BY: bind the keys and put them into the scope."""
     clause = select.node.args.get("group")
     if clause is None:
         return ""

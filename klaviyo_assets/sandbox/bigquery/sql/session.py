@@ -1,6 +1,6 @@
 """What a DuckDB connection needs before it runs translated statements: settings and macros.
 
-A macro stands for a piece of GoogleSQL that takes more than a call in DuckDB. Errors inside macros are failing
+A macro implements a piece of GoogleSQL that needs more than one call in DuckDB. Errors inside macros are failing
 casts, not error(): DuckDB's TRY, which SAFE_CAST becomes, refuses error().
 """
 
@@ -53,7 +53,7 @@ _MACROS = {
     " THEN CAST(z[1] || '1' AS BIGINT) * (60 * CAST(regexp_extract(z, '\\d+') AS BIGINT)"
     " + coalesce(TRY_CAST(regexp_extract(z, ':(\\d+)', 1) AS BIGINT), 0)) ELSE 0 END)",
     "bq_local(t, z)": "((t AT TIME ZONE bq_named_zone(z)) + bq_offset(z))",
-    # Of a time that occurs twice when clocks are set back BigQuery takes the first, DuckDB the second.
+    # When clocks are set back, a local time occurs twice: BigQuery takes the first, DuckDB the second.
     "bq_moment(t, z)": "list_transform([t - bq_offset(z)], lambda v: CASE WHEN ((v AT TIME ZONE bq_named_zone(z))"
     " - to_hours(1)) AT TIME ZONE bq_named_zone(z) = v THEN (v AT TIME ZONE bq_named_zone(z)) - to_hours(1)"
     " ELSE v AT TIME ZONE bq_named_zone(z) END)[1]",

@@ -114,7 +114,7 @@ def _regexp_extract_all(call: Call) -> Bound:
         f"list_transform(regexp_extract_all({value.sql}, {pattern}, {_group(call, groups)}), lambda m: coalesce(m, ''))"
     )
     if _matches_nothing(call.literal(1, "regular expression")):
-        # DuckDB looks once more behind the last letter.
+        # DuckDB tries once more after the last letter.
         sql = f"CASE WHEN {value.sql} = '' THEN {sql} ELSE {sql}[:-2] END"
     return combine(sql, array_of(STRING), [value])
 

@@ -28,7 +28,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import parse as parse_type
 
 @dataclass
 class _Recorded:
-    """A schema lookup that remembers its answers, so that the cache can tell whether they still hold.
+    """A schema lookup that records its answers, so that the cache can check whether they still hold.
 
     What earlier statements of a script create or drop is laid over it in `statement_changes`.
     """
@@ -195,7 +195,7 @@ def _bind(binder: Binder, node: exp.Expr, statement_text: str) -> Statement:
 
 
 class _Nothing:
-    """What stands in for the schemas of a finished translation, so that it does not keep them alive."""
+    """An empty lookup for finished translations, so that the cache does not keep schemas alive."""
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:
         """Never asked."""

@@ -1,6 +1,6 @@
-"""One day of a shop: newcomers, campaigns, flows, visits and orders, and all that follows from them.
+"""One day of a shop: newcomers, campaigns, flows, visits and orders, and everything they lead to.
 
-What belongs here: causes, rates and delays. What does not: how an event is spelled (`properties`, `event_rows`),
+Here: causes, rates and delays. Not here: how an event is spelled (`properties`, `event_rows`),
 which touch an order is attributed to (`attribution`).
 """
 
@@ -19,7 +19,7 @@ from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _DAY, _HOUR = 86_400, 3_600
 
-# Recipients of campaigns and visits, per event of the day's budget. Tuned so that a day holds about its budget.
+# Recipients of campaigns and visits, per event of the day's budget; tuned so that a day uses about its budget.
 _MAILED, _TEXTED, _PUSHED, _VISITS = 0.300, 0.034, 0.012, 0.105
 _MAIL_DAYS, _TEXT_DAYS, _PUSH_DAYS = 0.43, 0.17, 0.10
 
@@ -262,7 +262,7 @@ class Day:
         happens("submitted_review", (fate > 0.2) & (fate < 0.26), 5 * _DAY, 2 * _DAY)
 
     def _second_thoughts(self, placed: Events) -> None:
-        """Some orders are edited a day later; test orders are deleted where Fivetran captures that."""
+        """Edit some orders a day later; delete test orders if Fivetran captures deletes."""
         fate = self._rng.random(len(placed))
         later = (placed["arrives"] + 2 * _HOUR + self._wait(_DAY, len(placed), 3 * _DAY)).astype(np.int64)
         placed["revised"] = np.where(fate < 0.05, later, placed["revised"])
@@ -270,7 +270,7 @@ class Day:
             placed["deleted"] = np.where(fate > 0.996, later, placed["deleted"])
 
     def _wholesale(self) -> None:
-        """Orders that another system reports through the API; some name no person."""
+        """Orders that a second system reports through the API; some name no person."""
         count = self._rng.poisson(0.002 * self._shop.events_per_day)
         at = self._shop.calendar.at(self._day, self._time_of_day(count))
         persons = self._rng.integers(-1, max(self._people.initial // 50, 1), count)
@@ -297,7 +297,7 @@ class Day:
 
 @dataclass(frozen=True, slots=True)
 class _Sends:
-    """Who was sent what, when: parallel arrays."""
+    """Sends as parallel arrays: person, message, time."""
 
     persons: Ints
     keys: Ints

@@ -1,7 +1,7 @@
 """What Klaviyo would have recorded: which touches an event is attributed to.
 
-What belongs here: finding touches by Klaviyo's rules (same person, at or before the event, within the window of their
-kind; the latest wins, ties to click, open, delivery, then to the later event id). What does not: how the result is
+Here: finding touches by Klaviyo's rules (same person, at or before the event, within the window of their
+kind; the latest wins, ties to click, open, delivery, then to the later event id). Not here: how the result is
 spelled (`attribution_json`).
 """
 
@@ -39,7 +39,7 @@ class Touches:
     windows: Ints
 
     def last(self, persons: Ints, at: Ints) -> Ints:
-        """The position in `events` of each one's last eligible touch; -1 where there is none."""
+        """For each event, the position in `events` of its last eligible touch; -1 if it has none."""
         best = np.full(len(persons), -1, dtype=np.int64)
         for window in set(WINDOWS.values()):
             members = np.flatnonzero(self.windows == window)
@@ -62,7 +62,7 @@ class Touches:
 
 
 def touches(dice: Dice, events: Events) -> Touches:
-    """The touches among some events, ready to be searched."""
+    """The touches among some events, ready for searching."""
     window_of, rank_of = np.zeros(len(METRICS), dtype=np.int64), np.zeros(len(METRICS), dtype=np.int64)
     for key, window in WINDOWS.items():
         window_of[CODES[key]], rank_of[CODES[key]] = window, _RANK[key]
@@ -74,7 +74,7 @@ def touches(dice: Dice, events: Events) -> Touches:
 
 
 def _latest(keys: Ints, persons: Ints, at: Ints) -> Ints:
-    """The last position whose key is the person's at or before the time; -1 where there is none."""
+    """The last position whose key is the person's at or before the time; -1 if there is none."""
     if not len(keys):
         return np.full(len(persons), -1, dtype=np.int64)
     positions = np.searchsorted(keys, _key(persons, at), side="right") - 1

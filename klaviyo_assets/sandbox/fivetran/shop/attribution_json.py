@@ -1,6 +1,6 @@
 """How Klaviyo's recorded attribution looks in the raw data, old shape and new.
 
-What belongs here: spelling touches as `property_attribution`. What does not: finding them (`attribution`).
+Here: spelling touches as `property_attribution`. Not here: finding them (`attribution`).
 """
 
 import json
@@ -22,7 +22,7 @@ from klaviyo_assets.sandbox.fivetran.shop.metrics import IS_MESSAGE
 def recorded_attribution(history: History, events: Events) -> Column | None:
     """What Klaviyo recorded on each event, as JSON texts; null for messages, strangers and unattributed events.
 
-    Gives None for accounts that record nothing. What an incident brought late was not there when Klaviyo recorded.
+    Returns None for accounts that record nothing. Events that an incident delayed did not exist for Klaviyo yet.
     """
     if history.profile.attribution_shape == "none" or not len(events):
         return None

@@ -1,6 +1,6 @@
 """Days of the account's time zone, counted from the shop's first day.
 
-What belongs here: turning a day number into epoch seconds and back, daylight saving included.
+Here: turning a day number into epoch seconds and back, daylight saving included.
 """
 
 import bisect

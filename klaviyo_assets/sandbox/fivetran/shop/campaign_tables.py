@@ -1,6 +1,6 @@
-"""The rows of `campaign` and its children, as they are at a time.
+"""The rows of `campaign` and its children, as of a given time.
 
-What belongs here: spelling campaigns in the new schema and in the one before September 2023.
+Here: spelling campaigns in the new schema and in the one before September 2023.
 """
 
 from collections.abc import Iterator

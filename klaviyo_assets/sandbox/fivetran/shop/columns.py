@@ -1,6 +1,6 @@
-"""Small moves on Arrow columns that all tables of the shop share.
+"""Small operations on Arrow columns that all tables of the shop share.
 
-What belongs here: joining texts, blanking rows, times, JSON literals. What does not: anything about Klaviyo.
+Here: joining texts, blanking rows, times, JSON literals. Not here: anything about Klaviyo.
 """
 
 import json
@@ -21,7 +21,7 @@ def texts(values: Sequence[str | None]) -> Column:
 
 
 def pick(choices: Sequence[str | None], indices: Ints) -> Column:
-    """The chosen texts."""
+    """The texts at these indices."""
     return texts(choices).take(pa.array(indices))
 
 
@@ -31,7 +31,7 @@ def constant(value: Any, count: int) -> Column:
 
 
 def join(*parts: Column | str) -> Column:
-    """Texts glued row by row; null where a part is null."""
+    """Texts joined row by row; null if a part is null."""
     return pc.binary_join_element_wise(*(pa.scalar(p) if isinstance(p, str) else p for p in parts), "")
 
 

@@ -1,6 +1,6 @@
-"""Who may be written to, and what is still to be sent: the only memory a day leaves to the next.
+"""Who may be contacted, and what is still to be sent: the only state that one day leaves to the next.
 
-What belongs here: marketing consent by person, and the queue of flow messages.
+Here: marketing consent by person, and the queue of flow messages.
 """
 
 from collections import defaultdict
@@ -18,7 +18,7 @@ Sends = tuple[Ints, Ints, Ints]
 
 @dataclass
 class Consent:
-    """From when until when each person may be written to, by channel; arrays over person numbers."""
+    """The period in which each person may be contacted, by channel; arrays over person numbers."""
 
     people: People
     email_from: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -27,7 +27,7 @@ class Consent:
     sms_until: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def grow(self, count: int) -> None:
-        """Take in the persons up to `count` with the consent they came with."""
+        """Add the persons up to `count`, with the consent that they gave at the start."""
         new = np.arange(len(self.email_from), count, dtype=np.int64)
         if not len(new):
             return
@@ -47,11 +47,11 @@ class Consent:
         return (self.sms_from[persons] <= at) & (at < self.sms_until[persons])
 
     def leave_email(self, persons: Ints, at: Ints) -> None:
-        """No mail from then on."""
+        """End a person's consent to mail."""
         np.minimum.at(self.email_until, persons, at)
 
     def leave_sms(self, persons: Ints, at: Ints) -> None:
-        """No text messages from then on."""
+        """End a person's consent to text messages."""
         np.minimum.at(self.sms_until, persons, at)
 
 
@@ -72,7 +72,7 @@ class Queue:
             self._waiting[int(day)].append((persons[is_that_day], keys[is_that_day], at[is_that_day]))
 
     def due(self, day: int) -> Sends | None:
-        """Take out what is to be sent on that day or should have been before."""
+        """Remove and return the messages due on that day or earlier."""
         batches = [batch for past in sorted(d for d in self._waiting if d <= day) for batch in self._waiting.pop(past)]
         if not batches:
             return None

@@ -1,8 +1,8 @@
 """Randomness without state: the same key always rolls the same number, whatever was rolled before.
 
-What belongs here: hashing of integers to uniform numbers, and the spellings of Klaviyo's identifiers. What does not:
-what the numbers decide. Because every roll is a function of (seed, account, key, salt), a row written by one sync
-equals the row any other slicing of time would have written.
+Here: hashing of integers to uniform numbers, and the spellings of Klaviyo's identifiers. What does not:
+what the numbers decide. Every roll is a function of (seed, account, key, salt), so rows do not depend on how time is
+cut into syncs.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Dice:
         return self.uniform(keys, salt) < probability
 
     def generator(self, *parts: int) -> np.random.Generator:
-        """A sequence of numbers of its own, for the named part of history."""
+        """A separate random generator for the named part of history."""
         return np.random.default_rng([int(self._salt("generator")), *parts])
 
     def short_id(self, *parts: object, length: int = 6) -> str:

@@ -1,6 +1,6 @@
 """The rows of table `event`, as Fivetran writes them.
 
-What belongs here: which events a sync carries, and their columns. What does not: their properties (`properties`).
+Here: which events a sync carries, and their columns. Not here: their properties (`properties`).
 """
 
 import numpy as np

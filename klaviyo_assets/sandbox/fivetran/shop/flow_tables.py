@@ -1,6 +1,6 @@
 """The rows of `flow` and its children.
 
-What belongs here: spelling flows, their actions, messages and templates.
+Here: spelling flows, their actions, messages and templates.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
-"""What happened in a shop, day after day, and what incidents did to it.
+"""The history of a shop, day by day, and the effect of incidents on it.
 
-What belongs here: living the days in order and keeping their events. Days are lived whole and in order, so it does
-not matter how often or when somebody asks. What does not: spelling events as rows.
+Here: living the days in order and keeping their events. Days are simulated whole and in order, so it
+does not matter how often or when somebody asks. Not here: spelling events as rows.
 """
 
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ _MERGE_HOPS = 3
 
 
 class History:
-    """One account's past, as far as it has been lived."""
+    """One account's past, as far as it has been simulated."""
 
     def __init__(
         self,
@@ -60,23 +60,23 @@ class History:
         self._live_days(at)
 
     def happen(self, incident: Incident) -> None:
-        """Let an incident befall the shop; it takes effect in what arrives after its time."""
+        """Add an incident; it affects everything that arrives after its time."""
         self._incidents = sorted([*self._incidents, incident], key=lambda waiting: waiting.at)
 
     @property
     def events(self) -> Events:
-        """Every event of the days lived, some of them still to come."""
+        """Every event that the simulated days caused; some are still in the future."""
         if self._all_events is None:
             self._all_events = np.concatenate(self._days)
             self._days = [self._all_events]
         return self._all_events
 
     def survivors(self, persons: Ints, at: int) -> Ints:
-        """The person each has become by then; -1 stays anonymous."""
+        """For each person, the person they were merged into by then, or themselves; -1 stays anonymous."""
         return self.lineage(persons, at)[-1]
 
     def lineage(self, persons: Ints, at: int) -> list[Ints]:
-        """The persons each has been in turn by then, itself first; who was not merged repeats."""
+        """Each person's chain of merges by then, themselves first; an unmerged person repeats."""
         line = [persons]
         for _ in range(_MERGE_HOPS):
             survivor, merged_at = self.overlay.merges_of(np.maximum(line[-1], 0))

@@ -1,6 +1,6 @@
-"""Personal data of simulated people: names, addresses, numbers. All of it invented, each a function of the person.
+"""Personal data of simulated people: names, addresses, numbers. All of it is invented, and is a function of the person.
 
-What belongs here: what a privacy setting must hide. What does not: behavior (`people`).
+Here: what a privacy setting must hide. Not here: behavior (`people`).
 """
 
 import unicodedata
@@ -95,7 +95,7 @@ _PREFIX = {"US": "+1", "DE": "+49", "GB": "+44", "JP": "+81", "AU": "+61", "BR":
 
 
 class Identity:
-    """Texts about persons; anonymous ones (-1) are null."""
+    """Personal texts by person; null for anonymous ones (-1)."""
 
     def __init__(self, dice: Dice, people: People, profile: Profile) -> None:
         self._dice, self._people, self._country = dice, people, profile.country
@@ -117,7 +117,7 @@ class Identity:
         return where(has_name, pick(_LAST, self._dice.below(persons, "last", len(_LAST))))
 
     def domains(self, persons: Ints) -> Column:
-        """Where the person has mail."""
+        """Mail domains."""
         return where(persons >= 0, pick(_DOMAINS, self._dice.weighted(persons, "domain", _DOMAIN_WEIGHTS)))
 
     def emails(self, persons: Ints) -> Column:
@@ -138,7 +138,7 @@ class Identity:
         return where(persons >= 0, join("203.0.113.", number_texts(self._dice.below(persons, "ip", 254) + 1)))
 
     def cities(self, persons: Ints, editions: Ints) -> Column:
-        """Where people live; every edition is a move."""
+        """Cities; each edit of a person is a move to a different city."""
         names = _CITIES[self._country]
         return pick(names, (self._dice.below(persons, "city", len(names)) + editions) % len(names))
 

@@ -1,7 +1,7 @@
-"""Incidents: what befalls a shop on demand, so that a demo or a test can watch the platform cope.
+"""Incidents: faults in a shop's data on demand, so that a demo or a test can watch how the platform copes.
 
-What belongs here: the kinds of incident and their effect on events, persons and names. What does not: re-syncs and
-truncations, which befall the connection (`writer`). An incident takes effect for everything asked for after its time;
+Here: the kinds of incident and their effect on events, persons and names. Not here: re-syncs and
+truncations, which concern the connection (`writer`). An incident takes effect for everything asked for after its time;
 asking again for an earlier time is not supported.
 """
 
@@ -47,7 +47,7 @@ class Incident:
 
 
 class Overlay:
-    """What incidents left behind, for rows to be spelled with; every record says since when."""
+    """The lasting effects of incidents on rows, each with the time from which it holds."""
 
     def __init__(self, dice: Dice, people: People, messages: Messages) -> None:
         self._dice, self._people, self._messages = dice, people, messages
@@ -62,12 +62,12 @@ class Overlay:
         self.vanished: set[int] = set()
 
     def apply(self, incident: Incident, events: Events, day: int) -> Events:
-        """Change events in place, remember the rest; gives the events born of the incident."""
+        """Change events in place, remember the rest, and return the events that the incident creates."""
         born = _EFFECTS[incident.kind](_Scene(self, incident, events, day))
         return born if born is not None else events[:0]
 
     def merges_of(self, persons: Ints) -> tuple[Ints, Ints]:
-        """Into whom and when each person is merged (NEVER for most)."""
+        """For each person, the survivor and the time of the merge (NEVER for most)."""
         become, merged_at = self._people.merges(persons)
         if self.merges:
             merged_persons = np.array(sorted(self.merges), dtype=np.int64)
@@ -139,14 +139,14 @@ def _late_events(scene: _Scene) -> Events:
 
 
 def _edit_events(scene: _Scene) -> None:
-    """Orders get another value."""
+    """Orders get a different value."""
     positions = scene.positions("placed_order")
     scene.events["edition"][positions] += 1
     scene.events["changed"][positions] = scene.incident.at
 
 
 def _delete_events(scene: _Scene) -> None:
-    """Events are deleted; Fivetran tells where the account captures deletes of events."""
+    """Events are deleted; Fivetran reports it if the account captures deletes of events."""
     positions = scene.positions()
     scene.events["deleted"][positions] = scene.events["changed"][positions] = scene.incident.at
 
@@ -158,12 +158,12 @@ def _restore_events(scene: _Scene) -> None:
 
 
 def _vanish_events(scene: _Scene) -> None:
-    """Events are gone at the source and nothing says so: only a re-sync or reload notices."""
+    """Events vanish at the source without a trace: only a re-sync or reload notices."""
     scene.overlay.vanished.update(int(s) for s in scene.events["sequence"][scene.positions()])
 
 
 def _rename_campaign(scene: _Scene) -> None:
-    """The campaigns last sent get another name."""
+    """The campaigns last sent get a different name."""
     for campaign in scene.campaigns():
         name = scene.incident.name or f"{campaign.name} (renamed {scene.incident.number})"
         scene.overlay.campaign_names[campaign.campaign_id] = (name, scene.incident.at)
@@ -191,7 +191,7 @@ def _merge_persons(scene: _Scene) -> None:
 
 
 def _edit_persons(scene: _Scene) -> None:
-    """Persons move to another city."""
+    """Persons move to a different city."""
     for person in scene.persons():
         edition, _ = scene.overlay.persons_edited.get(int(person), (0, 0))
         scene.overlay.persons_edited[int(person)] = (edition + 1, scene.incident.at)
@@ -222,7 +222,7 @@ def _rejoin_lists(scene: _Scene) -> None:
 
 
 def _new_column(scene: _Scene) -> None:
-    """Events from now on carry a property nobody has seen before."""
+    """Events carry a property nobody has seen before."""
     name = scene.incident.name or f"attribute_{scene.incident.number}"
     scene.overlay.columns.setdefault(name, scene.incident.at)
 

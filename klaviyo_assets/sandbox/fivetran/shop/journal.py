@@ -1,6 +1,6 @@
-"""Events as numbers: what happened, before it is spelled as rows.
+"""Events as numbers, before they are written as rows.
 
-What belongs here: the record of one event, and collecting a day's events. What does not: why they happen.
+Here: the record of one event, and collecting a day's events. Not here: why they happen.
 """
 
 import numpy as np
@@ -59,7 +59,7 @@ class Journal:
         item: Ints | int = 0,
         flags: Ints | int = 0,
     ) -> Events:
-        """Add one event per element of `at`; gives them, still open to changes until the day ends."""
+        """Add one event per element of `at` and return them; they can be changed until the day ends."""
         events = np.zeros(len(at), dtype=EVENT)
         events["sequence"] = np.arange(self._next, self._next + len(at))
         self._next += len(at)
@@ -76,7 +76,7 @@ class Journal:
         return np.concatenate([np.zeros(0, dtype=EVENT), *self._written_events])
 
     def _delay(self, count: int) -> Ints:
-        """Seconds to a minute for nearly all; days for the late ones."""
+        """Delays of arrival: up to a minute for nearly all events, days for the late ones."""
         seconds = 1 + self._rng.exponential(30, count)
         late = self._rng.random(count) < _LATE_SHARE
         days = np.minimum(self._rng.exponential(_LATE_DAYS * 86_400, count), _LATE_MOST)

@@ -1,6 +1,6 @@
 """Lists, segments and tags: which there are, and their ids.
 
-What belongs here: what other tables refer to by id. What does not: who is in them (`membership_tables`).
+Here: what other tables refer to by id. Not here: who is in them (`membership_tables`).
 """
 
 from dataclasses import dataclass
@@ -41,5 +41,5 @@ def tag_id(history: History, index: int) -> str:
 
 
 def founded_at(history: History) -> int:
-    """When the account's settings were made."""
+    """When the account was set up."""
     return history.calendar.midnight(0) - BEFORE_START

@@ -1,6 +1,6 @@
-"""Who is on which list and in which segment, and who may not be written to.
+"""Who is on which list and in which segment, and who must not be contacted.
 
-What belongs here: `list_person`, `segment_person`, `list_exclusion`, `global_exclusion`.
+Here: `list_person`, `segment_person`, `list_exclusion`, `global_exclusion`.
 """
 
 import numpy as np
@@ -38,7 +38,7 @@ def list_person_rows(history: History, identity: Identity, now: Standing, since:
 
 
 def exclusions(history: History, identity: Identity, now: Standing, since: int | None) -> tuple[pa.Table, pa.Table]:
-    """Tables `global_exclusion` and `list_exclusion`: people who left e-mail, news of it after `since`."""
+    """Tables `global_exclusion` and `list_exclusion`: people who left e-mail, changed after `since`."""
     left = now.email_left < NEVER
     if since is not None:
         left &= np.maximum(now.email_left_seen, now.gone_at) > since

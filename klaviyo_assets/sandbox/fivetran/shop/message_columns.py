@@ -1,6 +1,6 @@
 """The messages of many events as columns.
 
-What belongs here: looking up message keys once per message instead of once per event.
+Here: looking up message keys once per message instead of once per event.
 """
 
 from functools import cached_property
@@ -14,7 +14,7 @@ from klaviyo_assets.sandbox.fivetran.shop.messages import Message, Messages
 
 
 class MessageColumns:
-    """One row per event; null where the event has no message."""
+    """One row per event; null if the event has no message."""
 
     def __init__(self, messages: Messages, keys: Ints) -> None:
         unique, inverse = np.unique(keys, return_inverse=True)

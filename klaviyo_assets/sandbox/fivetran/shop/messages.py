@@ -1,6 +1,6 @@
 """The messages an account sends: campaigns planned by day, and flows.
 
-What belongs here: which messages exist, their names, ids, variations and times. What does not: who received them
+Here: which messages exist, their names, ids, variations and times. Not here: who received them
 (`activity`) and how their rows look (`campaign_tables`, `flow_tables`).
 """
 

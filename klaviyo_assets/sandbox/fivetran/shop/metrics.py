@@ -1,6 +1,6 @@
 """The metrics (kinds of event) a simulated account has.
 
-What belongs here: their names today and some years ago, and the integration each comes from.
+Here: their names today and some years ago, and the integration each comes from.
 """
 
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """How amounts of money look in the raw data: mostly clean, sometimes not.
 
-What belongs here: the spellings of `property_value`.
+Here: the spellings of `property_value`.
 """
 
 import json
@@ -50,7 +50,7 @@ def _odd(amount: float, roll: int) -> str:
 
 
 def understood(profile: Profile, amounts: Floats, rolls: Floats) -> list[Decimal]:
-    """The same amounts as whoever reads their spellings understands them; 0 where that is nothing."""
+    """The amounts that a reader understands from these spellings; 0 if they cannot be read."""
     exact = [Decimal(str(round(float(amount), 2))) for amount in amounts]
     if profile.numeric_values:
         return exact

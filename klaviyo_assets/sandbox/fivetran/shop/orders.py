@@ -1,6 +1,6 @@
-"""What is in an order: lines, money and texts, each a pure function of the order's number.
+"""The contents of an order: lines, money and texts, each a pure function of the order's number.
 
-What belongs here: the product range and the order's contents. What does not: who ordered when (`activity`).
+Here: the product range and the order's contents. Not here: who ordered when (`activity`).
 """
 
 import json

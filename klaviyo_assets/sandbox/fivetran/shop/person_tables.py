@@ -1,6 +1,6 @@
 """The rows of table `person`.
 
-What belongs here: spelling persons. What does not: how they stand (`standing`), which lists they are on.
+Here: spelling persons. Not here: how they stand (`standing`), which lists they are on.
 """
 
 import numpy as np

@@ -1,6 +1,6 @@
 """The properties an event carries, by metric: what Fivetran puts into `property_*`.
 
-What belongs here: names and values of properties, without spelling (`spelling` turns `value` into `property_value`,
+Here: names and values of properties, without spelling (`spelling` turns `value` into `property_value`,
 `propertyValue` or a member of `custom_property_fields`). Attribution is added by `event_rows`.
 """
 

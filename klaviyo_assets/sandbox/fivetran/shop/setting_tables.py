@@ -1,6 +1,6 @@
 """The rows of small tables that describe the account: metrics, lists, segments, tags, coupons.
 
-What belongs here: tables of a few rows, and the coupon codes.
+Here: tables of a few rows, and the coupon codes.
 """
 
 import json

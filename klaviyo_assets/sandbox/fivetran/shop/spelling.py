@@ -1,6 +1,6 @@
 """The three spellings of custom fields: UNPACKED columns, one PACKED JSON, source naming.
 
-What belongs here: turning a property's name into a column or a member of the JSON.
+Here: turning a property's name into a column or a member of the JSON.
 """
 
 from collections.abc import Collection, Mapping

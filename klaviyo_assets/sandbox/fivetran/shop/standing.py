@@ -1,6 +1,6 @@
-"""Where every person stands at a time: derived from all that has arrived by then.
+"""The state of every person at a given time, derived from all events that had arrived by then.
 
-What belongs here: counting a person's orders, last acts and departures. What does not: rows (`person_tables`,
+Here: counting a person's orders, last acts and departures. Not here: rows (`person_tables`,
 `membership_tables`).
 """
 
@@ -15,7 +15,7 @@ from klaviyo_assets.sandbox.fivetran.shop.journal import HARD, Events
 from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
 from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
-# What happens to people without their doing; it changes nothing in their row.
+# Events that people do not cause themselves; they do not change the person's row.
 _PASSIVE = [
     "received_email",
     "opened_email",
@@ -64,7 +64,7 @@ class Standing:
 
 
 def standing(history: History, until: int) -> Standing:
-    """Everybody's standing at `until`, as far as events had arrived."""
+    """The standing of every person at `until`, from the events that had arrived by then."""
     count = history.people.count(max(history.calendar.day_of(until), -1))
     everyone = np.arange(count, dtype=np.int64)
     event_rows = history.events[(history.events["arrives"] <= until) & (history.events["person"] >= 0)]
@@ -89,14 +89,14 @@ def standing(history: History, until: int) -> Standing:
 
 
 def _of(rows: Events, persons: Ints) -> Events:
-    """The same events as those of the persons that each one's became."""
+    """The same events, assigned to the persons that their persons were merged into."""
     events = rows.copy()
     events["person"] = persons[rows["person"]]
     return events
 
 
 def _ever(former: list[Events], last: Events) -> Events:
-    """Every event once for each person that it was ever of: nobody is forgotten to have been somewhere."""
+    """Every event once for each person it ever belonged to, so that `ever_*` survives merges."""
     following = [*former[1:], last]
     left = [events[events["person"] != after["person"]] for events, after in zip(former, following, strict=True)]
     return np.concatenate([*left, last])
@@ -131,7 +131,7 @@ def _last(events: Events, count: int, moment: str) -> Ints:
 
 
 def _first(events: Events, count: int) -> tuple[Ints, Ints]:
-    """When it first happened to each person, and when the last word of it arrived."""
+    """When an event first happened to each person, and when the last of these events arrived."""
     first, seen_at = np.full(count, NEVER), np.zeros(count, dtype=np.int64)
     np.minimum.at(first, events["person"], events["at"])
     np.maximum.at(seen_at, events["person"], events["arrives"])
@@ -160,7 +160,7 @@ def _departures(events: Events, count: int) -> dict[str, Any]:
 
 
 def _absence(history: History, everyone: Ints, until: int) -> tuple[Bools, Ints, Ints]:
-    """Who was merged or deleted, when that was last decided, and when somebody was last merged into each."""
+    """For each person: are they gone, when was that last decided, and when was somebody last merged into them?"""
     survivor, merged_at = history.overlay.merges_of(everyone)
     is_merged = merged_at <= until
     is_gone, at, into = is_merged.copy(), np.where(is_merged, merged_at, 0), np.zeros(len(everyone), dtype=np.int64)

@@ -1,10 +1,10 @@
-"""What Klaviyo's own pages would show of an account's messages: statistics by send date, from the shop's books.
+"""What Klaviyo's own pages would show for an account's messages: statistics by send date, from the shop's own events.
 
-What belongs here: counting what happened. What does not: how the API is spoken (`klaviyo`). Nothing of the product
-counts here: the point of these numbers is to be found by another way.
+Here: counting events. Not here: the API (`klaviyo`). No code of the product is used: these numbers are
+worth something only because they are computed independently.
 
-Klaviyo sees everything that has happened and reached it; what was deleted is gone. Orders count where they are in the
-account's currency. Where Klaviyo recorded no attribution, the last touch earns an order all the same.
+Klaviyo counts every event that has reached it and was not deleted. Orders count if they are in the account's
+currency. Where Klaviyo recorded no attribution, the last touch still earns an order.
 """
 
 from collections import defaultdict
@@ -70,7 +70,7 @@ _CHANNELS = {"email": "email", "sms": "sms", "mobile_push": "push-notification"}
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a report is asked for: both days belong to it, and are the account's."""
+    """A request for a report; `first` and `last` are included, in the account's time zone."""
 
     owner: str
     first: date
@@ -82,13 +82,13 @@ class Wanted:
 
 @dataclass
 class _Tally:
-    """What is counted of one group of messages."""
+    """The counts of one group of messages."""
 
     counts: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     people: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def take(self, count: str, amount: Decimal, person: int) -> None:
-        """Count something a person did; strangers (-1) are nobody's."""
+        """Count something that a person did; -1 is an anonymous person."""
         self.counts[count] += amount
         if person >= 0:
             self.people[count].add(person)
@@ -119,7 +119,7 @@ class ValuesReports:
         self._events["person"] = history.survivors(self._born_as, until)
 
     def metric_key(self, metric_id: str) -> str | None:
-        """The metric of an id; None where there is none."""
+        """The metric of an id; None if there is none."""
         keys = {self._history.dice.short_id("metric", metric.key): metric.key for metric in METRICS}
         return keys.get(metric_id)
 
@@ -137,7 +137,7 @@ class ValuesReports:
         ]
 
     def _countable(self, query: Wanted) -> Iterator[tuple[tuple[str | None, ...], str, Decimal, int]]:
-        """What counts: the group, as what, how much, and whose it is."""
+        """Each contribution: group, statistic, amount, person."""
         zone = self._history.calendar.zone
         begin, end = (
             int(datetime.combine(day, time(), zone).timestamp())
@@ -150,7 +150,7 @@ class ValuesReports:
                 yield tuple(_grouping(message, name) for name in query.group_by), count, amount, person
 
     def _happened(self) -> Iterator[tuple[int, int, str, Decimal, int]]:
-        """Message events: message, send time, what it counts as, one, person."""
+        """Message events as contributions: message, send time, statistic, 1, person."""
         events = self._events[self._is_counted()]
         for event in events:
             key, sent_at, person = int(event["message"]), int(event["sent_at"]), int(event["person"])
@@ -165,7 +165,7 @@ class ValuesReports:
                 yield int(event["message"]), int(event["sent_at"]), name, Decimal(str(amount)), -1
 
     def _is_counted(self) -> Bools:
-        """Events of messages that count; of one act of unsubscribing, spelled as several events, only one."""
+        """Which message events count; an unsubscribe that is written as several events counts once."""
         events = self._events
         is_countable: Bools = np.isin(events["metric"], list(_COUNT_OF)) & (events["message"] >= 0)
         keys: set[tuple[int, int, bool]] = set()
@@ -205,15 +205,15 @@ class ValuesReports:
         return np.where(orders["order"] > 0, orders["order"], orders["sequence"])
 
     def _amounts(self, positions: Ints) -> list[Decimal]:
-        """What each order is worth, as far as the shop's own spelling of it can be understood."""
+        """The value of each order, as far as its spelling can be read."""
         orders, history = self._orders_of(positions), self._history
         totals = history.orders.totals(orders, self._events["edition"][positions].astype(np.int64))
         return understood(history.profile, totals, history.dice.uniform(orders, "spelling"))
 
     def _touches(self) -> tuple[Touches, Ints]:
-        """The touches that may earn something, and by event the person they are looked up by.
+        """The touches that may earn conversions, and for each event the person to look them up with.
 
-        What Klaviyo recorded, it recorded when the order came: by the person of then, without what came late.
+        Klaviyo records attribution when the order arrives: for the person as of then, without late events.
         """
         history, events = self._history, self._history.events
         if history.profile.attribution_shape == "none":

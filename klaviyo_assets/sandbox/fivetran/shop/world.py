@@ -1,6 +1,6 @@
 """A simulated Klaviyo account, asked for rows by time.
 
-What belongs here: `Shop`, the entry to this package: which table's rows a sync carries. What does not: writing them
+Here: `Shop`, the entry to this package: which table's rows a sync carries. Not here: writing them
 anywhere (`klaviyo_assets.sandbox.fivetran.writer`).
 """
 
@@ -60,7 +60,7 @@ class Shop:
         self._identity = Identity(self._history.dice, self._history.people, profile)
 
     def happen(self, incident: Incident) -> None:
-        """Let an incident befall the shop: it shows in rows asked for from its time on."""
+        """Add an incident: it shows in rows requested for its time or later."""
         self._history.happen(incident)
 
     def rows(
