@@ -1,7 +1,7 @@
-"""How long anything outside of this process may take: every limit there is, in one table.
+"""How long anything outside this process may take: every limit, in one table.
 
-Here: the limits as named constants, and the table that docs/reliability.md shows. Not here: how a limit is kept (the
-resource of each system; `transport/limited_http.py` for all that goes over HTTP).
+Here: the limits as named constants, and the table in docs/reliability.md. Not here: how a limit is enforced (each
+system's resource; `transport/limited_http.py` for everything over HTTP).
 
 `python -m klaviyo_assets.transport.time_limits` writes the table into docs/reliability.md; `make docs` runs it.
 """
@@ -20,8 +20,8 @@ class TimeLimit:
     """One limit.
 
     Attributes:
-        system: Whose answer is waited for.
-        call: What may take so long.
+        system: The system that has to answer.
+        call: The action that the limit is on.
         seconds: The limit.
         consequence: What happens when it is reached.
     """

@@ -1,7 +1,7 @@
-"""Bringing a delta into a BigQuery table, and asking it what it holds.
+"""Merging a delta into a BigQuery table, and the checksum of a table.
 
 Here: the staging load and the MERGE, and the checksum of a table's keys, sync times and delete marks. Not here: when a
-table is loaded whole instead, and what Postgres holds (`source/changes.py` has the same checksum there).
+table is loaded whole instead, and the same checksum in Postgres (`source/changes.py`).
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ _JOINED = " || '|' || "
 def merge(dataset: BigQueryDataset, spec: TableSpec, path: Path, rows: int, job_id: str) -> Loaded:
     """Replace or add rows of a table by their key, in one statement.
 
-    A crash leaves the table as it was or as it will be, and at most a staging table that the next merge writes over.
+    A crash leaves the table either unchanged or merged, and at most a staging table that the next merge overwrites.
 
     Args:
         dataset: The account's dataset.
-        spec: The table; it is there.
+        spec: The table; it must exist.
         path: A mapped Parquet file of the changed rows, each key once.
         rows: How many rows the file has.
         job_id: Id of the staging load.
@@ -52,7 +52,7 @@ def merge_statement(spec: TableSpec, staging: str) -> str:
 
 
 def checksum(dataset: BigQueryDataset, spec: TableSpec, without: Sequence[str] = ()) -> tuple[int, int]:
-    """Rows of a table and the checksum of their keys, sync times and delete marks; reads these columns alone.
+    """The row count of a table, and the checksum of keys, sync times and delete marks; reads only these columns.
 
     Args:
         dataset: The account's dataset.

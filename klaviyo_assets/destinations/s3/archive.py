@@ -3,7 +3,7 @@
 Here: keys, conditional writes, manifests. Not here: what is in a part, and when it is written.
 
 Parts are named by their SHA-256 and never overwritten, so earlier versions stay; the manifest is replaced last and
-only if nobody else replaced it meanwhile. A crash leaves at most a part that no manifest names. A large account table
+only if nobody else replaced it first. A crash leaves at most a part that no manifest names. A large account table
 may be a whole part and deltas on it: the manifest names them all, in order.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 FORMAT = 1
 WITH_DELTAS = 2
-# S3 answers 409 to a conditional write that met another one on its way, and asks to write again.
+# S3 answers 409 to a conditional write that collided with a concurrent one, and asks for a retry.
 _CONFLICTS = 3
 _AFTER_CONFLICT_SECONDS = 0.2
 _CHUNK_BYTES = 1 << 20
@@ -40,7 +40,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the archive holds of one partition now. Nothing in it depends on the run that wrote it.
+    """The archive's current content of one partition. Nothing in it depends on the run that wrote it.
 
     `part`, `sha256` and `bytes` are of the newest part, `rows` of the whole partition. Where there are deltas (format
     2), `parts` lists the whole part and the deltas in order: of rows that are equal in the columns `key`, the one of
@@ -62,7 +62,7 @@ class Manifest:
 
     @classmethod
     def of(cls, record: FrameRecord, account: str, table: str, day: str | None) -> "Manifest":
-        """What the archive holds of a partition once a frame is in it."""
+        """The manifest of a partition that has just received a frame."""
         newest, state = record.parts[-1], record.state
         manifest = cls(
             account, table, day, part_name(newest.sha256), newest.sha256, record.table_rows, newest.bytes,
@@ -74,7 +74,7 @@ class Manifest:
 
     @classmethod
     def read(cls, text: str) -> "Manifest":
-        """From its text."""
+        """Read a manifest from its text."""
         content = json.loads(text)
         parts = tuple(Part(**part) for part in content.get("parts", ()))
         return cls(**{**content, "parts": parts, "key": tuple(content.get("key", ()))})
@@ -123,18 +123,18 @@ class S3Archive:
         return "/".join(part for part in parts if part)
 
     def archive(self, path: Path, record: FrameRecord, account: str, table: str, day: str | None) -> Archived:
-        """Write a mapped partition, unless the archive holds exactly it already.
+        """Write a mapped partition, unless the archive already has exactly this content.
 
         Raises:
-            TransientError: S3 could not be reached, or another writer replaced the manifest at the same time.
+            TransientError: S3 could not be reached, or a concurrent writer replaced the manifest.
             PermanentError: S3 refused: the message names bucket, key and what is allowed. Or the frame is a delta on
-                something else than the archive holds.
+                a base other than the one in the archive.
         """
         folder = self.folder(account, table, day)
         manifest = Manifest.of(record, account, table, day)
         below = record.state.below if record.state else ()
         with self.bounded(f"archiving to s3://{self.bucket}/{folder}"):
-            # A delta that adds nothing is no part.
+            # An empty delta does not become a part.
             part_written = manifest.sha256 == record.sha256 and self._put_part(
                 path, f"{folder}/{manifest.part}", record
             )
@@ -142,17 +142,17 @@ class S3Archive:
         return Archived(f"s3://{self.bucket}/{folder}/{manifest.part}", manifest, part_written, manifest_written)
 
     def manifest(self, account: str, table: str, day: str | None) -> Manifest | None:
-        """The current manifest of a partition; None when it was never archived."""
+        """The current manifest of a partition; None if it was never archived."""
         key = f"{self.folder(account, table, day)}/{MANIFEST}"
         with self.bounded(f"reading s3://{self.bucket}/{key}"):
             stored_object = self._read(key)
         return self._manifest_of(stored_object[0], key) if stored_object else None
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
-        """Download what a manifest names, and make sure it is that: the part, or its parts merged into one.
+        """Download the part of a manifest, or its parts merged into one, and verify their checksums.
 
         Raises:
-            PermanentError: what is in the archive is not what the manifest says.
+            PermanentError: the archive's content does not match the manifest.
         """
         if not manifest.parts:
             self._fetch_part(manifest, manifest.sha256, target)
@@ -166,7 +166,7 @@ class S3Archive:
             shutil.move(merge_parts(files, manifest.key, merged_file), target)
 
     def publish(self, account: str, name: str, week: str, file: str, content: bytes, content_type: str) -> str:
-        """Put a page for people beside the archive, over an earlier one; no manifest knows it.
+        """Store a page for people beside the archive, over any earlier one; it is not in a manifest.
 
         Returns:
             Its URI: `s3://<bucket>/<prefix>/<account>/<name>/week=<week>/<file>`.
@@ -205,7 +205,7 @@ class S3Archive:
             with path.open("rb") as content:
                 return self._put_if(key, content, IfNoneMatch="*", ChecksumSHA256=checksum)
         except ClientError as error:
-            # Bytes that changed on their way are sent again; bytes that were other ones from the start are not.
+            # Bytes that changed in transit are sent again; bytes that were wrong from the start are not.
             if not is_damaged(error) or _sha256(path) == record.sha256:
                 raise
             raise PermanentError(
@@ -230,7 +230,7 @@ class S3Archive:
         return True
 
     def _put_if(self, key: str, body: Any, **condition: Any) -> bool:
-        """Put an object if its condition holds; False when it does not, which 412 says and nothing else."""
+        """Put an object if its condition holds; returns False if not. Only a 412 says so."""
         from botocore.exceptions import ClientError
 
         for repetition in range(_CONFLICTS + 1):
@@ -257,7 +257,7 @@ class S3Archive:
         return stored_object["Body"].read().decode(errors="replace"), stored_object["ETag"]
 
     def _get(self, key: str) -> Any:
-        """S3's answer with an object. Without its length, what comes of a cut connection would pass for the whole."""
+        """S3's answer with an object. It must state its length: a cut answer would look complete otherwise."""
         answer: Any = self.client.get_object(Bucket=self.bucket, Key=key)
         self._require_etag(answer, key)
         if answer.get("ContentLength") is None:
@@ -265,7 +265,7 @@ class S3Archive:
         return answer
 
     def _require_etag(self, answer: Any, key: str) -> None:
-        """The ETag of an object, which S3 names whenever it took or gave one: a login page's 200 has none."""
+        """The ETag, which S3 sends with every object that it stored or returned; a login page's 200 has none."""
         if not answer.get("ETag"):
             raise TransientError(
                 f"s3://{self.bucket}/{key}: what answered is not S3. Is a proxy or a login page in between? Check "
@@ -283,7 +283,7 @@ class S3Archive:
 
     @contextmanager
     def bounded(self, action: str) -> Iterator[None]:
-        """S3's errors as ours, within the time that a call may take."""
+        """Bound the time of a call, and raise S3's errors as ours."""
         with s3_explained(action), no_longer_than(self.call_seconds):
             yield
 

@@ -1,4 +1,4 @@
-"""A table that the archive holds as a whole part and deltas on it, as one file again.
+"""Merging a table that is archived as a whole part and deltas into one file again.
 
 Here: merging Parquet files by key, the later file winning, in memory bounded by the deltas. Not here: where the files
 come from (`archive.py`).
@@ -32,7 +32,7 @@ def merge_parts(parts: Sequence[Path], key: Sequence[str], folder: Path) -> Path
     base, *deltas = parts
     changes = _latest([pq.read_table(delta) for delta in deltas], key)
     writer = FrameWriter(folder)
-    # An empty table has to be a file with columns, too.
+    # An empty table also needs a file with columns.
     writer.append(pq.read_schema(base).empty_table())
     for rows in _merge(pq.ParquetFile(base), changes, key):
         writer.append(rows)
@@ -41,13 +41,13 @@ def merge_parts(parts: Sequence[Path], key: Sequence[str], folder: Path) -> Path
 
 
 def _keys(rows: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
-    """The key of each row as one text that sorts like the columns one after the other: no text holds a zero byte."""
+    """The key of each row as one text that sorts like its columns in turn; its separator, a zero byte, is in no text."""
     columns = [rows.column(name).cast(pa.string()) for name in key]
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "\0")
 
 
 def _latest(deltas: Sequence[pa.Table], key: Sequence[str]) -> pa.Table:
-    """The newest version of every changed row, with its key as text, in order of it."""
+    """The newest version of every changed row, with its key as text, in key order."""
     rows = pa.concat_tables(deltas)
     rows = rows.append_column(_KEY, _keys(rows, key)).append_column(
         _POSITION, pa.array(range(rows.num_rows), pa.int64())

@@ -1,4 +1,4 @@
-"""Fivetran's REST API: what is there, and starting syncs and waiting for their end.
+"""Fivetran's REST API: its connections, and starting syncs and waiting for their end.
 
 Here: the resource and its requests. Not here: HTTP and retries (`transport.py`), the models
 (`models.py`), what became of a sync (`wait.py`), Dagster assets (`defs/assets/fivetran.py`).
@@ -43,15 +43,15 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 API_URL = "https://api.fivetran.com"
-# What the current API calls a connection, and what it was called before; both may be served.
+# The current and the former name of connections in the API; it may serve both.
 _GENERATIONS = ("connections", "connectors")
 
 
 @dataclass(frozen=True)
 class StartedSync:
-    """A sync that was asked for: the connection as it was before, and whether a sync was running already.
+    """A sync that was requested: the connection before the request, and whether a sync was already running.
 
-    One that was running is not begun anew unless forced: its end is the end that is waited for.
+    A running sync is not restarted unless forced; the wait is for its end.
     """
 
     previous: Connection
@@ -59,7 +59,7 @@ class StartedSync:
 
     @property
     def since(self) -> SyncMarks:
-        """What to wait from."""
+        """The marks from which to wait for this sync."""
         return SyncMarks.of(self.previous)
 
 
@@ -97,7 +97,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def transport(self) -> "Transport":
-        """HTTP, made when it is first needed.
+        """HTTP, created on first use.
 
         Raises:
             SettingsError: the key or its secret is empty.
@@ -126,11 +126,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def generations(self) -> list[str]:
-        """The names to try for connections; only the one that works once it is known."""
+        """The names to try for connections; after the first success, only the one that works."""
         return list(_GENERATIONS)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
-        """Close what a run has opened."""
+        """Close the connections that a run opened."""
         if "transport" in self.__dict__:
             self.transport.close()
 
@@ -155,10 +155,10 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             return [found for known in self.groups() for found in self.connections(known.id)]
 
     def connection(self, connection_id: str) -> Connection:
-        """A connection as it stands now.
+        """The current state of a connection.
 
         Raises:
-            UnknownNameError: there is none of that id; the message lists those there are.
+            UnknownNameError: no connection has that id; the message lists the existing ones.
         """
         return connection_of(self._get(connection_id))
 
@@ -171,7 +171,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return source_tables_of(self._get(connection_id, "/schemas"))
 
     def sync(self, connection_id: str, *, force: bool = False) -> StartedSync:
-        """Start a sync with one request; `force` ends a running one and begins anew.
+        """Start a sync with one request; `force` ends a running sync and starts a new one.
 
         Raises:
             ConnectionPausedError: the connection is paused.
@@ -184,7 +184,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return StartedSync(previous, was_running=previous.is_syncing and not force)
 
     def resync(self, connection_id: str, tables: Iterable[str] | None = None) -> StartedSync:
-        """Have everything, or the tables of these names, read from the source again.
+        """Read everything, or only these tables, from the source again.
 
         Raises:
             UnknownNameError: there is no such connection or table.
@@ -205,11 +205,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         interval_seconds: float | None = None,
         on_progress: Callable[[Connection], None] | None = None,
     ) -> Connection:
-        """Wait until the sync that follows `since` has succeeded; give the connection as it is then.
+        """Wait until the sync that follows `since` has succeeded; returns the connection after it.
 
         Raises:
             SyncFailedError: it failed; the message has Fivetran's reason.
-            SyncRescheduledError: Fivetran put it off; the error says until when.
+            SyncRescheduledError: Fivetran postponed it; the error says until when.
             ConnectionPausedError: the connection is paused, so it never ends.
             BrokenSetupError: the set-up broke.
             SchemaBlockedError: its schema changed and waits for review.
@@ -228,7 +228,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return connection
 
     def _start(self, previous: Connection, action: str, body: Mapping[str, Any]) -> None:
-        """Post once. Where the answer got lost, look whether a sync has begun before posting again."""
+        """Post once. If the answer is lost, check whether a sync has begun before posting again."""
         for attempt in self.transport.attempts():
             with attempt, no_longer_than(self.call_timeout_seconds):
                 if attempt.retry_state.attempt_number > 1 and self._has_begun(previous):
@@ -268,7 +268,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return [connection_of(item) for item in items]
 
     def _in_either_generation(self, ask: Callable[[str], Answer]) -> Answer:
-        """What the current API answers, else what the older one does; the one that answered is kept to."""
+        """The answer of the current API, or else of the older one; later requests use the one that answered."""
         # Several threads may ask at once, and the first answer shortens the list for all of them.
         nouns = list(self.generations)
         for noun in nouns:

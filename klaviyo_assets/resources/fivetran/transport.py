@@ -1,7 +1,7 @@
-"""HTTP requests to Fivetran's API: authenticated, patient, bounded, and never repeated blindly.
+"""HTTP requests to Fivetran's API: authenticated, retried, bounded, and never repeated blindly.
 
-Here: one request and its retries, paging, what each status code means, the budget of requests an hour. Not here:
-what the answers hold (`models.py`), and which requests are made (`fivetran.py`).
+Here: one request and its retries, paging, the meaning of each status code, the hourly budget of requests. Not here:
+what the answers hold (`models.py`), and which requests are made (`resource.py`).
 
 A GET is repeated after a 429, a 5xx, a time-out, a cut connection or an answer that is not JSON. A POST is repeated
 only where Fivetran certainly did not act on it (429, connection never made). No other 4xx is repeated.
@@ -40,7 +40,7 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """Where requests go, as whom, and how patiently. Durations are seconds."""
+    """The API's address, the key, and how patient retries are. Durations are seconds."""
 
     api_url: str
     api_key: str = field(repr=False)
@@ -100,7 +100,7 @@ class Transport:
         """The `data` of an answer.
 
         Raises:
-            UnansweredError: there was none, and Fivetran may have acted all the same: look before posting again.
+            UnansweredError: there was no answer, but the request may have taken effect: check before posting again.
         """
         return self._patiently(self._request, "POST", path, retry=_certainly_not_done, json=body)
 
@@ -128,9 +128,9 @@ class Transport:
         return (getattr(error, "retry_after", None) or 0) <= self.settings.longest_pause
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
-        """What Fivetran asked for, else exponential; with jitter, so that many clients do not come back at once."""
+        """The pause that Fivetran asked for, or an exponential one; jitter keeps clients from returning together."""
         settings = self.settings
-        jitter = random.uniform(0, settings.first_backoff)  # noqa: S311  nothing secret about a pause
+        jitter = random.uniform(0, settings.first_backoff)  # noqa: S311  a pause is not a secret
         error = state.outcome.exception() if state.outcome else None
         retry_after_seconds: float | None = getattr(error, "retry_after", None)
         if retry_after_seconds is not None:
@@ -222,7 +222,7 @@ def _unreadable(action: str) -> UnansweredError:
 
 
 def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -> KlaviyoAssetsError:
-    """The error that a status code other than 2xx stands for."""
+    """The error for a status code other than 2xx."""
     status, message = answer.status_code, _message(answer)
     seconds = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     if status == 429 or (status >= 500 and (seconds or 0) > settings.longest_pause):
@@ -260,7 +260,7 @@ def _permanent(status: int, action: str, message: str) -> KlaviyoAssetsError:
 
 
 def _message(answer: httpx.Response) -> str:
-    """Fivetran's own words on an error, shortened: `, NotFound: ...`."""
+    """Fivetran's own error message, shortened: `, NotFound: ...`."""
     try:
         content = answer.json()
     except ValueError:
@@ -272,7 +272,7 @@ def _message(answer: httpx.Response) -> str:
 
 
 class BudgetSpentError(RateLimitedError):
-    """This process has made as many requests in an hour as it may."""
+    """This process has used up its requests for the hour."""
 
 
 class HourlyBudget:

@@ -1,6 +1,6 @@
-"""What became of a sync: waiting for its end, bounded, with an outcome that says what to do.
+"""The outcome of a sync: a bounded wait for its end, with errors that say what to do.
 
-Here: reading one connection's state again and again until it is decided. Not here: how it is read (`fivetran.py`).
+Here: polling one connection until its sync has an outcome. Not here: the requests (`resource.py`).
 """
 
 import time
@@ -22,14 +22,14 @@ from klaviyo_assets.resources.fivetran.models import Connection, until
 
 @dataclass(frozen=True)
 class SyncMarks:
-    """When syncs of a connection had ended before the one that is waited for. Fivetran's clock, never ours."""
+    """When earlier syncs of a connection ended, by Fivetran's clock, never ours."""
 
     succeeded_at: datetime | None = None
     failed_at: datetime | None = None
 
     @classmethod
     def of(cls, connection: Connection) -> "SyncMarks":
-        """The marks of a connection as it stands."""
+        """The marks of a connection's current state."""
         return cls(connection.succeeded_at, connection.failed_at)
 
     def has_succeeded(self, connection: Connection) -> bool:
@@ -51,15 +51,15 @@ class Wait:
 
 
 def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> Connection:
-    """Ask until the sync that follows `since` has ended, and return the connection then.
+    """Poll until the sync that follows `since` has ended; returns the connection after it.
 
     Raises:
         SyncFailedError: it failed.
-        SyncRescheduledError: Fivetran put it off.
+        SyncRescheduledError: Fivetran postponed it.
         ConnectionPausedError: the connection is paused, so that it never ends.
         BrokenSetupError: the set-up broke.
         SchemaBlockedError: a changed schema waits for review, so that it never ends.
-        SyncUnfinishedError: the time is over.
+        SyncUnfinishedError: the time is up.
     """
     deadline = time.monotonic() + wait.timeout
     put_off = False
@@ -70,7 +70,7 @@ def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> 
         if since.has_succeeded(connection):
             return connection
         refuse_failed(connection, since)
-        # Right after the trigger the state may still be the old one: believe it when it is seen twice.
+        # Right after the trigger, the state may still be the old one: it counts once it is seen twice.
         if put_off and connection.sync_state == "rescheduled":
             raise rescheduled(connection)
         put_off = connection.sync_state == "rescheduled"
@@ -80,7 +80,7 @@ def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> 
 
 
 def refuse_failed(connection: Connection, since: SyncMarks) -> None:
-    """Raise what says that the sync failed, or never will end."""
+    """Raise an error if the sync failed or will never end."""
     refuse_unsyncable(connection)
     if since.has_failed(connection):
         retry = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
@@ -91,7 +91,7 @@ def refuse_failed(connection: Connection, since: SyncMarks) -> None:
 
 
 def refuse_unsyncable(connection: Connection) -> None:
-    """Raise where the connection cannot sync: paused, its set-up not complete, or its schema not reviewed."""
+    """Raise an error if the connection cannot sync: it is paused, not fully set up, or its schema waits for review."""
     if connection.setup_state != "connected":
         raise BrokenSetupError(
             f"the set-up of Fivetran connection {_name(connection)} is {connection.setup_state}"
@@ -110,7 +110,7 @@ def refuse_unsyncable(connection: Connection) -> None:
 
 
 def rescheduled(connection: Connection) -> KlaviyoAssetsError:
-    """The error that says until when a sync was put off."""
+    """The error for a sync that Fivetran postponed."""
     return SyncRescheduledError(
         f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
         "Run it again after that, or leave it to the sensor, which sees the sync end.",

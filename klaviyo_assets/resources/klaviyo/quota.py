@@ -1,9 +1,9 @@
 """Klaviyo's quota of reports, as arithmetic: how long to wait before a request, and how many are left today.
 
-Here: counting requests that were made and pauses that were asked for. Not here: where the count is kept between runs
-and making requests (`klaviyo.py`).
+Here: counting requests and the pauses that Klaviyo asked for. Not here: where the count is kept between runs, and
+making requests (`resource.py`).
 
-Klaviyo counts in fixed windows; here any stretch of that length counts, which never allows more.
+Klaviyo counts in fixed windows; here any period of that length counts, which is never more generous.
 """
 
 import json
@@ -33,14 +33,14 @@ class Spending:
 
     Attributes:
         request_times: When requests were made, oldest first.
-        paused_until: Before this no request is to be made; 0 where no pause was asked for.
+        paused_until: The earliest time of the next request; 0 if Klaviyo asked for no pause.
     """
 
     request_times: tuple[float, ...] = ()
     paused_until: float = 0.0
 
     def wait(self, quota: Quota, now: float) -> float:
-        """Seconds until the next request may be made; 0 where it may be made now."""
+        """Seconds until the next request is allowed; 0 if it is allowed now."""
         free = [now, self.paused_until]
         for limit, seconds in quota.windows:
             inside = [at for at in self.request_times if at > now - seconds]
@@ -53,11 +53,11 @@ class Spending:
         return max(quota.per_day - len(self.since(now - DAY_SECONDS).request_times), 0)
 
     def after_request(self, now: float) -> "Spending":
-        """With one more request; those older than a day are forgotten."""
+        """The spending after one more request, without requests older than a day."""
         return replace(self, request_times=(*self.since(now - DAY_SECONDS).request_times, now))
 
     def paused(self, until: float) -> "Spending":
-        """With a pause that Klaviyo asked for; an earlier one that is longer stays."""
+        """The spending with a pause that Klaviyo asked for, unless an earlier pause ends later."""
         return replace(self, paused_until=max(self.paused_until, until))
 
     def since(self, start: float) -> "Spending":
@@ -66,12 +66,12 @@ class Spending:
 
     @property
     def text(self) -> str:
-        """As it is kept between runs."""
+        """The text that is kept between runs."""
         return json.dumps({"made": list(self.request_times), "paused_until": self.paused_until})
 
     @classmethod
     def of(cls, text: str | None) -> "Spending":
-        """Read back what `text` gave; what is not that counts as nothing spent."""
+        """Read the result of `text`; any other text counts as nothing spent."""
         try:
             state: Any = json.loads(text or "{}")
             return cls(tuple(sorted(float(at) for at in state.get("made", ()))), float(state.get("paused_until", 0)))

@@ -1,7 +1,7 @@
 """Sending mail: through Amazon SES, or through any SMTP server.
 
 Here: settings, building a message, and trying until every recipient has it or is refused. Not here: the transports
-(`ses.py`, `smtp.py`), and what is said in a mail and when (`publishing/mail/`).
+(`ses.py`, `smtp.py`), and the content and time of mails (`publishing/mail/`).
 """
 
 import os
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
 SES, SMTP = "ses", "smtp"
-# SES takes no more, measured as it is sent; pictures grow by a third on the way.
+# The limit of SES for a mail as sent; encoding makes pictures a third larger.
 LARGEST_BYTES = 10 * 1024 * 1024
-# SES takes no more of them at once.
+# The limit of SES for one mail.
 MOST_RECIPIENTS = 50
 ATTEMPTS = 4
 _SEE = "docs/mail.md says how."
@@ -37,7 +37,7 @@ _SEE = "docs/mail.md says how."
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that stands in a message: its HTML shows it as `cid:<content_id>`."""
+    """A picture in a message: the HTML refers to it as `cid:<content_id>`."""
 
     content_id: str
     png: bytes
@@ -45,19 +45,19 @@ class Picture:
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: the same said as text and, optionally, as HTML with pictures."""
+    """A message: text and, optionally, the same content as HTML with pictures."""
 
     subject: str
     text: str
     html: str = ""
     pictures: tuple[Picture, ...] = ()
-    # By name, for programs that sort mail.
+    # Extra headers by name, for programs that sort mail.
     headers: tuple[tuple[str, str], ...] = field(default=())
 
     def build(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
-        """The message as it goes over the wire: plain ASCII, whatever is said in it."""
+        """The message as it is sent: plain ASCII, whatever its content."""
         mail = EmailMessage(policy=SMTP_POLICY.clone(cte_type="7bit"))
-        # A line break would end the header, and a subject may be made of what others wrote.
+        # A line break would end the header, and a subject may contain text from elsewhere.
         mail["Subject"] = " ".join(self.subject.split())
         mail["From"], mail["To"], mail["Date"] = sender, ", ".join(recipients), formatdate(usegmt=True)
         mail["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
@@ -77,7 +77,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a message."""
+    """The outcome of sending a message."""
 
     message_id: str
     transport: str
@@ -85,7 +85,7 @@ class Sent:
 
 
 class PartlySentError(PermanentError):
-    """Some recipients have the mail, the others were refused: sending it again would send it twice to the first."""
+    """Some recipients have the mail, the others were refused: sending it again would send it twice to some."""
 
 
 # Sends to some recipients: the message's id, and who was refused and why.
@@ -101,10 +101,10 @@ class Delivery:
     refusals: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
 
     def attempt(self, attempt: Attempt) -> str:
-        """Send to those who are left; who is refused for good is not asked again.
+        """Send to the remaining recipients; permanently refused ones are not tried again.
 
         Raises:
-            TransientError: nobody was reached, or some are to be tried again.
+            TransientError: nobody was reached, or some recipients should be tried again.
             PermanentError: nobody was reached.
         """
         message_id, refusals = attempt(self.left)
@@ -117,11 +117,11 @@ class Delivery:
         return message_id
 
     def give_up(self, error: KlaviyoAssetsError) -> None:
-        """Count as refused whoever is left."""
+        """Count the remaining recipients as refused."""
         self.refusals |= dict.fromkeys(self.left, error)
 
     def check(self) -> None:
-        """See that nobody was refused.
+        """Check that nobody was refused.
 
         Raises:
             PartlySentError: some were.
@@ -144,7 +144,7 @@ def _refusals(refusals: Mapping[str, KlaviyoAssetsError]) -> str:
 
 
 class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where mail goes, from whom, and how: SES where `SES_REGION` is set, else SMTP where `SMTP_URL` is."""
+    """Sender, recipients and transport of mail: SES if `SES_REGION` is set, else SMTP if `SMTP_URL` is."""
 
     sender: str = Field(default="", description="Sender (MAIL_FROM).")
     recipients: str = Field(default="", description="Recipients, with commas between them (MAIL_TO).")
@@ -157,11 +157,11 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     backoff_seconds: float = Field(default=1.0, description="First pause after a refusal that passes.")
 
     def send(self, message: Message, to: Sequence[str] = ()) -> str:
-        """Send a message; what passes (too fast, server busy) is tried a few times more.
+        """Send a message; transient refusals (too fast, server busy) are retried a few times.
 
         Args:
             message: What is sent.
-            to: Instead of those that MAIL_TO names.
+            to: Recipients, instead of those in MAIL_TO.
 
         Returns:
             The message id that the transport gave it.
@@ -175,7 +175,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.deliver(message, to).message_id
 
     def deliver(self, message: Message, to: Sequence[str] = ()) -> Sent:
-        """`send`, with what there is to know of it."""
+        """Like `send`, but returns the whole outcome."""
         recipients, transport = list(to) or self.to, self.chosen_transport
         mail = message.build(self._sender, recipients)
         content = mail.as_bytes()
@@ -213,7 +213,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             retry=retry_if_exception(is_passing),
             # A sensor's tick has a minute.
             stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(MAIL_ATTEMPTS.seconds),
-            # Several senders that were too fast together are not so again.
+            # Jitter, so that several senders do not collide again.
             wait=wait_exponential(multiplier=self.backoff_seconds, max=15) + wait_random(0, self.backoff_seconds / 2),
             reraise=True,
         )
@@ -238,7 +238,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The recipients that MAIL_TO names.
 
         Raises:
-            SettingsError: none is set, or more than can be sent to at once.
+            SettingsError: there is no recipient, or there are too many for one mail.
         """
         return addresses(optional(self.recipients, "MAIL_TO"), "MAIL_TO")
 
@@ -281,18 +281,18 @@ def addresses(value: str, setting: str) -> list[str]:
     """E-mail addresses with commas between them.
 
     Raises:
-        SettingsError: there is none, one is none, or there are too many.
+        SettingsError: there is no address, an invalid one, or there are too many.
     """
     if not value.strip():
         raise SettingsError(f"no {setting} is set, so no mail can be sent. Set {setting} in .env; {_SEE}")
     entries = [address for _, address in getaddresses([value]) if address]
-    # Mail servers take letters beyond ASCII only by an extension that most lack.
+    # Mail servers accept non-ASCII letters only with an extension that most lack.
     wrong = [
         address
         for address in entries
         if not re.fullmatch(r"[^@\s;]+@[^@\s;]+", address, re.ASCII) or not address.isascii()
     ]
-    # Of two addresses with a semicolon between them, the second would be dropped in silence.
+    # With a semicolon between two addresses, the second would be dropped silently.
     # A line break would begin another header.
     is_broken = any(not character.isprintable() for character in value.strip())
     if wrong or not entries or ";" in value or is_broken:
@@ -304,5 +304,5 @@ def addresses(value: str, setting: str) -> list[str]:
 
 
 def is_set_up() -> bool:
-    """Whether somebody has named a recipient: only then is any mail sent by itself."""
+    """Whether a recipient is set: only then is mail sent automatically."""
     return bool(os.environ.get("MAIL_TO", "").strip())

@@ -1,9 +1,9 @@
 """Sending mail through Amazon SES: one attempt, and what refusals mean.
 
-Here: SES's answers as ours. Not here: trying again, and what is sent (`mail.py`).
+Here: SES's answers as our errors. Not here: trying again, and what is sent (`mail.py`).
 
-SES takes a mail for all its recipients or for none: one address that is not verified keeps it from all others. So what
-it refuses for an address is sent once more to each recipient alone.
+SES accepts a mail for all its recipients or for none: one unverified address keeps it from all others. So a mail that
+SES refuses for an address is sent again to each recipient separately.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ _OF_ADDRESSES = {"MessageRejected", "InvalidParameterValue"}
 
 
 class DailyQuotaError(TransientError):
-    """No more mails today: trying again at once is of no use."""
+    """SES accepts no more mails today: an immediate retry is useless."""
 
 
 class RefusedRecipientError(PermanentError):
-    """SES refused the mail for an address, of the sender or of one of its recipients."""
+    """SES refused the mail because of an address: the sender's or a recipient's."""
 
 
 def client(region: str, endpoint_url: str) -> "SESClient":
-    """SES's client, without retries: ours know what passes."""
+    """SES's client without its own retries: ours know which errors are transient."""
     import boto3
     from botocore.config import Config
 
@@ -59,7 +59,7 @@ def send(
         content: The message.
 
     Returns:
-        SES's id of the message, and who did not get it and why; all others did.
+        SES's id of the message, and the refused recipients with the reason; all others have it.
 
     Raises:
         PermanentError: nobody got it, and a rerun would fail the same way.

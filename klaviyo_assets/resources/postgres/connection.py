@@ -1,11 +1,11 @@
-"""Opening connections to Postgres, within limits, and seeing that a session is what was asked for.
+"""Opening connections to Postgres within time limits, and checking that a session is as requested.
 
 Here: the session that reads (ADBC) and the one that holds turns (psycopg). Not here: composing the address
 (`address.py`), what errors mean (`errors.py`), reading (`postgres.py`).
 
-Everything a session is asked for is asked inside its transaction: a pooler drops startup options, or hands the next
-transaction to another connection of the server, and does neither with a transaction. What the session then is, is read
-from the server, for a pooler may still have done otherwise.
+All settings of a session are made inside its transaction: a pooler may drop startup options, and may hand the next
+transaction to a different connection of the server, but it keeps one transaction together. The settings are then read
+back from the server, because a pooler may still have changed them.
 """
 
 import os
@@ -35,7 +35,7 @@ _SET = (
     "SELECT set_config(w.name, w.value, true) AS value FROM (VALUES {}) AS w (name, value) "
     "JOIN pg_settings AS s USING (name)"
 )
-# A limit of POSTGRES_URL's own `options` is kept; one of the login, which was made for short questions, is not.
+# A limit in POSTGRES_URL's own `options` is kept; one of the login, which is meant for short queries, is not.
 _UNLESS_GIVEN = " WHERE s.source <> 'client' OR s.setting = '0' OR w.name NOT IN ({})"
 _KEPT = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"}
 _SEEN = "SELECT name, setting, source FROM pg_settings WHERE name IN ({})"
@@ -49,7 +49,7 @@ _FORMATS = {
 
 @dataclass
 class Reader:
-    """A read-only session of one moment, through ADBC."""
+    """A read-only session with one snapshot, through ADBC."""
 
     address: PostgresAddress
     statement_seconds: int
@@ -75,7 +75,7 @@ class Reader:
             with deadline.within(seconds):
                 self._connection = adbc.connect(self.address.composed(self.connect_seconds))
         except driver.Error:
-            # Its text is no reason, and may hold what nobody should see.
+            # Its text does not state the reason, and may hold secrets.
             pass
         else:
             self._sockets = _new_sockets(former_sockets, self.address)
@@ -97,7 +97,7 @@ class Reader:
         return self._connection.cursor()
 
     def close(self) -> None:
-        """End the session; a server that says nothing cannot keep it."""
+        """End the session, even if the server is silent."""
         with suppress(Exception), Deadline(lambda: self._sockets).within(POSTGRES_CLOSE.seconds):
             if self._connection is not None:
                 self._connection.close()
@@ -109,7 +109,7 @@ class Reader:
         limits = {
             "statement_timeout": self.statement_seconds,
             "lock_timeout": min(POSTGRES_LOCK.seconds, max(self.statement_seconds // 2, 1)),
-            # Rows that a snapshot might still see are not cleaned up.
+            # Postgres cannot clean up rows that a snapshot might still see.
             "idle_in_transaction_session_timeout": POSTGRES_IDLE.seconds,
             "transaction_timeout": 0,
         }
@@ -128,7 +128,7 @@ class Reader:
 
 
 def check_session(action: str, settings: Mapping[str, str]) -> None:
-    """See that a session is what was asked for.
+    """Check that a session is as requested.
 
     Args:
         action: What was done.
@@ -153,7 +153,7 @@ def check_session(action: str, settings: Mapping[str, str]) -> None:
 
 
 def check_options(action: str, dropped: Collection[str]) -> None:
-    """See that the options of POSTGRES_URL reached the server.
+    """Check that the options of POSTGRES_URL reached the server.
 
     Args:
         action: What was done.
@@ -171,7 +171,7 @@ def check_options(action: str, dropped: Collection[str]) -> None:
 
 
 class TurnSession:
-    """A session whose transaction stays open without a word for as long as a run, through psycopg."""
+    """A session whose transaction stays open, idle, for as long as a run, through psycopg."""
 
     # Nothing that the server or the login is set to may end it meanwhile, and the server has to notice a machine that
     # went away without a word.
@@ -200,7 +200,7 @@ class TurnSession:
             raise
 
     def ask(self, action: str, query: str, parameters: "tuple[Any, ...]" = ()) -> Any:
-        """The first row that a statement gives, or None.
+        """The first row of a statement's result, or None.
 
         Raises:
             TransientError: the server does not answer in time, or went away.
@@ -208,7 +208,7 @@ class TurnSession:
         """
         statement = Statement(action, self._address, Deadline(lambda: [self._socket]), POSTGRES_ANSWER.seconds)
         with statement.answered_within(POSTGRES_ANSWER.seconds):
-            # Not a prepared statement, which a pooler might hand to another connection.
+            # Not a prepared statement: a pooler might send it to a different connection.
             cursor = self._connection.execute(query, parameters or None, prepare=False)
             return cursor.fetchone() if cursor.description else None
 
@@ -220,7 +220,7 @@ class TurnSession:
 
 
 def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
-    """Settings as the server has them: value and source of each that it knows."""
+    """The server's settings: value and source of each one that it knows."""
     if not names:
         return {}
     cursor.execute(_SEEN.format(", ".join(map(_quoted_value, sorted(names)))))
@@ -249,10 +249,10 @@ def _open_sockets() -> set[tuple[int, int]]:
 
 
 def _new_sockets(former_sockets: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
-    """Handles on the sockets that were opened since and lead to this server.
+    """Handles on the sockets that were opened since then and lead to this server.
 
-    ADBC does not tell which socket is its own. Another thread that connects to the same server at the same moment has
-    its own among them: should this server fall silent, both are given up.
+    ADBC does not reveal its socket. If a second thread connects to the same server at the same moment, its socket is
+    among them too: if this server falls silent, both are closed.
     """
     handles = []
     for descriptor, _ in sorted(_open_sockets() - former_sockets):
@@ -266,7 +266,7 @@ def _new_sockets(former_sockets: set[tuple[int, int]], address: PostgresAddress)
 
 
 def _leads_to(connection: socket.socket, ports: set[int]) -> bool:
-    """Whether a socket's peer is a Postgres at one of the ports; at any where none is known."""
+    """Whether a socket's peer is a Postgres at one of the ports, or at any port if none is known."""
     with suppress(OSError):
         peer = connection.getpeername()
         if isinstance(peer, tuple):

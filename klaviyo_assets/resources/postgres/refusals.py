@@ -1,9 +1,9 @@
-"""Why no session with Postgres came about.
+"""Why a session with Postgres could not be opened.
 
-Here: asking once more in a way that shows the reason. Not here: errors of a session that was open
+Here: connecting once more in a way that shows the reason. Not here: errors of an open session
 (`errors.py`).
 
-libpq gives a text for a connection that failed, and no SQLSTATE: its text is what the server said, in the server's
+For a connection that failed, libpq gives a text and no SQLSTATE: the text is the server's message in the server's
 language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the
 text. Where there is none either, the fault is between here and the server, and name resolution and a plain TCP
 connection show where.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5
 _VERBOSE = 2
 _STATE = re.compile(r"\w+:  (?P<state>[0-9A-Z]{5}): (?P<message>[^\n]*)")
-# libpq's own conditions have no code; these pass. A standby that is not yet promoted answers like the fourth.
+# libpq's own conditions have no code; these are transient. A standby that is not yet promoted answers like the fourth.
 _PASSING = re.compile(
     r"closed the connection|SYSCALL|unexpected eof|reset by peer|could not (receive|send) data|timeout expired|"
     r"session is (not )?read-only|server is (not )?in hot standby mode"
@@ -49,7 +49,7 @@ def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
 
 
 def _ask_server(address: PostgresAddress) -> str | None:
-    """What libpq says of connecting, with SQLSTATE where the server answered; None if it succeeds."""
+    """What libpq says when connecting, with a SQLSTATE if the server answered; None if it succeeds."""
     from psycopg import pq
 
     connection = pq.PGconn.connect_start(address.composed(ASK_SECONDS).encode())
@@ -81,7 +81,7 @@ def _polled(connection: "PGconn") -> bool:
 
 
 def _show_states(connection: "PGconn") -> None:
-    """Have libpq put SQLSTATEs into its texts; psycopg has no method for it, but its module has the function."""
+    """Make libpq put SQLSTATEs into its texts; psycopg has no method for this, but its module has the function."""
     module = sys.modules[type(connection).__module__]
     with suppress(OSError, AttributeError, TypeError):
         pointer: int = getattr(connection, "pgconn_ptr")  # noqa: B009  the protocol does not name it, every PGconn has it

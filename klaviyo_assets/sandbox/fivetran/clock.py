@@ -18,7 +18,7 @@ class Clock:
         return datetime.now(UTC) + self._offset
 
     def advance(self, by: timedelta) -> datetime:
-        """Move the clock forward and return the new time. It never moves back, or synced rows would lie in the future."""
+        """Move the clock forward and return the new time; back is an error, since rows already synced exist."""
         if by < timedelta(0):
             raise ValueError(f"the shop's clock cannot be moved back by {-by}; give a period above zero")
         self._offset += by
