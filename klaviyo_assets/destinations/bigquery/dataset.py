@@ -290,15 +290,15 @@ class BigQueryDataset:
         except ClientError as error:
             if error.code not in _PERHAPS_SENT:
                 raise
-            # This very job was sent before and its answer was lost: its outcome counts. An upload session is gone when the
-            # last chunk is sent a second time.
+            # This very job was sent before and its answer was lost: its outcome counts. An upload session is gone when
+            # its last chunk is sent a second time.
             try:
                 return self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[return-value]
             except NotFound:
                 raise error from None
 
     def await_running(self, prefix: str, timeout_seconds: float = BIGQUERY_EARLIER_JOBS.seconds) -> None:
-        """Wait for jobs of an earlier attempt at the same partitions: a late job must not overwrite a newer one.
+        """Wait for jobs of an earlier attempt at the same partitions: a late one must not overwrite a newer one.
 
         Raises:
             TransientError: a job still runs after `timeout_seconds`.

@@ -41,7 +41,7 @@ def merge_parts(parts: Sequence[Path], key: Sequence[str], folder: Path) -> Path
 
 
 def _keys(rows: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
-    """The key of each row as one text that sorts like its columns in turn; its separator, a zero byte, is in no text."""
+    """The key of each row as one text that sorts like its columns in turn; no text holds its separator."""
     columns = [rows.column(name).cast(pa.string()) for name in key]
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "\0")
 
