@@ -43,7 +43,7 @@ class Dataset:
     description: str | None = None
     friendly_name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
-    created_ms: int = field(default_factory=now_ms)
+    created: int = field(default_factory=now_ms)
     modified: int = field(default_factory=now_ms)
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 
@@ -68,7 +68,7 @@ class Table:
     description: str | None = None
     friendly_name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
-    created_ms: int = field(default_factory=now_ms)
+    created: int = field(default_factory=now_ms)
     modified: int = field(default_factory=now_ms)
     etag: str = field(default_factory=lambda: uuid.uuid4().hex)
 

@@ -108,7 +108,7 @@ def _change(server: Server, call: Call, *, keep: bool) -> Reply:
         check_etag(call, dataset.etag)
         if body.get("location") not in (None, dataset.location):
             raise invalid(f"Cannot change the location of dataset {name} from {dataset.location}")
-        base = dataset if keep else Dataset(name, dataset.location, created_ms=dataset.created_ms)
+        base = dataset if keep else Dataset(name, dataset.location, created=dataset.created)
         return Reply(_resource(server, catalog.replace_dataset(with_changes(base, body))))
 
 
@@ -127,7 +127,7 @@ def _resource(server: Server, dataset: Dataset) -> dict[str, Any]:
     resource = _list_entry(server, dataset) | {
         "etag": dataset.etag,
         "selfLink": f"{server.root}/projects/{server.project}/datasets/{dataset.name}",
-        "creationTime": str(dataset.created_ms),
+        "creationTime": str(dataset.created),
         "lastModifiedTime": str(dataset.modified),
         "type": "DEFAULT",
     }

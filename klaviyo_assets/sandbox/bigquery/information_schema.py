@@ -42,7 +42,7 @@ def _table_rows(_: Catalog, table: Table) -> Iterator[Values]:
         "table_type": "VIEW" if table.is_view else "BASE TABLE",
         "is_insertable_into": "NO" if table.is_view else "YES",
         "is_typed": "NO",
-        "creation_time": _moment(table.created_ms),
+        "creation_time": _moment(table.created),
     }
 
 

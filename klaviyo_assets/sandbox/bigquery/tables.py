@@ -206,7 +206,7 @@ def _list_entry(table: Table) -> dict[str, Any]:
         "tableReference": reference(table.ref),
         "type": "VIEW" if table.is_view else "TABLE",
         "labels": table.labels,
-        "creationTime": str(table.created_ms),
+        "creationTime": str(table.created),
     }
     if table.partition_field:
         entry["timePartitioning"] = {"type": "DAY", "field": table.partition_field}

@@ -85,7 +85,7 @@ def test_a_line_break_in_a_subject_makes_no_header():
 def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, chosen):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert MailResource().chosen == chosen
+    assert MailResource().chosen_transport == chosen
 
 
 @pytest.mark.parametrize(
