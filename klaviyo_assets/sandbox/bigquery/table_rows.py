@@ -56,7 +56,7 @@ def _summary(table: Table, identifier: str) -> dict[str, Any]:
         "dataset_id": dataset,
         "table_id": name,
         "partition_id": identifier,
-        "creation_time": table.created_ms,
+        "creation_time": table.created,
         "last_modified_time": table.modified,
     }
 
