@@ -144,7 +144,7 @@ class Folder:
         return False
 
     def remove(self) -> None:
-        """Delete the lock file (held by the caller) and the folder, when it is empty by now."""
+        """Delete the lock file, which the caller holds, and the folder if it is empty."""
         self._lock_file.unlink(missing_ok=True)
         # Not empty: it holds a user's file, or the next command is already waiting.
         with contextlib.suppress(OSError):

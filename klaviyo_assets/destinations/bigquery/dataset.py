@@ -195,7 +195,7 @@ class BigQueryDataset:
             self.client.delete_dataset(self.qualified, delete_contents=True, not_found_ok=True, retry=self.retry)
 
     def tables(self) -> dict[str, dict[str, str]]:
-        """The labels of every table and view, by name; empty when there is no dataset."""
+        """The labels of every table and view, by name; empty if there is no dataset."""
         from google.api_core.exceptions import NotFound
 
         with explained(f"listing the tables of {self.qualified}"):

@@ -1,7 +1,7 @@
 """Fivetran's REST API: its connections, and starting syncs and waiting for their end.
 
 Here: the resource and its requests. Not here: HTTP and retries (`transport.py`), the models
-(`models.py`), what became of a sync (`wait.py`), Dagster assets (`defs/assets/fivetran.py`).
+(`models.py`), the outcome of a sync (`wait.py`), Dagster assets (`defs/assets/fivetran.py`).
 
 It never changes a connection: no schedule is switched, nothing is paused or enabled.
 """

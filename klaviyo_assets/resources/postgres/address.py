@@ -150,7 +150,7 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def _has_loose_at(url: str) -> bool:
-    """Whether an @ is left in what libpq takes for host, port or database: it belongs to a user or password."""
+    """Whether libpq sees an @ in host, port or database: it must belong to an unescaped user or password."""
     before_options = url.partition("://")[2].partition("?")[0]
     return re.fullmatch(r"([^@/]*@)?[^@]*", before_options) is None
 

@@ -159,16 +159,16 @@ def _decimal(node: Node, path: str, options: Options) -> str:
 
 
 def check_file(table: str, nodes: Collection[Node], in_file: list[Column], schema: list[Column]) -> None:
-    """Compare a file with the schema sent along with its job.
+    """Compare a file with the schema in its load job.
 
     Args:
         table: The destination's name for messages.
         nodes: The file's columns, as the file declares them.
-        in_file: The same in BigQuery's types.
+        in_file: The same columns in BigQuery's types.
         schema: The job's schema.
 
     Raises:
-        ApiError: A column is missing, unknown, or of another type or mode.
+        ApiError: A column is missing or unknown, or has a different type or mode.
     """
     for column in in_file:
         counterpart = find(schema, column["name"])

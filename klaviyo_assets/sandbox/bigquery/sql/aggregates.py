@@ -29,7 +29,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
 
 @dataclass
 class Arguments:
-    """The arguments of an aggregate call, apart from its modifiers."""
+    """An aggregate call, split into arguments and modifiers."""
 
     values: list[Bound]
     distinct: str = ""

@@ -1,4 +1,4 @@
-"""A bound expression: DuckDB text, GoogleSQL type, and what the rules of GROUP BY have to know of it.
+"""A bound expression: DuckDB text, GoogleSQL type, and what the rules of GROUP BY need.
 
 Here: the class, how parts combine, and implicit coercion. Not here: where names come from (`scopes`).
 """
@@ -21,7 +21,7 @@ class Bound:
     Attributes:
         sql: DuckDB text, complete in itself (bracketed where it must be).
         type: GoogleSQL type.
-        literal: The value of a literal ("" also for a query parameter); None for anything else. Literals
+        literal: The value of a literal ("" for a query parameter); None for anything else. Literals
             and parameters coerce more freely than other expressions.
         is_parameter: The expression is a query parameter.
         ungrouped: Columns used outside of an aggregate.
@@ -38,7 +38,7 @@ class Bound:
     has_window: bool = False
 
     def as_type(self, sql: str, kind: Type) -> "Bound":
-        """The same expression under another text and type, no longer a literal."""
+        """The same expression with a different text and type, no longer a literal."""
         return replace(self, sql=sql, type=kind, literal=None, is_parameter=False)
 
 
@@ -58,7 +58,7 @@ _TEXT_LIKE = ("DATE", "DATETIME", "TIMESTAMP", "TIME")
 
 
 def coerce(value: Bound, target: Type) -> Bound | None:
-    """`value` as `target` where GoogleSQL does so by itself, else None."""
+    """`value` coerced to `target`, or None if GoogleSQL has no such coercion."""
     source = value.type
     if source == target:
         return value
@@ -90,7 +90,7 @@ def _coerce_literal(value: Bound, target: Type) -> Bound | None:
 
 
 def require(value: Bound, target: Type, where: str) -> Bound:
-    """`value` as `target`, or the error that names `where`."""
+    """`value` coerced to `target`; the error for a mismatch names `where`."""
     coerced = coerce(value, target)
     if coerced is None:
         raise invalid(f"{where}: expected {target}, found {value.type}")
@@ -98,10 +98,10 @@ def require(value: Bound, target: Type, where: str) -> Bound:
 
 
 def common_type(values: Sequence[Bound], where: str) -> Type:
-    """The type all of `values` coerce to; literals follow the others where they can.
+    """The type that all `values` coerce to; literals adapt to the others if they can.
 
     Raises:
-        SqlError: There is none.
+        SqlError: There is no such type.
     """
     fixed = [value.type for value in values if value.literal is None]
     kind = promoted(fixed)
@@ -126,7 +126,7 @@ def _from_literals(values: Sequence[Bound]) -> Type | None:
 
 
 def unify(values: Sequence[Bound], where: str) -> tuple[list[Bound], Type]:
-    """All `values` in their common type."""
+    """All `values` coerced to their common type."""
     kind = common_type(values, where)
     return [require(value, kind, where) for value in values], kind
 

@@ -21,7 +21,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import Type
 
 @dataclass
 class Call:
-    """A call as written: upper-case name, argument nodes, and where it stands.
+    """A call as written: upper-case name, argument nodes, and its context.
 
     `over` is the DuckDB text of an OVER clause when the function is called analytically.
     """
@@ -33,27 +33,27 @@ class Call:
     over: str | None = None
 
     def arity(self, least: int, maximum: int | None = None) -> None:
-        """Check how many arguments there are."""
+        """Check the number of arguments."""
         if not least <= len(self.nodes) <= (least if maximum is None else maximum):
             raise invalid(f"Number of arguments does not match for function {self.name}")
 
     def bind(self, place: int) -> Bound:
-        """The argument at `place`, from 0."""
+        """Bind the argument at `place`, from 0."""
         return self.binder.bind(self.nodes[place], self.scope)
 
     def values(self) -> list[Bound]:
-        """All arguments."""
+        """Bind all arguments."""
         return [self.binder.bind(node, self.scope) for node in self.nodes]
 
     def literal(self, place: int, noun: str) -> str:
-        """An argument that must be a literal because the translation depends on its value."""
+        """The value of an argument that must be a literal, because the translation depends on it."""
         value = self.bind(place)
         if value.literal is None or value.is_parameter:
             raise unsupported(f"{self.name} with a {noun} that is not a literal")
         return value.literal
 
     def whole(self, place: int, noun: str) -> int:
-        """An argument that must be an integer literal."""
+        """The value of an argument that must be an integer literal."""
         spelling = self.literal(place, noun)
         if not spelling.lstrip("-").isdigit():
             raise invalid(f"{self.name}: {noun} must be an INT64 literal, not {spelling!r}")
@@ -104,7 +104,7 @@ def signature(template: str, result: Type, *params: Type) -> Signature:
 
 
 def allow(name: str, *overloads: Signature) -> None:
-    """Allow a scalar function that is a matter of types and templates alone."""
+    """Allow a scalar function that needs only types and templates."""
     SCALARS[name] = lambda call: pick(call.name, overloads, call.values())
 
 

@@ -100,7 +100,7 @@ def _current(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def part_of(node: exp.Expr) -> str:
-    """A date part as written: DAY, WEEK, WEEK(MONDAY), ISOWEEK ...; the week's first day is spelt out."""
+    """A date part as written: DAY, WEEK, WEEK(MONDAY), ISOWEEK ...; the first day of the week is explicit."""
     if isinstance(node, exp.Anonymous) and node.name.upper() == "WEEK" and len(node.expressions) == 1:
         day = node.expressions[0].name.upper()
         if day not in _WEEKDAYS:
@@ -145,7 +145,7 @@ def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Sco
 
 
 def _of_own_type(call: Call, kind: Type) -> Type:
-    """The type to work in: that of the first argument, or `kind`, the one in the function's name, for a literal."""
+    """The type to work in: that of the first argument; for a literal `kind`, the type in the function's name."""
     first = call.bind(0)
     return first.type if first.type.kind in _KINDS and first.literal is None else kind
 
@@ -166,7 +166,7 @@ for _word, _kind in _KINDS.items():
 
 @scalar("TIME_ADD", "TIME_SUB")
 def _moved_time(call: Call) -> Bound:
-    """Around midnight, as a clock goes."""
+    """Move a TIME; it wraps around at midnight."""
     call.arity(2)
     value = require(call.bind(0), TIME, call.name)
     length = interval(call.binder, call.nodes[1], call.scope, "TIME")
@@ -175,7 +175,7 @@ def _moved_time(call: Call) -> Bound:
 
 @scalar("DATE_DIFF", "DATETIME_DIFF", "TIMESTAMP_DIFF")
 def _diff(call: Call) -> Bound:
-    """Each takes all three types."""
+    """The *_DIFF functions; each accepts all three types."""
     call.arity(3)
     named_type = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
     values = [call.bind(place) for place in (0, 1)]
@@ -226,7 +226,7 @@ def truncated(sql: str, part: str, call: Call, parts: Sequence[str]) -> str:
 
 @scalar("DATE_TRUNC", "DATETIME_TRUNC", "TIMESTAMP_TRUNC")
 def _trunc(call: Call) -> Bound:
-    """Each takes all three types; a STRING literal is of the type in the name."""
+    """The *_TRUNC functions; each accepts all three types, and a STRING literal has the type in the name."""
     call.arity(2, 3)
     value = call.bind(0)
     if value.type.kind not in _KINDS:
@@ -240,7 +240,7 @@ def _trunc(call: Call) -> Bound:
 
 
 def _timestamp_trunc(call: Call, value: Bound) -> Bound:
-    """Parts below DAY keep the offset of the moment itself: an hour that occurs twice stays the right one."""
+    """TIMESTAMP_TRUNC; parts below DAY keep the moment's own offset, so an hour that occurs twice stays correct."""
     zone = require(call.bind(2), STRING, call.name) if len(call.nodes) == 3 else Bound("'UTC'", STRING)
     part = part_of(call.nodes[1])
     local = f"bq_local({value.sql}, {zone.sql})"

@@ -1,7 +1,7 @@
 """CREATE, DROP and ALTER: what the server has to do.
 
-OPTIONS, PARTITION BY and CLUSTER BY are metadata in the stand-in: they are read here and kept by the server.
-An option that is not read is refused unless it is NULL.
+OPTIONS, PARTITION BY and CLUSTER BY are metadata in the stand-in: they are read here and stored by the server.
+An unknown option is refused unless it is NULL.
 """
 
 from typing import Any
@@ -50,7 +50,7 @@ def _table(binder: Binder, node: exp.Expr, columns: list[exp.Expr], base: Statem
 
 
 def _name_columns(result: Result, binder: Binder, declared_fields: tuple[Field, ...]) -> Result:
-    """The query of a CREATE TABLE AS SELECT, brought to the declared columns when there are any."""
+    """The query of a CREATE TABLE AS SELECT, converted to the declared columns if there are any."""
     if not declared_fields:
         nameless = [each.name for each in result.schema if each.name.startswith("f") and each.name[1:-1].isdigit()]
         if nameless:

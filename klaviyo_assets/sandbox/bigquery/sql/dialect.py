@@ -1,4 +1,4 @@
-"""GoogleSQL as read: sqlglot's BigQuery parser with every function call kept as written.
+"""Parsing GoogleSQL: sqlglot's BigQuery parser, which keeps every function call as written.
 
 sqlglot turns known functions into classes of its own, reordering arguments and rewriting formats on the way.
 Here a call stays a name with arguments, so the allow-list (`functions`) works with GoogleSQL's own names.
@@ -25,7 +25,7 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 class _Parser(BigQueryParser):
-    # Otherwise a column called `list` or ARRAY(SELECT ...) with a subscript is read as a constructor.
+    # Otherwise sqlglot reads a column called `list`, or ARRAY(SELECT ...) with a subscript, as a constructor.
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
@@ -36,7 +36,7 @@ class _Parser(BigQueryParser):
 
 
 class GoogleSql(BigQuery):
-    """The dialect to parse with; nothing is generated in it."""
+    """The dialect for parsing; it generates no SQL."""
 
     Parser = _Parser
     parser_class = _Parser  # type: ignore[assignment]
@@ -87,7 +87,7 @@ def _pieces(sql: str) -> list[str]:
 
 
 def _check_pair(token: Token, following: Token | None) -> None:
-    """Refuse what leaves no trace in the parsed statement: an AS that nothing follows, digits of a NUMERIC literal."""
+    """Refuse what the parser silently drops: an AS without a name after it, extra digits of a NUMERIC literal."""
     next_type = following.token_type if following is not None else TokenType.SEMICOLON
     if token.token_type == TokenType.ALIAS and next_type in _ENDS:
         raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
@@ -120,7 +120,7 @@ def _plain(error: Exception) -> str:
 
 
 def only(node: exp.Expr, *argument_names: str) -> None:
-    """Refuse a node that says more than the caller reads: what is not read would be silently dropped."""
+    """Refuse a node with arguments that the caller does not read: they would be silently dropped."""
     for name, value in node.args.items():
         if value and name not in argument_names:
             raise unsupported(f"{name.rstrip('_').upper()} in {excerpt(node)}")

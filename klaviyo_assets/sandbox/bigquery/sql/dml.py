@@ -47,7 +47,7 @@ class _Target:
         return Range(self.name, tuple(columns))
 
     def named_fields(self, names: Sequence[str]) -> list[Field]:
-        """The columns an INSERT names; all of them when it names none."""
+        """The columns that an INSERT names, or all columns if it names none."""
         fields = [self.field(name) for name in names] if names else list(self.fields)
         names_given = [each.name for each in fields]
         if len(set(names_given)) < len(names_given):
@@ -59,7 +59,7 @@ class _Target:
 
 
 def _assigned(value: Bound, column: Field) -> str:
-    """`value` as the column takes it."""
+    """`value` converted to the column's type."""
     coerced = coerce(value, from_field(column))
     if coerced is None:
         kinds = f"Value has type {value.type} which cannot be inserted into column {column.name}"
@@ -145,7 +145,7 @@ def _where(node: exp.Expr, word: str) -> exp.Expr:
 
 
 def update(binder: Binder, node: exp.Expr) -> Statement:
-    """UPDATE; with FROM it becomes a MERGE, which fails where two rows would change one."""
+    """UPDATE; with FROM it becomes a MERGE, which fails if two rows would change the same row."""
     only(node, "this", "expressions", "from_", "where")
     target, alias, scope = _Target(binder, node.this), binder.alias(), binder.scope()
     scope.add(target.as_range(alias))
@@ -227,7 +227,7 @@ class _Merge:
         return f"WHEN {words}{test} THEN {self.action(node.args['then'], scope)}"
 
     def action(self, node: exp.Expr, scope: Scope) -> str:
-        """What a WHEN clause does."""
+        """The action of a WHEN clause."""
         if isinstance(node, exp.Var) and node.name.upper() == "DELETE":
             return "DELETE"
         if isinstance(node, exp.Update):
@@ -239,7 +239,7 @@ class _Merge:
         raise unsupported(f"{excerpt(node)} in MERGE")
 
     def insertion(self, node: exp.Insert, scope: Scope) -> str:
-        """INSERT (columns) VALUES (...), or INSERT ROW: all columns of the source in their order."""
+        """INSERT (columns) VALUES (...), or INSERT ROW, which takes all columns of the source in order."""
         if isinstance(node.this, exp.Var) and node.this.name.upper() == "ROW":
             columns = self.target.named_fields([])
             sources = self.source.columns

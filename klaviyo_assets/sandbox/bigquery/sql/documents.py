@@ -68,7 +68,7 @@ def _value(call: Call) -> Bound:
 
 
 def _number_pattern(value: Bound, key: str) -> str:
-    """The expression that finds the numbers of a key as they were written: a STRING keeps them, JSON does not."""
+    """The pattern that finds a key's numbers as written: a STRING preserves them, JSON does not."""
     return text(_NOTHING) if value.type.kind == "JSON" else text('"' + re.escape(key) + r'"\s*:\s*(-?[0-9][-+0-9.eE]*)')
 
 
@@ -129,7 +129,7 @@ def _to_json_string(call: Call) -> Bound:
 
 @scalar("INT64", "FLOAT64", "BOOL", "LAX_STRING")
 def _of_json(call: Call) -> Bound:
-    """A JSON scalar as a SQL value; of another JSON type it is an error."""
+    """A JSON scalar as a SQL value; a different JSON type is an error."""
     call.arity(1)
     value = require(call.bind(0), JSON, call.name)
     kind = {"INT64": INT64, "FLOAT64": FLOAT64, "BOOL": BOOL, "LAX_STRING": STRING}[call.name]

@@ -76,7 +76,7 @@ def _strftime(value: str, form: str) -> list[str]:
 
 
 def _elements(form: str) -> list[tuple[str, str]]:
-    """Plain text and the element after it; the last element is empty."""
+    """Pairs of plain text and the element after it; the last element is empty."""
     elements, end = [], 0
     for match in _ELEMENT.finditer(form):
         elements.append((form[end : match.start()], match[1]))
@@ -125,7 +125,7 @@ _YEARS = {"Y", "y", "F", "D", "E4Y"}
 
 
 def _read_formats(call: Call, form: str, kind: Type) -> tuple[str, bool]:
-    """DuckDB formats for reading, as list text, and whether they read an offset."""
+    """DuckDB's parse formats as the text of a list, and whether they read an offset."""
     elements = [element for _, element in _elements(form) if element]
     if not _YEARS & set(elements):
         raise unsupported(f"{call.name} with a format without a year")

@@ -63,7 +63,7 @@ def _round(call: Call) -> Bound:
 
 
 def _round_numeric(name: str, value: str, digits: str, scale: str) -> str:
-    """Rounding to a place that DuckDB would turn into the scale of the type."""
+    """Round to a number of digits, which DuckDB would turn into the scale of the type."""
     right = f"CAST({name}({value} * CAST({scale} AS DECIMAL(19,0))) AS {_DECIMAL})"
     left = f"CAST({name}({divide(value, scale)}) AS {_DECIMAL})"
     return (
@@ -75,7 +75,7 @@ def _round_numeric(name: str, value: str, digits: str, scale: str) -> str:
 
 
 def _whole_division(name: str, whole: str, decimal: str) -> None:
-    """Of two INT64, or with a NUMERIC; a FLOAT64 literal only follows a NUMERIC."""
+    """Division of two INT64, or with a NUMERIC; a FLOAT64 literal is only allowed beside a NUMERIC."""
     overloads = signature(whole, INT64, INT64, INT64), signature(decimal, NUMERIC, NUMERIC, NUMERIC)
 
     @scalar(name)
@@ -91,7 +91,7 @@ _whole_division("DIV", "({0} // {1})", "bq_numeric_div({0}, {1})")
 
 
 def _of_floats(name: str, *templates: str) -> None:
-    """A function of FLOAT64 that gives NUMERIC for NUMERIC; one template per number of arguments."""
+    """A function of FLOAT64 that returns NUMERIC for NUMERIC; one template per number of arguments."""
     overloads = []
     for template in templates:
         count = 1 + ("{1}" in template)
@@ -169,7 +169,7 @@ def _nullif(call: Call) -> Bound:
 
 @scalar("GREATEST", "LEAST")
 def _extreme(call: Call) -> Bound:
-    """NULL when any argument is, unlike DuckDB's."""
+    """GREATEST and LEAST; NULL if any argument is NULL, unlike in DuckDB."""
     call.arity(1, 10_000)
     values, kind = unify(call.values(), f"function {call.name}")
     if kind.kind in ("ARRAY", "JSON", "STRUCT"):

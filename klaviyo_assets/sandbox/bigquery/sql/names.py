@@ -37,7 +37,7 @@ def _literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def number(spelling: str) -> Bound:
-    """A numeric literal; without point and exponent it is INT64."""
+    """A numeric literal; it is an INT64 if it has no point and no exponent."""
     if re.fullmatch(r"-?\d+", spelling):
         if not -(2**63) <= int(spelling) < 2**63:
             raise invalid(f"Invalid integer literal: {spelling}")
@@ -83,7 +83,7 @@ def _json_literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def normalized_json(document: str) -> str:
-    """A JSON text as BigQuery writes the value: keys in order, numbers in their shortest form."""
+    """JSON text in BigQuery's form: keys sorted, numbers in their shortest form."""
     try:
         value = json.loads(document)
     except ValueError as error:
@@ -141,7 +141,7 @@ def _struct(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def struct(binder: Binder, nodes: list[exp.Expr], scope: Scope) -> Bound:
-    """STRUCT(a, b AS c): names come from aliases, else from columns."""
+    """STRUCT(a, b AS c); names come from aliases, or else from columns."""
     if not nodes:
         raise unsupported("a STRUCT without fields")
     values = [binder.bind(each.this if isinstance(each, exp.Alias) else each, scope) for each in nodes]
@@ -171,7 +171,7 @@ def output_name(node: exp.Expr) -> str:
 
 
 def written_name(node: exp.Expr) -> str:
-    """The lower-case name in a list where only names can stand: USING, EXCEPT.
+    """The lower-case name in a list that allows only names: USING, EXCEPT.
 
     Raises:
         SqlError: It is a literal or an expression.
@@ -213,7 +213,7 @@ _POSITIONS = {
 
 
 def _position(node: exp.Expr) -> tuple[exp.Expr, int, bool]:
-    """What is between the brackets, the number of the first element, whether outside is NULL."""
+    """The expression in the brackets, the number of the first element, and whether an index outside gives NULL."""
     inner = node.expressions[0]
     if isinstance(inner, exp.Anonymous) and inner.name.upper() in _POSITIONS and len(inner.expressions) == 1:
         return inner.expressions[0], *_POSITIONS[inner.name.upper()]

@@ -44,7 +44,7 @@ _EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
 def _operands(binder: Binder, node: exp.Expr, sign: str, scope: Scope) -> list[Bound]:
-    """Both sides of an operator, or the one of a sign; BigQuery takes a bare NULL for a mistake."""
+    """Both operands, or the one of a sign; BigQuery refuses a bare NULL."""
     sides = [node.args[name] for name in ("this", "expression") if name in node.args]
     if any(isinstance(side.unnest(), exp.Null) for side in sides if side is not None):
         raise invalid(f"Operands of {sign} cannot be literal NULL")
@@ -71,7 +71,7 @@ _FLOAT_WORDS = {"=": "eq", "<>": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "
 def compared(left: Bound, sign: str, right: Bound) -> Bound:
     """A comparison of two values of one type."""
     sql = f"({left.sql} {sign} {right.sql})"
-    # To DuckDB NaN equals itself and is the greatest number. A literal is never NaN.
+    # In DuckDB, NaN equals itself and is the greatest number. A literal is never NaN.
     is_safe = sign in ("=", "<>") and (left.literal or right.literal)
     if left.type == FLOAT64 and sign in _FLOAT_WORDS and not is_safe:
         sql = f"bq_float_{_FLOAT_WORDS[sign]}({left.sql}, {right.sql})"
@@ -79,7 +79,7 @@ def compared(left: Bound, sign: str, right: Bound) -> Bound:
 
 
 def comparable(values: list[Bound], where: str) -> tuple[list[Bound], Type]:
-    """Values in their common type, which must have an equality."""
+    """Values in their common type, which must support equality."""
     unified, kind = unify(values, where)
     if kind.kind in ("ARRAY", "JSON"):
         raise invalid(f"{where} is not defined for arguments of type {kind}")
@@ -189,7 +189,7 @@ def _in_query(binder: Binder, value: Bound, node: exp.Expr, scope: Scope) -> Bou
 
 
 def single(query: Query, where: str) -> Output:
-    """The one column a subquery expression must have."""
+    """The only column of a subquery expression."""
     if len(query.outputs) != 1:
         raise invalid(f"{where} must have exactly one column, it has {len(query.outputs)}")
     return query.outputs[0]
@@ -229,7 +229,7 @@ def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def as_texts(values: list[Bound]) -> list[Bound]:
-    """What is concatenated: with a STRING, everything that CAST makes a STRING is one."""
+    """The values to concatenate: if one is a STRING, the others are cast to STRING."""
     kinds = {value.type.kind for value in values} - {"NULL"}
     if kinds & {"ARRAY", "STRUCT", "BYTES", "JSON"} or not kinds - {"STRING"}:
         return values
@@ -289,7 +289,7 @@ def _negative(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     value = _operands(binder, node, "-", scope)[0]
     if not value.type.is_numeric:
         raise mismatch("operator -", [value])
-    # DuckDB gives the opposite of the smallest INT64 as a larger type, where BigQuery fails.
+    # DuckDB negates the smallest INT64 into a larger type; BigQuery fails.
     return combine(f"(0 - {value.sql})" if value.type == INT64 else f"(-{value.sql})", value.type, [value])
 
 

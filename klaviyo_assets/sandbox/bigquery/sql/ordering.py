@@ -11,16 +11,16 @@ from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, INT64, Type
 
 
 def direction(node: exp.Expr) -> str:
-    """ASC or DESC and where NULLs go: first when ascending, last when descending."""
+    """ASC or DESC, and the place of NULLs: first when ascending, last when descending."""
     only(node, "this", "desc", "nulls_first")
     word = "DESC" if node.args.get("desc") else "ASC"
     return f" {word} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
 
 
 def ordered_by(sql: str, kind: Type, node: exp.Expr, *, single: bool = False) -> str:
-    """A key of ORDER BY with its direction. NaN comes before all other numbers; to DuckDB it is the greatest.
+    """A key of ORDER BY with its direction. NaN comes before all other numbers; in DuckDB it is the greatest.
 
-    `single` keeps to one key, which a RANGE frame with an offset must have.
+    `single` keeps it to one key, as a RANGE frame with an offset requires.
     """
     way = direction(node)
     if kind != FLOAT64 or single:
@@ -30,7 +30,7 @@ def ordered_by(sql: str, kind: Type, node: exp.Expr, *, single: bool = False) ->
 
 
 def limits(binder: Binder, node: exp.Expr, scope: Scope) -> str:
-    """LIMIT and OFFSET; a literal or a parameter each."""
+    """LIMIT and OFFSET; each is a literal or a parameter."""
     pieces = []
     for name, word in (("limit", "LIMIT"), ("offset", "OFFSET")):
         clause = node.args.get(name)

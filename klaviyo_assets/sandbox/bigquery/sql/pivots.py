@@ -1,6 +1,6 @@
 """PIVOT and UNPIVOT: they turn one relation into another.
 
-PIVOT becomes a grouped query whose aggregates look at one value each; UNPIVOT one row per listed column.
+PIVOT becomes a grouped query whose aggregates see one value each; UNPIVOT becomes one row per listed column.
 """
 
 from sqlglot import exp
@@ -55,7 +55,7 @@ def _pivot(binder: Binder, pivot: exp.Expr, source: str, columns: Range, scope: 
 
 
 def _cell(binder: Binder, aggregate: exp.Expr, key: exp.Expr, value: exp.Expr, scope: Scope) -> tuple[str, Bound]:
-    """A column of the result: its name, and the aggregate over the rows of one value."""
+    """A column of the result: its name, and the aggregate of the rows with one value."""
     literal = value.this if isinstance(value, exp.PivotAlias) else value
     name = value.args["alias"].name if isinstance(value, exp.PivotAlias) else _name_of(literal)
     call = aggregate.this if isinstance(aggregate, exp.Alias) else aggregate
@@ -66,7 +66,7 @@ def _cell(binder: Binder, aggregate: exp.Expr, key: exp.Expr, value: exp.Expr, s
 
 
 def _restricted(call: exp.Expr, matches: exp.Expr) -> exp.Expr:
-    """An aggregate call over the rows that match."""
+    """An aggregate call restricted to the rows that match."""
     if not isinstance(call, exp.Anonymous) or call.name.upper() not in _OF_ONE_VALUE or not call.expressions:
         raise unsupported(f"{excerpt(call)} in PIVOT; there are {', '.join(_OF_ONE_VALUE)}")
     first, *more_arguments = call.expressions

@@ -1,7 +1,7 @@
 """Allow-list: FORMAT, which puts values into a text as printf does.
 
 A format is a literal and is parsed here. Each element becomes the text of its value, then grouping, sign and width
-go around it. Elements that are seldom typed (%x, %o, %p, %T of a STRING, * for a width) are refused by name.
+go around it. Rare elements (%x, %o, %p, %T of a STRING, * as a width) are refused by name.
 """
 
 import re
@@ -55,7 +55,7 @@ def _format(call: Call) -> Bound:
 
 
 def _taken_apart(format_text: str) -> tuple[list[str], list[_Element]]:
-    """The texts around the elements, one more than there are elements, and the elements."""
+    """The elements of a format, and the texts around them (one more than there are elements)."""
     plain, elements, end = [""], [], 0
     for match in _ELEMENT.finditer(format_text):
         plain[-1] += _checked(format_text[end : match.start()], format_text)
@@ -100,12 +100,12 @@ def _body(element: _Element, value: Bound) -> str:
     digits = 6 if element.precision is None else element.precision
     if value.type == NUMERIC:
         return f"(CAST(CAST({value.sql} AS DECIMAL(38,{min(digits, 9)})) AS VARCHAR) || {text('0' * (digits - 9))})"
-    # Minus zero is written without its sign.
+    # BigQuery writes minus zero without its sign.
     return f"printf({text(f'%.{digits}{element.letter}')}, CASE WHEN {value.sql} = 0 THEN 0e0 ELSE {value.sql} END)"
 
 
 def _readable(element: _Element, value: Bound) -> str:
-    """%t as CAST to STRING writes it, %T as a literal; NULL is a word."""
+    """%t writes the value as CAST to STRING does, %T as a literal; NULL becomes a word."""
     if value.type.kind == "NULL":
         return "'NULL'"
     if element.precision is not None:

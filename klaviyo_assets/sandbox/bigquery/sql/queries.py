@@ -17,7 +17,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, Type, promoted, q
 
 
 def bind_query(binder: Binder, node: exp.Expr, parent: Scope | None) -> Query:
-    """A SELECT, a set operation, or either in brackets, with its WITH clause."""
+    """Bind a SELECT, a set operation, or either in brackets, with its WITH clause."""
     scope = binder.scope(parent)
     head = _with(binder, node.args.get("with_"), scope)
     query = _body(binder, node, scope)
@@ -75,7 +75,7 @@ def _reads(node: exp.Expr, name: str) -> bool:
 
 
 def _recursion(binder: Binder, node: exp.Expr, scope: Scope, alias: str) -> Query:
-    """A query over itself: a start, UNION ALL, and a step that must fit the columns of the start."""
+    """A recursive query: a start, UNION ALL, and a step whose columns must fit those of the start."""
     union = node.this
     if not isinstance(union, exp.Union) or union.args.get("distinct") or _reads(union.this, node.alias.lower()):
         raise invalid(

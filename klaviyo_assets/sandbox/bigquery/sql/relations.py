@@ -66,7 +66,7 @@ def _bare(node: exp.Subquery) -> exp.Expr:
 
 
 def aside(binder: Binder, scope: Scope) -> Scope:
-    """What a query in FROM or WITH sees: WITH queries and the queries around, not its neighbours."""
+    """The scope of a query in FROM or WITH: it sees WITH queries and outer queries, but not its neighbors."""
     level = binder.scope(scope.parent)
     level.ctes = scope.ctes
     return level
@@ -104,7 +104,7 @@ def _own_alias(node: exp.Table) -> str:
 
 
 def _has_own_alias(node: exp.Table) -> bool:
-    """Whether the alias of an INFORMATION_SCHEMA view was written, not made up by the parser."""
+    """Whether the alias of an INFORMATION_SCHEMA view was written, and not added by the parser."""
     alias = node.alias
     return alias.upper() != node.name.upper().rpartition(".")[2] and "." not in alias
 
@@ -114,7 +114,7 @@ def _is_view_of_catalog(ref: TableRef) -> bool:
 
 
 def table_ref(binder: Binder, node: exp.Table) -> TableRef:
-    """Project, dataset and table that a table name means."""
+    """Project, dataset and table of a table name."""
     name = node.name
     if name.upper().startswith(information_schema.PREFIX):
         name = name.upper()
@@ -143,7 +143,7 @@ def _table_or_view(binder: Binder, ref: TableRef, name: str) -> tuple[str, Range
 
 
 def _view_query(binder: Binder, ref: TableRef, view: str) -> Query:
-    """The view's own SELECT: it sees no parameters, no default dataset, no WITH queries from outside."""
+    """The view's own SELECT, which sees no parameters, no default dataset and no outer WITH queries."""
     catalog = replace(binder.catalog, default_project=ref[0], default_dataset=None)
     inner = Binder(catalog, reads=binder.reads, views=(*binder.views, ref))
     if ref in binder.views:
@@ -155,8 +155,8 @@ def _view_query(binder: Binder, ref: TableRef, view: str) -> Query:
         raise SqlError(error.reason, f"In view {'.'.join(ref)}: {error.message}") from error
 
 
-# Views are read far more often than they are made, and through one another: parsing took three quarters of the time.
-# Binding changes no tree, so that one can be shared.
+# Views are read far more often than created, also through each other: parsing took three quarters of the time.
+# Binding does not change the tree, so it can be shared.
 @lru_cache(256)
 def _parse_view(view: str) -> exp.Expr:
     return parse(view)[0][0]
@@ -192,7 +192,7 @@ def _unnest_name(node: exp.Unnest) -> str:
 
 
 def _fields(element: Column) -> tuple[Column, ...]:
-    """Columns of an unnested array: the element, or its fields when it is a STRUCT."""
+    """Columns of an unnested array: the element, or its fields if it is a STRUCT."""
     if element.type.kind != "STRUCT":
         return (element,)
     pairs = zip(member_names(element.type), element.type.fields, strict=True)
@@ -228,7 +228,7 @@ def _without_condition(node: exp.Join, lateral: str, sql: str, side: str) -> str
 
 
 def _using(scope: Scope, range_variable: Range, names: list[exp.Identifier], side: str) -> str:
-    """Join on columns of the same name, which become one."""
+    """Join on columns of the same name, and merge each pair into one column."""
     merged_columns, conditions = [], []
     for identifier in names:
         written_name(identifier)

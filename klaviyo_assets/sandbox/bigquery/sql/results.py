@@ -1,4 +1,4 @@
-"""The outermost query of a statement: the rules for what leaves it."""
+"""The outermost query of a statement: the rules for its output."""
 
 from dataclasses import dataclass
 
@@ -43,7 +43,7 @@ def _check_names(query: Query) -> None:
 
 
 def _checked(output: Output, alias: str) -> str:
-    """An array that leaves a query holds no NULL element, and NULL becomes empty."""
+    """An array in the output has no NULL elements, and a NULL array becomes empty."""
     column = f"{quoted_name(alias)}.{quoted_name(output.physical)}"
     if output.type.kind != "ARRAY":
         return f"{column} AS {quoted_name(output.physical)}"

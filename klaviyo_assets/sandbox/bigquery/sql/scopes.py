@@ -23,7 +23,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range variable. `value` is set for UNNEST, whose alias stands for the element itself."""
+    """A range variable. `value` is set for UNNEST, whose alias means the element itself."""
 
     name: str
     columns: tuple[Column, ...]
@@ -56,12 +56,12 @@ class Query:
     is_value_table: bool = False
 
     def as_columns(self) -> None:
-        """Refuse SELECT AS STRUCT where a query stands for columns, not for a value."""
+        """Refuse SELECT AS STRUCT in a query that must return columns, not a value."""
         if self.is_value_table:
             raise unsupported("SELECT AS STRUCT outside of ARRAY(...) and scalar subqueries")
 
     def as_range(self, name: str, alias: str) -> Range:
-        """The range variable that the query is in a FROM clause."""
+        """The query as the range variable of a FROM clause."""
         self.as_columns()
         columns = (
             Column(each.name, f"{quoted_name(alias)}.{quoted_name(each.physical)}", each.type) for each in self.outputs
@@ -73,7 +73,7 @@ class Query:
 class Scope:
     """The names of one query level.
 
-    `visible` is what * stands for, `merged_columns` holds the columns of JOIN USING, `group_keys` the DuckDB texts of
+    `visible` is what * expands to, `merged_columns` holds the columns of JOIN USING, `group_keys` the DuckDB texts of
     GROUP BY once they are known,
     `aliases` the SELECT aliases where they are visible, `used_outside` what reaches into the queries around.
     """
@@ -90,7 +90,7 @@ class Scope:
     windows: dict[str, exp.Expr] = field(default_factory=dict)
 
     def add(self, range_variable: Range) -> None:
-        """Take a range variable in; its name must be new."""
+        """Add a range variable; its name must be new."""
         if range_variable.name and self.range_named(range_variable.name):
             raise invalid(f"Duplicate table alias {range_variable.name} in the same FROM clause")
         self.ranges.append(range_variable)

@@ -1,4 +1,4 @@
-"""One SELECT: its items, grouping rules, and the clauses in the order BigQuery evaluates them."""
+"""One SELECT: its items, the grouping rules, and the clauses in the order of BigQuery's evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ _CLAUSES = (
 
 @dataclass
 class Item:
-    """An item of the SELECT list after * is spelt out; `make` binds it, once grouping is known."""
+    """An item of the SELECT list, after * is expanded; `make` binds it once the grouping is known."""
 
     name: str
     make: Callable[[], Bound]
@@ -36,7 +36,7 @@ class Item:
 
 @dataclass
 class _Select:
-    """A SELECT being put together."""
+    """A SELECT under construction."""
 
     binder: Binder
     node: exp.Select
@@ -47,7 +47,7 @@ class _Select:
 
 
 def bind_select(binder: Binder, node: exp.Select, scope: Scope) -> Query:
-    """A SELECT whose WITH queries are in `scope` already."""
+    """Bind a SELECT whose WITH queries are already in `scope`."""
     only(node, *_CLAUSES)
     if node.args.get("distinct"):
         only(node.args["distinct"])

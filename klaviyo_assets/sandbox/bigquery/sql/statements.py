@@ -1,4 +1,4 @@
-"""From one parsed statement to a `Statement`: queries and transactions here, changes in `dml` and `ddl`."""
+"""Binding one parsed statement: queries and transactions here, changes in `dml` and `ddl`."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ _CHANGES: dict[type[exp.Expr], Callable[[Binder, exp.Expr], Statement]] = {
 
 
 def bind_statement(binder: Binder, node: exp.Expr, statement_text: str) -> Statement:
-    """One statement; `statement_text` is its text. Parameters and reads are noted in `binder`."""
+    """Bind one statement, whose text is `statement_text`; `binder` collects its parameters and reads."""
     if isinstance(node, exp.Query):
         query = result_query(binder, node)
         return Statement("SELECT", query.sql, schema=query.schema)

@@ -102,7 +102,7 @@ def _regexp_extract(call: Call) -> Bound:
     call.arity(2)
     value, pattern, groups = _pattern(call)
     group = _group(call, groups)
-    # The list holds NULL where the group took no part in the match, the text alone would be empty.
+    # The list holds NULL if the group did not take part in the match; the text alone would be empty.
     return combine(f"regexp_extract_all({value.sql}, {pattern}, {group})[1]", STRING, [value])
 
 
@@ -120,7 +120,7 @@ def _regexp_extract_all(call: Call) -> Bound:
 
 
 def _matches_nothing(pattern: str) -> bool:
-    """Whether an expression matches the empty text at any place, as `a*` does and `$` does not."""
+    """Whether an expression can match the empty text anywhere, as `a*` can and `$` cannot."""
     return re.compile(pattern).match("\0\0", 1) is not None
 
 

@@ -56,7 +56,7 @@ class _Recorded:
         return self.views[ref]
 
     def note(self, statement: Statement) -> None:
-        """Take in what a statement does to the catalog."""
+        """Record a statement's changes to the catalog."""
         ref, kind = statement.target, statement.kind
         if ref is None:
             return
@@ -91,7 +91,7 @@ def _columns(schemas: SchemaLookup, ref: TableRef) -> tuple[Field, ...] | None:
 
 @dataclass(frozen=True)
 class _Translated:
-    """A script's statements without parameter values, and what they rest on."""
+    """A script's statements without parameter values, and the lookups that they depend on."""
 
     statements: tuple[Statement, ...]
     uses: tuple[frozenset[str], ...]
@@ -115,7 +115,7 @@ def translate(
 ) -> list[Statement]:
     """The statements of a GoogleSQL script for DuckDB, in order.
 
-    Later statements see the tables earlier ones create. Translations are kept by text, parameter types and the
+    Later statements see the tables that earlier ones create. Translations are kept by text, parameter types and the
     schemas they used.
 
     Args:
@@ -127,8 +127,8 @@ def translate(
         physical_name: DuckDB text, quoted where needed, that addresses a table.
 
     Raises:
-        SqlError: BigQuery would refuse the script (invalidQuery, notFound), or the stand-in does not offer
-            something in it (notImplemented).
+        SqlError: BigQuery would refuse the script (invalidQuery, notFound), or the stand-in does not
+            support something in it (notImplemented).
     """
     kinds = {statement.name.lower(): _parameter_type(statement) for statement in parameters}
     if len(kinds) < len(parameters):

@@ -1,4 +1,4 @@
-"""GoogleSQL types: their DuckDB equals, their API names, and which type turns into which by itself.
+"""GoogleSQL types: their DuckDB equivalents, their API names, and the implicit coercions.
 
 Here: facts about types. Not here: casts that look at values (`casts`).
 """
@@ -15,7 +15,7 @@ from klaviyo_assets.sandbox.bigquery.sql.model import Field, invalid, unsupporte
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A GoogleSQL type. Kind NULL is that of an untyped NULL (and of the elements of `[]`)."""
+    """A GoogleSQL type. Kind NULL is the type of an untyped NULL and of the elements of `[]`."""
 
     kind: str
     element: "Type | None" = None
@@ -102,7 +102,7 @@ def text(value: str) -> str:
 
 
 def member_names(struct: Type) -> list[str]:
-    """DuckDB member names of a STRUCT; nameless ones are called as the API calls them."""
+    """DuckDB member names of a STRUCT; nameless members have the API's names."""
     names = [name or f"_field_{place}" for place, (name, _) in enumerate(struct.fields, start=1)]
     if len({name.lower() for name in names}) < len(names):
         raise unsupported("a STRUCT with two fields of one name")
@@ -153,7 +153,7 @@ def _member(part: str) -> tuple[str, Type]:
 
 
 def split_top(list_text: str) -> list[str]:
-    """Split at the commas that stand in no bracket."""
+    """Split at the commas outside brackets."""
     parts, depth, start = [], 0, 0
     for place, letter in enumerate(list_text):
         depth += (letter in "<(") - (letter in ">)")
@@ -221,7 +221,7 @@ def from_duckdb(spelling: str) -> Type:
 
 
 def promoted(kinds: Sequence[Type]) -> Type | None:
-    """The type several types widen to without a cast, None when there is none."""
+    """The type that several types widen to without a cast; None if there is none."""
     typed_kinds = [kind for kind in kinds if kind.kind != "NULL"]
     if not typed_kinds:
         return NULL

@@ -1,4 +1,4 @@
-"""OVER: window specifications, and the functions that exist only with one."""
+"""OVER: window specifications, and the functions that require one."""
 
 from sqlglot import exp
 
@@ -50,7 +50,7 @@ def _check(name: str, has_order: bool, has_frame: bool) -> None:
 
 
 def _over(binder: Binder, node: exp.Expr, scope: Scope) -> tuple[str, list[Bound], bool, bool]:
-    """DuckDB text of OVER (...), what is bound in it, whether it orders, whether it frames."""
+    """DuckDB text of OVER (...), its bound expressions, and whether it has an order and a frame."""
     only(node, "this", "partition_by", "order", "spec", "alias", "over")
     partition, order, spec = _merge_windows(node, scope)
     keys = [_partition_key(binder.bind(each, scope)) for each in partition]
@@ -76,7 +76,7 @@ def _partition_key(value: Bound) -> Bound:
 
 
 def _merge_windows(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[exp.Expr], exp.Expr | None]:
-    """A window specification with the named one it builds on."""
+    """A window specification merged with the named one that it extends."""
     partition = list(node.args.get("partition_by") or ())
     order = node.args["order"].expressions if node.args.get("order") is not None else []
     spec = node.args.get("spec")

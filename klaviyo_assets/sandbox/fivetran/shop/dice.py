@@ -116,7 +116,7 @@ class Dice:
 
 
 def fixed_text(letters: npt.NDArray[np.uint8]) -> Column:
-    """An Arrow string column from rows of equally many ASCII letters."""
+    """An Arrow string column from rows of ASCII codes, all of the same length."""
     count, width = letters.shape
     offsets = np.arange(count + 1, dtype=np.int32) * width
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))

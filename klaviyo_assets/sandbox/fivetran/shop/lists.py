@@ -1,4 +1,4 @@
-"""Lists, segments and tags: which there are, and their ids.
+"""The lists, segments and tags of an account, and their ids.
 
 Here: what other tables refer to by id. Not here: who is in them (`membership_tables`).
 """

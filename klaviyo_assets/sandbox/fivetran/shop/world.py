@@ -89,7 +89,7 @@ class Shop:
         }
 
     def values_reports(self, at: datetime) -> ValuesReports:
-        """What Klaviyo's own reports show at an instant, which is not before any that rows were asked for."""
+        """Klaviyo's own reports at an instant, which must not be before any instant for which rows were requested."""
         self._history.live_until(_seconds(at))
         return ValuesReports(self._history, self._identity, _seconds(at))
 
