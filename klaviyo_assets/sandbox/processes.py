@@ -22,7 +22,7 @@ _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 @dataclass(frozen=True)
 class Identity:
-    """A process, beyond doubt: its id, and when it began (an opaque text, equal only for the same process)."""
+    """The identity of a process: its id, and when it began, as an opaque text that is equal only for the same process."""
 
     pid: int
     started: str

@@ -82,7 +82,7 @@ def write_sync(
 
 
 def create_indexes(connection: Connection, schema: str) -> None:
-    """Create the recommended indexes that are not there; Fivetran itself makes none but primary keys."""
+    """Create the missing recommended indexes; Fivetran itself creates only primary keys."""
     for table, columns in _columns(connection, schema).items():
         for index in possible(columns, table):
             connection.execute(index.statement(schema))

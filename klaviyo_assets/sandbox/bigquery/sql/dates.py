@@ -145,7 +145,7 @@ def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Sco
 
 
 def _of_own_type(call: Call, kind: Type) -> Type:
-    """The type to work in: that of the first argument; for a literal `kind`, the type in the function's name."""
+    """The type to work in: that of the first argument, or for a literal, `kind`: the type in the function's name."""
     first = call.bind(0)
     return first.type if first.type.kind in _KINDS and first.literal is None else kind
 

@@ -50,7 +50,7 @@ class Household:
 
 
 class Day:
-    """Lives one day of the account and writes its journal."""
+    """Simulates one day of the account and writes its journal."""
 
     def __init__(self, shop: Household, day: int, rng: np.random.Generator) -> None:
         self._shop, self._day, self._rng = shop, day, rng

@@ -52,7 +52,7 @@ class History:
         self._incidents = sorted(incidents, key=lambda incident: incident.at)
 
     def live_until(self, at: int) -> None:
-        """Live every day up to the one that holds `at`, with the incidents up to `at`."""
+        """Simulate every day up to the one that contains `at`, with the incidents up to `at`."""
         while self._incidents and self._incidents[0].at <= at:
             incident = self._incidents.pop(0)
             self._live_days(incident.at)
