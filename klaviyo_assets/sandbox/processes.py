@@ -22,7 +22,7 @@ _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 @dataclass(frozen=True)
 class Identity:
-    """The identity of a process: its id, and when it began, as an opaque text that is equal only for the same process."""
+    """The identity of a process: its id, and an opaque text for when it began."""
 
     pid: int
     started: str
