@@ -177,7 +177,7 @@ def _start_mark(pid: int) -> str | None:
 
 def _ps(pid: int, columns: str) -> str:
     command = ["/bin/ps", "-o", columns, "-p", str(pid)]
-    process = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603 - fixed
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603
     return process.stdout.strip()
 
 
