@@ -16,7 +16,7 @@ import typer
 from klaviyo_assets.cli import systems
 from klaviyo_assets.cli.console import Verbose, console, errors
 from klaviyo_assets.cli.options import OneAccount
-from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
@@ -118,11 +118,9 @@ def _mend(said: str, dataset: "BigQueryDataset", account: "Account") -> str:
 
 
 def _tables(dataset: "BigQueryDataset") -> list[str]:
-    from google.api_core.exceptions import GoogleAPICallError
-
     try:
-        return sorted(table.table_id for table in dataset.client.list_tables(dataset.qualified, retry=dataset.retry))
-    except GoogleAPICallError:
+        return sorted(dataset.tables())
+    except KlaviyoAssetsError:
         return []
 
 

@@ -153,7 +153,7 @@ class _Syncing:
 
     def _start(self, outcome: Outcome) -> None:
         begun = outcome.begun = self.fivetran.sync(outcome.target.connection_id)
-        outcome.state, outcome.url = "running" if begun.was_running else "started", begun.before.url
+        outcome.state, outcome.url = "running" if begun.was_running else "started", begun.previous.url
         doing = "is running already" if begun.was_running else "started"
         self.say(f"{outcome.target.name}: sync {doing}, {outcome.url}")
 

@@ -1,1 +1,1 @@
-"""Where mapped frames go: each destination owns its type map, schema and writer, and knows no other."""
+"""Where mapped frames go: each destination has its own type map, schema and writer, and does not know the others."""

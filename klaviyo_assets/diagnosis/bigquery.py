@@ -11,7 +11,6 @@ from uuid import uuid4
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
 from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.model.spec import Column, LogicalType
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 
@@ -28,33 +27,26 @@ def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
     try:
         _write(probe)
     finally:
-        with explained(f"deleting the dataset {probe.qualified}"):
-            probe.client.delete_dataset(probe.qualified, delete_contents=True, not_found_ok=True, retry=probe.retry)
-    yield scope.ok(f"project {probe.client.project}: datasets can be made, written and deleted")
+        probe.delete()
+    yield scope.ok(f"project {probe.project}: datasets can be made, written and deleted")
 
 
 def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
     """The account's dataset, if it is there: its location, and whether it can be written."""
-    from google.api_core.exceptions import NotFound
-
     scope = Scope(BIGQUERY, account.name)
     dataset = dataset_of(bigquery, account)
-    try:
-        with explained(f"looking at the dataset {dataset.qualified}"):
-            found = _located(dataset)
-    except PermanentError as error:
-        if isinstance(error.__cause__, NotFound):
-            yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
-            return
-        raise
-    if found.casefold() != dataset.location.casefold():
+    location = dataset.stored_location()
+    if location is None:
+        yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
+        return
+    if location.casefold() != dataset.location.casefold():
         yield scope.fail(
-            f"dataset {dataset.qualified} lies in {found}, BIGQUERY_LOCATION says {dataset.location}",
-            f"Set BIGQUERY_LOCATION={found}, or another BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
+            f"dataset {dataset.qualified} lies in {location}, BIGQUERY_LOCATION says {dataset.location}",
+            f"Set BIGQUERY_LOCATION={location}, or another BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
         )
         return
     _write(dataset)
-    yield scope.ok(f"dataset {dataset.qualified} in {found} is writable")
+    yield scope.ok(f"dataset {dataset.qualified} in {location} is writable")
 
 
 def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryDataset:
@@ -62,10 +54,6 @@ def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryD
     with explained("looking for Google credentials"):
         dataset = bigquery.dataset(account)
     return replace(dataset, patience_seconds=min(dataset.patience_seconds, _PATIENCE_SECONDS))
-
-
-def _located(dataset: BigQueryDataset) -> str:
-    return str(dataset.client.get_dataset(dataset.qualified, retry=dataset.retry).location or "US")
 
 
 def _write(dataset: BigQueryDataset) -> None:

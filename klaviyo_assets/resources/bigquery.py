@@ -35,8 +35,8 @@ _STAND_IN_PATIENCE_SECONDS = 10.0
 class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A project and the prefix of its datasets; credentials are Google's application default ones.
 
-    Where `emulator_host` is set, requests go there with BIGQUERY_EMULATOR_TOKEN as bearer token,
-    and no Google credential is looked for.
+    If `emulator_host` is set, requests go there with BIGQUERY_EMULATOR_TOKEN as bearer token, and no Google credentials
+    are needed.
     """
 
     project: str = Field(description="Google Cloud project (BIGQUERY_PROJECT).")
@@ -70,7 +70,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
         return self._dataset(PORTFOLIO)
 
     def qualified(self, name: str) -> str:
-        """`project.dataset` of an account or of the portfolio, by name; nobody is asked for it."""
+        """`project.dataset` of an account or of the portfolio, by name; sends no request."""
         return f"{self.project}.{self._dataset_id(name)}"
 
     @property
@@ -102,7 +102,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
 
     @cached_property
     def client(self) -> "Client":
-        """A client of the project, made when it is first needed: importing it takes a second.
+        """A client of the project, created on first use: importing it takes a second.
 
         Raises:
             SettingsError: there are no Google credentials.
@@ -119,7 +119,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
             with BigQueryResource(project=self.project, location=self._location).get_client() as client:
                 return client
         except (IsADirectoryError, PermissionError, UnicodeDecodeError, AttributeError) as error:
-            # google-auth reads the file, and trusts it to be a text that holds a JSON object.
+            # google-auth reads the file and assumes that it is a text with a JSON object.
             raise SettingsError(no_credentials()) from error
 
     def _stand_in_client(self) -> "Client":
@@ -135,10 +135,10 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
         )
 
     def _limit(self, client: "Client") -> None:
-        """Bound every request that the client makes, those for a token included.
+        """Bound every request that the client makes, including those for a token.
 
-        Google's client bounds none of them, and takes a time-out only as an argument of each call; uploads and the
-        pages of a result are beyond that.
+        Google's client bounds none of them, and takes a time-out only as an argument of each call; uploads and result
+        pages take none.
         """
         limits = HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds)
         session = client._http

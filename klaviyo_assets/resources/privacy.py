@@ -17,7 +17,7 @@ class PrivacyResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     hash_key: str = Field(default="", description="Key of the hash of personal values (PII_HASH_KEY).")
 
     def of(self, account: Account) -> Privacy:
-        """How this account's personal values are treated.
+        """The treatment of this account's personal values.
 
         Raises:
             SettingsError: the account hashes and the key is missing or short.

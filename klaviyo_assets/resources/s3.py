@@ -45,7 +45,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether the bucket is at another endpoint than Amazon's."""
+        """Whether the bucket is at an endpoint other than Amazon's."""
         return bool(optional(self.endpoint_url, "S3_ENDPOINT_URL"))
 
     @cached_property

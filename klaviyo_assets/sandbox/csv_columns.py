@@ -1,7 +1,7 @@
 """Which Postgres type the cells of a CSV column allow.
 
-Here: the inference, cell by cell, in one pass. Conservative: a column is typed only if every cell that is not empty
-fits; whatever mixes is text, as Fivetran ends up with too. Not here: reading files (`csv_files`).
+Here: the inference, cell by cell, in one pass. It is conservative: a column gets a type only if every
+non-empty cell fits; mixed columns are text, as they end up in Fivetran too. Not here: reading files (`csv_files`).
 """
 
 import json
@@ -21,12 +21,12 @@ _TIME = re.compile(
 
 
 def is_boolean(cell: str) -> bool:
-    """Whether a cell says true or false."""
+    """Whether a cell is true or false."""
     return cell.lower() in {"true", "false"}
 
 
 def is_whole_number(cell: str) -> bool:
-    """Whether a cell is an integer that no reading changes (no leading zeros, 18 digits at most)."""
+    """Whether a cell is an integer that survives parsing unchanged (no leading zeros, at most 18 digits)."""
     return cell.isascii() and bool(_WHOLE.fullmatch(cell)) and cell != "-0"
 
 
@@ -58,10 +58,10 @@ def is_json(cell: str) -> bool:
 
 def parse_time(cell: str) -> datetime | None:
     """A cell's time in UTC, to the second; None when it is no time."""
-    found = _TIME.fullmatch(cell)
-    if not found:
+    match = _TIME.fullmatch(cell)
+    if not match:
         return None
-    day, clock, zone = found.groups()
+    day, clock, zone = match.groups()
     offset = "+00:00" if not zone or zone.upper() in {"Z", "UTC"} else zone
     try:
         return datetime.fromisoformat(f"{day}T{clock}{offset}").astimezone(UTC)
@@ -81,23 +81,23 @@ _FITS: dict[str, Callable[[str], bool]] = {
 
 @dataclass
 class ColumnScan:
-    """What the cells of one column have allowed so far."""
+    """The types that the cells of one column have allowed so far."""
 
     name: str
-    filled: int = 0
+    filled_cells: int = 0
     earliest: datetime | None = None
     _open: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        stated = stated_type(self.name)
+        schema_type = stated_type(self.name)
         inferable = [kind for kind in _FITS if may_be_number(self.name) or kind not in {"bigint", "double precision"}]
-        self._open = inferable if stated is None else [stated] if stated != "text" else []
+        self._open = inferable if schema_type is None else [schema_type] if schema_type != "text" else []
 
     def see(self, cell: str) -> None:
-        """Take one cell into account; an empty one says nothing."""
+        """Take one cell into account; an empty cell changes nothing."""
         if not cell:
             return
-        self.filled += 1
+        self.filled_cells += 1
         if self._open:
             self._open = [kind for kind in self._open if _FITS[kind](cell)]
         if self.name in {"datetime", "timestamp"}:
@@ -106,12 +106,12 @@ class ColumnScan:
 
     @property
     def type(self) -> str:
-        """The Postgres type; text for a column without a cell, whatever the schema states."""
-        if self._open and (self.filled or stated_type(self.name)):
+        """The Postgres type; text for a column without a value, whatever the schema states."""
+        if self._open and (self.filled_cells or stated_type(self.name)):
             return self._open[0]
         return "text"
 
     @property
     def fell_back(self) -> bool:
-        """Whether the raw schema states another type than the cells allow."""
+        """Whether the raw schema states a different type from the one the cells allow."""
         return self.type == "text" and stated_type(self.name) not in {None, "text"}

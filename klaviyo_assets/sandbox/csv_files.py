@@ -1,6 +1,6 @@
 """CSV files of raw tables: finding them, reading their rows, scanning what they hold.
 
-Here: reading. Rows whose number of cells is not the header's are never guessed at: they are reported by line.
+Here: reading. Rows with more or fewer cells than the header are not guessed at: they are reported by line.
 Not here: Postgres (`importer`).
 """
 
@@ -19,7 +19,7 @@ _LONGEST_NAME = 63
 
 @dataclass(frozen=True)
 class RejectedRow:
-    """A row that is not loaded: the line it ends on, and why."""
+    """A row that was not loaded: the line that it ends on, and the reason."""
 
     line: int
     reason: str
@@ -40,14 +40,14 @@ class ScannedFile:
         return self.path.stem
 
     @property
-    def kept(self) -> dict[str, ColumnScan]:
-        """Columns with a value in any row, and the key's: Fivetran creates no others."""
+    def kept_columns(self) -> dict[str, ColumnScan]:
+        """Key columns, and columns with a value in any row: Fivetran creates only these."""
         key = KEYS[self.table]
-        return {name: scan for name, scan in self.columns.items() if scan.filled or name in key}
+        return {name: scan for name, scan in self.columns.items() if scan.filled_cells or name in key}
 
 
 def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
-    """The CSV files of raw tables in a folder, and those whose names are no raw table's.
+    """The CSV files of raw tables in a folder, and the files that are not named after a raw table.
 
     Raises:
         PermanentError: there is no file to import.
@@ -55,21 +55,21 @@ def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
     if not directory.is_dir():
         raise PermanentError(f"cannot import from {directory}: it is not a folder")
     files = sorted(path for path in directory.glob("*.csv") if path.is_file())
-    known = [path for path in files if path.stem in KEYS]
-    if not known:
-        found = ", ".join(path.name for path in files) or "none"
+    raw_files = [path for path in files if path.stem in KEYS]
+    if not raw_files:
+        names = ", ".join(path.name for path in files) or "none"
         raise PermanentError(
-            f"{directory} holds no CSV file named as a raw table (found: {found}); "
+            f"{directory} holds no CSV file named as a raw table (found: {names}); "
             f"files are named <table>.csv, tables are {', '.join(KEYS)}"
         )
-    return known, [path for path in files if path.stem not in KEYS]
+    return raw_files, [path for path in files if path.stem not in KEYS]
 
 
 def scan_file(path: Path) -> ScannedFile:
     """Read a file once and find out what it holds.
 
     Raises:
-        PermanentError: it is no UTF-8 CSV file with a header of distinct names.
+        PermanentError: it is not a UTF-8 CSV file with a header of distinct names.
     """
     rows = _read(path)
     scanned = ScannedFile(path, {name: ColumnScan(name) for name in _header(path, rows)})
@@ -86,8 +86,8 @@ def scan_file(path: Path) -> ScannedFile:
 
 def good_rows(scanned: ScannedFile) -> Iterator[list[str | None]]:
     """The rows that fit, with the kept columns only; an empty cell is None."""
-    kept = scanned.kept
-    positions = [position for position, name in enumerate(scanned.columns) if name in kept]
+    columns = scanned.kept_columns
+    positions = [position for position, name in enumerate(scanned.columns) if name in columns]
     rows = _read(scanned.path)
     next(rows)
     for _, cells in rows:
@@ -106,14 +106,14 @@ def _header(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     return names
 
 
-def _fault(cells: list[str], expected: int) -> str:
-    if len(cells) != expected:
-        return f"{len(cells)} cells where the header has {expected}"
+def _fault(cells: list[str], width: int) -> str:
+    if len(cells) != width:
+        return f"{len(cells)} cells where the header has {width}"
     return "a NUL character, which Postgres cannot hold" if any("\0" in cell for cell in cells) else ""
 
 
 def _read(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Lines that are not blank, with the number of the line each ends on."""
+    """Lines that are not blank, each with its last line number."""
     # A cell can hold a whole e-mail template; the default limit is 128 KiB.
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))
     try:

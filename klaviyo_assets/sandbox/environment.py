@@ -1,4 +1,4 @@
-"""What the product is told about the sandbox: environment variables, and the `.env` file that holds them.
+"""The sandbox's settings for the product: environment variables, and the `.env` file that holds them.
 
 Here: the contract's names with the sandbox's values, and writing them down. Not here: reading them (`resources/`).
 """
@@ -21,7 +21,7 @@ _CHANGE = "; change this line to keep the file as yours"
 
 
 def contract(state: State, folder: Folder) -> dict[str, str]:
-    """Every variable the product reads, in the order people look for them. Holds secrets."""
+    """Every variable that the product reads, in a reader's order. The values include secrets."""
     from klaviyo_assets.sandbox.object_store import BUCKET, REGION
     from klaviyo_assets.sandbox.postgres import reader_url
 
@@ -60,7 +60,7 @@ def contract(state: State, folder: Folder) -> dict[str, str]:
 
 
 def _klaviyo(state: State) -> dict[str, str]:
-    """Klaviyo's API of the simulated shops: it is served beside Fivetran's, with a key for each account."""
+    """Settings of the simulated Klaviyo API, which the Fivetran server serves too: one key for each account."""
     from klaviyo_assets.sandbox.fivetran.shop.profile import profiles
 
     secret = state.secrets["fivetran_secret"]
@@ -77,12 +77,12 @@ def shell_text(variables: dict[str, str]) -> str:
 
 
 def dotenv_text(variables: dict[str, str], folder: Folder) -> str:
-    """The content of a `.env` file; its first line says whose it is."""
+    """The content of a `.env` file; its first line names the sandbox it belongs to."""
     return f"{_first_line(folder)}\n" + "".join(f"{name}={_dotenv_quote(value)}\n" for name, value in variables.items())
 
 
 def write_dotenv(path: Path, variables: dict[str, str], folder: Folder) -> bool:
-    """Write a `.env` file beside the sandbox's folder; gives whether it was written (or was right already).
+    """Write a `.env` file beside the sandbox's folder; returns whether it was written (or was right already).
 
     It is left alone where it is the user's or another sandbox's, or where the sandbox is not in the file's folder:
     whoever starts a sandbox elsewhere does not ask for this folder's settings to change.
@@ -102,7 +102,7 @@ def write_dotenv(path: Path, variables: dict[str, str], folder: Folder) -> bool:
 
 
 def remove_dotenv(path: Path, folder: Folder) -> bool:
-    """Delete a `.env` file that was written for this very sandbox; gives whether it was."""
+    """Delete the `.env` file if it was written for this sandbox; returns whether it was."""
     if path.is_symlink() or not _is_ours(path) or _line_one(path) != _first_line(folder):
         return False
     path.unlink()
@@ -133,7 +133,7 @@ def _line_one(path: Path) -> str:
 
 
 def _dotenv_quote(value: str) -> str:
-    """A value as python-dotenv reads it back; in single quotes nothing is expanded."""
+    """A value quoted for python-dotenv; single quotes prevent expansion."""
     if all(letter.isalnum() or letter in "/:.@_-" for letter in value):
         return value
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

@@ -1,4 +1,4 @@
-"""The sandbox's folder: which entries are ours, and the lock that makes commands take turns.
+"""The sandbox's folder: which entries belong to the sandbox, and the lock that makes commands take turns.
 
 Here: paths and the lock. Not here: what `state.json` says (`state`).
 """
@@ -19,7 +19,7 @@ from klaviyo_assets.errors import SettingsError, TransientError
 FOLDER_VARIABLE = "KLAVIYO_SANDBOX_DIR"
 DEFAULT_FOLDER = ".sandbox"
 LOCK_SECONDS = 180.0
-# Everything the sandbox ever writes into its folder: `reset` deletes these and nothing else.
+# Every entry that the sandbox writes into its folder: `reset` deletes these and nothing else.
 _DATA = ("postgres", "s3", "bigquery", "fivetran", "mail", "frames", "accounts.toml")
 _OTHERS = ("logs", "state.json", "state.json.new", "accounts.toml.new")
 
@@ -50,7 +50,7 @@ class Folder:
 
     @property
     def frames(self) -> Path:
-        """Where the product keeps its frames between stages."""
+        """The folder of the product's frames between stages."""
         return self.root / "frames"
 
     @property
@@ -63,23 +63,23 @@ class Folder:
         return self.root / "logs" / f"{server}.log"
 
     def data(self, server: str) -> Path:
-        """What one server keeps."""
+        """The data folder of one server."""
         return self.root / server
 
     def create(self) -> None:
-        """Make the folder, closed to others."""
+        """Create the folder, closed to other users."""
         if not self.root.is_dir():
-            # Run by root, Postgres is another user, who has to pass through (but not look around).
+            # Under root, Postgres runs as a different user, who must be able to enter (but not list) the folder.
             mode = 0o711 if os.geteuid() == 0 else 0o700
             self.root.mkdir(parents=True, exist_ok=True, mode=mode)
         (self.root / "logs").mkdir(mode=0o700, exist_ok=True)
 
     def holds_data(self) -> bool:
-        """Whether any server has ever written here."""
+        """Whether any server has written data here."""
         return any((self.root / name).exists() for name in _DATA)
 
     def clear(self) -> None:
-        """Delete everything of ours; the folder itself goes when nothing else is in it."""
+        """Delete everything that the sandbox wrote; the folder itself stays if anything else is in it."""
         for name in (*_DATA, *_OTHERS):
             entry = self.root / name
             if entry.is_dir() and not entry.is_symlink():
@@ -88,7 +88,7 @@ class Folder:
                 entry.unlink(missing_ok=True)
 
     @contextmanager
-    def locked(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def lock(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """Hold the folder's lock: one command changes the sandbox at a time.
 
         Args:
@@ -112,15 +112,15 @@ class Folder:
             os.close(handle)
 
     def _acquire(self, waiting: Callable[[], None]) -> int:
-        deadline, told = time.monotonic() + LOCK_SECONDS, False
+        deadline, has_reported = time.monotonic() + LOCK_SECONDS, False
         while time.monotonic() < deadline:
             handle = self._open_lock_file()
             if _try_lock(handle) and self._is_current(handle):
                 return handle
             os.close(handle)
-            if not told:
+            if not has_reported:
                 waiting()
-                told = True
+                has_reported = True
             time.sleep(0.05)
         raise TransientError(
             f"another sandbox command has held {self._lock_file} for {LOCK_SECONDS:.0f} s; end it and try again"
@@ -131,22 +131,22 @@ class Folder:
         return self.root / "lock"
 
     def _open_lock_file(self) -> int:
-        """A reset may delete the folder at any moment, so it is made as often as that takes."""
+        """Open the lock file. A reset may delete the folder meanwhile; then it is created again."""
         while True:
             with contextlib.suppress(FileNotFoundError):
                 self.create()
                 return os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
 
     def _is_current(self, handle: int) -> bool:
-        """A reset deletes the lock file; a lock on the deleted one is worth nothing."""
+        """Whether the locked file still exists: a reset deletes it, and a lock on a deleted file is void."""
         with contextlib.suppress(FileNotFoundError):
             return os.fstat(handle).st_ino == self._lock_file.stat().st_ino
         return False
 
     def remove(self) -> None:
-        """Delete the lock file (held by the caller) and the folder, when it is empty by now."""
+        """Delete the lock file, which the caller holds, and the folder if it is empty."""
         self._lock_file.unlink(missing_ok=True)
-        # Not empty: a user's file is in it, or the next command is already waiting there.
+        # Not empty: it holds a user's file, or the next command is already waiting.
         with contextlib.suppress(OSError):
             self.root.rmdir()
 

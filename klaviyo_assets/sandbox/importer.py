@@ -1,6 +1,6 @@
 """`sandbox import`: Fivetran-shaped CSV files into an account's schema, as Fivetran would have written them.
 
-Here: the account, the tables, the load (one transaction for all files), and saying what was done. Not here: reading
+Here: the account, the tables, the load (one transaction for all files), and the summary. Not here: reading
 files (`csv_files`) and choosing types (`csv_columns`).
 """
 
@@ -27,7 +27,7 @@ from klaviyo_assets.source.indexes import possible
 
 @dataclass(frozen=True)
 class ImportedTable:
-    """One raw table as it stands after the import."""
+    """One raw table after the import."""
 
     table: str
     rows: int
@@ -40,7 +40,7 @@ class ImportedTable:
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did. `ignored` are CSV files whose names are no raw table's."""
+    """The outcome of an import. `ignored` are CSV files that are not named after a raw table."""
 
     account: str
     schema: str
@@ -73,7 +73,7 @@ def import_folder(folder: Folder, state: State, account: str, directory: Path) -
     scanned = [scan_file(path) for path in files]
     tables = _load(state, schema or f"klaviyo_{account}", scanned)
     if schema is None:
-        with folder.locked():
+        with folder.lock():
             _add_account(folder.accounts_file, account, _first_day(scanned))
     return Imported(account, schema or f"klaviyo_{account}", schema is None, tables, [path.name for path in ignored])
 
@@ -88,23 +88,25 @@ def account_schema(folder: Folder, account: str) -> str | None:
         raise SettingsError(f"cannot import into account {account!r}; allowed: 1 to 50 letters a-z, digits and _")
     path = folder.accounts_file
     try:
-        listed = tomllib.loads(path.read_text(encoding="utf-8"))["account"] if path.exists() else []
-        return next((str(block["postgres_schema"]) for block in listed if block["name"] == account), None)
+        blocks = tomllib.loads(path.read_text(encoding="utf-8"))["account"] if path.exists() else []
+        return next((str(block["postgres_schema"]) for block in blocks if block["name"] == account), None)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise SettingsError(f"cannot read the accounts file {path}: {error!r}. Mend it or remove it.") from error
 
 
-def describe(imported: Imported) -> str:
-    """The import for people: rows and types per table, and everything that was not loaded as it stood."""
-    lines = [f"Imported into account {imported.account} (schema {imported.schema}):"]
-    for table in imported.tables:
-        typed = {name: kind for name, kind in table.types.items() if kind != "text"}
-        lines.append(f"  {table.table}: {table.rows} rows, {len(table.types)} columns, {len(typed)} of them not text")
+def describe(result: Imported) -> str:
+    """A summary for people: rows and types per table, and everything that was not loaded unchanged."""
+    lines = [f"Imported into account {result.account} (schema {result.schema}):"]
+    for table in result.tables:
+        typed_columns = {name: kind for name, kind in table.types.items() if kind != "text"}
+        lines.append(
+            f"  {table.table}: {table.rows} rows, {len(table.types)} columns, {len(typed_columns)} of them not text"
+        )
         lines += [f"    {note}" for note in _notes(table)]
-    if imported.ignored:
-        lines.append(f"Ignored, because no raw table has that name: {', '.join(imported.ignored)}")
-    if imported.account_added:
-        lines.append(f"Added account {imported.account} to the accounts file (UTC, USD): edit it there.")
+    if result.ignored:
+        lines.append(f"Ignored, because no raw table has that name: {', '.join(result.ignored)}")
+    if result.account_added:
+        lines.append(f"Added account {result.account} to the accounts file (UTC, USD): edit it there.")
     return "\n".join(lines)
 
 
@@ -115,8 +117,8 @@ def _notes(table: ImportedTable) -> list[str]:
     if KEYS[table.table] and not table.key:
         notes.append(f"no primary key: {', '.join(KEYS[table.table])} is missing, empty or not unique")
     if table.left_out:
-        listed = ", ".join(table.left_out[:6]) + (" ..." if len(table.left_out) > 6 else "")
-        notes.append(f"{len(table.left_out)} columns left out, as Fivetran would: no row has a value ({listed})")
+        names = ", ".join(table.left_out[:6]) + (" ..." if len(table.left_out) > 6 else "")
+        notes.append(f"{len(table.left_out)} columns left out, as Fivetran would: no row has a value ({names})")
     return notes
 
 
@@ -138,7 +140,7 @@ def _load(state: State, schema: str, files: Sequence[ScannedFile]) -> list[Impor
 
 
 def _load_table(connection: psycopg.Connection[Any], schema: str, scanned: ScannedFile) -> ImportedTable:
-    types = {name: scan.type for name, scan in scanned.kept.items()}
+    types = {name: scan.type for name, scan in scanned.kept_columns.items()}
     table = sql.Identifier(schema, scanned.table)
     columns = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(name), _type(kind)) for name, kind in types.items()
@@ -158,16 +160,16 @@ def _load_table(connection: psycopg.Connection[Any], schema: str, scanned: Scann
         rows=scanned.rows,
         types=types,
         left_out=[name for name in scanned.columns if name not in types],
-        text_instead=[name for name, scan in scanned.kept.items() if scan.fell_back],
+        text_instead=[name for name, scan in scanned.kept_columns.items() if scan.fell_back],
         key=key,
         rejected=scanned.rejected,
     )
 
 
 def _add_key(connection: psycopg.Connection[Any], table: sql.Identifier, scanned: ScannedFile) -> tuple[str, ...]:
-    """The primary key Fivetran has, unless the rows forbid it; gives its columns."""
+    """Add Fivetran's primary key, unless the rows forbid it; returns its columns."""
     key = KEYS[scanned.table]
-    if not key or not set(key) <= set(scanned.kept):
+    if not key or not set(key) <= set(scanned.kept_columns):
         return ()
     names = sql.SQL(", ").join(map(sql.Identifier, key))
     try:
@@ -179,7 +181,7 @@ def _add_key(connection: psycopg.Connection[Any], table: sql.Identifier, scanned
 
 
 def _type(kind: str) -> sql.SQL:
-    known = {
+    postgres_types = {
         "text": sql.SQL("text"),
         "boolean": sql.SQL("boolean"),
         "bigint": sql.SQL("bigint"),
@@ -187,7 +189,7 @@ def _type(kind: str) -> sql.SQL:
         "timestamptz": sql.SQL("timestamptz"),
         "json": sql.SQL("json"),
     }
-    return known[kind]
+    return postgres_types[kind]
 
 
 def _first_day(files: Sequence[ScannedFile]) -> date:
@@ -210,5 +212,5 @@ def _add_account(path: Path, account: str, first_day: date) -> None:
     # JSON's strings are TOML's.
     lines = ["[[account]]", *(f"{name} = {json.dumps(value)}" for name, value in block.items())]
     text = path.read_text(encoding="utf-8") if path.exists() else ""
-    added = "\n".join([*lines, f"start_date = {first_day.isoformat()}"]) + "\n"
-    write_private(path, f"{text.rstrip()}\n\n{added}".lstrip())
+    new_block = "\n".join([*lines, f"start_date = {first_day.isoformat()}"]) + "\n"
+    write_private(path, f"{text.rstrip()}\n\n{new_block}".lstrip())

@@ -1,4 +1,4 @@
-"""The mail that the sandbox has kept, for people: a list, and each message as a page.
+"""The mail that the sandbox kept, shown to people: a list, and a page for each message.
 
 Here: reading kept messages. Not here: keeping them (`mail`).
 """
@@ -21,7 +21,7 @@ _NAME = re.compile(r"(\d{8}T\d{6}\.\d{6})Z-(\w+)-[0-9a-f]+\.eml")
 
 @dataclass(frozen=True)
 class Kept:
-    """One message that was sent: when, how, what about, to whom (the envelope's recipients), and its file."""
+    """One message that was sent: time, transport, subject, recipients of the envelope, and file."""
 
     sent_at: datetime
     transport: str
@@ -31,22 +31,22 @@ class Kept:
 
 
 def kept_mail(folder: Folder, last: int) -> list[Kept]:
-    """The newest messages, the oldest of them first."""
+    """The newest messages, in order of time."""
     files = sorted(path for path in folder.data("mail").glob("*.eml") if _NAME.fullmatch(path.name))
-    return [_kept(path) for path in files[-last:]]
+    return [_read(path) for path in files[-last:]]
 
 
-def _kept(path: Path) -> Kept:
-    named = _NAME.fullmatch(path.name)
-    if named is None:
+def _read(path: Path) -> Kept:
+    match = _NAME.fullmatch(path.name)
+    if match is None:
         raise PermanentError(f"{path} is no kept message. Remove it from the sandbox's folder.")
     message = read_kept(path)
-    moment = datetime.strptime(named[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-    return Kept(moment, named[2], str(message["Subject"] or ""), str(message["X-Envelope-To"] or ""), path)
+    moment = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
+    return Kept(moment, match[2], str(message["Subject"] or ""), str(message["X-Envelope-To"] or ""), path)
 
 
 def write_page(path: Path) -> Path:
-    """A kept message as a page beside it, which any browser shows as a mail program would; gives the page's path."""
+    """Write a page that shows a kept message as a mail program would; returns the page's path."""
     page = path.with_suffix(".html")
     page.write_text(as_page(read_kept(path)), encoding="utf-8")
     page.chmod(0o600)
@@ -54,7 +54,7 @@ def write_page(path: Path) -> Path:
 
 
 def as_page(message: EmailMessage) -> str:
-    """The HTML of a message with its pictures in it; of a message without HTML, its text."""
+    """The HTML of a message with its pictures embedded, or its text if it has no HTML."""
     body = message.get_body(("html",))
     if body is None:
         text = message.get_body(("plain",))
@@ -68,5 +68,5 @@ def as_page(message: EmailMessage) -> str:
 def _pictures(message: EmailMessage) -> Iterator[tuple[str, str]]:
     for part in message.walk():
         if part.get_content_maintype() == "image" and part["Content-ID"]:
-            encoded = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
-            yield str(part["Content-ID"]).strip("<>"), f"data:{part.get_content_type()};base64,{encoded}"
+            base64_text = base64.b64encode(part.get_payload(decode=True)).decode()  # type: ignore[arg-type]
+            yield str(part["Content-ID"]).strip("<>"), f"data:{part.get_content_type()};base64,{base64_text}"

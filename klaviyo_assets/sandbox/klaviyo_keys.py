@@ -1,9 +1,9 @@
-"""Private API keys of the simulated Klaviyo accounts, so that the stand-in and whoever is told of it agree on them."""
+"""Private API keys of the simulated Klaviyo accounts, shared by the stand-in and the settings that name it."""
 
 import hashlib
 import hmac
 
 
 def klaviyo_key(secret: str, account: str) -> str:
-    """The key of one account: nobody guesses it without the sandbox's own secret."""
+    """The key of one account; it cannot be guessed without the sandbox's secret."""
     return "pk_" + hmac.new(secret.encode(), f"klaviyo {account}".encode(), hashlib.sha256).hexdigest()[:34]

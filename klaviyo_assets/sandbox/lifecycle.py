@@ -1,6 +1,6 @@
 """The sandbox's commands as functions: start, stop, status, environment, reset.
 
-Here: what each does under the folder's lock. Not here: printing and asking (`klaviyo_assets/cli/sandbox.py`).
+Here: the work of each command, under the lock. Not here: prompts and output (`klaviyo_assets/cli/sandbox.py`).
 """
 
 import shutil
@@ -25,7 +25,7 @@ ServerList = Callable[[Folder, State], Sequence[Server]]
 
 @dataclass(frozen=True)
 class Started:
-    """What a start has brought up. `dotenv` is the file that was written, None when it was left alone."""
+    """The outcome of a start. `dotenv` is the file that was written; None if none was."""
 
     variables: Mapping[str, str]
     dotenv: Path | None
@@ -45,46 +45,46 @@ def start(
     dotenv: Path | None,
     servers: ServerList = all_servers,
 ) -> Started:
-    """Bring all servers up (those that are up stay) and write the `.env` file.
+    """Start all servers that are not running, and write the `.env` file.
 
     Args:
         folder: the sandbox's folder.
         shop: settings of the simulated shops; None keeps what an earlier start chose.
         report: called with a server's name and what happens to it.
         dotenv: the `.env` file to write; None writes none.
-        servers: the servers, replaced in tests.
+        servers: builds the servers; tests replace it.
 
     Raises:
-        KlaviyoAssetsError: a server does not start; those that run stay up.
+        KlaviyoAssetsError: a server does not start; the others keep running.
     """
-    with folder.locked(lambda: report("sandbox", "waiting for another sandbox command to end")):
+    with folder.lock(lambda: report("sandbox", "waiting for another sandbox command to end")):
         state = load_or_create(folder)
-        chosen = {name: value for name, value in shop.items() if value is not None}
-        if any(state.shop.get(name, value) != value for name, value in chosen.items()):
+        new_settings = {name: value for name, value in shop.items() if value is not None}
+        if any(state.shop.get(name, value) != value for name, value in new_settings.items()):
             report("fivetran", "shops that exist keep their settings; `sandbox reset` begins anew")
-        state.shop = {**SHOP_DEFAULTS, **state.shop, **chosen}
+        state.shop = {**SHOP_DEFAULTS, **state.shop, **new_settings}
         folder.frames.mkdir(mode=0o700, exist_ok=True)
-        listed = servers(folder, state)
-        Supervisor(state, listed, report).start()
+        server_list = servers(folder, state)
+        Supervisor(state, server_list, report).start()
         variables = environment.contract(state, folder)
-        written = dotenv if dotenv and environment.write_dotenv(dotenv, variables, folder) else None
-        if written and str(written) not in state.dotenv_files:
-            state.dotenv_files.append(str(written))
+        dotenv_file = dotenv if dotenv and environment.write_dotenv(dotenv, variables, folder) else None
+        if dotenv_file and str(dotenv_file) not in state.dotenv_files:
+            state.dotenv_files.append(str(dotenv_file))
             state.save()
-        return Started(variables, written, [server.remark for server in listed if server.remark])
+        return Started(variables, dotenv_file, [server.remark for server in server_list if server.remark])
 
 
 def stop(folder: Folder, servers: ServerList = all_servers) -> list[str]:
-    """End all servers; gives the names of those that ran."""
+    """Stop all servers; returns the names of those that ran."""
     if not folder.root.is_dir():
         return []
-    with folder.locked():
+    with folder.lock():
         state = State.load(folder.state_file)
         return Supervisor(state, servers(folder, state)).stop() if state else []
 
 
 def status(folder: Folder, servers: ServerList = all_servers) -> list[ServerStatus]:
-    """How every server is; empty when the sandbox was never started."""
+    """The status of every server; empty if the sandbox was never started."""
     state = State.load(folder.state_file)
     return Supervisor(state, servers(folder, state)).status() if state else []
 
@@ -93,7 +93,7 @@ def variables(folder: Folder) -> dict[str, str]:
     """The environment of a sandbox that was started before.
 
     Raises:
-        SettingsError: it never was.
+        SettingsError: it was never started.
     """
     return environment.contract(known_state(folder), folder)
 
@@ -102,7 +102,7 @@ def known_state(folder: Folder) -> State:
     """The state of a sandbox that was started before.
 
     Raises:
-        SettingsError: it never was.
+        SettingsError: it was never started.
     """
     state = State.load(folder.state_file)
     if state is None or not state.ports:
@@ -111,10 +111,10 @@ def known_state(folder: Folder) -> State:
 
 
 def reset(folder: Folder, servers: ServerList = all_servers) -> None:
-    """End all servers, delete what they keep, and the `.env` files that were written for them."""
+    """Stop all servers, and delete their data and the `.env` files that were written for them."""
     if not folder.root.is_dir():
         return
-    with folder.locked():
+    with folder.lock():
         state = _readable_state(folder)
         if state:
             Supervisor(state, servers(folder, state)).stop()
@@ -128,7 +128,7 @@ def reset(folder: Folder, servers: ServerList = all_servers) -> None:
 
 
 def _readable_state(folder: Folder) -> State | None:
-    """The state; an unreadable one must not keep a reset from mending it."""
+    """The state, or None if it is unreadable: a reset must work then too."""
     try:
         return State.load(folder.state_file)
     except PermanentError:
@@ -136,12 +136,12 @@ def _readable_state(folder: Folder) -> State | None:
 
 
 def _recorded_home(state: State | None, folder: Folder) -> list[Path]:
-    """Postgres' folder outside of the sandbox's, if it has one (a moved folder keeps the one it was made with)."""
+    """Postgres' folder outside the sandbox, if it has one (a sandbox that was moved keeps its first one)."""
     home = Path(state.postgres_home) if state and state.postgres_home else folder.root
     return [home] if home.name.startswith("klaviyo-sandbox-") else []
 
 
 def _end_unknown_postgres(folder: Folder) -> None:
-    """A server whose record is gone still runs on the data that is about to be deleted."""
+    """Stop a Postgres that has no record but still runs on the data that is about to be deleted."""
     for home in (folder.data("postgres"), *outside_homes(folder)):
         clear_stale_lock(home / "data")

@@ -1,7 +1,7 @@
-"""The sandbox's mail: an SMTP server and SES, which keep every message as an .eml file and send none.
+"""The sandbox's mail: an SMTP server and SES. Both keep every message as an .eml file and send none.
 
-Here: the process, and the messages it keeps. Not here: how the supervisor starts it (`stand_ins`), what SES lets
-through (`ses_limits`), and showing what was kept (`kept_mail`).
+Here: the process, and the messages it keeps. Not here: how the supervisor starts it (`stand_ins`), the limits
+of SES (`ses_limits`), and showing kept mail (`kept_mail`).
 """
 
 import argparse
@@ -37,7 +37,7 @@ class MailFolder:
         self._folder = folder
 
     def keep(self, how: str, message: bytes, sender: str, recipients: list[str]) -> Path:
-        """Write one message in one step."""
+        """Write one message atomically."""
         headers = EmailMessage(policy=SMTP_POLICY)
         headers["X-Envelope-From"], headers["X-Envelope-To"] = _one_line(sender), _one_line(", ".join(recipients))
         content = headers.as_bytes().rstrip() + b"\r\n" + message.lstrip()
@@ -48,7 +48,7 @@ class MailFolder:
 
 
 class SmtpHandler:
-    """What aiosmtpd calls for every message."""
+    """The handler that aiosmtpd calls for every message."""
 
     def __init__(self, folder: MailFolder) -> None:
         self._folder = folder
@@ -61,14 +61,14 @@ class SmtpHandler:
 
 
 class SesOutbox:
-    """Takes what moto's SES has accepted and keeps it like any other mail."""
+    """Moves mail that moto's SES accepted into the folder."""
 
     def __init__(self, folder: MailFolder) -> None:
         self._folder = folder
         self._collecting = threading.Lock()
 
     def watch(self, application: WsgiApplication) -> WsgiApplication:
-        """The application, whose answer goes out after what it accepted has been kept."""
+        """Wrap the application, so that accepted mail is kept before the answer goes out."""
 
         def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
             response = list(application(environ, start_response))
@@ -78,7 +78,7 @@ class SesOutbox:
         return answer
 
     def collect(self) -> None:
-        """Keep what was accepted since the last time."""
+        """Keep the mail that was accepted since the last call."""
         from moto.ses.models import ses_backends
 
         with self._collecting:
@@ -119,7 +119,7 @@ def read_kept(path: Path) -> EmailMessage:
 def _recipients(destinations: Any) -> list[str]:
     if isinstance(destinations, dict):
         return [address for addresses in destinations.values() for address in addresses]
-    # moto adds those of the headers to those of the envelope.
+    # moto adds the recipients in the headers to those of the envelope.
     return list(dict.fromkeys(str(address) for address in destinations or []))
 
 
@@ -128,7 +128,7 @@ def _subject(message: Any) -> str:
 
 
 def _one_line(value: str) -> str:
-    """A header value: a line break in it would end the header."""
+    """A header value in one line: a line break would end the header."""
     return " ".join(value.split())
 
 

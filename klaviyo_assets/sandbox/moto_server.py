@@ -1,6 +1,6 @@
-"""moto's HTTP server, with a health answer that only knows our token.
+"""moto's HTTP server, with a health check that requires our token.
 
-Here: wrapping and serving moto's WSGI application. Run as a module it is the S3 of machines without SeaweedFS.
+Here: wrapping and serving moto's WSGI application. Run as a module, it is the S3 server of machines without SeaweedFS.
 Not here: keeping sent mail (`mail`).
 """
 
@@ -26,14 +26,14 @@ def moto_application() -> WsgiApplication:
 
 
 def with_health(application: WsgiApplication, token: str) -> WsgiApplication:
-    """The application, where `GET /health` with our token says ok and with any other one is refused."""
+    """Wrap the application: `GET /health` answers ok with our token and is refused with any other."""
 
     def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if environ.get("PATH_INFO") != "/health":
             return application(environ, start_response)
-        known = hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", ""), f"Bearer {token}")
-        start_response("200 OK" if known else "401 Unauthorized", [("Content-Type", "application/json")])
-        return [b'{"status": "ok"}' if known else b'{"status": "unknown token"}']
+        is_known = hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", ""), f"Bearer {token}")
+        start_response("200 OK" if is_known else "401 Unauthorized", [("Content-Type", "application/json")])
+        return [b'{"status": "ok"}' if is_known else b'{"status": "unknown token"}']
 
     return answer
 
@@ -43,7 +43,7 @@ def serve(application: WsgiApplication, port: int) -> None:
     from moto.moto_server.werkzeug_app import MotoRequestHandler
     from werkzeug.serving import make_server
 
-    # Request lines would put people's addresses into the log.
+    # Request lines would put mail addresses into the log.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     make_server(LOCALHOST, port, application, threaded=True, request_handler=MotoRequestHandler).serve_forever()
 

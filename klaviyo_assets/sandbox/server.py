@@ -1,6 +1,6 @@
-"""What every server of the sandbox answers to its supervisor.
+"""The interface between each server of the sandbox and the supervisor.
 
-Here: the interface, and the HTTP proof that several share. Not here: any one server.
+Here: the interface, and the HTTP check that several servers share. Not here: any particular server.
 """
 
 import hashlib
@@ -20,24 +20,24 @@ from klaviyo_assets.sandbox.ports import LOCALHOST
 from klaviyo_assets.sandbox.processes import Launch
 from klaviyo_assets.sandbox.state import State
 
-# Differs from shell to shell without meaning another server.
+# These differ from shell to shell but do not make it a different server.
 _AMBIENT = ("PATH", "HOME", "TMPDIR", "USER", "PYTHONPATH")
 
 
 class NotReadyError(TransientError):
-    """A server does not answer yet, or what answers is not ours."""
+    """A server does not answer yet, or the answer comes from a foreign server."""
 
 
 @dataclass(frozen=True)
 class PortNeed:
-    """A port a server listens on; with a companion it also takes the one 10000 above."""
+    """A port that a server listens on; with a companion, it also uses the port 10000 above."""
 
     name: str
     with_companion: bool = False
 
 
 class Server(ABC):
-    """One server: how it is started and how it proves to be ours."""
+    """One server: how it is started, and how it proves that it is ours."""
 
     name: str
     ports: tuple[PortNeed, ...]
@@ -54,50 +54,50 @@ class Server(ABC):
         return self.state.ports[name or self.ports[0].name]
 
     def prepare(self) -> None:
-        """Make what has to be there before the process starts."""
+        """Create what the process needs before it starts."""
         self.data.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     @abstractmethod
     def launch(self) -> Launch:
-        """How the process is started, by the state as it is now."""
+        """How to start the process, given the current state."""
 
     @abstractmethod
     def prove(self) -> None:
-        """Ask the server something only ours can answer.
+        """Send a request that only our server can answer.
 
         Raises:
             NotReadyError: it does not answer, or is not ours.
         """
 
     def establish(self) -> None:  # noqa: B027 - most servers need nothing
-        """Make what has to be there once it runs (databases, buckets); done twice it changes nothing."""
+        """Create what must exist once it runs (databases, buckets); a second call changes nothing."""
 
     def tidy(self) -> None:  # noqa: B027 - most servers leave nothing
-        """Remove what a server that has ended leaves lying around outside of the folder."""
+        """Remove what a stopped server leaves outside the folder."""
 
     @property
     def data(self) -> Path:
-        """Where the server keeps its data."""
+        """The folder of the server's data."""
         return self.folder.data(self.name)
 
     @property
     def address(self) -> str:
-        """Where it answers, for people."""
+        """The address, for people."""
         return f"http://{LOCALHOST}:{self.port()}"
 
     @property
     def remark(self) -> str:
-        """What a user of this server has to know; empty mostly."""
+        """A note for the user of this server; usually empty."""
         return ""
 
     def fingerprint(self) -> str:
-        """A hash of what the process is started with: a running one with another hash is started again."""
+        """A hash of the launch settings: a running process with a different hash is restarted."""
         launch = self.launch()
         program, *arguments = launch.command
-        chosen = {name: value for name, value in launch.environment.items() if name not in _AMBIENT}
-        # Of the program only the folder: `python` and `python3` of one environment are the same.
-        described = [str(Path(program).parent), arguments, chosen, str(launch.folder), launch.user]
-        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+        settings = {name: value for name, value in launch.environment.items() if name not in _AMBIENT}
+        # Only the folder of the program counts: `python` and `python3` of one environment are the same.
+        description = [str(Path(program).parent), arguments, settings, str(launch.folder), launch.user]
+        return hashlib.sha256(json.dumps(description, sort_keys=True).encode()).hexdigest()
 
 
 def python_module(module: str, *arguments: str) -> tuple[str, ...]:
@@ -105,19 +105,19 @@ def python_module(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def base_environment(**more: str) -> dict[str, str]:
-    """What a server inherits: no setting of the user's (a real cloud account, say) reaches it."""
-    kept = {name: os.environ[name] for name in _AMBIENT if name in os.environ}
-    return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", **more}
+def base_environment(**extra: str) -> dict[str, str]:
+    """The environment that a server inherits: no setting of the user, such as a real cloud account, reaches it."""
+    ambient = {name: os.environ[name] for name in _AMBIENT if name in os.environ}
+    return {"PATH": os.defpath, **ambient, "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONUTF8": "1", **extra}
 
 
 def ask(url: str, headers: dict[str, str], timeout: float = 5.0) -> bytes:
-    """GET with our credential; anything but a 200 is not ready.
+    """Send a GET with our credential; any status other than 200 means not ready.
 
     Raises:
-        NotReadyError: with what was answered instead.
+        NotReadyError: the server did not answer 200; the message has its answer.
     """
-    # No proxy: it would send the credential elsewhere and cannot reach 127.0.0.1 anyway.
+    # No proxy: it would see the credential, and cannot reach 127.0.0.1 anyway.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(urllib.request.Request(url, headers=headers), timeout=timeout) as answer:  # noqa: S310 - http

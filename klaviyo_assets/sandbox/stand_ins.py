@@ -1,6 +1,6 @@
-"""The servers that are programs of this package: the BigQuery and Fivetran stand-ins, and mail.
+"""The servers that this package implements: the BigQuery and Fivetran stand-ins, and mail.
 
-Here: how each is started and proves to be ours. Not here: what they do (`bigquery`, `fivetran`, `mail`).
+Here: how each is started and proves that it is ours. Not here: the servers themselves (`bigquery`, `fivetran`, `mail`).
 """
 
 import base64
@@ -20,7 +20,7 @@ class BigQuery(Server):
     ports = (PortNeed("bigquery"),)
 
     def launch(self) -> Launch:
-        """Its module; the token by environment."""
+        """Run its module; the token is in the environment."""
         command = python_module(
             "klaviyo_assets.sandbox.bigquery",
             *("--port", str(self.port()), "--data", str(self.data), "--project", BIGQUERY_PROJECT),
@@ -29,7 +29,7 @@ class BigQuery(Server):
         return Launch(command, base_environment(KLAVIYO_SANDBOX_BIGQUERY_TOKEN=token), self.data)
 
     def prove(self) -> None:
-        """List datasets with our token: any other one is refused."""
+        """List datasets with our token; any other token is refused."""
         datasets = f"{self.address}/bigquery/v2/projects/{BIGQUERY_PROJECT}/datasets?maxResults=1"
         ask(datasets, {"Authorization": f"Bearer {self.state.secrets['bigquery_token']}"})
 
@@ -40,11 +40,11 @@ class Fivetran(Server):
     name = "fivetran"
     ports = (PortNeed("fivetran"),)
     needs = ("postgres",)
-    # The first start makes the shops' history.
+    # The first start simulates the shops' history.
     patience_seconds = 120.0
 
     def launch(self) -> Launch:
-        """Its module; addresses with passwords by environment."""
+        """Run its module; addresses with passwords are in the environment."""
         shop = self.state.shop
         command = python_module(
             "klaviyo_assets.sandbox.fivetran",
@@ -60,7 +60,7 @@ class Fivetran(Server):
         return Launch(command, environment, self.data)
 
     def prove(self) -> None:
-        """Ask for its clock with our key and secret: planned faults, which tests make, spare that page."""
+        """Ask for its clock with our key and secret; planned faults never apply to that page."""
         pair = f"{self.state.fivetran_key}:{self.state.secrets['fivetran_secret']}".encode()
         ask(f"{self.address}/sandbox/clock", {"Authorization": f"Basic {base64.b64encode(pair).decode()}"})
 
@@ -72,7 +72,7 @@ class Mail(Server):
     ports = (PortNeed("smtp"), PortNeed("ses"))
 
     def launch(self) -> Launch:
-        """Its module; the token by environment."""
+        """Run its module; the token is in the environment."""
         command = python_module(
             "klaviyo_assets.sandbox.mail",
             *("--smtp-port", str(self.port("smtp")), "--ses-port", str(self.port("ses"))),
@@ -82,7 +82,7 @@ class Mail(Server):
         return Launch(command, base_environment(**environment), self.data)
 
     def prove(self) -> None:
-        """Ask SES for its health with our token; SMTP listens in the same process, or that would have ended."""
+        """Ask SES for its health with our token. SMTP runs in the same process, which ends if SMTP cannot listen."""
         token = self.state.secrets["mail_token"]
         ask(f"http://{LOCALHOST}:{self.port('ses')}/health", {"Authorization": f"Bearer {token}"})
         if not answers(self.port("smtp")):
@@ -90,5 +90,5 @@ class Mail(Server):
 
     @property
     def address(self) -> str:
-        """Both addresses."""
+        """The addresses of SMTP and SES."""
         return f"smtp://{LOCALHOST}:{self.port('smtp')}, SES http://{LOCALHOST}:{self.port('ses')}"

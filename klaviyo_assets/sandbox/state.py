@@ -1,6 +1,6 @@
 """What the sandbox remembers between commands: ports, passwords, processes. `state.json`, readable by its owner.
 
-Here: the record and its file. Not here: deciding anything by it (`supervisor`).
+Here: the record and its file. Not here: decisions based on it (`supervisor`).
 """
 
 import json
@@ -29,7 +29,7 @@ SECRETS = (
 
 @dataclass(frozen=True)
 class RunningServer:
-    """A process that was started: who it is, and a hash of what it was started with."""
+    """A process that was started: its identity, and a hash of its launch settings."""
 
     identity: Identity
     launch: str
@@ -37,7 +37,7 @@ class RunningServer:
 
 @dataclass
 class State:
-    """Everything remembered. Changing it is followed by `save`."""
+    """Everything that is remembered. Call `save` after a change."""
 
     path: Path
     secrets: dict[str, str]
@@ -65,7 +65,7 @@ class State:
         """The state as last saved; None when there is none.
 
         Raises:
-            PermanentError: the file is there but cannot be read.
+            PermanentError: the file exists but cannot be read.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -108,7 +108,7 @@ def _check_version(version: object) -> None:
 
 
 def random_token(length: int = 32) -> str:
-    """Letters and digits: needs no quoting in a shell, a URL or a connection string."""
+    """A random text of letters and digits: it needs no quoting in a shell, a URL or a connection string."""
     return "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(length))
 
 

@@ -1,7 +1,7 @@
-"""All servers together: bring them up, take them down, say how they are.
+"""All servers together: start them, stop them, report their status.
 
-Here: the order, the retries, and the rule that a server counts as up only once it has proven to be ours. Not here:
-any one server (`postgres`, `object_store`, `stand_ins`) and how processes work (`processes`).
+Here: the order, the retries, and the rule that a server counts as up only once it has proved that it is ours. Not
+here: any particular server (`postgres`, `object_store`, `stand_ins`) and how processes work (`processes`).
 """
 
 import threading
@@ -19,7 +19,7 @@ from klaviyo_assets.sandbox.server import NotReadyError, Server
 from klaviyo_assets.sandbox.state import RunningServer, State
 
 ATTEMPTS = 5
-# A server that runs but is busy gets this long to answer before it is started again.
+# A server that runs but is busy has this long to answer before it is restarted.
 _BUSY_SECONDS = 10.0
 Report = Callable[[str, str], None]
 Result = TypeVar("Result")
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class ServerStatus:
-    """How one server is. `state`: running, not answering or stopped."""
+    """The status of one server. `state` is running, not answering or stopped."""
 
     name: str
     state: str
@@ -38,14 +38,14 @@ class ServerStatus:
 
 
 class Supervisor:
-    """The servers of one sandbox. Its methods expect the folder's lock to be held, `status` excepted."""
+    """The servers of one sandbox. All methods except `status` require the folder's lock."""
 
     def __init__(self, state: State, servers: Sequence[Server], report: Report = lambda _name, _text: None) -> None:
         self._state, self._servers, self._report = state, servers, report
         self._choosing = threading.Lock()
 
     def start(self) -> None:
-        """Bring every server up, those first that others need.
+        """Start every server; servers that others need come first.
 
         Raises:
             PermanentError: a server does not start; the message ends with its log.
@@ -55,14 +55,14 @@ class Supervisor:
             _all_of(wave, self._bring_up)
 
     def stop(self) -> list[str]:
-        """End every server, those first that need others; gives the names of those that ran."""
+        """Stop every server; servers that need others come first. Returns the names of those that ran."""
         ran: list[str] = []
         for wave in reversed(_waves(self._servers)):
             ran += [name for name in _all_of(wave, self._take_down) if name]
         return ran
 
     def status(self) -> list[ServerStatus]:
-        """How every server is now."""
+        """The current status of every server."""
         return _all_of(self._servers, self._status)
 
     def _bring_up(self, server: Server) -> None:
@@ -86,12 +86,12 @@ class Supervisor:
                 server.establish()
                 self._report(server.name, f"up at {server.address} after {time.monotonic() - began:.1f} s")
                 return
-            # What a killed server held (shared memory, locks) is let go of within moments.
+            # The system releases what a killed server held (shared memory, locks) within moments.
             time.sleep(0.2 * (attempt + 1))
         raise PermanentError(_failure(server, f"ended by itself {ATTEMPTS} times"))
 
     def _attempt(self, server: Server) -> bool:
-        """Start the process once; gives False when it ended before it was ready."""
+        """Start the process once; returns False if it ended before it was ready."""
         server.prepare()
         fingerprint = server.fingerprint()
 
@@ -111,15 +111,15 @@ class Supervisor:
         running = self._state.processes.get(server.name)
         if running is None:
             return ""
-        ended = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
+        was_running = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
         if processes.is_alive(running.identity):
             raise TransientError(f"{server.name} (process {running.identity.pid}) does not end; end it by hand")
         server.tidy()
         self._state.record(server.name, None)
-        return server.name if ended else ""
+        return server.name if was_running else ""
 
     def _status(self, server: Server) -> ServerStatus:
-        known = all(need.name in self._state.ports for need in server.ports)
+        has_ports = all(need.name in self._state.ports for need in server.ports)
         running = self._state.processes.get(server.name)
         if running and not processes.is_alive(running.identity):
             running = None
@@ -127,23 +127,23 @@ class Supervisor:
         return ServerStatus(
             server.name,
             state,
-            server.address if known else "",
+            server.address if has_ports else "",
             running.identity.pid if running else None,
             server.data,
             server.remark,
         )
 
     def _choose_ports(self) -> None:
-        """Choose the ports that were never chosen."""
+        """Choose a port for each need that has none yet."""
         for server in self._servers:
             for need in server.ports:
                 if need.name not in self._state.ports:
-                    taken = set(self._state.ports.values())
-                    self._state.ports[need.name] = ports.choose(taken, need.with_companion)
+                    taken_ports = set(self._state.ports.values())
+                    self._state.ports[need.name] = ports.choose(taken_ports, need.with_companion)
         self._state.save()
 
     def _replace_taken_ports(self, server: Server) -> None:
-        """Choose again where somebody else has taken a port while the server was down, and say so."""
+        """Choose a new port, and report it, if a different program took a port while the server was down."""
         with self._choosing:
             for need in server.ports:
                 old = self._state.ports[need.name]
@@ -155,7 +155,7 @@ class Supervisor:
 
 
 def load_or_create(folder: Folder) -> State:
-    """The folder's state, made at the first start.
+    """The folder's state; the first start creates it.
 
     Raises:
         PermanentError: the folder holds data whose state (its passwords) is gone.
@@ -173,7 +173,7 @@ def load_or_create(folder: Folder) -> State:
 
 
 def _answers(server: Server, seconds: float, running: RunningServer) -> bool:
-    """Wait for the proof that a server is ours, and that it is this process which gives it."""
+    """Wait for the proof that a server is ours and that this process answers."""
     deadline = time.monotonic() + seconds
     while not _proves(server):
         if time.monotonic() > deadline or not processes.is_alive(running.identity):
@@ -196,7 +196,7 @@ def _failure(server: Server, how: str) -> str:
 
 
 def _waves(servers: Sequence[Server]) -> list[list[Server]]:
-    """Servers in groups: each needs only servers of earlier groups."""
+    """Servers in groups; each server needs only servers of earlier groups."""
     waves: list[list[Server]] = []
     placed: set[str] = set()
     while remaining := [server for server in servers if server.name not in placed]:
@@ -209,11 +209,11 @@ def _waves(servers: Sequence[Server]) -> list[list[Server]]:
 
 
 def _all_of(servers: Iterable[Server], act: Callable[[Server], Result]) -> list[Result]:
-    """Act on servers at the same time; the first fault is raised once all have ended."""
+    """Act on servers at the same time; raise the first fault once all are done."""
     with ThreadPoolExecutor(max_workers=8) as pool:
         futures = [pool.submit(act, server) for server in servers]
     faults = [fault for future in futures if (fault := future.exception())]
     if faults:
-        ours = [fault for fault in faults if isinstance(fault, KlaviyoAssetsError)]
-        raise (ours or faults)[0]
+        own_faults = [fault for fault in faults if isinstance(fault, KlaviyoAssetsError)]
+        raise (own_faults or faults)[0]
     return [future.result() for future in futures]

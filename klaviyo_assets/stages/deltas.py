@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, TypeVar
 
 from klaviyo_assets.accounts import fingerprint_of
-from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import NEWEST, PARTITION
 from klaviyo_assets.destinations.bigquery.merge import checksum
 from klaviyo_assets.errors import KlaviyoAssetsError
@@ -75,14 +75,8 @@ def loaded_states(dataset: BigQueryDataset, account: str) -> dict[str, LoadedSta
     Raises:
         KlaviyoAssetsError: BigQuery cannot be asked.
     """
-    from google.api_core.exceptions import NotFound
-
-    with explained(f"looking for {dataset.qualified}.ledger"):
-        try:
-            # A query to a server that is down is tried again for ten minutes; this is given up soon.
-            dataset.client.get_table(f"{dataset.qualified}.ledger", retry=dataset.retry)
-        except NotFound:
-            return {}
+    if not dataset.has_table("ledger"):
+        return {}
     rows = dataset.query(
         f"SELECT table_name, details, rows_quarantined FROM ledger WHERE {PARTITION} = @account {NEWEST}",
         {"account": ("STRING", account)},

@@ -1,3 +1,1 @@
-"""How anything outside of this process is reached: within time limits, and with a request repeated only where that is
-safe.
-"""
+"""How anything outside this process is reached: with time limits, and repeated only if that is safe."""

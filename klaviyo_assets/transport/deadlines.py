@@ -1,7 +1,7 @@
 """A limit on how long a connection may keep its user waiting, for libraries that wait without one.
 
-Here: ending a connection from another thread once time is up. Not here: which limit holds for which call, and what an
-ended connection means (the resources).
+Here: ending a connection from a second thread once the time is up. Not here: which limit holds for which call, and
+what an ended connection means (the resources).
 
 libpq waits in C for as long as the peer's kernel acknowledges what was sent, and a peer that sends a byte now and then
 satisfies every timeout per read. Shutting the socket down makes both return at once with an ordinary error.
@@ -15,11 +15,11 @@ from threading import Timer
 
 
 class Deadline:
-    """Ends a connection whose user waited too long.
+    """Ends a connection whose user has waited too long.
 
     Args:
-        sockets: Gives the connection's sockets at the moment when time is up. They are shut down, not closed: their
-            owner closes them.
+        sockets: Returns the connection's sockets when the time is up. They are shut down, not closed: their owner
+            closes them.
     """
 
     def __init__(self, sockets: Callable[[], Iterable[socket.socket]]) -> None:
@@ -28,7 +28,7 @@ class Deadline:
 
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
-        """End the connection if the block has not ended in time; what the block then raises is its user's matter."""
+        """End the connection if the block has not ended in time; the caller handles what the block then raises."""
         timer = Timer(seconds, self._expire, [seconds])
         timer.daemon = True
         timer.start()
@@ -40,13 +40,13 @@ class Deadline:
     def _expire(self, seconds: float) -> None:
         self.expired_after = seconds
         for connection in self._sockets():
-            # Where the peer has ended it already there is nothing to do.
+            # If the peer has already ended it, there is nothing to do.
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
 def duplicate(descriptor: int) -> socket.socket:
-    """A handle of our own on somebody's socket: it stays this very connection, whatever the owner does with theirs."""
+    """Our own handle on a socket: it stays this connection, whatever the owner does with theirs."""
     copy = os.dup(descriptor)
     try:
         return socket.socket(fileno=copy)

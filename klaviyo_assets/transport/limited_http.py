@@ -1,8 +1,8 @@
-"""HTTP that ends: limits on connecting, on silence and on a whole exchange, for every client this package uses.
+"""HTTP with limits on connecting, on silence and on a whole exchange, for every client that this package uses.
 
 Here: limits at the level of connections, for urllib3 (Google's, Amazon's and Klaviyo's clients) and for httpcore
-(httpx, for Fivetran), what a network's error means in words, and how long a server asks to wait. Not here: how long the
-limits are (`transport/time_limits.py`), and what a status code means (each system's own module).
+(httpx, for Fivetran), what a network's error means in words, and how long a server asks to wait. Not here: the
+length of the limits (`transport/time_limits.py`), and what a status code means (each system's own module).
 
 A client's own time-outs bound each read. An answer that trickles, a byte now and then, keeps every one of them and
 never ends; so does an upload that nobody reads. Here a clock runs over the exchange, from the first byte of the request
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # Large enough for speed, small enough that each piece is sent well within any limit on silence.
 _PIECE = 16_384
-# As long a pause as a server may ask for.
+# The longest pause that a server may ask for.
 _LONGEST_PAUSE = 86_400.0
 _ENDS_AT: ContextVar[float] = ContextVar("ends_at", default=math.inf)
 
@@ -41,7 +41,7 @@ class HttpLimits:
 
     Attributes:
         connect: Until there is a connection, TLS included.
-        silence: Without a byte passing.
+        silence: Until the next byte passes.
         exchange: From the first byte of a request to the last of its answer.
     """
 
@@ -52,7 +52,7 @@ class HttpLimits:
 
 @contextmanager
 def no_longer_than(seconds: float) -> Iterator[None]:
-    """Every exchange of this thread inside ends so many seconds from now, at the latest."""
+    """Inside the block, every exchange of this thread ends at most so many seconds from now."""
     token = _ENDS_AT.set(min(_ENDS_AT.get(), time.monotonic() + seconds))
     try:
         yield
@@ -61,26 +61,26 @@ def no_longer_than(seconds: float) -> Iterator[None]:
 
 
 class LimitReachedError(TimeoutError):
-    """A limit of ours was reached; the message says which."""
+    """One of our limits was reached; the message says which."""
 
 
 class Clock:
-    """How long the next read or write of a connection may take."""
+    """The time left for the next read or write of a connection."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self._ends_at = math.inf
 
     def begin(self) -> None:
-        """An exchange begins."""
+        """Begin an exchange."""
         self._ends_at = time.monotonic() + self.limits.exchange
 
     def to_connect(self) -> float:
-        """Seconds to connect in."""
+        """The seconds left for connecting."""
         return self._within(self.limits.connect)
 
     def to_pass(self) -> float:
-        """Seconds in which a byte has to pass."""
+        """The seconds left until a byte has to pass."""
         return self._within(min(self.limits.silence, self._ends_at - time.monotonic()))
 
     def _within(self, seconds: float) -> float:
@@ -90,7 +90,7 @@ class Clock:
         return left
 
     def over(self) -> LimitReachedError:
-        """What ended, in words: the exchange, all of them, or the patience with silence."""
+        """The limit that was reached, in words: on the exchange, on all exchanges, or on silence."""
         now = time.monotonic()
         if now >= self._ends_at:
             return LimitReachedError(f"the answer was not complete after {self.limits.exchange:g} s")
@@ -100,12 +100,12 @@ class Clock:
 
 
 class _TimedReads(io.RawIOBase):
-    """The bytes of a socket; each read is given what the clock has left."""
+    """The bytes of a socket; each read may take the time that the clock has left."""
 
-    def __init__(self, opened: socket.socket, clock: Clock) -> None:
-        self._socket, self._clock = opened, clock
-        # It counts itself with the socket, which stays open for it when the connection lets go of it.
-        self._reads: Any = opened.makefile("rb", buffering=0)
+    def __init__(self, raw_socket: socket.socket, clock: Clock) -> None:
+        self._socket, self._clock = raw_socket, clock
+        # The socket counts its users, and stays open for this one when the connection releases it.
+        self._reads: Any = raw_socket.makefile("rb", buffering=0)
 
     def readable(self) -> bool:
         return True
@@ -124,39 +124,39 @@ class _TimedReads(io.RawIOBase):
 
 
 class _TimedSocket:
-    """A socket, plain or TLS, whose reads and writes keep to a clock, whatever time-out its user sets."""
+    """A socket, plain or TLS, whose reads and writes obey a clock, whatever time-out its user sets."""
 
-    def __init__(self, opened: socket.socket, clock: Clock) -> None:
-        self._socket, self._clock = opened, clock
+    def __init__(self, raw_socket: socket.socket, clock: Clock) -> None:
+        self._socket, self._clock = raw_socket, clock
 
     def makefile(self, mode: str, buffering: int = -1) -> Any:  # noqa: ARG002  a socket's signature; always "rb"
         reads = _TimedReads(self._socket, self._clock)
         return io.BufferedReader(reads) if buffering else reads
 
     def sendall(self, content: Any) -> None:
-        rest = memoryview(content).cast("B")
-        for begin in range(0, len(rest), _PIECE):
+        remaining = memoryview(content).cast("B")
+        for begin in range(0, len(remaining), _PIECE):
             self._socket.settimeout(self._clock.to_pass())
             try:
-                self._socket.sendall(rest[begin : begin + _PIECE])
+                self._socket.sendall(remaining[begin : begin + _PIECE])
             except TimeoutError as error:
                 raise self._clock.over() from error
 
     def settimeout(self, _: float | None) -> None:
-        """The clock decides."""
+        """Do nothing: the clock decides."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
 
 
 def limit_pools(manager: "PoolManager", limits: HttpLimits) -> None:
-    """Have every connection that a urllib3 pool manager makes keep to limits."""
+    """Apply limits to every connection of a urllib3 pool manager."""
     manager.pool_classes_by_scheme = limited_pools(manager.pool_classes_by_scheme, limits)
     manager.clear()
 
 
 def limited_pools(classes: dict[str, Any], limits: HttpLimits) -> dict[str, Any]:
-    """Pool classes by scheme whose connections keep to limits."""
+    """Pool classes by scheme, with limits on their connections."""
     return {
         scheme: type(
             f"Limited{pool.__name__}", (pool,), {"ConnectionCls": _limited_connection(pool.ConnectionCls, limits)}
@@ -186,7 +186,7 @@ def _limited_connection(base: Any, limits: HttpLimits) -> Any:
 
 
 def limit_session(session: "requests.Session", limits: HttpLimits) -> None:
-    """Have every connection of a requests session keep to limits, through proxies as well."""
+    """Apply limits to every connection of a requests session, also through proxies."""
     from requests.adapters import HTTPAdapter
 
     for adapter in session.adapters.values():
@@ -198,21 +198,21 @@ def limit_session(session: "requests.Session", limits: HttpLimits) -> None:
 def _limited_proxies(adapter: Any, limits: HttpLimits) -> Callable[..., Any]:
     of_adapter = adapter.proxy_manager_for
 
-    def limited(proxy: str, **options: Any) -> Any:
+    def limited_proxy(proxy: str, **options: Any) -> Any:
         is_new = proxy not in adapter.proxy_manager
         manager = of_adapter(proxy, **options)
         if is_new:
             limit_pools(manager, limits)
         return manager
 
-    return limited
+    return limited_proxy
 
 
 def limit_aws_client(client: Any, limits: HttpLimits) -> None:
-    """Have every connection of a boto3 client keep to limits, through proxies as well.
+    """Apply limits to every connection of a boto3 client, also through proxies.
 
-    botocore's own settings bound a connection and each read, and can only be given where the client is made, which
-    dagster-aws does. A test sees that this reaches the connections.
+    botocore's own settings bound only connecting and each read, and only the creator of the client, dagster-aws, can
+    set them. A test checks that the limits reach the connections.
     """
     session = client._endpoint.http_session
     classes = limited_pools(session._pool_classes_by_scheme, limits)
@@ -220,7 +220,7 @@ def limit_aws_client(client: Any, limits: HttpLimits) -> None:
 
 
 def limit_httpx_client(client: "httpx.Client", limits: HttpLimits) -> None:
-    """Have every connection of an httpx client keep to limits; each exchange is inside of `no_longer_than`."""
+    """Apply limits to every connection of an httpx client; each exchange is inside `no_longer_than`."""
     for transport in (client._transport, *client._mounts.values()):
         pool = getattr(transport, "_pool", None)
         if pool is not None:
@@ -242,7 +242,7 @@ class _TimedBackend:
 
 
 class _TimedStream:
-    """A connection of httpcore's."""
+    """A connection of httpcore, with a clock."""
 
     def __init__(self, stream: Any, clock: Clock) -> None:
         self._stream, self._clock = stream, clock
@@ -275,15 +275,15 @@ class _TimedStream:
 
 
 def without_login(url: str) -> str:
-    """An address as messages may show it: without user and password, whatever characters they have."""
-    scheme, mark, rest = url.partition("://")
-    return f"{scheme}{mark}{rest.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
+    """An address that messages may show: without user and password, whatever characters they contain."""
+    scheme, mark, remainder = url.partition("://")
+    return f"{scheme}{mark}{remainder.rpartition('@')[2]}" if mark else url.rpartition("@")[2]
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds from a Retry-After header, which holds seconds or an HTTP date; None where it says nothing usable.
+    """The seconds in a Retry-After header, which holds seconds or an HTTP date; None if it is unusable.
 
-    A day at most: a pause is kept between runs, and a mistyped one must not silence an account for years.
+    At most a day: a pause is kept between runs, and a mistyped one must not block an account for years.
     """
     text = (value or "").strip()
     if text.isascii() and text.replace(".", "", 1).isdigit():
@@ -301,8 +301,8 @@ class NetworkProblem:
     """What went wrong on the way to a server.
 
     Attributes:
-        words: What it was, as half a sentence. No address is in it: addresses may hold credentials.
-        is_permanent: Whether somebody has to change something before it goes away.
+        words: The problem as half a sentence, without addresses, which may hold credentials.
+        is_permanent: Whether somebody has to change something before it can succeed.
     """
 
     words: str
@@ -310,30 +310,30 @@ class NetworkProblem:
 
 
 def network_problem(error: BaseException) -> NetworkProblem:
-    """What lies at the bottom of a client's error: clients wrap it, each in its own way."""
+    """The network problem behind a client's error; each client wraps it in its own way."""
     chain = list(_chain(error))
     for kind, problem in _PROBLEMS:
-        for each in chain:
-            if isinstance(each, kind):
-                return problem(each)
+        for cause in chain:
+            if isinstance(cause, kind):
+                return problem(cause)
     return NetworkProblem(f"the connection failed ({type(chain[-1]).__name__})")
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what led to it."""
-    seen: set[int] = set()
+    """An error and all its causes."""
+    seen_ids: set[int] = set()
     waiting = [error]
     while waiting:
-        each = waiting.pop(0)
-        if id(each) in seen:
+        cause = waiting.pop(0)
+        if id(cause) in seen_ids:
             continue
-        seen.add(id(each))
-        yield each
-        inner = [each.__cause__, each.__context__, getattr(each, "reason", None), getattr(each, "cause", None)]
-        waiting += [found for found in (*inner, *each.args) if isinstance(found, BaseException)]
+        seen_ids.add(id(cause))
+        yield cause
+        inner = [cause.__cause__, cause.__context__, getattr(cause, "reason", None), getattr(cause, "cause", None)]
+        waiting += [found for found in (*inner, *cause.args) if isinstance(found, BaseException)]
 
 
-# No TLS that both sides speak: no later attempt finds one. OpenSSL's names.
+# OpenSSL's names for having no common TLS version or cipher: a retry cannot help.
 _NO_COMMON_TLS = {
     "WRONG_VERSION_NUMBER", "UNSUPPORTED_PROTOCOL", "NO_PROTOCOLS_AVAILABLE", "TLSV1_ALERT_PROTOCOL_VERSION",
     "SSLV3_ALERT_HANDSHAKE_FAILURE",

@@ -1,7 +1,7 @@
-"""How long anything outside of this process may take: every limit there is, in one table.
+"""How long anything outside this process may take: every limit, in one table.
 
-Here: the limits as named constants, and the table that docs/reliability.md shows. Not here: how a limit is kept (the
-resource of each system; `transport/limited_http.py` for all that goes over HTTP).
+Here: the limits as named constants, and the table in docs/reliability.md. Not here: how a limit is enforced (each
+system's resource; `transport/limited_http.py` for everything over HTTP).
 
 `python -m klaviyo_assets.transport.time_limits` writes the table into docs/reliability.md; `make docs` runs it.
 """
@@ -20,16 +20,16 @@ class TimeLimit:
     """One limit.
 
     Attributes:
-        system: Whose answer is waited for.
-        call: What may take so long.
+        system: The system that has to answer.
+        call: The action that the limit is on.
         seconds: The limit.
-        then: What happens when it is reached.
+        consequence: What happens when it is reached.
     """
 
     system: str
     call: str
     seconds: float
-    then: str
+    consequence: str
 
 
 FIVETRAN_CONNECT = TimeLimit("Fivetran", "a connection, TLS included", 10, _AGAIN)
@@ -100,14 +100,14 @@ def all_limits() -> tuple[TimeLimit, ...]:
 
 def table() -> str:
     """The limits as Markdown."""
-    rows = [f"| {each.system} | {each.call} | {each.seconds:g} s | {each.then} |" for each in all_limits()]
+    rows = [f"| {each.system} | {each.call} | {each.seconds:g} s | {each.consequence} |" for each in all_limits()]
     return "\n".join(["| system | what is waited for | limit | what happens then |", "|---|---|---|---|", *rows])
 
 
 def write() -> None:
     """Write the table into docs/reliability.md."""
-    before, _, rest = DOCUMENT.read_text().partition(BEGIN)
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table()}\n\n{END}{rest.partition(END)[2]}")
+    head, _, tail = DOCUMENT.read_text().partition(BEGIN)
+    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail.partition(END)[2]}")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def digest() -> Message:
 @pytest.mark.parametrize(("width", "scheme"), [(760, "light"), (375, "light"), (390, "light"), (760, "dark")])
 def test_a_mail_fits_its_window_shows_its_pictures_and_is_readable(tmp_path: Path, message, width, scheme):
     page_file = tmp_path / "mail.html"
-    page_file.write_text(as_page(message().built("a@x.example", ["b@x.example"])))
+    page_file.write_text(as_page(message().build("a@x.example", ["b@x.example"])))
     with browser() as launched:
         page = launched.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         complaints: list[str] = []

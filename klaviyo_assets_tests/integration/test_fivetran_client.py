@@ -95,7 +95,7 @@ def test_a_sync_that_runs_already_is_waited_for(stand_in, fivetran):
     second = fivetran.sync(ACME)
 
     assert (first.was_running, second.was_running) == (False, True)
-    assert fivetran.wait(ACME, second.since).succeeded_at > second.before.succeeded_at
+    assert fivetran.wait(ACME, second.since).succeeded_at > second.previous.succeeded_at
 
 
 def test_a_resync_reads_everything_again(fivetran):

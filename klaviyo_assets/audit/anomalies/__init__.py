@@ -13,7 +13,7 @@ from typing import Any
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.anomalies.judging import Anomaly, judged
 from klaviyo_assets.audit.anomalies.watched import COLUMNS, WATCHED, Point, Watched
-from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import Entry, current
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.tables import EVENT, TABLES
@@ -57,14 +57,8 @@ def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[
     Raises:
         KlaviyoAssetsError: BigQuery cannot be asked.
     """
-    from google.api_core.exceptions import NotFound
-
-    with explained(f"looking for {dataset.qualified}.{REPORT}"):
-        try:
-            for name in (REPORT, "ledger"):
-                dataset.client.get_table(f"{dataset.qualified}.{name}", retry=dataset.retry)
-        except NotFound:
-            return []
+    if not all(dataset.has_table(name) for name in (REPORT, "ledger")):
+        return []
     return anomalies_of(dataset, account, days, current(dataset))
 
 

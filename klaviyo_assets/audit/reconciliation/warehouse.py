@@ -15,7 +15,7 @@ from typing import Any
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.reconciliation.findings import added
-from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import ENTRY_COLUMNS, NEWEST, PARTITION, Entry
 from klaviyo_assets.model.googlesql import column_list, literal, quoted
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
@@ -90,16 +90,7 @@ class Warehouse:
     @classmethod
     def open(cls, dataset: BigQueryDataset, account: Account) -> "Warehouse":
         """Look at which tables there are; none where there is no dataset."""
-        from google.api_core.exceptions import NotFound
-
-        with explained(f"listing the tables of {dataset.qualified}"):
-            try:
-                listed = frozenset(
-                    table.table_id for table in dataset.client.list_tables(dataset.qualified, retry=dataset.retry)
-                )
-            except NotFound:
-                listed = frozenset()
-        return cls(dataset, account, listed)
+        return cls(dataset, account, frozenset(dataset.tables()))
 
     def rows(self, text: str, needs: Iterable[str], first: date | None = None, last: date | None = None) -> list[Any]:
         """Rows of a query; none where one of the tables it needs is not there.

@@ -102,7 +102,7 @@ class AccountSyncs:
         for account, sync in self._started:
             try:
                 left = max(deadline - time.monotonic(), 0)
-                ended[account.name] = self._fivetran.wait(sync.before.id, sync.since, timeout_seconds=left)
+                ended[account.name] = self._fivetran.wait(sync.previous.id, sync.since, timeout_seconds=left)
             except Exception as error:  # noqa: BLE001  whatever it is, it is this account's alone
                 self._failed(account, contained(error))
             else:
@@ -148,7 +148,7 @@ def connection_id_of(account: Account) -> str:
 
 def started_message(account: Account, sync: StartedSync) -> str:
     """What was done about an account's sync, for people."""
-    connection = sync.before
+    connection = sync.previous
     what = f"of account {account.name} (connection {connection.id}, {connection.url})"
     if sync.was_running:
         return f"a sync {what} was running already; it is left to end"

@@ -40,9 +40,9 @@ TYPES: Mapping[LogicalType, str] = {
     LogicalType.TIMESTAMP: "TIMESTAMP",
     LogicalType.DATE: "DATE",
 }
-# How often an upload is sent again; Google's client knows no other measure for it.
+# How often an upload is repeated; Google's client offers no time limit for that.
 _UPLOAD_REPETITIONS = 2
-# What is answered to a job that is there already, and to an upload session that is gone.
+# The status codes for a job that already exists, and for an upload session that is gone.
 _PERHAPS_SENT = {404, 409, 410}
 
 
@@ -72,8 +72,7 @@ def schema_fields(columns: Sequence[Column]) -> "list[SchemaField]":
 class BigQueryDataset:
     """One account's dataset.
 
-    The client's connections keep to limits by themselves (`resources/bigquery.py`); here are those on repetitions and
-    jobs.
+    `resources/bigquery.py` sets the limits of the client's connections; the limits on retries and jobs are here.
     """
 
     client: "Client"
@@ -85,7 +84,7 @@ class BigQueryDataset:
 
     @property
     def retry(self) -> "Retry":
-        """How long a call is tried again after a transient error; the client's own ten minutes hold up everything."""
+        """How long a call is retried after a transient error; the client's own ten minutes would hold up everything."""
         from google.cloud.bigquery.retry import DEFAULT_RETRY
 
         return DEFAULT_RETRY.with_timeout(self.patience_seconds)
@@ -93,37 +92,42 @@ class BigQueryDataset:
     @property
     def qualified(self) -> str:
         """`project.dataset`."""
-        return f"{self.client.project}.{self.dataset}"
+        return f"{self.project}.{self.dataset}"
+
+    @property
+    def project(self) -> str:
+        """The Google Cloud project that the dataset is in."""
+        return str(self.client.project)
 
     def ensure(self, description: str = "") -> None:
-        """Create the dataset if it is not there."""
+        """Create the dataset if it does not exist."""
         from google.api_core.exceptions import NotFound
         from google.cloud.bigquery import Dataset
 
-        wanted = Dataset(self.qualified)
-        wanted.location, wanted.description = self.location, description
+        dataset = Dataset(self.qualified)
+        dataset.location, dataset.description = self.location, description
         with explained(f"creating the dataset {self.qualified}"):
             try:
-                # Looking costs nothing of the rate at which datasets may be changed.
+                # Reading does not count towards the rate limit on changes of datasets.
                 self.client.get_dataset(self.qualified, retry=self.retry)
             except NotFound:
-                self.client.create_dataset(wanted, exists_ok=True, retry=self.retry)
+                self.client.create_dataset(dataset, exists_ok=True, retry=self.retry)
 
     def ensure_table(
         self, name: str, columns: Sequence[Column], *, description: str = "", day_column: str | None = None,
         cluster: Sequence[str] = (),
     ) -> "Table":  # fmt: skip
-        """Create a table, or add the columns it lacks; never drops one.
+        """Create a table, or add the columns it lacks; no column is ever dropped.
 
         Raises:
-            PermanentError: a column is there with another type; the message says how to mend it.
+            PermanentError: a column exists with a different type; the message says how to fix it.
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
             table = self._existing(name)
             if table is None:
                 self.pace.wait(f"{self.qualified}.{name}")
-                made = self._table(name, columns, description, day_column, cluster)
-                table = self.client.create_table(made, exists_ok=True, retry=self.retry)
+                stored_table = self._table(name, columns, description, day_column, cluster)
+                table = self.client.create_table(stored_table, exists_ok=True, retry=self.retry)
             return self._with_columns(table, columns)
 
     def _existing(self, name: str) -> "Table | None":
@@ -150,23 +154,23 @@ class BigQueryDataset:
     def _with_columns(self, table: "Table", columns: Sequence[Column]) -> "Table":
         present = {field.name: field for field in table.schema}
         for column in columns:
-            found = present.get(column.name)
-            if found is not None and _api_type(found.field_type) != TYPES[column.type]:
+            stored_field = present.get(column.name)
+            if stored_field is not None and _api_type(stored_field.field_type) != TYPES[column.type]:
                 raise PermanentError(
-                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {found.field_type}, this version "
-                    f"writes {TYPES[column.type]}. Rename the table, then materialize "
+                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {stored_field.field_type}, "
+                    f"this version writes {TYPES[column.type]}. Rename the table, then materialize "
                     "its bigquery asset for every partition: the archive has them all."
                 )
         missing = [column for column in columns if column.name not in present]
         if not missing:
             return table
-        # A column that joins later cannot be REQUIRED: the rows that are there do not have it.
+        # A column that is added later cannot be REQUIRED: existing rows do not have it.
         table.schema = [*table.schema, *(_nullable(field) for field in schema_fields(missing))]
         self.pace.wait(f"{self.qualified}.{table.table_id}")
         return self.client.update_table(table, ["schema"], retry=self.retry)
 
     def prepare(self, spec: TableSpec) -> "Table":
-        """The table of a spec, made or widened where needed."""
+        """The table of a spec, created or widened if needed."""
         return self.ensure_table(
             spec.name,
             spec.columns,
@@ -175,12 +179,36 @@ class BigQueryDataset:
             cluster=spec.cluster,
         )
 
+    def stored_location(self) -> str | None:
+        """Where BigQuery keeps the dataset, such as EU; None when there is no dataset."""
+        from google.api_core.exceptions import NotFound
+
+        with explained(f"looking at the dataset {self.qualified}"):
+            try:
+                return str(self.client.get_dataset(self.qualified, retry=self.retry).location or "US")
+            except NotFound:
+                return None
+
+    def delete(self) -> None:
+        """Delete the dataset and all its tables, if it is there."""
+        with explained(f"deleting the dataset {self.qualified}"):
+            self.client.delete_dataset(self.qualified, delete_contents=True, not_found_ok=True, retry=self.retry)
+
     def tables(self) -> dict[str, dict[str, str]]:
-        """The labels of every table and view there is, by name."""
+        """The labels of every table and view, by name; empty if there is no dataset."""
+        from google.api_core.exceptions import NotFound
+
         with explained(f"listing the tables of {self.qualified}"):
-            return {
-                table.table_id: dict(table.labels) for table in self.client.list_tables(self.dataset, retry=self.retry)
-            }
+            try:
+                tables = self.client.list_tables(self.dataset, retry=self.retry)
+                return {table.table_id: dict(table.labels) for table in tables}
+            except NotFound:
+                return {}
+
+    def has_table(self, name: str) -> bool:
+        """Whether a table exists. Much quicker than a query to learn that BigQuery is down."""
+        with explained(f"looking for {self.qualified}.{name}"):
+            return self._existing(name) is not None
 
     def row_count(self, name: str) -> int:
         """How many rows a table has, from its metadata."""
@@ -188,33 +216,33 @@ class BigQueryDataset:
             return int(self.client.get_table(f"{self.qualified}.{name}", retry=self.retry).num_rows or 0)
 
     def load(self, spec: TableSpec, table: "Table", path: Path, rows: int, day: date | None, job_id: str) -> Loaded:
-        """Replace one partition (or the whole table) by the rows of a mapped Parquet file.
+        """Replace one partition (or the whole table) with the rows of a mapped Parquet file.
 
         Args:
             spec: The table.
-            table: The same as it stands in BigQuery, from `prepare`.
+            table: The table in BigQuery, from `prepare`.
             path: The mapped file.
-            rows: How many rows it has; another number loaded is an error.
+            rows: How many rows it has; loading a different number is an error.
             day: The day of a daily table; None replaces the table.
-            job_id: Names run, step, partition and attempt; the same id never loads twice.
+            job_id: Identifies run, step, partition and attempt; the same id never loads twice.
 
         Raises:
-            TransientError: BigQuery could not be reached or gave up for a passing reason.
+            TransientError: BigQuery could not be reached or gave up for a transient reason.
             PermanentError: it refused the rows.
         """
         target = f"{self.qualified}.{spec.name}" + (f"${day:%Y%m%d}" if day else "")
-        return self._loaded(path, target, self._load_config(spec, table, day), rows, job_id)
+        return self._load(path, target, self._load_config(spec, table, day), rows, job_id)
 
     def stage(self, spec: TableSpec, name: str, path: Path, rows: int, job_id: str) -> Loaded:
-        """Put a mapped Parquet file into a table of its own, replacing what is there."""
+        """Load a mapped Parquet file into a separate table, replacing its content."""
         from google.cloud.bigquery import LoadJobConfig
 
         config = LoadJobConfig(
             source_format="PARQUET", write_disposition="WRITE_TRUNCATE", schema=schema_fields(spec.columns)
         )
-        return self._loaded(path, f"{self.qualified}.{name}", config, rows, job_id)
+        return self._load(path, f"{self.qualified}.{name}", config, rows, job_id)
 
-    def _loaded(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
+    def _load(self, path: Path, target: str, config: "LoadJobConfig", rows: int, job_id: str) -> Loaded:
         with explained(f"loading {target}"):
             job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
@@ -227,7 +255,7 @@ class BigQueryDataset:
     def _load_config(self, spec: TableSpec, table: "Table", day: date | None) -> "LoadJobConfig":
         from google.cloud.bigquery import LoadJobConfig, TimePartitioning
 
-        # The table's own modes win: a column that joined later is NULLABLE there.
+        # The table's own modes win: a column that was added later is NULLABLE there.
         modes = {field.name: field for field in table.schema}
         config = LoadJobConfig(
             source_format="PARQUET",
@@ -244,10 +272,10 @@ class BigQueryDataset:
 
     def _run_load(self, path: Path, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
         with path.open("rb") as content:
-            return self._sent(content, path.stat().st_size, target, config, job_id)
+            return self._send(content, path.stat().st_size, target, config, job_id)
 
-    def _sent(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
-        """Upload a file and wait for its job, which loads once however often it is sent."""
+    def _send(self, content: IO[bytes], size: int, target: str, config: "LoadJobConfig", job_id: str) -> "LoadJob":
+        """Upload a file and wait for its job, which loads once, however often it is sent."""
         job = self._upload(content, size, target, config, job_id)
         job.result(timeout=self.job_seconds, retry=self.retry)
         return job
@@ -262,18 +290,18 @@ class BigQueryDataset:
         except ClientError as error:
             if error.code not in _PERHAPS_SENT:
                 raise
-            # This very job was sent before, and its answer was lost: its outcome counts. A session that has sent its
-            # last chunk is gone when the chunk is sent again.
+            # This very job was sent before and its answer was lost: its outcome counts. An upload session is gone when
+            # its last chunk is sent a second time.
             try:
                 return self.client.get_job(job_id, location=self.client.location, retry=self.retry)  # type: ignore[return-value]
             except NotFound:
                 raise error from None
 
     def await_running(self, prefix: str, timeout_seconds: float = BIGQUERY_EARLIER_JOBS.seconds) -> None:
-        """Wait for jobs of an earlier attempt at the same partitions, so that a late one never overwrites a newer one.
+        """Wait for jobs of an earlier attempt at the same partitions: a late one must not overwrite a newer one.
 
         Raises:
-            TransientError: one still runs after `timeout_seconds`.
+            TransientError: a job still runs after `timeout_seconds`.
         """
         deadline = time.monotonic() + timeout_seconds
         with explained("looking for running jobs"):
@@ -296,13 +324,13 @@ class BigQueryDataset:
 
         def send(attempt: str) -> "LoadJob":
             content.seek(0)
-            return self._sent(content, content.getbuffer().nbytes, target, config, attempt)
+            return self._send(content, content.getbuffer().nbytes, target, config, attempt)
 
         with explained(f"appending to {target}"):
             self.pace.send(target, job_id, send)
 
     def drop(self, name: str) -> None:
-        """Delete a table if it is there."""
+        """Delete a table if it exists."""
         with explained(f"deleting the table {self.qualified}.{name}"):
             self.client.delete_table(f"{self.qualified}.{name}", not_found_ok=True, retry=self.retry)
 
@@ -319,22 +347,22 @@ class BigQueryDataset:
         """
         from google.cloud.bigquery import ArrayQueryParameter, QueryJobConfig, ScalarQueryParameter
 
-        given = []
+        query_parameters = []
         for name, (kind, value) in (parameters or {}).items():
             inner = re.fullmatch(r"ARRAY<(\w+)>", kind)
-            given.append(
+            query_parameters.append(
                 ArrayQueryParameter(name, inner[1], value) if inner else ScalarQueryParameter(name, kind, value)
             )
-        config = QueryJobConfig(query_parameters=given, default_dataset=self.qualified, **options)
+        config = QueryJobConfig(query_parameters=query_parameters, default_dataset=self.qualified, **options)
         with explained(f"querying {self.qualified}"):
-            # The client's own `job_retry` would ask a server that is gone for ten minutes; stages try again.
+            # The client's own `job_retry` would try a server that is gone for ten minutes; the stages retry instead.
             job = self.client.query(text, job_config=config, retry=self.retry, job_retry=None)
             rows = job.result(timeout=self.job_seconds, retry=self.retry)
         _explain_pages(rows, f"reading rows from {self.qualified}")
         return rows
 
     def statement_kind(self, text: str) -> str | None:
-        """What a statement is to BigQuery, such as SELECT or SCRIPT; asked in a dry run, which runs nothing."""
+        """BigQuery's type of a statement, such as SELECT or SCRIPT, from a dry run, which runs nothing."""
         from google.cloud.bigquery import QueryJobConfig
 
         config = QueryJobConfig(default_dataset=self.qualified, dry_run=True, use_query_cache=False)
@@ -345,7 +373,7 @@ class BigQueryDataset:
 
 
 def _explain_pages(rows: Any, action: str) -> None:
-    """Have errors of the pages that are fetched while somebody reads the rows explained, too."""
+    """Explain the errors of later pages too, which are fetched while the rows are read."""
     ask = getattr(rows, "api_request", None)
     if ask is None:
         return
@@ -368,10 +396,10 @@ def _nullable(field: "SchemaField") -> "SchemaField":
 
 
 def _parquet(columns: Sequence[Column], rows: Iterable[Mapping[str, Any]]) -> BytesIO:
-    listed = list(rows)
+    all_rows = list(rows)
     schema = pa.schema([(column.name, arrow_type(column.type)) for column in columns])
     table = pa.table(
-        [pa.array([row.get(column.name) for row in listed], arrow_type(column.type)) for column in columns],
+        [pa.array([row.get(column.name) for row in all_rows], arrow_type(column.type)) for column in columns],
         schema=schema,
     )
     content = BytesIO()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
-from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
+from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.model.spec import Column, LogicalType
 
@@ -103,15 +103,7 @@ def loaded_entries(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
         TransientError: BigQuery cannot be reached.
         PermanentError: it refuses.
     """
-    from google.api_core.exceptions import NotFound
-
-    with explained(f"looking for {dataset.qualified}.ledger"):
-        try:
-            # A query to a server that is down is tried again for ten minutes; this is given up soon.
-            dataset.client.get_table(f"{dataset.qualified}.ledger", retry=dataset.retry)
-        except NotFound:
-            return {}
-    return _newest(dataset)
+    return _newest(dataset) if dataset.has_table("ledger") else {}
 
 
 def _newest(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:

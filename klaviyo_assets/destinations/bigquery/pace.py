@@ -1,7 +1,7 @@
-"""How often one BigQuery table is changed: below Google's rates, and slower where BigQuery asks for it.
+"""How often one BigQuery table may be changed: below Google's rates, and slower if BigQuery asks for it.
 
-Here: counting the changes of each table, waiting, and sending a job again that came too soon. Not here: the jobs
-(`bigquery.py`), and quotas of a day (docs/scale.md has all figures): those are nothing to wait for within a run.
+Here: counting the changes of each table, waiting, and repeating a job that came too soon. Not here: the jobs
+(`dataset.py`), and daily quotas (docs/scale.md has all figures), which are too long to wait for in a run.
 """
 
 import logging
@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 
 Outcome = TypeVar("Outcome")
 WINDOW_SECONDS = 10.0
-# Google's rates are 5 and 50 changes of a table in ten seconds; a fifth is left to others, such as a person's console.
+# Google's rates are 5 and 50 changes of a table in ten seconds; a fifth is left for others, such as console users.
 PER_TABLE, PER_PARTITIONED_TABLE = 4, 40
-# Pauses before a job is sent again that BigQuery refused for its rate; then it is the stage's to give up.
+# Pauses before repeating a job that BigQuery refused for its rate; after the last one, the stage gives up.
 PAUSES_SECONDS = (10.0, 20.0, 40.0)
 _TOO_OFTEN = {"rateLimitExceeded", "jobRateLimitExceeded", "userRateLimitExceeded"}
 
 
 @dataclass(eq=False)
 class Pace:
-    """The recent changes of each table that this process knows of."""
+    """The recent changes of each table by this process."""
 
     per_table: int = PER_TABLE
     per_partitioned_table: int = PER_PARTITIONED_TABLE
@@ -31,14 +31,14 @@ class Pace:
     _changes: defaultdict[str, deque[float]] = field(default_factory=lambda: defaultdict(deque))
 
     def wait(self, target: str) -> None:
-        """Wait until a table may be changed once more.
+        """Wait until a table may be changed again.
 
         Args:
             target: `project.dataset.table`, or a partition of one: `project.dataset.table$20260131`.
         """
         table, _, partition = target.partition("$")
-        changes, most = self._changes[table], self.per_partitioned_table if partition else self.per_table
-        while len(changes) >= most and (ahead := changes[0] + WINDOW_SECONDS - self.clock()) > 0:
+        changes, limit = self._changes[table], self.per_partitioned_table if partition else self.per_table
+        while len(changes) >= limit and (ahead := changes[0] + WINDOW_SECONDS - self.clock()) > 0:
             self.sleep(ahead)
             self._forget(changes)
         self._forget(changes)
@@ -49,7 +49,7 @@ class Pace:
             changes.popleft()
 
     def send(self, target: str, job_id: str, send: Callable[[str], Outcome]) -> Outcome:
-        """Run a job that changes a table, and again after a pause where BigQuery says it came too soon.
+        """Run a job that changes a table; if BigQuery says that it came too soon, pause and run it again.
 
         Args:
             target: The table, or the partition.
@@ -57,14 +57,14 @@ class Pace:
             send: Sends the job of an id and waits for its end.
 
         Raises:
-            GoogleAPICallError: as `send` does; for its rate only after the last pause.
+            GoogleAPICallError: as `send` does; a refusal for the rate only after the last pause.
         """
         from google.api_core.exceptions import GoogleAPICallError
 
         for number, pause in enumerate(PAUSES_SECONDS, start=1):
             self.wait(target)
             try:
-                return send(_numbered(job_id, number))
+                return send(_attempt_id(job_id, number))
             except GoogleAPICallError as error:
                 if not _is_too_often(error):
                     raise
@@ -72,10 +72,10 @@ class Pace:
                     f"{target}: {error.message}. The job is sent again in {pause:.0f} s."
                 )
                 self.sleep(pause)
-        return send(_numbered(job_id, len(PAUSES_SECONDS) + 1))
+        return send(_attempt_id(job_id, len(PAUSES_SECONDS) + 1))
 
 
-def _numbered(job_id: str, number: int) -> str:
+def _attempt_id(job_id: str, number: int) -> str:
     return job_id if number == 1 else f"{job_id}-{number}"
 
 
@@ -85,5 +85,5 @@ def _is_too_often(error: Any) -> bool:
 
 # One process has one pace, however many datasets it opens.
 GOOGLE = Pace()
-# A stand-in on this machine has no rates.
+# A local stand-in has no rate limits.
 UNLIMITED = Pace(per_table=2**31, per_partitioned_table=2**31)

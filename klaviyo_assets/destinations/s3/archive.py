@@ -3,7 +3,7 @@
 Here: keys, conditional writes, manifests. Not here: what is in a part, and when it is written.
 
 Parts are named by their SHA-256 and never overwritten, so earlier versions stay; the manifest is replaced last and
-only if nobody else replaced it meanwhile. A crash leaves at most a part that no manifest names. A large account table
+only if nobody else replaced it first. A crash leaves at most a part that no manifest names. A large account table
 may be a whole part and deltas on it: the manifest names them all, in order.
 """
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 MANIFEST = "_manifest.json"
 FORMAT = 1
 WITH_DELTAS = 2
-# S3 answers 409 to a conditional write that met another one on its way, and asks to write again.
+# S3 answers 409 to a conditional write that collided with a concurrent one, and asks for a retry.
 _CONFLICTS = 3
 _AFTER_CONFLICT_SECONDS = 0.2
 _CHUNK_BYTES = 1 << 20
@@ -40,7 +40,7 @@ _CHUNK_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the archive holds of one partition now. Nothing in it depends on the run that wrote it.
+    """The archive's current content of one partition. Nothing in it depends on the run that wrote it.
 
     `part`, `sha256` and `bytes` are of the newest part, `rows` of the whole partition. Where there are deltas (format
     2), `parts` lists the whole part and the deltas in order: of rows that are equal in the columns `key`, the one of
@@ -62,30 +62,30 @@ class Manifest:
 
     @classmethod
     def of(cls, record: FrameRecord, account: str, table: str, day: str | None) -> "Manifest":
-        """What the archive holds of a partition once a frame is in it."""
+        """The manifest of a partition that has just received a frame."""
         newest, state = record.parts[-1], record.state
-        made = cls(
+        manifest = cls(
             account, table, day, part_name(newest.sha256), newest.sha256, record.table_rows, newest.bytes,
             record.source_digest, record.settings_fingerprint,
         )  # fmt: skip
         if state is None or len(record.parts) == 1:
-            return made
-        return replace(made, format=WITH_DELTAS, parts=record.parts, key=state.key)
+            return manifest
+        return replace(manifest, format=WITH_DELTAS, parts=record.parts, key=state.key)
 
     @classmethod
     def read(cls, text: str) -> "Manifest":
-        """From its text."""
-        known = json.loads(text)
-        parts = tuple(Part(**part) for part in known.get("parts", ()))
-        return cls(**{**known, "parts": parts, "key": tuple(known.get("key", ()))})
+        """Read a manifest from its text."""
+        content = json.loads(text)
+        parts = tuple(Part(**part) for part in content.get("parts", ()))
+        return cls(**{**content, "parts": parts, "key": tuple(content.get("key", ()))})
 
     @property
     def text(self) -> str:
         """As written to S3."""
-        known = asdict(self)
+        content = asdict(self)
         if not self.parts:
-            del known["parts"], known["key"]
-        return json.dumps(known, sort_keys=True, indent=2) + "\n"
+            del content["parts"], content["key"]
+        return json.dumps(content, sort_keys=True, indent=2) + "\n"
 
     @property
     def all_parts(self) -> tuple[Part, ...]:
@@ -123,18 +123,18 @@ class S3Archive:
         return "/".join(part for part in parts if part)
 
     def archive(self, path: Path, record: FrameRecord, account: str, table: str, day: str | None) -> Archived:
-        """Write a mapped partition, unless the archive holds exactly it already.
+        """Write a mapped partition, unless the archive already has exactly this content.
 
         Raises:
-            TransientError: S3 could not be reached, or another writer replaced the manifest at the same time.
+            TransientError: S3 could not be reached, or a concurrent writer replaced the manifest.
             PermanentError: S3 refused: the message names bucket, key and what is allowed. Or the frame is a delta on
-                something else than the archive holds.
+                a base other than the one in the archive.
         """
         folder = self.folder(account, table, day)
         manifest = Manifest.of(record, account, table, day)
         below = record.state.below if record.state else ()
         with self.bounded(f"archiving to s3://{self.bucket}/{folder}"):
-            # A delta that adds nothing is no part.
+            # An empty delta does not become a part.
             part_written = manifest.sha256 == record.sha256 and self._put_part(
                 path, f"{folder}/{manifest.part}", record
             )
@@ -142,17 +142,17 @@ class S3Archive:
         return Archived(f"s3://{self.bucket}/{folder}/{manifest.part}", manifest, part_written, manifest_written)
 
     def manifest(self, account: str, table: str, day: str | None) -> Manifest | None:
-        """The current manifest of a partition; None when it was never archived."""
+        """The current manifest of a partition; None if it was never archived."""
         key = f"{self.folder(account, table, day)}/{MANIFEST}"
         with self.bounded(f"reading s3://{self.bucket}/{key}"):
-            found = self._read(key)
-        return self._manifest_of(found[0], key) if found else None
+            stored_object = self._read(key)
+        return self._manifest_of(stored_object[0], key) if stored_object else None
 
     def fetch(self, manifest: Manifest, target: Path) -> None:
-        """Download what a manifest names, and make sure it is that: the part, or its parts merged into one.
+        """Download the part of a manifest, or its parts merged into one, and verify their checksums.
 
         Raises:
-            PermanentError: what is in the archive is not what the manifest says.
+            PermanentError: the archive's content does not match the manifest.
         """
         if not manifest.parts:
             self._fetch_part(manifest, manifest.sha256, target)
@@ -161,12 +161,12 @@ class S3Archive:
             files = [Path(name) / f"{number}.parquet" for number in range(len(manifest.parts))]
             for part, file in zip(manifest.parts, files, strict=True):
                 self._fetch_part(manifest, part.sha256, file)
-            merged = Path(name) / "merged"
-            merged.mkdir()
-            shutil.move(merge_parts(files, manifest.key, merged), target)
+            merged_file = Path(name) / "merged"
+            merged_file.mkdir()
+            shutil.move(merge_parts(files, manifest.key, merged_file), target)
 
     def publish(self, account: str, name: str, week: str, file: str, content: bytes, content_type: str) -> str:
-        """Put a page for people beside the archive, over an earlier one; no manifest knows it.
+        """Store a page for people beside the archive, over any earlier one; it is not in a manifest.
 
         Returns:
             Its URI: `s3://<bucket>/<prefix>/<account>/<name>/week=<week>/<file>`.
@@ -177,8 +177,8 @@ class S3Archive:
         """
         key = "/".join(part for part in (self.prefix.strip("/"), account, name, f"week={week}", file) if part)
         with self.bounded(f"writing s3://{self.bucket}/{key}"):
-            written = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
-            self._require_etag(written, key)
+            answer = self.client.put_object(Bucket=self.bucket, Key=key, Body=content, ContentType=content_type)
+            self._require_etag(answer, key)
         return f"s3://{self.bucket}/{key}"
 
     def part_key(self, manifest: Manifest, sha256: str) -> str:
@@ -190,10 +190,10 @@ class S3Archive:
         with self.bounded(f"reading s3://{self.bucket}/{key}"), target.open("wb") as file:
             for chunk in self._get(key)["Body"].iter_chunks(_CHUNK_BYTES):
                 file.write(chunk)
-        found = _sha256(target)
-        if found != sha256:
+        digest = _sha256(target)
+        if digest != sha256:
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {found}, the manifest says {sha256}. "
+                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {digest}, the manifest says {sha256}. "
                 "Materialize the partition again from extracted on (a large account table with whole = true)."
             )
 
@@ -205,7 +205,7 @@ class S3Archive:
             with path.open("rb") as content:
                 return self._put_if(key, content, IfNoneMatch="*", ChecksumSHA256=checksum)
         except ClientError as error:
-            # Bytes that changed on their way are sent again; bytes that were other ones from the start are not.
+            # Bytes that changed in transit are sent again; bytes that were wrong from the start are not.
             if not is_damaged(error) or _sha256(path) == record.sha256:
                 raise
             raise PermanentError(
@@ -214,15 +214,15 @@ class S3Archive:
             ) from error
 
     def _put_manifest(self, key: str, manifest: Manifest, below: Sequence[Part]) -> bool:
-        found = self._read(key)
-        if found is not None and found[0] == manifest.text:
+        current = self._read(key)
+        if current is not None and current[0] == manifest.text:
             return False
-        if below and (found is None or self._manifest_of(found[0], key).all_parts[: len(below)] != tuple(below)):
+        if below and (current is None or self._manifest_of(current[0], key).all_parts[: len(below)] != tuple(below)):
             raise PermanentError(
                 f"s3://{self.bucket}/{key} is not what the changed rows were read for; materialize the table again "
                 "from extracted on"
             )
-        condition = {"IfMatch": found[1]} if found else {"IfNoneMatch": "*"}
+        condition = {"IfMatch": current[1]} if current else {"IfNoneMatch": "*"}
         if not self._put_if(key, manifest.text.encode(), ContentType="application/json", **condition):
             raise TransientError(
                 f"another run replaced s3://{self.bucket}/{key} at the same time; materialize the partition again"
@@ -230,12 +230,12 @@ class S3Archive:
         return True
 
     def _put_if(self, key: str, body: Any, **condition: Any) -> bool:
-        """Put an object if its condition holds; False when it does not, which 412 says and nothing else."""
+        """Put an object if its condition holds; returns False if not. Only a 412 says so."""
         from botocore.exceptions import ClientError
 
         for repetition in range(_CONFLICTS + 1):
             try:
-                written = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
+                answer = self.client.put_object(Bucket=self.bucket, Key=key, Body=body, **condition)
             except ClientError as error:
                 if status_of(error) == 412:
                     return False
@@ -245,19 +245,19 @@ class S3Archive:
                 if hasattr(body, "seek"):
                     body.seek(0)
             else:
-                self._require_etag(written, key)
+                self._require_etag(answer, key)
                 return True
         raise AssertionError("the last repetition returns or raises")
 
     def _read(self, key: str) -> tuple[str, str] | None:
         try:
-            found = self._get(key)
+            stored_object = self._get(key)
         except self.client.exceptions.NoSuchKey:
             return None
-        return found["Body"].read().decode(errors="replace"), found["ETag"]
+        return stored_object["Body"].read().decode(errors="replace"), stored_object["ETag"]
 
     def _get(self, key: str) -> Any:
-        """S3's answer with an object. Without its length, what comes of a cut connection would pass for the whole."""
+        """S3's answer with an object. It must state its length: a cut answer would look complete otherwise."""
         answer: Any = self.client.get_object(Bucket=self.bucket, Key=key)
         self._require_etag(answer, key)
         if answer.get("ContentLength") is None:
@@ -265,7 +265,7 @@ class S3Archive:
         return answer
 
     def _require_etag(self, answer: Any, key: str) -> None:
-        """The ETag of an object, which S3 names whenever it took or gave one: a login page's 200 has none."""
+        """The ETag, which S3 sends with every object that it stored or returned; a login page's 200 has none."""
         if not answer.get("ETag"):
             raise TransientError(
                 f"s3://{self.bucket}/{key}: what answered is not S3. Is a proxy or a login page in between? Check "
@@ -283,7 +283,7 @@ class S3Archive:
 
     @contextmanager
     def bounded(self, action: str) -> Iterator[None]:
-        """S3's errors as ours, within the time that a call may take."""
+        """Bound the time of a call, and raise S3's errors as ours."""
         with s3_explained(action), no_longer_than(self.call_seconds):
             yield
 

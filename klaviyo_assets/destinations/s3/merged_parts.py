@@ -1,7 +1,7 @@
-"""A table that the archive holds as a whole part and deltas on it, as one file again.
+"""Merging a table that is archived as a whole part and deltas into one file again.
 
 Here: merging Parquet files by key, the later file winning, in memory bounded by the deltas. Not here: where the files
-come from (`s3_archive.py`).
+come from (`archive.py`).
 """
 
 from bisect import bisect_right
@@ -30,24 +30,24 @@ def merge_parts(parts: Sequence[Path], key: Sequence[str], folder: Path) -> Path
         The merged file.
     """
     base, *deltas = parts
-    changed = _latest([pq.read_table(delta) for delta in deltas], key)
+    changes = _latest([pq.read_table(delta) for delta in deltas], key)
     writer = FrameWriter(folder)
-    # An empty table has to be a file with columns, too.
+    # An empty table also needs a file with columns.
     writer.append(pq.read_schema(base).empty_table())
-    for rows in _merged(pq.ParquetFile(base), changed, key):
+    for rows in _merge(pq.ParquetFile(base), changes, key):
         writer.append(rows)
     writer.close()
     return folder / "rows.parquet"
 
 
 def _keys(rows: pa.Table, key: Sequence[str]) -> pa.ChunkedArray:
-    """The key of each row as one text that sorts like the columns one after the other: no text holds a zero byte."""
+    """The key of each row as one text that sorts like its columns in turn; no text holds its separator."""
     columns = [rows.column(name).cast(pa.string()) for name in key]
     return columns[0] if len(columns) == 1 else pc.binary_join_element_wise(*columns, "\0")
 
 
 def _latest(deltas: Sequence[pa.Table], key: Sequence[str]) -> pa.Table:
-    """The newest version of every changed row, with its key as text, in order of it."""
+    """The newest version of every changed row, with its key as text, in key order."""
     rows = pa.concat_tables(deltas)
     rows = rows.append_column(_KEY, _keys(rows, key)).append_column(
         _POSITION, pa.array(range(rows.num_rows), pa.int64())
@@ -57,18 +57,18 @@ def _latest(deltas: Sequence[pa.Table], key: Sequence[str]) -> pa.Table:
     return rows.take(order).drop_columns([_POSITION])
 
 
-def _merged(base: pq.ParquetFile, changed: pa.Table, key: Sequence[str]) -> Iterator[pa.Table]:
-    changed_keys: list[str] = changed.column(_KEY).to_pylist()
-    done = 0
+def _merge(base: pq.ParquetFile, changes: pa.Table, key: Sequence[str]) -> Iterator[pa.Table]:
+    changed_keys: list[str] = changes.column(_KEY).to_pylist()
+    row_count = 0
     for batch in base.iter_batches(batch_size=_BATCH_ROWS):
         rows = pa.Table.from_batches([batch])
         rows = rows.append_column(_KEY, _keys(rows, key))
-        until = max(done, bisect_right(changed_keys, rows.column(_KEY)[-1].as_py()))
-        kept = rows.filter(pc.invert(pc.is_in(rows.column(_KEY), changed.column(_KEY))))
-        yield _sorted([kept, changed.slice(done, until - done)])
-        done = until
-    yield _sorted([changed.slice(done)])
+        until = max(row_count, bisect_right(changed_keys, rows.column(_KEY)[-1].as_py()))
+        unchanged_rows = rows.filter(pc.invert(pc.is_in(rows.column(_KEY), changes.column(_KEY))))
+        yield _sort([unchanged_rows, changes.slice(row_count, until - row_count)])
+        row_count = until
+    yield _sort([changes.slice(row_count)])
 
 
-def _sorted(parts: Sequence[pa.Table]) -> pa.Table:
+def _sort(parts: Sequence[pa.Table]) -> pa.Table:
     return pa.concat_tables(parts).sort_by(_KEY).drop_columns([_KEY])

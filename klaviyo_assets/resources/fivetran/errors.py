@@ -1,7 +1,7 @@
-"""What can go wrong between this package and Fivetran, classed by what a caller can do about it.
+"""What can go wrong between this package and Fivetran, classified by what a caller can do about it.
 
-Here: the exceptions that callers tell apart. Not here: when they are raised (`fivetran_transport.py` for what the
-HTTP answer says, `fivetran_wait.py` for what became of a sync).
+Here: the exceptions that callers tell apart. Not here: when they are raised (`transport.py` for HTTP answers,
+`wait.py` for the outcome of a sync).
 """
 
 from datetime import datetime
@@ -10,26 +10,26 @@ from klaviyo_assets.errors import PermanentError, TransientError
 
 
 class NotFoundError(PermanentError):
-    """Fivetran does not know the path: an unknown id, or an API generation that has another name for it."""
+    """Fivetran does not know the path: an unknown id, or an API generation that uses a different name."""
 
 
 class ConnectionPausedError(PermanentError):
-    """The connection is paused: it syncs when somebody enables it."""
+    """The connection is paused: it does not sync until somebody enables it."""
 
 
 class BrokenSetupError(PermanentError):
-    """The connection's set-up is incomplete or broken: somebody has to mend it in Fivetran."""
+    """The connection's set-up is incomplete or broken: somebody has to fix it in Fivetran."""
 
 
 class SchemaBlockedError(PermanentError):
-    """The schema changed at the source, and the connection waits until somebody has reviewed that in Fivetran."""
+    """The schema changed at the source, and the connection waits for somebody to review that in Fivetran."""
 
 
 class UnansweredError(TransientError):
     """No usable answer: a 5xx, a time-out, a cut connection, or text that is not JSON.
 
-    `may_have_arrived` says whether Fivetran may have acted on the request all the same; `retry_after` is the pause
-    in seconds that it asked for, if it did.
+    `may_have_arrived` says whether the request may have taken effect; `retry_after` is the pause in seconds that
+    Fivetran asked for, if it did.
     """
 
     def __init__(self, message: str, *, may_have_arrived: bool = True, retry_after: float | None = None) -> None:
@@ -38,7 +38,7 @@ class UnansweredError(TransientError):
 
 
 class RateLimitedError(TransientError):
-    """Fivetran wants no more requests for `retry_after` seconds; None where it did not say how long."""
+    """Fivetran refuses requests for `retry_after` seconds; None if it did not say how long."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -46,7 +46,7 @@ class RateLimitedError(TransientError):
 
 
 class ConflictError(TransientError):
-    """The connection is busy with something that excludes the request (409)."""
+    """The connection is busy, so Fivetran refuses the request (409)."""
 
 
 class SyncFailedError(TransientError):
@@ -54,7 +54,7 @@ class SyncFailedError(TransientError):
 
 
 class SyncRescheduledError(TransientError):
-    """Fivetran put the sync off `until` a time (None where it did not say): waiting for it makes no sense."""
+    """Fivetran postponed the sync to `until` (None if it did not say): waiting makes no sense."""
 
     def __init__(self, message: str, until: datetime | None = None) -> None:
         super().__init__(message)
@@ -62,4 +62,4 @@ class SyncRescheduledError(TransientError):
 
 
 class SyncUnfinishedError(TransientError):
-    """The sync had not ended when the wait was over; it goes on at Fivetran."""
+    """The sync had not ended when the wait was over; it continues at Fivetran."""

@@ -1,7 +1,7 @@
-"""What Fivetran's API tells of groups, connections and their tables, typed.
+"""Fivetran's groups, connections and tables as typed models.
 
-Here: frozen models and reading them from an answer's `data`. Not here: HTTP (`fivetran_transport.py`), and judging
-what became of a sync (`fivetran_wait.py`).
+Here: frozen models and reading them from an answer's `data`. Not here: HTTP (`transport.py`), and judging
+the outcome of a sync (`wait.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Connection:
-    """A connection (one Klaviyo account's feed) as it was when asked for. Times are UTC.
+    """A connection (one Klaviyo account's feed) at the time of the request. Times are UTC.
 
     `sync_state` is scheduled, syncing, paused or rescheduled; `setup_state` incomplete, connected or broken;
     `schema_status` is ready, blocked_on_capture (Fivetran looks at the source) or blocked_on_customer (changes wait
@@ -55,12 +55,12 @@ class Connection:
 
     @property
     def is_paused(self) -> bool:
-        """Whether it syncs nothing until somebody enables it."""
+        """Whether somebody has to enable it before it syncs."""
         return self.paused or self.sync_state == "paused"
 
     @property
     def awaits_schema_review(self) -> bool:
-        """Whether it syncs nothing until somebody has reviewed what changed in its schema."""
+        """Whether somebody has to review a change of its schema before it syncs."""
         return self.schema_status == "blocked_on_customer"
 
     @property
@@ -75,7 +75,7 @@ class Connection:
 
     @property
     def state(self) -> str:
-        """What it does, in a few words, for people."""
+        """Its state in a few words, for people."""
         if self.setup_state != "connected":
             return f"set-up {self.setup_state}"
         if self.is_paused:
@@ -160,10 +160,10 @@ def source_tables_of(data: Mapping[str, Any]) -> tuple[SourceTable, ...]:
     )
 
 
-def _columns(table: Mapping[str, Any], chosen: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
-    """Columns of a table's configuration; Fivetran lists those that somebody changed, others may be missing."""
+def _columns(table: Mapping[str, Any], keep: Callable[[Mapping[str, Any]], bool]) -> tuple[str, ...]:
+    """Columns of a table's configuration; Fivetran lists columns that somebody changed and may omit the others."""
     columns: Mapping[str, Mapping[str, Any]] = table.get("columns") or {}
-    return tuple(str(column.get("name_in_destination") or name) for name, column in columns.items() if chosen(column))
+    return tuple(str(column.get("name_in_destination") or name) for name, column in columns.items() if keep(column))
 
 
 def _text(data: Mapping[str, Any], name: str) -> str:
@@ -176,7 +176,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
 
 
 def _moment(value: Any) -> datetime | None:
-    """A time that Fivetran wrote; null where it wrote none. One without a zone is UTC."""
+    """A time that Fivetran wrote, or null. A time without a zone is UTC."""
     if not isinstance(value, str) or not value:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Fivetran's REST API: what is there, and starting syncs and waiting for their end.
+"""Fivetran's REST API: its connections, and starting syncs and waiting for their end.
 
-Here: the resource and its requests. Not here: HTTP and retries (`fivetran_transport.py`), the models
-(`fivetran_models.py`), what became of a sync (`fivetran_wait.py`), Dagster assets (`defs/assets/fivetran.py`).
+Here: the resource and its requests. Not here: HTTP and retries (`transport.py`), the models
+(`models.py`), the outcome of a sync (`wait.py`), Dagster assets (`defs/assets/fivetran.py`).
 
 It never changes a connection: no schedule is switched, nothing is paused or enabled.
 """
@@ -43,24 +43,24 @@ if TYPE_CHECKING:
 
 Answer = TypeVar("Answer")
 API_URL = "https://api.fivetran.com"
-# What the current API calls a connection, and what it was called before; both may be served.
+# The current and the former name of connections in the API; it may serve both.
 _GENERATIONS = ("connections", "connectors")
 
 
 @dataclass(frozen=True)
 class StartedSync:
-    """A sync that was asked for: the connection as it was before, and whether a sync was running already.
+    """A sync that was requested: the connection before the request, and whether a sync was already running.
 
-    One that was running is not begun anew unless forced: its end is the end that is waited for.
+    A running sync is not restarted unless forced; the wait is for its end.
     """
 
-    before: Connection
+    previous: Connection
     was_running: bool = False
 
     @property
     def since(self) -> SyncMarks:
-        """What to wait from."""
-        return SyncMarks.of(self.before)
+        """The marks from which to wait for this sync."""
+        return SyncMarks.of(self.previous)
 
 
 class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -97,7 +97,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def transport(self) -> "Transport":
-        """HTTP, made when it is first needed.
+        """HTTP, created on first use.
 
         Raises:
             SettingsError: the key or its secret is empty.
@@ -126,11 +126,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @cached_property
     def generations(self) -> list[str]:
-        """The names to try for connections; only the one that works once it is known."""
+        """The names to try for connections; after the first success, only the one that works."""
         return list(_GENERATIONS)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
-        """Close what a run has opened."""
+        """Close the connections that a run opened."""
         if "transport" in self.__dict__:
             self.transport.close()
 
@@ -146,21 +146,21 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         if group is not None:
             try:
-                return self._listed(lambda noun: f"/v1/groups/{quote(group, safe='')}/{noun}")
+                return self._list(lambda noun: f"/v1/groups/{quote(group, safe='')}/{noun}")
             except NotFoundError as error:
                 raise UnknownNameError("Fivetran group", group, [known.id for known in self.groups()]) from error
         try:
-            return self._listed(lambda noun: f"/v1/{noun}")
+            return self._list(lambda noun: f"/v1/{noun}")
         except NotFoundError:
             return [found for known in self.groups() for found in self.connections(known.id)]
 
     def connection(self, connection_id: str) -> Connection:
-        """A connection as it stands now.
+        """The current state of a connection.
 
         Raises:
-            UnknownNameError: there is none of that id; the message lists those there are.
+            UnknownNameError: no connection has that id; the message lists the existing ones.
         """
-        return connection_of(self._asked(connection_id))
+        return connection_of(self._get(connection_id))
 
     def schemas(self, connection_id: str) -> tuple[SourceTable, ...]:
         """The tables that a connection may sync, enabled or not.
@@ -168,10 +168,10 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             UnknownNameError: there is no connection of that id.
         """
-        return source_tables_of(self._asked(connection_id, "/schemas"))
+        return source_tables_of(self._get(connection_id, "/schemas"))
 
     def sync(self, connection_id: str, *, force: bool = False) -> StartedSync:
-        """Start a sync with one request; `force` ends a running one and begins anew.
+        """Start a sync with one request; `force` ends a running sync and starts a new one.
 
         Raises:
             ConnectionPausedError: the connection is paused.
@@ -179,22 +179,22 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             SchemaBlockedError: its schema changed and waits for review.
             UnknownNameError: there is no connection of that id.
         """
-        before = self._syncable(connection_id)
-        self._start(before, "sync", {"force": force})
-        return StartedSync(before, was_running=before.is_syncing and not force)
+        previous = self._syncable(connection_id)
+        self._start(previous, "sync", {"force": force})
+        return StartedSync(previous, was_running=previous.is_syncing and not force)
 
     def resync(self, connection_id: str, tables: Iterable[str] | None = None) -> StartedSync:
-        """Have everything, or the tables of these names, read from the source again.
+        """Read everything, or only these tables, from the source again.
 
         Raises:
             UnknownNameError: there is no such connection or table.
             PermanentError: a table is switched off in Fivetran.
             ConflictError: a sync is running that excludes it.
         """
-        before = self._syncable(connection_id)
+        previous = self._syncable(connection_id)
         body = {} if tables is None else {"scope": self._scope(connection_id, tables)}
-        self._start(before, "resync", body)
-        return StartedSync(before)
+        self._start(previous, "resync", body)
+        return StartedSync(previous)
 
     def wait(
         self,
@@ -205,11 +205,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         interval_seconds: float | None = None,
         on_progress: Callable[[Connection], None] | None = None,
     ) -> Connection:
-        """Wait until the sync that follows `since` has succeeded; give the connection as it is then.
+        """Wait until the sync that follows `since` has succeeded; returns the connection after it.
 
         Raises:
             SyncFailedError: it failed; the message has Fivetran's reason.
-            SyncRescheduledError: Fivetran put it off; the error says until when.
+            SyncRescheduledError: Fivetran postponed it; the error says until when.
             ConnectionPausedError: the connection is paused, so it never ends.
             BrokenSetupError: the set-up broke.
             SchemaBlockedError: its schema changed and waits for review.
@@ -227,46 +227,48 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         refuse_unsyncable(connection)
         return connection
 
-    def _start(self, before: Connection, action: str, body: Mapping[str, Any]) -> None:
-        """Post once. Where the answer got lost, look whether a sync has begun before posting again."""
+    def _start(self, previous: Connection, action: str, body: Mapping[str, Any]) -> None:
+        """Post once. If the answer is lost, check whether a sync has begun before posting again."""
         for attempt in self.transport.attempts():
             with attempt, no_longer_than(self.call_timeout_seconds):
-                if attempt.retry_state.attempt_number > 1 and self._has_begun(before):
+                if attempt.retry_state.attempt_number > 1 and self._has_begun(previous):
                     return
-                self.transport.post(f"/v1/{self.generations[0]}/{before.id}/{action}", body)
+                self.transport.post(f"/v1/{self.generations[0]}/{previous.id}/{action}", body)
 
-    def _has_begun(self, before: Connection) -> bool:
-        now = self.connection(before.id)
-        became_historical = now.is_historical_sync and not before.is_historical_sync
-        return now.is_syncing or became_historical or SyncMarks.of(now) != SyncMarks.of(before)
+    def _has_begun(self, previous: Connection) -> bool:
+        now = self.connection(previous.id)
+        became_historical = now.is_historical_sync and not previous.is_historical_sync
+        return now.is_syncing or became_historical or SyncMarks.of(now) != SyncMarks.of(previous)
 
     def _scope(self, connection_id: str, tables: Iterable[str]) -> dict[str, list[str]]:
-        known = {name: table for table in self.schemas(connection_id) for name in (table.name, table.destination_name)}
+        tables_known = {
+            name: table for table in self.schemas(connection_id) for name in (table.name, table.destination_name)
+        }
         scope: dict[str, list[str]] = {}
         for name in tables:
-            if name not in known:
-                raise UnknownNameError(f"table of Fivetran connection {connection_id}", name, known)
-            if not known[name].enabled:
+            if name not in tables_known:
+                raise UnknownNameError(f"table of Fivetran connection {connection_id}", name, tables_known)
+            if not tables_known[name].enabled:
                 raise PermanentError(
                     f"cannot re-sync {name!r}: the table is switched off in Fivetran connection {connection_id}. "
                     f"Switch it on at {DASHBOARD}/{connection_id}/schema."
                 )
-            scope.setdefault(known[name].schema, []).append(known[name].name)
+            scope.setdefault(tables_known[name].schema, []).append(tables_known[name].name)
         return scope
 
-    def _asked(self, connection_id: str, below: str = "") -> Mapping[str, Any]:
+    def _get(self, connection_id: str, below: str = "") -> Mapping[str, Any]:
         segment = quote(connection_id, safe="")
         try:
             return self._in_either_generation(lambda noun: self.transport.get(f"/v1/{noun}/{segment}{below}"))
         except NotFoundError as error:
             raise self._unknown(connection_id) from error
 
-    def _listed(self, path: Callable[[str], str]) -> list[Connection]:
+    def _list(self, path: Callable[[str], str]) -> list[Connection]:
         items = self._in_either_generation(lambda noun: list(self.transport.pages(path(noun))))
         return [connection_of(item) for item in items]
 
     def _in_either_generation(self, ask: Callable[[str], Answer]) -> Answer:
-        """What the current API answers, else what the older one does; the one that answered is kept to."""
+        """The answer of the current API, or else of the older one; later requests use the one that answered."""
         # Several threads may ask at once, and the first answer shortens the list for all of them.
         nouns = list(self.generations)
         for noun in nouns:
@@ -282,11 +284,11 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     def _unknown(self, connection_id: str) -> UnknownNameError:
         try:
-            known = [f"{connection.id} ({connection.schema})" for connection in self.connections()]
+            connection_names = [f"{connection.id} ({connection.schema})" for connection in self.connections()]
         except KlaviyoAssetsError:
-            known = []
+            connection_names = []
         mend = "Set fivetran_connection_id to one of these; `klaviyo-assets connections` shows them."
-        return UnknownNameError("Fivetran connection", connection_id, known, mend)
+        return UnknownNameError("Fivetran connection", connection_id, connection_names, mend)
 
 
 def fivetran_from_environment(environment: Mapping[str, str] | None = None) -> FivetranResource:

@@ -1,7 +1,7 @@
-"""HTTP requests to Fivetran's API: authenticated, patient, bounded, and never repeated blindly.
+"""HTTP requests to Fivetran's API: authenticated, retried, bounded, and never repeated blindly.
 
-Here: one request and its retries, paging, what each status code means, the budget of requests an hour. Not here:
-what the answers hold (`fivetran_models.py`), and which requests are made (`fivetran.py`).
+Here: one request and its retries, paging, the meaning of each status code, the hourly budget of requests. Not here:
+what the answers hold (`models.py`), and which requests are made (`resource.py`).
 
 A GET is repeated after a 429, a 5xx, a time-out, a cut connection or an answer that is not JSON. A POST is repeated
 only where Fivetran certainly did not act on it (429, connection never made). No other 4xx is repeated.
@@ -40,7 +40,7 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1"})
 
 @dataclass(frozen=True)
 class TransportSettings:
-    """Where requests go, as whom, and how patiently. Durations are seconds."""
+    """The API's address, the key, and how patient retries are. Durations are seconds."""
 
     api_url: str
     api_key: str = field(repr=False)
@@ -100,7 +100,7 @@ class Transport:
         """The `data` of an answer.
 
         Raises:
-            UnansweredError: there was none, and Fivetran may have acted all the same: look before posting again.
+            UnansweredError: there was no answer, but the request may have taken effect: check before posting again.
         """
         return self._patiently(self._request, "POST", path, retry=_certainly_not_done, json=body)
 
@@ -128,13 +128,13 @@ class Transport:
         return (getattr(error, "retry_after", None) or 0) <= self.settings.longest_pause
 
     def _pause(self, state: tenacity.RetryCallState) -> float:
-        """What Fivetran asked for, else exponential; with jitter, so that many clients do not come back at once."""
+        """The pause that Fivetran asked for, or an exponential one; jitter keeps clients from returning together."""
         settings = self.settings
-        jitter = random.uniform(0, settings.first_backoff)  # noqa: S311  nothing secret about a pause
+        jitter = random.uniform(0, settings.first_backoff)  # noqa: S311  a pause is not a secret
         error = state.outcome.exception() if state.outcome else None
-        asked: float | None = getattr(error, "retry_after", None)
-        if asked is not None:
-            return asked + jitter
+        retry_after_seconds: float | None = getattr(error, "retry_after", None)
+        if retry_after_seconds is not None:
+            return retry_after_seconds + jitter
         growing: float = settings.first_backoff * 2 ** (state.attempt_number - 1)
         return min(growing, settings.longest_pause) + jitter
 
@@ -222,45 +222,45 @@ def _unreadable(action: str) -> UnansweredError:
 
 
 def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -> KlaviyoAssetsError:
-    """The error that a status code other than 2xx stands for."""
-    status, said = answer.status_code, _said(answer)
-    asked = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
-    if status == 429 or (status >= 500 and (asked or 0) > settings.longest_pause):
-        pause = f"for {asked:.0f} s" if asked is not None else "for a time it does not tell"
+    """The error for a status code other than 2xx."""
+    status, message = answer.status_code, _message(answer)
+    seconds = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
+    if status == 429 or (status >= 500 and (seconds or 0) > settings.longest_pause):
+        pause = f"for {seconds:.0f} s" if seconds is not None else "for a time it does not tell"
         return RateLimitedError(
-            f"Fivetran wants no more requests {pause} ({action}: {status}{said}). Run it again after that, and ask "
+            f"Fivetran wants no more requests {pause} ({action}: {status}{message}). Run it again after that, and ask "
             "less often: all programs that use this Fivetran account share its limit.",
-            asked,
+            seconds,
         )
     if status >= 500 or status == 408:
         return UnansweredError(
-            f"Fivetran cannot answer {action} ({status}{said}). Run it again later.", retry_after=asked
+            f"Fivetran cannot answer {action} ({status}{message}). Run it again later.", retry_after=seconds
         )
-    return _permanent(status, action, said)
+    return _permanent(status, action, message)
 
 
-def _permanent(status: int, action: str, said: str) -> KlaviyoAssetsError:
+def _permanent(status: int, action: str, message: str) -> KlaviyoAssetsError:
     if status == 401:
         return SettingsError(
-            f"Fivetran refuses the API key (401{said}). Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; "
+            f"Fivetran refuses the API key (401{message}). Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; "
             "a new pair is made under Account Settings, API key."
         )
     if status == 403:
         return PermanentError(
-            f"Fivetran does not let this API key do {action} (403{said}). "
+            f"Fivetran does not let this API key do {action} (403{message}). "
             "Give its user a role that may read and sync the connection, or use another key."
         )
     if status == 404:
-        return NotFoundError(f"Fivetran does not know {action} (404{said}).")
+        return NotFoundError(f"Fivetran does not know {action} (404{message}).")
     if status == 409:
         return ConflictError(
-            f"Fivetran cannot do {action} now (409{said}). Run it again when the running sync has ended."
+            f"Fivetran cannot do {action} now (409{message}). Run it again when the running sync has ended."
         )
-    return PermanentError(f"Fivetran refuses {action} ({status}{said}). Is FIVETRAN_API_URL right?")
+    return PermanentError(f"Fivetran refuses {action} ({status}{message}). Is FIVETRAN_API_URL right?")
 
 
-def _said(answer: httpx.Response) -> str:
-    """Fivetran's own words on an error, shortened: `, NotFound: ...`."""
+def _message(answer: httpx.Response) -> str:
+    """Fivetran's own error message, shortened: `, NotFound: ...`."""
     try:
         content = answer.json()
     except ValueError:
@@ -272,7 +272,7 @@ def _said(answer: httpx.Response) -> str:
 
 
 class BudgetSpentError(RateLimitedError):
-    """This process has made as many requests in an hour as it may."""
+    """This process has used up its requests for the hour."""
 
 
 class HourlyBudget:
@@ -280,7 +280,7 @@ class HourlyBudget:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._spent: deque[float] = deque()
+        self._request_times: deque[float] = deque()
         self._lock = Lock()
 
     def spend(self) -> None:
@@ -291,16 +291,16 @@ class HourlyBudget:
         """
         now = time.monotonic()
         with self._lock:
-            while self._spent and self._spent[0] <= now - _HOUR:
-                self._spent.popleft()
-            if len(self._spent) >= self._limit:
-                pause = self._spent[0] + _HOUR - now if self._spent else _HOUR
+            while self._request_times and self._request_times[0] <= now - _HOUR:
+                self._request_times.popleft()
+            if len(self._request_times) >= self._limit:
+                pause = self._request_times[0] + _HOUR - now if self._request_times else _HOUR
                 raise BudgetSpentError(
                     f"{self._limit} requests were made to Fivetran within an hour, the budget of this process; "
                     f"the next one may be made in {pause:.0f} s. Raise hourly_budget, or poll less often.",
                     pause,
                 )
-            self._spent.append(now)
+            self._request_times.append(now)
 
 
 @functools.cache

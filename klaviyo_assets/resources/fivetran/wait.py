@@ -1,6 +1,6 @@
-"""What became of a sync: waiting for its end, bounded, with an outcome that says what to do.
+"""The outcome of a sync: a bounded wait for its end, with errors that say what to do.
 
-Here: reading one connection's state again and again until it is decided. Not here: how it is read (`fivetran.py`).
+Here: polling one connection until its sync has an outcome. Not here: the requests (`resource.py`).
 """
 
 import time
@@ -22,14 +22,14 @@ from klaviyo_assets.resources.fivetran.models import Connection, until
 
 @dataclass(frozen=True)
 class SyncMarks:
-    """When syncs of a connection had ended before the one that is waited for. Fivetran's clock, never ours."""
+    """When earlier syncs of a connection ended, by Fivetran's clock, never ours."""
 
     succeeded_at: datetime | None = None
     failed_at: datetime | None = None
 
     @classmethod
     def of(cls, connection: Connection) -> "SyncMarks":
-        """The marks of a connection as it stands."""
+        """The marks of a connection's current state."""
         return cls(connection.succeeded_at, connection.failed_at)
 
     def has_succeeded(self, connection: Connection) -> bool:
@@ -51,15 +51,15 @@ class Wait:
 
 
 def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> Connection:
-    """Ask until the sync that follows `since` has ended, and return the connection then.
+    """Poll until the sync that follows `since` has ended; returns the connection after it.
 
     Raises:
         SyncFailedError: it failed.
-        SyncRescheduledError: Fivetran put it off.
+        SyncRescheduledError: Fivetran postponed it.
         ConnectionPausedError: the connection is paused, so that it never ends.
         BrokenSetupError: the set-up broke.
         SchemaBlockedError: a changed schema waits for review, so that it never ends.
-        SyncUnfinishedError: the time is over.
+        SyncUnfinishedError: the time is up.
     """
     deadline = time.monotonic() + wait.timeout
     put_off = False
@@ -70,7 +70,7 @@ def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> 
         if since.has_succeeded(connection):
             return connection
         refuse_failed(connection, since)
-        # Right after the trigger the state may still be the old one: believe it when it is seen twice.
+        # Right after the trigger, the state may still be the old one: it counts once it is seen twice.
         if put_off and connection.sync_state == "rescheduled":
             raise rescheduled(connection)
         put_off = connection.sync_state == "rescheduled"
@@ -80,39 +80,39 @@ def await_sync(read: Callable[[], Connection], since: SyncMarks, wait: Wait) -> 
 
 
 def refuse_failed(connection: Connection, since: SyncMarks) -> None:
-    """Raise what says that the sync failed, or never will end."""
+    """Raise an error if the sync failed or will never end."""
     refuse_unsyncable(connection)
     if since.has_failed(connection):
-        again = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
+        retry = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
         raise SyncFailedError(
-            f"the Fivetran sync of {_named(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
-            f"{_because(connection)}. See {connection.url}.{again}"
+            f"the Fivetran sync of {_name(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
+            f"{_because(connection)}. See {connection.url}.{retry}"
         )
 
 
 def refuse_unsyncable(connection: Connection) -> None:
-    """Raise where the connection cannot sync: paused, its set-up not complete, or its schema not reviewed."""
+    """Raise an error if the connection cannot sync: it is paused, not fully set up, or its schema waits for review."""
     if connection.setup_state != "connected":
         raise BrokenSetupError(
-            f"the set-up of Fivetran connection {_named(connection)} is {connection.setup_state}"
+            f"the set-up of Fivetran connection {_name(connection)} is {connection.setup_state}"
             f"{_because(connection)}. "
             f"Mend it at {connection.url}/setup."
         )
     if connection.is_paused:
         raise ConnectionPausedError(
-            f"Fivetran connection {_named(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
+            f"Fivetran connection {_name(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
         )
     if connection.awaits_schema_review:
         raise SchemaBlockedError(
-            f"the schema of Fivetran connection {_named(connection)} changed and waits for review, so it cannot sync. "
+            f"the schema of Fivetran connection {_name(connection)} changed and waits for review, so it cannot sync. "
             f"Review it at {connection.url}/schema."
         )
 
 
 def rescheduled(connection: Connection) -> KlaviyoAssetsError:
-    """The error that says until when a sync was put off."""
+    """The error for a sync that Fivetran postponed."""
     return SyncRescheduledError(
-        f"Fivetran put the sync of {_named(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
+        f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
         "Run it again after that, or leave it to the sensor, which sees the sync end.",
         connection.rescheduled_for,
     )
@@ -121,20 +121,20 @@ def rescheduled(connection: Connection) -> KlaviyoAssetsError:
 def _unfinished(connection: Connection, wait: Wait) -> KlaviyoAssetsError:
     last = f"{connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "never"
     return SyncUnfinishedError(
-        f"the Fivetran sync of {_named(connection)} had not ended after {wait.timeout:g} s "
+        f"the Fivetran sync of {_name(connection)} had not ended after {wait.timeout:g} s "
         f"(state: {connection.state}; last success: {last}). It goes on at Fivetran, see {connection.url}: "
         "wait longer, or leave it to the sensor, which sees the sync end."
     )
 
 
-def _named(connection: Connection) -> str:
+def _name(connection: Connection) -> str:
     return f"{connection.id} ({connection.schema})" if connection.schema else connection.id
 
 
 def _because(connection: Connection) -> str:
-    said = "; ".join(problem for problem in connection.problems if problem)
-    return f": {said[:500].rstrip('.')}" if said else ""
+    problems = "; ".join(problem for problem in connection.problems if problem)
+    return f": {problems[:500].rstrip('.')}" if problems else ""
 
 
-def _later(now: datetime | None, before: datetime | None) -> bool:
-    return now is not None and (before is None or now > before)
+def _later(now: datetime | None, previous: datetime | None) -> bool:
+    return now is not None and (previous is None or now > previous)

@@ -1,10 +1,10 @@
-"""Klaviyo's Reporting API, through Klaviyo's own package: what its pages show of campaigns and flows.
+"""Klaviyo's Reporting API, through Klaviyo's own package: the numbers that its pages show for campaigns and flows.
 
 Here: settings, one request at a time within the quota, paging, and what each refusal means. Not here: the quota's
-arithmetic (`klaviyo_quota.py`), and comparing anything (`audit/klaviyo_comparison/`).
+arithmetic (`quota.py`), and comparing anything (`audit/klaviyo_comparison/`).
 
-The package's own retries are not used: they count against the quota without anybody counting, and wait as long as
-Klaviyo asks for, which can be hours. Why the package all the same: docs/decisions/0013.
+The package's own retries are off: they would use up quota without being counted, and wait as long as Klaviyo asks
+for, which can be hours. docs/decisions/0013 says why the package is used at all.
 """
 
 import json
@@ -41,13 +41,13 @@ Say = Callable[[str], None]
 
 
 class Memory(Protocol):
-    """Where the spending is kept between runs: Dagster's instance has such a place."""
+    """Storage that keeps the spending between runs, such as Dagster's instance."""
 
     def get_cursor_values(self, keys: set[str]) -> Mapping[str, str]:
-        """What is kept under some keys."""
+        """The texts that are stored under these keys."""
 
     def set_cursor_values(self, pairs: Mapping[str, str]) -> None:
-        """Keep texts under keys."""
+        """Store texts under keys."""
 
 
 class QuotaSpentError(TransientError):
@@ -56,7 +56,7 @@ class QuotaSpentError(TransientError):
 
 @dataclass(frozen=True)
 class Answer:
-    """One answer of Klaviyo: its status, headers and JSON (None where the body is none)."""
+    """One answer of Klaviyo: status, headers and JSON (None if the body is not JSON)."""
 
     status: int
     headers: Mapping[str, str]
@@ -65,11 +65,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class ReportRequest:
-    """What is asked of the Reporting API.
+    """A request to the Reporting API.
 
     Attributes:
         owner: `campaign` or `flow`.
-        statistics: Names of statistics, Klaviyo's.
+        statistics: Klaviyo's names of statistics.
         first: First send day, of the Klaviyo account's time zone.
         last: Last send day.
         conversion_metric_id: The metric that counts as conversion.
@@ -130,7 +130,7 @@ class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return Quota(self.per_second, self.per_minute, self.per_day)
 
     def missing(self, account: str, accounts: Sequence[str]) -> str | None:
-        """What has to be set up before the account can be compared, as a sentence; None where nothing has to."""
+        """The set-up that is missing before the account can be compared, as a sentence; None if nothing is missing."""
         if not self._key(account, accounts):
             alone = f" or {KEY}" if len(accounts) == 1 else ""
             return f"not set up: {key_name(account)}{alone} is not set (a private API key; see .env.example)"
@@ -145,7 +145,7 @@ class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             account: Whose key is used.
             accounts: All accounts of the deployment; a key without a name belongs to the only one.
             memory: Where the spending is kept between runs.
-            say: Where to say that a request has to wait.
+            say: Called with a sentence when a request has to wait.
         """
         limits = HttpLimits(self.connect_timeout_seconds, self.silence_timeout_seconds, self.exchange_timeout_seconds)
         client = _client(optional(self.api_url, URL, API_URL), self._key(account, accounts), limits)
@@ -190,15 +190,15 @@ class KlaviyoReports:
     def _results(self, request: ReportRequest) -> Iterator[Json]:
         cursor: str | None = None
         for _ in range(_PAGES):
-            body = self._asked(request, cursor)
+            body = self._ask_page(request, cursor)
             yield from _results_of(body, request.owner)
             cursor = _next_cursor(body)
             if cursor is None:
                 return
         raise PermanentError(f"Klaviyo's report of {request.owner}s has more than {_PAGES} pages; ask for fewer days.")
 
-    def _asked(self, request: ReportRequest, cursor: str | None) -> Json:
-        """One page; a refusal for the quota's sake is waited for once."""
+    def _ask_page(self, request: ReportRequest, cursor: str | None) -> Json:
+        """One page; after a refusal for the quota, wait and try once more."""
         answer = self._request(request, cursor)
         if answer.status == 429 or answer.status >= 500:
             pause = _retry_after(answer.headers) if answer.status == 429 else 5.0
@@ -212,7 +212,7 @@ class KlaviyoReports:
 
     def _request(self, request: ReportRequest, cursor: str | None) -> Answer:
         self._await_quota()
-        self._keep(self._spending.spent(time.time()))
+        self._keep(self._spending.after_request(time.time()))
         return _post(self._client, request, cursor)
 
     def _await_quota(self) -> None:
@@ -250,20 +250,20 @@ def _client(api_url: str, api_key: str, limits: HttpLimits) -> "KlaviyoAPI":
     client = KlaviyoAPI(api_key, max_retries=1, test_host=api_url.rstrip("/"))
     manager = client.api_client.rest_client.pool_manager
     limit_pools(manager, limits)
-    # urllib3 would try to connect three times more.
+    # urllib3 would retry the connection three times.
     manager.connection_pool_kw["retries"] = False
     return client
 
 
 def _post(client: "KlaviyoAPI", request: ReportRequest, cursor: str | None) -> Answer:
-    """One request as Klaviyo's package makes it, the answer as it came: a refusal is no exception."""
+    """Send one request with Klaviyo's package and return the answer as it is: a refusal does not raise."""
     from openapi_client.exceptions import ApiException
     from urllib3.exceptions import HTTPError
 
     ask = getattr(client.Reporting, f"query_{request.owner}_values_without_preload_content")
-    given = {"page_cursor": cursor} if cursor else {}
+    arguments = {"page_cursor": cursor} if cursor else {}
     try:
-        answer = ask(request.body, **given)
+        answer = ask(request.body, **arguments)
         content = answer.data
     except (HTTPError, ApiException) as error:
         problem = network_problem(error)
@@ -299,43 +299,43 @@ def _next_cursor(body: Json) -> str | None:
     link = (body.get("links") or {}).get("next")
     if not link:
         return None
-    asked = parse_qs(urlsplit(str(link)).query)
-    return next((asked[name][0] for name in ("page_cursor", "page[cursor]") if name in asked), None)
+    query = parse_qs(urlsplit(str(link)).query)
+    return next((query[name][0] for name in ("page_cursor", "page[cursor]") if name in query), None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that Klaviyo asks to wait; a minute where it does not say."""
+    """The seconds that Klaviyo asks to wait; a minute if it does not say."""
     seconds = retry_after(headers.get("Retry-After"), datetime.now(UTC))
     return 60.0 if seconds is None else seconds
 
 
 def _refusal(answer: Answer, account: str, request: ReportRequest) -> KlaviyoAssetsError:
-    said = _said(answer.body)
+    message = _detail(answer.body)
     action = f"{request.owner}-values-reports"
     if answer.status == 401:
         return SettingsError(
-            f"Klaviyo refuses the API key of account {account} (401{said}). Check {key_name(account)}; a new private "
-            "key is made in Klaviyo under Settings, API keys."
+            f"Klaviyo refuses the API key of account {account} (401{message}). Check {key_name(account)}; a new "
+            "private key is made in Klaviyo under Settings, API keys."
         )
     if answer.status == 403:
         return SettingsError(
-            f"Klaviyo does not let the API key of account {account} ask for {action} (403{said}). Give it the scope "
+            f"Klaviyo does not let the API key of account {account} ask for {action} (403{message}). Give it the scope "
             f"{request.owner}s:read."
         )
     if answer.status == 429:
         seconds = _retry_after(answer.headers)
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         return QuotaSpentError(
-            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{said}). "
+            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{message}). "
             "Other programs that use a private key of the account share its quota. Compare again after that."
         )
     if answer.status >= 500 or answer.status == 408:
-        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{said}). Compare again later.")
-    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{said}). Check conversion_metric and {URL}.")
+        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{message}). Compare again later.")
+    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{message}). Check conversion_metric and {URL}.")
 
 
-def _said(body: Any) -> str:
-    """Klaviyo's own words on an error, shortened: `, Invalid input: ...`."""
+def _detail(body: Any) -> str:
+    """Klaviyo's own error message, shortened: `, Invalid input: ...`."""
     try:
         error = body["errors"][0]
         words = ": ".join(str(error[name]) for name in ("title", "detail") if error.get(name))
@@ -345,6 +345,6 @@ def _said(body: Any) -> str:
 
 
 def _hidden(error: KlaviyoAssetsError, secret: str) -> KlaviyoAssetsError:
-    """The error without the key, in case something echoed it."""
+    """The error without the key, in case an answer echoed it."""
     error.args = tuple(str(part).replace(secret, "(hidden)") if secret else part for part in error.args)
     return error

@@ -1,7 +1,7 @@
 """Sending mail: through Amazon SES, or through any SMTP server.
 
 Here: settings, building a message, and trying until every recipient has it or is refused. Not here: the transports
-(`mail_ses.py`, `mail_smtp.py`), and what is said in a mail and when (`publishing/mail/`).
+(`ses.py`, `smtp.py`), and the content and time of mails (`publishing/mail/`).
 """
 
 import os
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from mypy_boto3_ses import SESClient
 
 SES, SMTP = "ses", "smtp"
-# SES takes no more, measured as it is sent; pictures grow by a third on the way.
+# The limit of SES for a mail as sent; encoding makes pictures a third larger.
 LARGEST_BYTES = 10 * 1024 * 1024
-# SES takes no more of them at once.
+# The limit of SES for one mail.
 MOST_RECIPIENTS = 50
 ATTEMPTS = 4
 _SEE = "docs/mail.md says how."
@@ -37,7 +37,7 @@ _SEE = "docs/mail.md says how."
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that stands in a message: its HTML shows it as `cid:<content_id>`."""
+    """A picture in a message: the HTML refers to it as `cid:<content_id>`."""
 
     content_id: str
     png: bytes
@@ -45,39 +45,39 @@ class Picture:
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: the same said as text and, optionally, as HTML with pictures."""
+    """A message: text and, optionally, the same content as HTML with pictures."""
 
     subject: str
     text: str
     html: str = ""
     pictures: tuple[Picture, ...] = ()
-    # By name, for programs that sort mail.
+    # Extra headers by name, for programs that sort mail.
     headers: tuple[tuple[str, str], ...] = field(default=())
 
-    def built(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
-        """The message as it goes over the wire: plain ASCII, whatever is said in it."""
-        made = EmailMessage(policy=SMTP_POLICY.clone(cte_type="7bit"))
-        # A line break would end the header, and a subject may be made of what others wrote.
-        made["Subject"] = " ".join(self.subject.split())
-        made["From"], made["To"], made["Date"] = sender, ", ".join(recipients), formatdate(usegmt=True)
-        made["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
+    def build(self, sender: str, recipients: Sequence[str]) -> EmailMessage:
+        """The message as it is sent: plain ASCII, whatever its content."""
+        mail = EmailMessage(policy=SMTP_POLICY.clone(cte_type="7bit"))
+        # A line break would end the header, and a subject may contain text from elsewhere.
+        mail["Subject"] = " ".join(self.subject.split())
+        mail["From"], mail["To"], mail["Date"] = sender, ", ".join(recipients), formatdate(usegmt=True)
+        mail["Message-ID"] = make_msgid(domain=parseaddr(sender)[1].rpartition("@")[2] or None)
         for name, value in (*self.headers, ("Auto-Submitted", "auto-generated")):
-            made[name] = value
-        made.set_content(self.text)
+            mail[name] = value
+        mail.set_content(self.text)
         if self.html:
-            made.add_alternative(self.html, subtype="html")
-            page: Any = made.get_payload(1)
+            mail.add_alternative(self.html, subtype="html")
+            page: Any = mail.get_payload(1)
             for picture in self.pictures:
                 page.add_related(
                     picture.png, "image", "png", cid=f"<{picture.content_id}>", disposition="inline",
                     filename=f"{picture.content_id}.png",
                 )  # fmt: skip
-        return made
+        return mail
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What became of a message."""
+    """The outcome of sending a message."""
 
     message_id: str
     transport: str
@@ -85,7 +85,7 @@ class Sent:
 
 
 class PartlySentError(PermanentError):
-    """Some recipients have the mail, the others were refused: sending it again would send it twice to the first."""
+    """Some recipients have the mail, the others were refused: sending it again would send it twice to some."""
 
 
 # Sends to some recipients: the message's id, and who was refused and why.
@@ -98,53 +98,53 @@ class Delivery:
 
     left: list[str]
     accepted: list[str] = field(default_factory=list)
-    refused: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
+    refusals: dict[str, KlaviyoAssetsError] = field(default_factory=dict)
 
     def attempt(self, attempt: Attempt) -> str:
-        """Send to those who are left; who is refused for good is not asked again.
+        """Send to the remaining recipients; permanently refused ones are not tried again.
 
         Raises:
-            TransientError: nobody was reached, or some are to be tried again.
+            TransientError: nobody was reached, or some recipients should be tried again.
             PermanentError: nobody was reached.
         """
-        message_id, refused = attempt(self.left)
-        self.accepted += [address for address in self.left if address not in refused]
-        later = {address: error for address, error in refused.items() if isinstance(error, TransientError)}
-        self.refused |= {address: error for address, error in refused.items() if address not in later}
+        message_id, refusals = attempt(self.left)
+        self.accepted += [address for address in self.left if address not in refusals]
+        later = {address: error for address, error in refusals.items() if isinstance(error, TransientError)}
+        self.refusals |= {address: error for address, error in refusals.items() if address not in later}
         self.left = list(later)
         if later:
-            raise TransientError(_listed(later))
+            raise TransientError(_refusals(later))
         return message_id
 
     def give_up(self, error: KlaviyoAssetsError) -> None:
-        """Count as refused whoever is left."""
-        self.refused |= dict.fromkeys(self.left, error)
+        """Count the remaining recipients as refused."""
+        self.refusals |= dict.fromkeys(self.left, error)
 
     def check(self) -> None:
-        """See that nobody was refused.
+        """Check that nobody was refused.
 
         Raises:
             PartlySentError: some were.
             PermanentError: all were.
         """
-        if not self.refused:
+        if not self.refusals:
             return
         if not self.accepted:
-            might_pass = any(isinstance(error, TransientError) for error in self.refused.values())
+            might_pass = any(isinstance(error, TransientError) for error in self.refusals.values())
             kind = TransientError if might_pass else PermanentError
-            raise kind(f"every recipient was refused: {_listed(self.refused)}")
+            raise kind(f"every recipient was refused: {_refusals(self.refusals)}")
         raise PartlySentError(
-            f"the mail was sent to {', '.join(self.accepted)}, and refused for {_listed(self.refused)} It is not sent "
-            "again, for the others have it."
+            f"the mail was sent to {', '.join(self.accepted)}, and refused for {_refusals(self.refusals)} It is not "
+            "sent again, for the others have it."
         )
 
 
-def _listed(refused: Mapping[str, KlaviyoAssetsError]) -> str:
-    return " ".join(f"{address}: {error}" for address, error in refused.items())
+def _refusals(refusals: Mapping[str, KlaviyoAssetsError]) -> str:
+    return " ".join(f"{address}: {error}" for address, error in refusals.items())
 
 
 class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Where mail goes, from whom, and how: SES where `SES_REGION` is set, else SMTP where `SMTP_URL` is."""
+    """Sender, recipients and transport of mail: SES if `SES_REGION` is set, else SMTP if `SMTP_URL` is."""
 
     sender: str = Field(default="", description="Sender (MAIL_FROM).")
     recipients: str = Field(default="", description="Recipients, with commas between them (MAIL_TO).")
@@ -157,11 +157,11 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     backoff_seconds: float = Field(default=1.0, description="First pause after a refusal that passes.")
 
     def send(self, message: Message, to: Sequence[str] = ()) -> str:
-        """Send a message; what passes (too fast, server busy) is tried a few times more.
+        """Send a message; transient refusals (too fast, server busy) are retried a few times.
 
         Args:
             message: What is sent.
-            to: Instead of those that MAIL_TO names.
+            to: Recipients, instead of those in MAIL_TO.
 
         Returns:
             The message id that the transport gave it.
@@ -175,10 +175,10 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return self.deliver(message, to).message_id
 
     def deliver(self, message: Message, to: Sequence[str] = ()) -> Sent:
-        """`send`, with what there is to know of it."""
-        recipients, transport = list(to) or self.to, self.chosen
-        built = message.built(self._sender, recipients)
-        content = built.as_bytes()
+        """Like `send`, but returns the whole outcome."""
+        recipients, transport = list(to) or self.to, self.chosen_transport
+        mail = message.build(self._sender, recipients)
+        content = mail.as_bytes()
         if len(content) > LARGEST_BYTES:
             raise PermanentError(
                 f"the mail {message.subject!r} has {len(content):,} bytes; at most {LARGEST_BYTES:,} can be sent. "
@@ -187,12 +187,12 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         through = self._through_ses if transport == SES else self._through_smtp
         delivery = Delivery(list(recipients))
         try:
-            message_id = self._retrying()(delivery.attempt, lambda left: through(built, content, left))
+            message_id = self._retrying()(delivery.attempt, lambda left: through(mail, content, left))
         except KlaviyoAssetsError as error:
-            if not delivery.accepted and not delivery.refused:
+            if not delivery.accepted and not delivery.refusals:
                 raise
             delivery.give_up(error)
-            message_id = str(built["Message-ID"])
+            message_id = str(mail["Message-ID"])
         delivery.check()
         return Sent(message_id, transport, len(recipients))
 
@@ -213,39 +213,39 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             retry=retry_if_exception(is_passing),
             # A sensor's tick has a minute.
             stop=stop_after_attempt(ATTEMPTS) | stop_after_delay(MAIL_ATTEMPTS.seconds),
-            # Several senders that were too fast together are not so again.
+            # Jitter, so that several senders do not collide again.
             wait=wait_exponential(multiplier=self.backoff_seconds, max=15) + wait_random(0, self.backoff_seconds / 2),
             reraise=True,
         )
 
     @property
-    def chosen(self) -> str:
+    def chosen_transport(self) -> str:
         """`ses` or `smtp`.
 
         Raises:
             SettingsError: neither is set.
         """
-        given = self.transport or optional("", "MAIL_TRANSPORT")
-        if given not in {"", SES, SMTP}:
-            raise SettingsError(f"the transport {given!r} is none; allowed: ses, smtp. Mend MAIL_TRANSPORT.")
-        chosen = given or (SES if self._region else SMTP if self._smtp_url else "")
-        if not chosen:
+        setting = self.transport or optional("", "MAIL_TRANSPORT")
+        if setting not in {"", SES, SMTP}:
+            raise SettingsError(f"the transport {setting!r} is none; allowed: ses, smtp. Mend MAIL_TRANSPORT.")
+        transport = setting or (SES if self._region else SMTP if self._smtp_url else "")
+        if not transport:
             raise SettingsError(f"no transport for mail is set. Set SES_REGION, or SMTP_URL, in .env; {_SEE}")
-        return chosen
+        return transport
 
     @property
     def to(self) -> list[str]:
         """The recipients that MAIL_TO names.
 
         Raises:
-            SettingsError: none is set, or more than can be sent to at once.
+            SettingsError: there is no recipient, or there are too many for one mail.
         """
         return addresses(optional(self.recipients, "MAIL_TO"), "MAIL_TO")
 
     @property
     def _sender(self) -> str:
-        (sender, *others) = addresses(optional(self.sender, "MAIL_FROM"), "MAIL_FROM")
-        if others:
+        (sender, *surplus) = addresses(optional(self.sender, "MAIL_FROM"), "MAIL_FROM")
+        if surplus:
             raise SettingsError("MAIL_FROM holds several addresses; a mail has one sender. Name one.")
         return sender
 
@@ -265,44 +265,44 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return mail_ses.client(region, optional(self.endpoint_url, "SES_ENDPOINT_URL"))
 
     def _through_ses(
-        self, built: EmailMessage, content: bytes, recipients: Sequence[str]
+        self, mail: EmailMessage, content: bytes, recipients: Sequence[str]
     ) -> tuple[str, Mapping[str, KlaviyoAssetsError]]:
-        return mail_ses.send(self._ses, self._region or "its region", str(built["From"]), recipients, content)
+        return mail_ses.send(self._ses, self._region or "its region", str(mail["From"]), recipients, content)
 
     def _through_smtp(
-        self, built: EmailMessage, content: bytes, recipients: Sequence[str]
+        self, mail: EmailMessage, content: bytes, recipients: Sequence[str]
     ) -> tuple[str, Mapping[str, KlaviyoAssetsError]]:
         server = SmtpServer.of(self._smtp_url)
-        refused = server.send(parseaddr(str(built["From"]))[1], recipients, content)
-        return str(built["Message-ID"]), refused
+        refusals = server.send(parseaddr(str(mail["From"]))[1], recipients, content)
+        return str(mail["Message-ID"]), refusals
 
 
-def addresses(given: str, setting: str) -> list[str]:
+def addresses(value: str, setting: str) -> list[str]:
     """E-mail addresses with commas between them.
 
     Raises:
-        SettingsError: there is none, one is none, or there are too many.
+        SettingsError: there is no address, an invalid one, or there are too many.
     """
-    if not given.strip():
+    if not value.strip():
         raise SettingsError(f"no {setting} is set, so no mail can be sent. Set {setting} in .env; {_SEE}")
-    found = [address for _, address in getaddresses([given]) if address]
-    # Mail servers take letters beyond ASCII only by an extension that most lack.
+    entries = [address for _, address in getaddresses([value]) if address]
+    # Mail servers accept non-ASCII letters only with an extension that most lack.
     wrong = [
         address
-        for address in found
+        for address in entries
         if not re.fullmatch(r"[^@\s;]+@[^@\s;]+", address, re.ASCII) or not address.isascii()
     ]
-    # Of two addresses with a semicolon between them, the second would be dropped in silence.
+    # With a semicolon between two addresses, the second would be dropped silently.
     # A line break would begin another header.
-    is_broken = any(not character.isprintable() for character in given.strip())
-    if wrong or not found or ";" in given or is_broken:
-        named = ", ".join(repr(address) for address in wrong) or repr(given)
-        raise SettingsError(f"{setting} holds {named}; allowed: e-mail addresses with commas between them.")
-    if len(found) > MOST_RECIPIENTS:
-        raise SettingsError(f"{setting} holds {len(found)} addresses; at most {MOST_RECIPIENTS}. Use a mailing list.")
-    return found
+    is_broken = any(not character.isprintable() for character in value.strip())
+    if wrong or not entries or ";" in value or is_broken:
+        wrong_entries = ", ".join(repr(address) for address in wrong) or repr(value)
+        raise SettingsError(f"{setting} holds {wrong_entries}; allowed: e-mail addresses with commas between them.")
+    if len(entries) > MOST_RECIPIENTS:
+        raise SettingsError(f"{setting} holds {len(entries)} addresses; at most {MOST_RECIPIENTS}. Use a mailing list.")
+    return entries
 
 
 def is_set_up() -> bool:
-    """Whether somebody has named a recipient: only then is any mail sent by itself."""
+    """Whether a recipient is set: only then is mail sent automatically."""
     return bool(os.environ.get("MAIL_TO", "").strip())

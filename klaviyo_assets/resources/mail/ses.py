@@ -1,9 +1,9 @@
 """Sending mail through Amazon SES: one attempt, and what refusals mean.
 
-Here: SES's answers as ours. Not here: trying again, and what is sent (`mail.py`).
+Here: SES's answers as our errors. Not here: trying again, and what is sent (`mail.py`).
 
-SES takes a mail for all its recipients or for none: one address that is not verified keeps it from all others. So what
-it refuses for an address is sent once more to each recipient alone.
+SES accepts a mail for all its recipients or for none: one unverified address keeps it from all others. So a mail that
+SES refuses for an address is sent again to each recipient separately.
 """
 
 from collections.abc import Sequence
@@ -28,22 +28,22 @@ _OF_ADDRESSES = {"MessageRejected", "InvalidParameterValue"}
 
 
 class DailyQuotaError(TransientError):
-    """No more mails today: trying again at once is of no use."""
+    """SES accepts no more mails today: an immediate retry is useless."""
 
 
 class RefusedRecipientError(PermanentError):
-    """SES refused the mail for an address, of the sender or of one of its recipients."""
+    """SES refused the mail because of an address: the sender's or a recipient's."""
 
 
 def client(region: str, endpoint_url: str) -> "SESClient":
-    """SES's client, without retries: ours know what passes."""
+    """SES's client without its own retries: ours know which errors are transient."""
     import boto3
     from botocore.config import Config
 
     once = Config(retries={"total_max_attempts": 1})
-    made: SESClient = boto3.client("ses", region_name=region, endpoint_url=endpoint_url or None, config=once)
-    limit_aws_client(made, HttpLimits(SES_CONNECT.seconds, SES_SILENCE.seconds, SES_EXCHANGE.seconds))
-    return made
+    ses: SESClient = boto3.client("ses", region_name=region, endpoint_url=endpoint_url or None, config=once)
+    limit_aws_client(ses, HttpLimits(SES_CONNECT.seconds, SES_SILENCE.seconds, SES_EXCHANGE.seconds))
+    return ses
 
 
 def send(
@@ -59,36 +59,36 @@ def send(
         content: The message.
 
     Returns:
-        SES's id of the message, and who did not get it and why; all others did.
+        SES's id of the message, and the refused recipients with the reason; all others have it.
 
     Raises:
         PermanentError: nobody got it, and a rerun would fail the same way.
         TransientError: nobody got it: SES cannot be reached, does not answer in time, or asks to wait.
     """
     try:
-        return _sent(ses, region, sender, recipients, content), {}
+        return _send_raw(ses, region, sender, recipients, content), {}
     except RefusedRecipientError:
         if len(recipients) == 1:
             raise
-    refused: dict[str, KlaviyoAssetsError] = {}
+    refusals: dict[str, KlaviyoAssetsError] = {}
     message_id = ""
     for address in recipients:
         try:
-            message_id = _sent(ses, region, sender, [address], content)
+            message_id = _send_raw(ses, region, sender, [address], content)
         except KlaviyoAssetsError as error:
-            refused[address] = error
-    return message_id, refused
+            refusals[address] = error
+    return message_id, refusals
 
 
-def _sent(ses: "SESClient", region: str, sender: str, recipients: Sequence[str], content: bytes) -> str:
+def _send_raw(ses: "SESClient", region: str, sender: str, recipients: Sequence[str], content: bytes) -> str:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         answer = ses.send_raw_email(Source=sender, Destinations=list(recipients), RawMessage={"Data": content})
     except ClientError as error:
-        told = error.response.get("Error", {})
+        details = error.response.get("Error", {})
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 400))
-        problem = _of_ses(str(told.get("Code", "")), str(told.get("Message", "")), status, region)
+        problem = _of_ses(str(details.get("Code", "")), str(details.get("Message", "")), status, region)
     except BotoCoreError as error:
         problem = _unreached(error, region)
     else:
@@ -120,31 +120,33 @@ def _unreached(error: Exception, region: str) -> KlaviyoAssetsError:
     return PermanentError(f"SES in {region}: {error}. Check SES_REGION and the AWS credentials.")
 
 
-def _of_ses(code: str, said: str, status: int, region: str) -> KlaviyoAssetsError:
-    said = " ".join(said.split()).rstrip(".")
-    if "quota exceeded" in said.lower():
+def _of_ses(code: str, message: str, status: int, region: str) -> KlaviyoAssetsError:
+    message = " ".join(message.split()).rstrip(".")
+    if "quota exceeded" in message.lower():
         return DailyQuotaError(
-            f"SES: {said}. In SES's sandbox that is 200 mails a day; wait, or ask Amazon for production access "
+            f"SES: {message}. In SES's sandbox that is 200 mails a day; wait, or ask Amazon for production access "
             "(docs/mail.md)."
         )
     if code in _TOO_FAST or status == 429:
-        return TransientError(f"SES: {said}. In SES's sandbox that is one mail a second; it was tried a few times.")
+        return TransientError(f"SES: {message}. In SES's sandbox that is one mail a second; it was tried a few times.")
     if code in _BUSY or status >= 500:
-        return TransientError(f"SES in {region} is busy: {said}. Try again later.")
-    if "not verified" in said or "authority to send" in said or code == "MailFromDomainNotVerifiedException":
+        return TransientError(f"SES in {region} is busy: {message}. Try again later.")
+    if "not verified" in message or "authority to send" in message or code == "MailFromDomainNotVerifiedException":
         return RefusedRecipientError(
-            f"SES refused the mail: {said.replace('. ', '; ')}. Verify that address or its domain in SES's region "
+            f"SES refused the mail: {message.replace('. ', '; ')}. Verify that address or its domain in SES's region "
             f"{region}; while the account is in SES's sandbox, the addresses in MAIL_TO as well (docs/mail.md)."
         )
-    if "length is more than" in said or "too long" in said.lower():
-        return PermanentError(f"SES refused the mail: {said}. Leave pictures out, or ask Amazon for a larger limit.")
+    if "length is more than" in message or "too long" in message.lower():
+        return PermanentError(f"SES refused the mail: {message}. Leave pictures out, or ask Amazon for a larger limit.")
     if code in _EXPIRED:
         return PermanentError(f"SES: the AWS credentials have expired ({code}). Renew them, or use a role.")
-    if code in _SKEWED or "signature expired" in said.lower() or "signature not yet current" in said.lower():
-        return PermanentError(f"SES: this machine's clock is wrong ({code}): {said}. Switch time synchronization on.")
+    if code in _SKEWED or "signature expired" in message.lower() or "signature not yet current" in message.lower():
+        return PermanentError(
+            f"SES: this machine's clock is wrong ({code}): {message}. Switch time synchronization on."
+        )
     if code in _LOGIN:
         return PermanentError(f"SES refused the credentials ({code}). They need the permission ses:SendRawEmail.")
     if code in {"AccountSendingPausedException", "ConfigurationSetSendingPausedException"}:
         return PermanentError("SES has paused sending for this account. See the reason in SES's console, Reputation.")
     kind = RefusedRecipientError if code in _OF_ADDRESSES else PermanentError
-    return kind(f"SES refused the mail ({code}): {said}. See docs/mail.md.")
+    return kind(f"SES refused the mail ({code}): {message}. See docs/mail.md.")

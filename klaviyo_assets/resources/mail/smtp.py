@@ -21,7 +21,7 @@ _IMPLICIT_TLS_PORT = 465
 
 @dataclass(frozen=True)
 class SmtpServer:
-    """An SMTP server as `SMTP_URL` names it; its password appears in nothing that is printed."""
+    """The SMTP server of `SMTP_URL`; its password is never printed."""
 
     host: str
     port: int
@@ -34,18 +34,18 @@ class SmtpServer:
         """Read an address such as smtps://user:password@host:465.
 
         Raises:
-            SettingsError: it is none; nothing of it is repeated, for it may hold a password.
+            SettingsError: it is not such an address; the message does not repeat it, because it may hold a password.
         """
-        allowed = "smtps://user:password@host:465, or smtp://user:password@host:587 with STARTTLS"
+        forms = "smtps://user:password@host:465, or smtp://user:password@host:587 with STARTTLS"
         try:
             parts = urlsplit(url)
             port = parts.port or (465 if parts.scheme == "smtps" else 587)
         except ValueError:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.") from None
-        # What follows the host belongs to a password with a / ? or # in it that was not escaped.
-        rest = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
-        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or rest:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {allowed}.")
+            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.") from None
+        # Text after the host is part of a password with an unescaped / ? or #.
+        remainder = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
+        if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or remainder:
+            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, parts.scheme == "smtps", user, password)
 
@@ -58,7 +58,7 @@ class SmtpServer:
             content: The message.
 
         Returns:
-            Who did not get it, and why; all others did.
+            The refused recipients with the reason; all others have it.
 
         Raises:
             PermanentError: nobody got it, and a rerun would fail the same way.
@@ -70,14 +70,14 @@ class SmtpServer:
             try:
                 answers = session.sendmail(sender, list(recipients), content)
             except smtplib.SMTPRecipientsRefused as error:
-                # A server that hangs up meanwhile (421) has asked nobody else, and taken no message.
+                # A server that hangs up meanwhile (421) has accepted no message.
                 hung_up = (421, b"the server hung up before it was asked")
                 answers = {address: error.recipients.get(address, hung_up) for address in recipients}
-        return {address: self._refused(*answer, "the address was refused") for address, answer in answers.items()}
+        return {address: self._refusal(*answer, "the address was refused") for address, answer in answers.items()}
 
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
-        """A connection, encrypted wherever the server can, and logged in where a user is named."""
+        """A connection, encrypted if the server can, and logged in if there is a user."""
         secure = ssl.create_default_context()
         session: smtplib.SMTP = (
             smtplib.SMTP_SSL(timeout=SMTP_ANSWER.seconds, context=secure)
@@ -90,7 +90,7 @@ class SmtpServer:
             with deadline.within(SMTP_SESSION.seconds):
                 self._begin(session, secure)
                 yield session
-                # What is said at parting takes no mail back.
+                # An error while disconnecting does not take back a sent mail.
                 with suppress(smtplib.SMTPException, OSError):
                     session.quit()
         except (smtplib.SMTPException, OSError) as error:
@@ -101,11 +101,11 @@ class SmtpServer:
             raise problem from None
 
     def _begin(self, session: smtplib.SMTP, secure: ssl.SSLContext) -> None:
-        # The name that certificates are checked against; only the constructor sets it, which would connect at once.
+        # Certificates are checked against this name; only the constructor sets it, and that would connect at once.
         session._host = self.host  # type: ignore[attr-defined]
-        code, said = session.connect(self.host, self.port)
+        code, reply = session.connect(self.host, self.port)
         if code != 220:
-            raise smtplib.SMTPConnectError(code, said)
+            raise smtplib.SMTPConnectError(code, reply)
         session.ehlo()
         if not self.is_tls and session.has_extn("starttls"):
             session.starttls(context=secure)
@@ -127,11 +127,11 @@ class SmtpServer:
         )
 
     def _explained(self, error: Exception) -> KlaviyoAssetsError:
-        """An error of a session as ours; what the server says of a login is not repeated."""
+        """An error of a session as ours, without the server's words on a login."""
         if isinstance(error, smtplib.SMTPAuthenticationError):
             return self._login_refused(error.smtp_code)
         if isinstance(error, smtplib.SMTPResponseException):
-            return self._refused(error.smtp_code, error.smtp_error, "the mail was refused")
+            return self._refusal(error.smtp_code, error.smtp_error, "the mail was refused")
         if isinstance(error, ssl.SSLCertVerificationError):
             return PermanentError(
                 f"{self._at} shows a certificate that is not trusted: {error.verify_message}. Write the host as the "
@@ -160,10 +160,10 @@ class SmtpServer:
             "%XX; a password may also have expired."
         )
 
-    def _refused(self, code: int, said: Any, what: str) -> KlaviyoAssetsError:
-        text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
+    def _refusal(self, code: int, reply: Any, action: str) -> KlaviyoAssetsError:
+        text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
         text = " ".join(text.split()).rstrip(".")
         if 400 <= code < 500:
             return TransientError(f"{self._at} asks to try again later ({code}): {text}.")
         mend = "Leave pictures out." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
-        return PermanentError(f"{self._at}: {what} ({code}): {text}. {mend}")
+        return PermanentError(f"{self._at}: {action} ({code}): {text}. {mend}")

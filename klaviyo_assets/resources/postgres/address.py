@@ -1,7 +1,7 @@
-"""POSTGRES_URL: reading it as libpq does, and the one place where connection parameters are composed.
+"""POSTGRES_URL: parsed as libpq does, and the one place that composes connection parameters.
 
-Here: both forms of the address, our defaults beside its own options, and what of it is secret. Not here: connecting
-(`postgres_connection.py`).
+Here: both forms of the address, our defaults beside its own options, and its secrets. Not here: connecting
+(`connection.py`).
 """
 
 import re
@@ -13,36 +13,36 @@ from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.transport.time_limits import POSTGRES_CONNECT, POSTGRES_DEAD_PEER
 
 APPLICATION_NAME = "klaviyo_assets"
-# A machine that is gone acknowledges nothing: it is noticed within a minute, whether we wait or send.
+# A dead machine acknowledges nothing: it is noticed within a minute, whether we wait or send.
 _KEEPALIVES = {"keepalives": "1", "keepalives_idle": "30", "keepalives_interval": "10", "keepalives_count": "3"}
 _TCP = _KEEPALIVES | {"tcp_user_timeout": str(round(POSTGRES_DEAD_PEER.seconds * 1000))}
 _NUMBERS = ("connect_timeout", "tcp_user_timeout", *_KEEPALIVES)
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _FORMS = "postgresql://user:password@host:5432/database"
-# Shorter ones are part of many a word: they are hidden where they are a word of their own.
+# Shorter secrets occur inside ordinary words: they are hidden only where they are a whole word.
 _SHORT = 4
 _LONGEST_NAME = 63
 
 
 @dataclass(frozen=True)
 class PostgresAddress:
-    """What POSTGRES_URL says, by libpq's own names; nothing of it is printed by accident."""
+    """The parts of POSTGRES_URL by libpq's own names; none of them can be printed by accident."""
 
     parameters: Mapping[str, str] = field(repr=False)
 
     @classmethod
-    def read(cls, given: str) -> "PostgresAddress":
+    def read(cls, setting: str) -> "PostgresAddress":
         """Read an address in either form that libpq knows: a URL, or `host=... dbname=...`.
 
         Raises:
-            SettingsError: it is none, or a special character in it was not escaped. Nothing of it is repeated, for any
-                part of it may be a part of the password.
+            SettingsError: it is not an address, or a special character is not escaped. The message repeats none
+                of it, because any part may belong to the password.
         """
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
 
-        # A file or a secret store often ends it with a line break.
-        text = given.strip()
+        # A file or a secret store often appends a line break.
+        text = setting.strip()
         is_url = text.startswith(("postgresql://", "postgres://"))
         problem: SettingsError | None = None
         try:
@@ -57,45 +57,45 @@ class PostgresAddress:
         return cls(parameters)
 
     def composed(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds), application_name: str = "") -> str:
-        """Everything libpq is told: the address's own options, and ours where it has none.
+        """All of libpq's parameters: the address's own options, and our defaults for the others.
 
         Args:
-            connect_seconds: How long each server address may take, where the address does not say.
-            application_name: What `pg_stat_activity` is to show first; by default the address's own, or this package's.
+            connect_seconds: How long each server address may take, if the address does not say.
+            application_name: The start of the name in `pg_stat_activity`; by default the address's or this package's.
         """
         from psycopg.conninfo import make_conninfo
 
         name = self.parameters.get("application_name", "")
         if application_name:
             name = f"{application_name} ({name})" if name else application_name
-        given = dict(self.parameters) | ({"application_name": name[:_LONGEST_NAME]} if name else {})
-        if int(given.get("connect_timeout", 1)) <= 0:
-            # libpq would wait for ever.
-            del given["connect_timeout"]
+        parameters = dict(self.parameters) | ({"application_name": name[:_LONGEST_NAME]} if name else {})
+        if int(parameters.get("connect_timeout", 1)) <= 0:
+            # libpq would wait forever.
+            del parameters["connect_timeout"]
         forced = {"client_encoding": "UTF8", "fallback_application_name": APPLICATION_NAME}
-        return make_conninfo("", **(self._defaults(connect_seconds) | given | forced))
+        return make_conninfo("", **(self._defaults(connect_seconds) | parameters | forced))
 
     def _defaults(self, connect_seconds: int) -> dict[str, str]:
         if self._has_service:
-            # What is given here would win over what the service file says.
+            # Parameters set here would override those of the service file.
             return {}
         is_given = "connect_timeout" in _libpq_defaults()
         return _TCP | ({} if is_given else {"connect_timeout": str(connect_seconds)})
 
     def opening_seconds(self, connect_seconds: int = int(POSTGRES_CONNECT.seconds)) -> float:
         """How long libpq may try all its hosts one after the other; a host name may have two addresses."""
-        each = int(self.parameters.get("connect_timeout", connect_seconds))
-        return 2 * (each if each > 0 else connect_seconds) * max(len(self.hosts), 1)
+        seconds = int(self.parameters.get("connect_timeout", connect_seconds))
+        return 2 * (seconds if seconds > 0 else connect_seconds) * max(len(self.hosts), 1)
 
     @property
     def hosts(self) -> list[str]:
-        """Host names, addresses or socket folders, in order; empty where libpq finds them elsewhere."""
-        named = self.parameters.get("hostaddr") or self.parameters.get("host") or _libpq_defaults().get("host", "")
-        return [host for host in named.split(",") if host]
+        """Host names, addresses or socket folders, in order; empty if libpq finds them elsewhere."""
+        host_list = self.parameters.get("hostaddr") or self.parameters.get("host") or _libpq_defaults().get("host", "")
+        return [host for host in host_list.split(",") if host]
 
     @property
     def places(self) -> list[tuple[str, int]]:
-        """Host and port of every server; empty where a service file may name others."""
+        """Host and port of every server; empty if a service file may name different ones."""
         if self._has_service:
             return []
         ports = [int(port or 5432) for port in self._ports.split(",")]
@@ -112,16 +112,16 @@ class PostgresAddress:
 
     @property
     def login(self) -> str:
-        """The user, as far as the address names one."""
+        """The user, if the address names one."""
         return self.parameters.get("user", "")
 
     @property
     def session_options(self) -> set[str]:
-        """The server's settings that its own `options` name; those of extensions are left out."""
+        """The server settings in its own `options`, without those of extensions."""
         return set(re.findall(r"(?:-c\s*|--)(\w+)\s*=", self.parameters.get("options", "")))
 
     def hidden(self, text: str) -> str:
-        """A text without the address and its secrets, however they are written in it."""
+        """A text without the address and its secrets, in any spelling."""
         text = re.sub(r"postgres(ql)?://\S+", "(address hidden)", text)
         for form in sorted(self._secret_forms(), key=len, reverse=True):
             exact = re.escape(form)
@@ -130,7 +130,7 @@ class PostgresAddress:
 
     def _secret_forms(self) -> set[str]:
         secrets = [source.get(name, "") for source in (self.parameters, _libpq_defaults()) for name in _SECRETS]
-        return {form for secret in secrets if secret for form in _written(secret)}
+        return {form for secret in secrets if secret for form in _spellings(secret)}
 
 
 def _libpq_defaults() -> dict[str, str]:
@@ -142,15 +142,15 @@ def _libpq_defaults() -> dict[str, str]:
     }
 
 
-def _written(secret: str) -> Iterator[str]:
+def _spellings(secret: str) -> Iterator[str]:
     yield from (secret, quote(secret, safe=""), quote(secret), quote_plus(secret))
     yield secret.replace("\\", "\\\\").replace("'", "\\'")
-    # Errors often show the first line alone.
+    # Errors often show only the first line.
     yield from (line for line in secret.splitlines() if len(line) >= _SHORT)
 
 
 def _has_loose_at(url: str) -> bool:
-    """Whether an @ is left in what libpq takes for host, port or database: it belongs to a user or password."""
+    """Whether libpq sees an @ in host, port or database: it must belong to an unescaped user or password."""
     before_options = url.partition("://")[2].partition("?")[0]
     return re.fullmatch(r"([^@/]*@)?[^@]*", before_options) is None
 

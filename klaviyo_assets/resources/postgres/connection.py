@@ -1,11 +1,11 @@
-"""Opening connections to Postgres, within limits, and seeing that a session is what was asked for.
+"""Opening connections to Postgres within time limits, and checking that a session is as requested.
 
 Here: the session that reads (ADBC) and the one that holds turns (psycopg). Not here: composing the address
-(`postgres_address.py`), what errors mean (`postgres_errors.py`), reading (`postgres.py`).
+(`address.py`), what errors mean (`errors.py`), reading (`postgres.py`).
 
-Everything a session is asked for is asked inside its transaction: a pooler drops startup options, or hands the next
-transaction to another connection of the server, and does neither with a transaction. What the session then is, is read
-from the server, for a pooler may still have done otherwise.
+All settings of a session are made inside its transaction: a pooler may drop startup options, and may hand the next
+transaction to a different connection of the server, but it keeps one transaction together. The settings are then read
+back from the server, because a pooler may still have changed them.
 """
 
 import os
@@ -35,7 +35,7 @@ _SET = (
     "SELECT set_config(w.name, w.value, true) AS value FROM (VALUES {}) AS w (name, value) "
     "JOIN pg_settings AS s USING (name)"
 )
-# A limit of POSTGRES_URL's own `options` is kept; one of the login, which was made for short questions, is not.
+# A limit in POSTGRES_URL's own `options` is kept; one of the login, which is meant for short queries, is not.
 _UNLESS_GIVEN = " WHERE s.source <> 'client' OR s.setting = '0' OR w.name NOT IN ({})"
 _KEPT = {"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"}
 _SEEN = "SELECT name, setting, source FROM pg_settings WHERE name IN ({})"
@@ -49,7 +49,7 @@ _FORMATS = {
 
 @dataclass
 class Reader:
-    """A read-only session of one moment, through ADBC."""
+    """A read-only session with one snapshot, through ADBC."""
 
     address: PostgresAddress
     statement_seconds: int
@@ -68,17 +68,17 @@ class Reader:
         import adbc_driver_postgresql.dbapi as adbc
 
         action = "connecting to Postgres (POSTGRES_URL)"
-        before = _open_sockets()
-        deadline = Deadline(lambda: _new_sockets(before, self.address))
+        former_sockets = _open_sockets()
+        deadline = Deadline(lambda: _new_sockets(former_sockets, self.address))
         seconds = self.address.opening_seconds(self.connect_seconds) + POSTGRES_ANSWER.seconds
         try:
             with deadline.within(seconds):
                 self._connection = adbc.connect(self.address.composed(self.connect_seconds))
         except driver.Error:
-            # Its text is no reason, and may hold what nobody should see.
+            # Its text does not state the reason, and may hold secrets.
             pass
         else:
-            self._sockets = _new_sockets(before, self.address)
+            self._sockets = _new_sockets(former_sockets, self.address)
         if self._connection is None:
             silent = deadline.expired_after
             raise given_up(action, silent) if silent else refusal(self.address, action)
@@ -97,7 +97,7 @@ class Reader:
         return self._connection.cursor()
 
     def close(self) -> None:
-        """End the session; a server that says nothing cannot keep it."""
+        """End the session, even if the server is silent."""
         with suppress(Exception), Deadline(lambda: self._sockets).within(POSTGRES_CLOSE.seconds):
             if self._connection is not None:
                 self._connection.close()
@@ -109,49 +109,51 @@ class Reader:
         limits = {
             "statement_timeout": self.statement_seconds,
             "lock_timeout": min(POSTGRES_LOCK.seconds, max(self.statement_seconds // 2, 1)),
-            # Rows that a snapshot might still see are not cleaned up.
+            # Postgres cannot clean up rows that a snapshot might still see.
             "idle_in_transaction_session_timeout": POSTGRES_IDLE.seconds,
             "transaction_timeout": 0,
         }
-        wanted = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
-        kept = ", ".join(map(_quoted, sorted(_KEPT)))
+        settings = _FORMATS | {name: f"{seconds:.0f}s" for name, seconds in limits.items()}
+        kept_names = ", ".join(map(_quoted_value, sorted(_KEPT)))
         with self.statement(action).answered_within(POSTGRES_ANSWER.seconds), self.cursor() as cursor:
             cursor.execute(_ISOLATION)
-            given = _settings(cursor, self.address.session_options)
-            cursor.execute(_SET.format(", ".join(map(_literals, wanted.items()))) + _UNLESS_GIVEN.format(kept))
+            user_settings = _settings(cursor, self.address.session_options)
+            cursor.execute(_SET.format(", ".join(map(_literals, settings.items()))) + _UNLESS_GIVEN.format(kept_names))
             cursor.fetch_arrow_table()
-            seen = _settings(cursor, {*_PROMISED, "statement_timeout"})
-        check_options(action, {name for name, row in given.items() if row["source"] != "client"})
-        check_session(action, {name: row["setting"] for name, row in seen.items()})
+            session_settings = _settings(cursor, {*_PROMISED, "statement_timeout"})
+        check_options(action, {name for name, row in user_settings.items() if row["source"] != "client"})
+        check_session(action, {name: row["setting"] for name, row in session_settings.items()})
         # POSTGRES_URL may have a shorter limit of its own.
-        self.statement_seconds = max(int(seen["statement_timeout"]["setting"]) // 1000, 1)
+        self.statement_seconds = max(int(session_settings["statement_timeout"]["setting"]) // 1000, 1)
 
 
-def check_session(action: str, seen: Mapping[str, str]) -> None:
-    """See that a session is what was asked for.
+def check_session(action: str, settings: Mapping[str, str]) -> None:
+    """Check that a session is as requested.
 
     Args:
         action: What was done.
-        seen: Settings as the server has them.
+        settings: Settings as the server has them.
 
     Raises:
         PermanentError: it is not.
     """
-    wrong = [
-        f"{name} is {seen.get(name)!r}, not {value!r}" for name, value in _PROMISED.items() if seen.get(name) != value
+    faults = [
+        f"{name} is {settings.get(name)!r}, not {value!r}"
+        for name, value in _PROMISED.items()
+        if settings.get(name) != value
     ]
-    if seen.get("statement_timeout", "0") == "0":
-        wrong.append("statement_timeout is not set")
-    if wrong:
+    if settings.get("statement_timeout", "0") == "0":
+        faults.append("statement_timeout is not set")
+    if faults:
         raise PermanentError(
-            f"{action}: the session is not what was asked for: {', '.join(wrong)}. Something between here and "
+            f"{action}: the session is not what was asked for: {', '.join(faults)}. Something between here and "
             "Postgres, such as a pooler (PgBouncer), drops settings or transactions. Use pool_mode = session or "
             "transaction, or point POSTGRES_URL at Postgres itself."
         )
 
 
 def check_options(action: str, dropped: Collection[str]) -> None:
-    """See that the options of POSTGRES_URL reached the server.
+    """Check that the options of POSTGRES_URL reached the server.
 
     Args:
         action: What was done.
@@ -169,7 +171,7 @@ def check_options(action: str, dropped: Collection[str]) -> None:
 
 
 class TurnSession:
-    """A session whose transaction stays open without a word for as long as a run, through psycopg."""
+    """A session whose transaction stays open, idle, for as long as a run, through psycopg."""
 
     # Nothing that the server or the login is set to may end it meanwhile, and the server has to notice a machine that
     # went away without a word.
@@ -198,7 +200,7 @@ class TurnSession:
             raise
 
     def ask(self, action: str, query: str, parameters: "tuple[Any, ...]" = ()) -> Any:
-        """The first row that a statement gives, or None.
+        """The first row of a statement's result, or None.
 
         Raises:
             TransientError: the server does not answer in time, or went away.
@@ -206,7 +208,7 @@ class TurnSession:
         """
         statement = Statement(action, self._address, Deadline(lambda: [self._socket]), POSTGRES_ANSWER.seconds)
         with statement.answered_within(POSTGRES_ANSWER.seconds):
-            # Not a prepared statement, which a pooler might hand to another connection.
+            # Not a prepared statement: a pooler might send it to a different connection.
             cursor = self._connection.execute(query, parameters or None, prepare=False)
             return cursor.fetchone() if cursor.description else None
 
@@ -218,18 +220,18 @@ class TurnSession:
 
 
 def _settings(cursor: Any, names: Collection[str]) -> dict[str, dict[str, str]]:
-    """Settings as the server has them: value and source of each that it knows."""
+    """The server's settings: value and source of each one that it knows."""
     if not names:
         return {}
-    cursor.execute(_SEEN.format(", ".join(map(_quoted, sorted(names)))))
+    cursor.execute(_SEEN.format(", ".join(map(_quoted_value, sorted(names)))))
     return {row["name"]: row for row in cursor.fetch_arrow_table().to_pylist()}
 
 
 def _literals(setting: tuple[str, str]) -> str:
-    return f"({', '.join(map(_quoted, setting))})"
+    return f"({', '.join(map(_quoted_value, setting))})"
 
 
-def _quoted(value: str) -> str:
+def _quoted_value(value: str) -> str:
     from psycopg import sql
 
     return sql.Literal(value).as_string(None)
@@ -237,23 +239,23 @@ def _quoted(value: str) -> str:
 
 def _open_sockets() -> set[tuple[int, int]]:
     """Descriptor and inode of every socket of this process."""
-    opened = set()
+    sockets = set()
     for name in os.listdir("/dev/fd"):  # noqa: PTH208  a descriptor may be gone when a Path would look at it
         with suppress(OSError):
             status = os.fstat(int(name))
             if stat.S_ISSOCK(status.st_mode):
-                opened.add((int(name), status.st_ino))
-    return opened
+                sockets.add((int(name), status.st_ino))
+    return sockets
 
 
-def _new_sockets(before: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
-    """Handles on the sockets that were opened since and lead to this server.
+def _new_sockets(former_sockets: set[tuple[int, int]], address: PostgresAddress) -> list[socket.socket]:
+    """Handles on the sockets that were opened since then and lead to this server.
 
-    ADBC does not tell which socket is its own. Another thread that connects to the same server at the same moment has
-    its own among them: should this server fall silent, both are given up.
+    ADBC does not reveal its socket. If a second thread connects to the same server at the same moment, its socket is
+    among them too: if this server falls silent, both are closed.
     """
     handles = []
-    for descriptor, _ in sorted(_open_sockets() - before):
+    for descriptor, _ in sorted(_open_sockets() - former_sockets):
         with suppress(OSError):
             handle = duplicate(descriptor)
             if _leads_to(handle, {port for _, port in address.places}):
@@ -264,11 +266,11 @@ def _new_sockets(before: set[tuple[int, int]], address: PostgresAddress) -> list
 
 
 def _leads_to(connection: socket.socket, ports: set[int]) -> bool:
-    """Whether a socket's peer is a Postgres at one of the ports; at any where none is known."""
+    """Whether a socket's peer is a Postgres at one of the ports, or at any port if none is known."""
     with suppress(OSError):
         peer = connection.getpeername()
         if isinstance(peer, tuple):
             return not ports or peer[1] in ports
-        named = Path(os.fsdecode(peer)).name
-        return named.startswith(".s.PGSQL.") and (not ports or int(named.rpartition(".")[2]) in ports)
+        file_name = Path(os.fsdecode(peer)).name
+        return file_name.startswith(".s.PGSQL.") and (not ports or int(file_name.rpartition(".")[2]) in ports)
     return False

@@ -1,11 +1,11 @@
-"""What an error of Postgres means: would a rerun help, and what should somebody change.
+"""What an error of Postgres means: would a rerun help, and what should be changed?
 
-Here: errors of a session that was once open, by SQLSTATE. Not here: why no session came about
-(`postgres_refusals.py`).
+Here: errors of an open session, by SQLSTATE. Not here: why a session could not be opened
+(`refusals.py`).
 
 Only the server's primary message is passed on: DETAIL and CONTEXT quote rows, and drivers add the statement. Where even
 the primary message quotes a value (data exceptions), the name of the SQLSTATE stands for it. The driver's error is
-not chained, for whoever prints the chain would print all of this.
+not chained, because printing the chain would print all of this.
 """
 
 import re
@@ -21,9 +21,9 @@ from klaviyo_assets.transport.deadlines import Deadline
 # Connections; resources; operator intervention; the system around it; rollbacks; a snapshot that is too old.
 _TRANSIENT_CLASSES = {"08", "53", "57", "58", "40", "72"}
 _TRANSIENT_STATES = {"55P03", "55006", "25P03", "25P04"}
-# A limit that was configured, and a database that is gone.
+# A configured limit, and a database that is gone.
 _PERMANENT_STATES = {"53400", "57P04"}
-# Messages of these classes quote what stands in a row: data exceptions, constraints, errors that functions raise.
+# Messages of these classes quote row values: data exceptions, constraints, errors that functions raise.
 _QUOTING_CLASSES = {"21", "22", "23", "44", "P0"}
 _CANCELED = "57014"
 _ADVICE = {
@@ -47,7 +47,7 @@ _ADVICE = {
     "57P05": "The server ended a session that was idle for too long. Run this again.",
     "72000": "The rows that the snapshot shows are gone. Run this again, or raise old_snapshot_threshold.",
 }
-# What poolers refuse for good; they have one code, 08P01, for everything.
+# Permanent refusals of poolers, which use one code, 08P01, for everything.
 _POOLER_REFUSALS = {
     "unsupported startup parameter": "A pooler (PgBouncer) takes no such option from POSTGRES_URL. Take it out there, "
     "or add it to the pooler's ignore_startup_parameters.",
@@ -63,7 +63,7 @@ _LOST = "The server or the network ended the connection. Run this again."
 
 
 class Statement:
-    """One statement from being sent until its last row: its time limit, and what its errors mean."""
+    """One statement, from sending to its last row: its time limit, and the meaning of its errors."""
 
     def __init__(self, action: str, address: PostgresAddress, deadline: Deadline, seconds: float = 0.0) -> None:
         self._action, self._address, self._deadline, self._seconds = action, address, deadline, seconds
@@ -71,7 +71,7 @@ class Statement:
 
     @contextmanager
     def answered_within(self, seconds: float) -> Iterator[None]:
-        """Wait for the server no longer than this; the driver's errors as ours, other errors pass.
+        """Wait for the server no longer than this, and raise the driver's errors as ours; other errors pass through.
 
         Raises:
             TransientError: it did not answer in time, or went away.
@@ -92,7 +92,7 @@ class Statement:
 
     @contextmanager
     def ended_within(self, seconds: float) -> Iterator[None]:
-        """End the statement, whose rows nobody wants any more; a server that says nothing cannot keep it."""
+        """End the statement without reading its remaining rows, even if the server is silent."""
         import adbc_driver_manager as driver
 
         with suppress(driver.Error, OSError), self._deadline.within(seconds):
@@ -115,7 +115,7 @@ class Statement:
 
 
 def given_up(action: str, seconds: float) -> TransientError:
-    """The error of a connection that a deadline ended."""
+    """The error for a connection that a deadline ended."""
     return TransientError(
         f"{action}: Postgres said nothing for {seconds:g} s, so the connection was given up. Check the server and the "
         "network between, and run this again."
@@ -127,20 +127,20 @@ def judged(action: str, address: PostgresAddress, state: str | None, message: st
 
     Args:
         action: What was done.
-        address: What is never to appear in the message.
+        address: Its secrets are removed from the message.
         state: The SQLSTATE.
         message: The server's primary message.
     """
     refusal = next((mend for words, mend in _POOLER_REFUSALS.items() if words in message), None)
     advice = refusal or (_advice(state, address) if state else _LOST)
     code = f" [SQLSTATE {state}]" if state else ""
-    said = address.hidden(f"{action}: {_without_values(state, message)}{code}. {advice}".rstrip())
+    message_text = address.hidden(f"{action}: {_without_values(state, message)}{code}. {advice}".rstrip())
     is_transient = refusal is None and (state is None or _is_transient(state))
-    return TransientError(said) if is_transient else PermanentError(said)
+    return TransientError(message_text) if is_transient else PermanentError(message_text)
 
 
 def facts(error: Exception) -> tuple[str | None, str]:
-    """The SQLSTATE of a driver's error, where the server gave one, and the primary message in one line."""
+    """The SQLSTATE of a driver's error, if the server gave one, and the primary message in one line."""
     diagnosis = getattr(error, "diag", None)
     details: dict[Any, Any] = dict(getattr(error, "details", None) or [])
     primary = getattr(diagnosis, "message_primary", None) or details.get("PG_DIAG_MESSAGE_PRIMARY")
@@ -160,8 +160,8 @@ def _is_lost(error: Exception) -> bool:
     import psycopg
 
     status = getattr(error, "status_code", None)
-    lost = {driver.AdbcStatusCode.IO, driver.AdbcStatusCode.TIMEOUT, driver.AdbcStatusCode.CANCELLED}
-    return status in lost or isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
+    lost_codes = {driver.AdbcStatusCode.IO, driver.AdbcStatusCode.TIMEOUT, driver.AdbcStatusCode.CANCELLED}
+    return status in lost_codes or isinstance(error, OSError | psycopg.OperationalError | psycopg.InterfaceError)
 
 
 def _is_transient(state: str) -> bool:
@@ -185,7 +185,7 @@ def _advice(state: str, address: PostgresAddress) -> str:
 
 
 def _without_values(state: str | None, message: str) -> str:
-    """The message, or the name of its SQLSTATE where the message would quote a row."""
+    """The message, or the name of its SQLSTATE if the message would quote a row."""
     if not state or state[:2] not in _QUOTING_CLASSES:
         return message.rstrip(".: ")
     import psycopg

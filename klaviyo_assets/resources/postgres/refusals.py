@@ -1,9 +1,9 @@
-"""Why no session with Postgres came about.
+"""Why a session with Postgres could not be opened.
 
-Here: asking once more in a way that shows the reason. Not here: errors of a session that was open
-(`postgres_errors.py`).
+Here: connecting once more in a way that shows the reason. Not here: errors of an open session
+(`errors.py`).
 
-libpq gives a text for a connection that failed, and no SQLSTATE: its text is what the server said, in the server's
+For a connection that failed, libpq gives a text and no SQLSTATE: the text is the server's message in the server's
 language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the
 text. Where there is none either, the fault is between here and the server, and name resolution and a plain TCP
 connection show where.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5
 _VERBOSE = 2
 _STATE = re.compile(r"\w+:  (?P<state>[0-9A-Z]{5}): (?P<message>[^\n]*)")
-# libpq's own conditions have no code; these pass. A standby that is not yet promoted answers like the fourth.
+# libpq's own conditions have no code; these are transient. A standby that is not yet promoted answers like the fourth.
 _PASSING = re.compile(
     r"closed the connection|SYSCALL|unexpected eof|reset by peer|could not (receive|send) data|timeout expired|"
     r"session is (not )?read-only|server is (not )?in hot standby mode"
@@ -38,18 +38,18 @@ _TLS = re.compile(r"SSL|certificate|TLS|GSSAPI")
 
 def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
     """Find out why connecting failed."""
-    text = _asked(address)
+    text = _ask_server(address)
     if text is None:
         return TransientError(f"{action}: the connection was refused, and a second one accepted. Run this again.")
-    stated = _STATE.search(text)
-    if stated:
-        return judged(action, address, stated["state"], stated["message"])
-    said = address.hidden(" ".join(text.splitlines()[-1].split() if text.strip() else ["no answer"]))
-    return _between(address, action) or _by_libpq(action, address.hidden(text), said)
+    state_match = _STATE.search(text)
+    if state_match:
+        return judged(action, address, state_match["state"], state_match["message"])
+    reason = address.hidden(" ".join(text.splitlines()[-1].split() if text.strip() else ["no answer"]))
+    return _between(address, action) or _by_libpq(action, address.hidden(text), reason)
 
 
-def _asked(address: PostgresAddress) -> str | None:
-    """What libpq says of connecting, with SQLSTATE where the server answered; None where it succeeds."""
+def _ask_server(address: PostgresAddress) -> str | None:
+    """What libpq says when connecting, with a SQLSTATE if the server answered; None if it succeeds."""
     from psycopg import pq
 
     connection = pq.PGconn.connect_start(address.composed(ASK_SECONDS).encode())
@@ -81,7 +81,7 @@ def _polled(connection: "PGconn") -> bool:
 
 
 def _show_states(connection: "PGconn") -> None:
-    """Have libpq put SQLSTATEs into its texts; psycopg has no method for it, but its module has the function."""
+    """Make libpq put SQLSTATEs into its texts; psycopg has no method for this, but its module has the function."""
     module = sys.modules[type(connection).__module__]
     with suppress(OSError, AttributeError, TypeError):
         pointer: int = getattr(connection, "pgconn_ptr")  # noqa: B009  the protocol does not name it, every PGconn has it
@@ -111,17 +111,17 @@ def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
             "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
         )
     except OSError as error:
-        said = error.strerror or "no answer"
-        return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
+        reason = error.strerror or "no answer"
+        return TransientError(f"{at} cannot be reached: {reason}. Check host, port, network and firewall.")
     return None
 
 
-def _by_libpq(action: str, text: str, said: str) -> KlaviyoAssetsError:
+def _by_libpq(action: str, text: str, reason: str) -> KlaviyoAssetsError:
     if _PASSING.search(text):
-        return TransientError(f"{action}: no connection came about: {said}. Check the server, and run this again.")
+        return TransientError(f"{action}: no connection came about: {reason}. Check the server, and run this again.")
     if _TLS.search(text):
         return PermanentError(
-            f"{action}: {said}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
+            f"{action}: {reason}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
             "machine's clock."
         )
-    return PermanentError(f"{action}: {said}. Check POSTGRES_URL: whether Postgres listens there, and its options.")
+    return PermanentError(f"{action}: {reason}. Check POSTGRES_URL: whether Postgres listens there, and its options.")

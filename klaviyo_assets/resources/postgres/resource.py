@@ -18,7 +18,7 @@ from klaviyo_assets.resources.postgres.connection import Reader
 from klaviyo_assets.resources.postgres.errors import Statement
 from klaviyo_assets.transport.time_limits import POSTGRES_BATCH, POSTGRES_CLOSE, POSTGRES_CONNECT, POSTGRES_STATEMENT
 
-# What the server gives up by its own limit is given up here so much later, should the server be unable to say so.
+# How much later than the server's own limit we give up, in case the server cannot report it.
 GRACE_SECONDS = 15
 _READING = "reading from Postgres"
 
@@ -40,12 +40,12 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def snapshot(self) -> "Iterator[Snapshot]":
-        """One REPEATABLE READ, read-only transaction: everything read in it is of one moment.
+        """One read-only REPEATABLE READ transaction: everything read in it is from one moment.
 
         Raises:
             SettingsError: the address is no Postgres address.
             TransientError: the server cannot be reached, does not answer in time, or went away.
-            PermanentError: it refused the login or a statement, or gives no such transaction.
+            PermanentError: it refused the login, a statement or the transaction.
         """
         reader = Reader(PostgresAddress.read(self.url), self.statement_timeout_seconds, self.connect_timeout_seconds)
         reader.open()
@@ -62,7 +62,7 @@ class Snapshot:
         self._reader, self._batch_seconds = reader, batch_seconds
 
     def read(self, query: sql.Composable) -> pa.Table:
-        """All rows of a query that gives few."""
+        """All rows of a query with a small result."""
         with self.stream(query) as batches:
             return pa.Table.from_batches(list(batches), batches.schema)
 
@@ -76,7 +76,7 @@ class Snapshot:
                 cursor.execute(query.as_string(None))
             yield Batches(cursor, statement, first_seconds, self._batch_seconds)
         finally:
-            # The rest of the rows is not waited for.
+            # The remaining rows are not read.
             with statement.ended_within(POSTGRES_CLOSE.seconds):
                 cursor.close()
 
@@ -86,9 +86,9 @@ class Batches:
 
     Args:
         cursor: ADBC's, after `execute`.
-        statement: Says what went wrong.
-        first_seconds: How long the first batch may take: the server may sort before it.
-        next_seconds: How long each further one may take.
+        statement: Explains errors.
+        first_seconds: How long the first batch may take; the server may have to sort first.
+        next_seconds: How long each later batch may take.
     """
 
     def __init__(self, cursor: Any, statement: Statement, first_seconds: float, next_seconds: float) -> None:

@@ -1,6 +1,6 @@
 """Run the stand-in: `python -m klaviyo_assets.sandbox.bigquery --port P --data FOLDER --project local`.
 
-What belongs here: the command line and the life of the process. The bearer token comes in the environment
+Here: the command line and the life of the process. The bearer token comes in the environment
 variable KLAVIYO_SANDBOX_BIGQUERY_TOKEN, since a command line can be read by every user of the machine.
 """
 
@@ -97,11 +97,11 @@ class _Web(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End the serving on the signals that ask for it."""
-        before = {number: signal.signal(number, self.handle_exit) for number in _END}
+        former_handlers = {number: signal.signal(number, self.handle_exit) for number in _END}
         try:
             yield
         finally:
-            for number, handler in before.items():
+            for number, handler in former_handlers.items():
                 signal.signal(number, handler)
 
 

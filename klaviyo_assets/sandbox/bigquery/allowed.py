@@ -1,6 +1,6 @@
 """The closed lists: which fields of a request the stand-in understands.
 
-What belongs here: the lists and the walk that refuses everything else by name. A field that is silently ignored
+Here: the lists and the walk that refuses everything else by name. A field that is silently ignored
 would make a local run pass where BigQuery does something else.
 """
 
@@ -120,7 +120,7 @@ QUERY_CALL: Shape = {
 
 
 def check(body: Any, shape: Shape, where: str) -> dict[str, Any]:
-    """Refuse the first field that the stand-in does not understand.
+    """Refuse the request if it has a field that the stand-in does not understand.
 
     Args:
         body: A JSON object as received.
@@ -147,5 +147,5 @@ def _check_value(value: Any, rule: Any, path: str) -> None:
     if isinstance(rule, Mapping) and value is not None:
         check(value, rule, path)
     elif isinstance(rule, tuple) and value not in rule:
-        listed = ", ".join(str(choice) for choice in rule if choice is not None)
-        raise unsupported(f"{path} = {value!r}; supported: {listed}")
+        choices = ", ".join(str(choice) for choice in rule if choice is not None)
+        raise unsupported(f"{path} = {value!r}; supported: {choices}")

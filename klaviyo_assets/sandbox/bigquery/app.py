@@ -1,6 +1,6 @@
 """The HTTP face: routes, who may call, JSON in and out, and the byte streams of uploads.
 
-What belongs here: everything that knows Starlette. Endpoints are plain functions of `calls.Call` and run in
+Here: everything that knows Starlette. Endpoints are plain functions of `calls.Call` and run in
 threads; whatever they raise is answered in Google's error shape, never with a 5xx.
 """
 
@@ -93,16 +93,16 @@ def build_app(server: Server, token: str, identity: dict[str, str]) -> Starlette
     """
     desk = _Desk(server, token)
     routes = [
-        Route(path, functools.partial(desk.answer, endpoint, known), methods=[method])
-        for method, path, endpoint, known in ENDPOINTS
+        Route(path, functools.partial(desk.answer, endpoint, parameter_names), methods=[method])
+        for method, path, endpoint, parameter_names in ENDPOINTS
     ]
     uploading = [
         Route(_UPLOAD, desk.upload, methods=["POST"]),
         Route(_UPLOAD, desk.upload_chunk, methods=["PUT"]),
     ]
     health = Route("/health", functools.partial(_health, identity))
-    rest = Route("/{path:path}", desk.refuse, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
-    return Starlette(routes=[health, *uploading, *routes, rest])
+    fallback = Route("/{path:path}", desk.refuse, methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
+    return Starlette(routes=[health, *uploading, *routes, fallback])
 
 
 class _Desk:
@@ -113,18 +113,18 @@ class _Desk:
         self._uploads = Uploads(server.uploads)
         self._limiter: CapacityLimiter | None = None
 
-    async def answer(self, endpoint: Endpoint, known: set[str], request: Request) -> Response:
+    async def answer(self, endpoint: Endpoint, parameter_names: set[str], request: Request) -> Response:
         """Answer a call whose body is JSON or nothing."""
 
         async def work() -> Reply:
-            self._admit(request, known)
+            self._admit(request, parameter_names)
             call = Call(request.path_params, request.query_params, request.headers, as_job(await request.body()))
             return await self._in_thread(endpoint, self._server, call)
 
         return await _guarded(request, work)
 
     async def upload(self, request: Request) -> Response:
-        """Take a load job with its file (multipart), or begin to (resumable)."""
+        """Take a load job with its file (multipart), or begin a resumable upload."""
 
         async def work() -> Reply:
             self._admit(request, {"uploadType"})
@@ -154,17 +154,17 @@ class _Desk:
             chunk = read_content_range(request.headers.get("content-range"))
             check_place(session, chunk)
             await _append(session, request)
-            if chunk.total is None or session.received < chunk.total:
+            if chunk.total is None or session.received_bytes < chunk.total:
                 # 308 without a Range header says that nothing has arrived.
-                held = {"Range": f"bytes=0-{session.received - 1}"} if session.received else {}
-                return Reply(status=308, headers=held)
+                headers = {"Range": f"bytes=0-{session.received_bytes - 1}"} if session.received_bytes else {}
+                return Reply(status=308, headers=headers)
             self._uploads.finish(identifier)
             return await self._in_thread(job_calls.load, self._server, session.job, session.file)
 
         return await _guarded(request, work)
 
     async def refuse(self, request: Request) -> Response:
-        """Answer a call that the stand-in does not have."""
+        """Refuse a call that the stand-in does not offer."""
 
         async def work() -> Reply:
             self._admit(request, set(request.query_params))
@@ -172,14 +172,14 @@ class _Desk:
 
         return await _guarded(request, work)
 
-    def _admit(self, request: Request, known: set[str]) -> None:
+    def _admit(self, request: Request, parameter_names: set[str]) -> None:
         _check_host(request)
-        sent = request.headers.get("authorization", "")
-        if not hmac.compare_digest(sent.encode(), f"Bearer {self._token}".encode()):
+        credentials = request.headers.get("authorization", "")
+        if not hmac.compare_digest(credentials.encode(), f"Bearer {self._token}".encode()):
             raise ApiError(401, "authError", "Invalid Credentials: the local stand-in wants its own bearer token")
         if "project" in request.path_params:
             of_project(self._server, request.path_params["project"])
-        unknown = sorted(set(request.query_params) - known - _COMMON)
+        unknown = sorted(set(request.query_params) - parameter_names - _COMMON)
         if unknown:
             raise unsupported(f"the query parameter {', '.join(unknown)} of {request.method} {request.url.path}")
 
@@ -193,7 +193,7 @@ async def _append(session: Session, request: Request) -> None:
     async with await anyio.open_file(session.file, "ab") as file:
         async for piece in request.stream():
             await file.write(piece)
-            session.received += len(piece)
+            session.received_bytes += len(piece)
 
 
 async def _guarded(request: Request, work: Callable[[], Any]) -> Response:
@@ -210,17 +210,17 @@ def _respond(request: Request, reply: Reply) -> Response:
     if reply.body is None:
         return Response(status_code=reply.status, headers=headers)
     body = reply.body
-    wanted = request.query_params.get("fields")
-    if wanted and reply.status == HTTPStatus.OK:
-        # Only whole top-level fields are left out; what is inside of them stays.
-        names = {name.partition("(")[0].partition("/")[0] for name in wanted.split(",")}
+    field_mask = request.query_params.get("fields")
+    if field_mask and reply.status == HTTPStatus.OK:
+        # Only whole top-level fields are left out; nested fields stay.
+        names = {name.partition("(")[0].partition("/")[0] for name in field_mask.split(",")}
         body = {name: value for name, value in body.items() if name in names}
     content = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode()
     return Response(content, reply.status, headers, "application/json")
 
 
 def _check_host(request: Request) -> None:
-    # A web page that makes its own name point to 127.0.0.1 would come with that name.
+    # A web page whose host name resolves to 127.0.0.1 could reach us; its requests carry that host name.
     host = request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", "")
     if host not in _HOSTS:
         raise ApiError(403, "accessDenied", f"Host {host!r} is not this server: use 127.0.0.1 or localhost")

@@ -1,6 +1,6 @@
 """What an endpoint gets and gives, free of any web framework.
 
-What belongs here: the request and reply of one API call, the server's parts that endpoints share, and paging.
+Here: the request and reply of one API call, the server's parts that endpoints share, and paging.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ class Server:
 
     Attributes:
         project: The only project it has.
-        location: Of datasets and jobs that name none.
+        location: The default of datasets and jobs that name none.
         root: The base of links in answers, such as `http://127.0.0.1:9050/bigquery/v2`.
         uploads: The folder for files on their way in.
     """
@@ -54,10 +54,10 @@ class Call:
     body: dict[str, Any] = field(default_factory=dict)
 
     def number(self, name: str) -> int | None:
-        """Return a query parameter that counts something, None when it was not sent.
+        """Return a query parameter that is a count; None when it was not sent.
 
         Raises:
-            ApiError: It is no whole number from 0.
+            ApiError: It is not a whole number from 0.
         """
         text = self.query.get(name)
         if text is None:
@@ -84,7 +84,7 @@ def of_project(server: Server, project: str) -> None:
     """Check that a request is for the project this stand-in has.
 
     Raises:
-        ApiError: It is for another one.
+        ApiError: It is for a different project.
     """
     if project != server.project:
         raise ApiError(404, "notFound", f"Not found: Project {project}; the local stand-in has only {server.project}")
@@ -98,7 +98,7 @@ def page(items: Sequence[Item], call: Call) -> tuple[Sequence[Item], str | None]
 
 
 def page_start(call: Call) -> int:
-    """Return the place that a request's pageToken or startIndex stands for."""
+    """Return the position that a request's pageToken or startIndex means."""
     token = call.query.get("pageToken")
     if not token:
         return call.number("startIndex") or 0

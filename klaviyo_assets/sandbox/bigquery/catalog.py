@@ -1,6 +1,6 @@
-"""What datasets and tables exist, kept in the same file and changed in the same transactions as their rows.
+"""Which datasets and tables exist: kept in the same file, and changed in the same transactions, as their rows.
 
-What belongs here: reading and writing the metadata, and the DuckDB tables that follow it. The API's rules on
+Here: reading and writing the metadata, and the DuckDB tables that follow it. The API's rules on
 requests are in `datasets` and `tables`, those on schemas in `schema`.
 """
 
@@ -15,8 +15,9 @@ from typing import Any
 
 from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found, unsupported
 from klaviyo_assets.sandbox.bigquery.names import physical_name
-from klaviyo_assets.sandbox.bigquery.schema import Column, Evolution, column_definition, fields_of, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, Evolution, column_definition, fields_of, find
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, TableRef
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of, fetch_row
 
 SET_UP = (
@@ -55,7 +56,7 @@ class Table:
         ref: Project, dataset, table.
         columns: The schema as the API shows it.
         partition_field: The DATE or TIMESTAMP column whose UTC day a row's partition is, if any.
-        cluster_fields: Kept and shown; DuckDB has no use for them.
+        cluster_fields: Stored and shown; DuckDB does not use them.
         view_query: The GoogleSQL text of a view.
     """
 
@@ -78,7 +79,7 @@ class Table:
     @property
     def physical(self) -> str:
         """The quoted name of the DuckDB table that holds the rows."""
-        return quoted(physical_name(self.ref))
+        return quoted_name(physical_name(self.ref))
 
     @property
     def is_view(self) -> bool:
@@ -94,7 +95,7 @@ class Table:
         column = find(self.columns, self.partition_field or "")
         if column is None:
             raise invalid(f"Table {self} is not partitioned, so $YYYYMMDD cannot address a part of it.")
-        name = quoted(column["name"])
+        name = quoted_name(column["name"])
         return name if column["type"] == "DATE" else f"CAST({name} AT TIME ZONE 'UTC' AS DATE)"
 
 
@@ -122,20 +123,20 @@ class Catalog:
         return Dataset(**json.loads(row[0]))
 
     def add_dataset(self, dataset: Dataset) -> None:
-        """Keep a new dataset.
+        """Store a new dataset.
 
         Raises:
             ApiError: The name is taken.
         """
-        for other in self.datasets():
-            if other.name == dataset.name:
+        for sibling in self.datasets():
+            if sibling.name == dataset.name:
                 raise duplicate(f"Dataset {self.project}:{dataset.name}")
-            if other.name.lower() == dataset.name.lower():
-                raise unsupported(f"datasets whose names differ only in case ({other.name}, {dataset.name})")
+            if sibling.name.lower() == dataset.name.lower():
+                raise unsupported(f"datasets whose names differ only in case ({sibling.name}, {dataset.name})")
         self._insert_dataset(dataset)
 
     def replace_dataset(self, dataset: Dataset) -> Dataset:
-        """Keep the new state of a dataset under a new etag."""
+        """Store the new state of a dataset under a new etag."""
         fresh = dataclasses.replace(dataset, modified=now_ms(), etag=uuid.uuid4().hex)
         self.cursor.execute("DELETE FROM catalog.datasets WHERE dataset = ?", [dataset.name])
         self._insert_dataset(fresh)
@@ -168,35 +169,35 @@ class Catalog:
         Raises:
             ApiError: There is none of that name.
         """
-        found = self.find_table(ref)
-        if found is None:
+        table = self.find_table(ref)
+        if table is None:
             raise not_found(f"Table {ref[0]}:{ref[1]}.{ref[2]}")
-        return found
+        return table
 
     def create_table(self, table: Table) -> None:
-        """Keep a new table or view, and make its empty DuckDB table.
+        """Store a new table or view, and create its empty DuckDB table.
 
         Raises:
             ApiError: Its dataset is missing, or the name is taken.
         """
         self.dataset(table.ref[1])
-        for other in self.tables(table.ref[1]):
-            if other.ref == table.ref:
+        for sibling in self.tables(table.ref[1]):
+            if sibling.ref == table.ref:
                 raise duplicate(f"Table {table}")
-            if other.ref[2].lower() == table.ref[2].lower():
-                raise unsupported(f"tables whose names differ only in case ({other}, {table})")
+            if sibling.ref[2].lower() == table.ref[2].lower():
+                raise unsupported(f"tables whose names differ only in case ({sibling}, {table})")
         self._create_physical(table)
         self._insert_table(table)
 
     def replace_table(self, table: Table) -> Table:
-        """Keep the new metadata of a table under a new etag; its rows are not touched."""
+        """Store the new metadata of a table under a new etag; its rows do not change."""
         fresh = dataclasses.replace(table, modified=now_ms(), etag=uuid.uuid4().hex)
         self._delete_row(table.ref)
         self._insert_table(fresh)
         return fresh
 
     def recreate(self, table: Table) -> Table:
-        """Empty a table by making it anew with the columns it has now."""
+        """Empty a table by creating it again with its current columns."""
         self.cursor.execute(f"DROP TABLE {table.physical}")
         self._create_physical(table)
         return self.replace_table(table)
@@ -209,10 +210,10 @@ class Catalog:
 
     def change_columns(self, table: Table, evolution: Evolution) -> Table:
         """Add and relax columns of a table with rows."""
-        for column in evolution.added:
+        for column in evolution.added_columns:
             self.cursor.execute(f"ALTER TABLE {table.physical} ADD COLUMN {column_definition(column)}")
         for name in evolution.relaxed:
-            self.cursor.execute(f"ALTER TABLE {table.physical} ALTER COLUMN {quoted(name)} DROP NOT NULL")
+            self.cursor.execute(f"ALTER TABLE {table.physical} ALTER COLUMN {quoted_name(name)} DROP NOT NULL")
         if evolution.columns == table.columns:
             return table
         return self.replace_table(dataclasses.replace(table, columns=evolution.columns))
@@ -235,15 +236,15 @@ class Catalog:
         Raises:
             KeyError: There is none of that name.
         """
-        found = self.find_table(ref)
-        if found is None:
+        stored_table = self.find_table(ref)
+        if stored_table is None:
             raise KeyError(ref)
-        return fields_of(found.columns)
+        return fields_of(stored_table.columns)
 
     def view(self, ref: TableRef) -> str | None:
-        """Return the GoogleSQL text when the name is a view's."""
-        found = self.find_table(ref)
-        return found.view_query if found else None
+        """Return the GoogleSQL text of a view; None for a table."""
+        stored_table = self.find_table(ref)
+        return stored_table.view_query if stored_table else None
 
 
 def _table(document: str) -> Table:

@@ -1,6 +1,6 @@
-"""Rows as the REST API spells them: every value a string, nested by `f` and `v`.
+"""Rows as the REST API writes them: every value is a string, nested by `f` and `v`.
 
-What belongs here: Arrow in, JSON cells out, a column at a time since a page can have 50,000 rows.
+Here: Arrow in, JSON cells out, a column at a time since a page can have 50,000 rows.
 """
 
 import base64
@@ -87,7 +87,7 @@ def _encoder(field: Field, int64_timestamps: bool) -> Callable[[Any], Any]:
     """Return the encoder of a nested value."""
     if field.mode == "REPEATED":
         single = _encoder(Field(field.name, field.type, "NULLABLE", field.fields), int64_timestamps)
-        # BigQuery has no NULL arrays: what was never written is empty.
+        # BigQuery has no NULL arrays: an array that was never written is empty.
         return lambda items: [{"v": single(item)} for item in items or []]
     if field.type == "RECORD":
         members = [_encoder(member, int64_timestamps) for member in field.fields]

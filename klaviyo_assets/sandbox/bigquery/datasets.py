@@ -17,7 +17,7 @@ def insert(server: Server, call: Call) -> Reply:
     """Create a dataset."""
     body = allowed.check(call.body, allowed.DATASET, "dataset")
     name = dataset_id((body.get("datasetReference") or {}).get("datasetId") or "")
-    dataset = changed(Dataset(name, body.get("location") or server.location), body)
+    dataset = with_changes(Dataset(name, body.get("location") or server.location), body)
     with server.locks.hold([lock_of(server, name)]), server.store.transaction() as cursor:
         Catalog(cursor, server.project).add_dataset(dataset)
     return Reply(_resource(server, dataset))
@@ -34,8 +34,11 @@ def list_all(server: Server, call: Call) -> Reply:
     if call.query.get("filter"):
         raise unsupported("the query parameter filter of datasets.list")
     with server.store.snapshot() as cursor:
-        shown, token = page(Catalog(cursor, server.project).datasets(), call)
-    body: dict[str, Any] = {"kind": "bigquery#datasetList", "datasets": [_listed(server, one) for one in shown]}
+        page_datasets, token = page(Catalog(cursor, server.project).datasets(), call)
+    body: dict[str, Any] = {
+        "kind": "bigquery#datasetList",
+        "datasets": [_list_entry(server, one) for one in page_datasets],
+    }
     return Reply(body | ({"nextPageToken": token} if token else {}))
 
 
@@ -50,7 +53,7 @@ def update(server: Server, call: Call) -> Reply:
 
 
 def delete(server: Server, call: Call) -> Reply:
-    """Delete a dataset, with its tables where deleteContents says so."""
+    """Delete a dataset, and its tables if deleteContents is set."""
     name = call.path["dataset"]
     with server.store.snapshot() as cursor:
         inside = [table.ref for table in Catalog(cursor, server.project).tables(name)]
@@ -73,10 +76,10 @@ def lock_of(server: Server, name: str) -> TableRef:
     return (server.project, name, "")
 
 
-def labels_after(before: dict[str, str], sent: dict[str, str | None] | None) -> dict[str, str]:
+def labels_after(old_labels: dict[str, str], patch: dict[str, str | None] | None) -> dict[str, str]:
     """Apply a patch to labels: a null removes one."""
-    merged = {**before, **(sent or {})}
-    return {name: value for name, value in merged.items() if value is not None}
+    labels = {**old_labels, **(patch or {})}
+    return {name: value for name, value in labels.items() if value is not None}
 
 
 def check_etag(call: Call, etag: str) -> None:
@@ -85,12 +88,12 @@ def check_etag(call: Call, etag: str) -> None:
     Raises:
         ApiError: 412 when the caller's state is older.
     """
-    expected = call.headers.get("if-match")
-    if expected not in (None, "*", etag):
+    expected_etag = call.headers.get("if-match")
+    if expected_etag not in (None, "*", etag):
         raise precondition_failed()
 
 
-def changed(dataset: Dataset, body: dict[str, Any]) -> Dataset:
+def with_changes(dataset: Dataset, body: dict[str, Any]) -> Dataset:
     """Return the dataset with the fields that were sent."""
     texts = {field: body[name] for name, field in _TEXTS.items() if name in body}
     return dataclasses.replace(dataset, **texts, labels=labels_after(dataset.labels, body.get("labels")))
@@ -106,22 +109,22 @@ def _change(server: Server, call: Call, *, keep: bool) -> Reply:
         if body.get("location") not in (None, dataset.location):
             raise invalid(f"Cannot change the location of dataset {name} from {dataset.location}")
         base = dataset if keep else Dataset(name, dataset.location, created=dataset.created)
-        return Reply(_resource(server, catalog.replace_dataset(changed(base, body))))
+        return Reply(_resource(server, catalog.replace_dataset(with_changes(base, body))))
 
 
-def _listed(server: Server, dataset: Dataset) -> dict[str, Any]:
-    listed: dict[str, Any] = {
+def _list_entry(server: Server, dataset: Dataset) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         "kind": "bigquery#dataset",
         "id": f"{server.project}:{dataset.name}",
         "datasetReference": {"projectId": server.project, "datasetId": dataset.name},
         "labels": dataset.labels,
         "location": dataset.location,
     }
-    return listed | ({"friendlyName": dataset.friendly_name} if dataset.friendly_name is not None else {})
+    return entry | ({"friendlyName": dataset.friendly_name} if dataset.friendly_name is not None else {})
 
 
 def _resource(server: Server, dataset: Dataset) -> dict[str, Any]:
-    resource = _listed(server, dataset) | {
+    resource = _list_entry(server, dataset) | {
         "etag": dataset.etag,
         "selfLink": f"{server.root}/projects/{server.project}/datasets/{dataset.name}",
         "creationTime": str(dataset.created),

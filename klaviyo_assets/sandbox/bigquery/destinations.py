@@ -1,6 +1,6 @@
 """Putting the rows of a Parquet file into a table: what load jobs and query destinations have in common.
 
-What belongs here: write and create dispositions, day decorators, schema updates, partitioning and clustering of
+Here: write and create dispositions, day decorators, schema updates, partitioning and clustering of
 the destination. Everything happens in the job's own transaction, so a job that fails changed nothing.
 """
 
@@ -16,7 +16,8 @@ from klaviyo_assets.sandbox.bigquery.catalog import Catalog, Table, count_rows
 from klaviyo_assets.sandbox.bigquery.errors import duplicate, invalid, not_found, unsupported
 from klaviyo_assets.sandbox.bigquery.names import TableAddress, address_of
 from klaviyo_assets.sandbox.bigquery.parquet import value_sql
-from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column, evolve, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import ADDITION, RELAXATION, Column, evolve, find
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import count_of
 
 _MAX_CLUSTER_FIELDS = 4
@@ -29,13 +30,13 @@ class RowFile:
     """A Parquet file on its way into a table.
 
     Attributes:
-        path: Where it lies.
-        held: The columns it holds, in BigQuery's types.
-        columns: The schema it is written under: the job's own, else what it holds.
+        path: The file.
+        held_columns: The columns it holds, in BigQuery's types.
+        columns: The schema it is written with: the job's own, or else the columns it holds.
     """
 
     path: Path
-    held: list[Column]
+    held_columns: list[Column]
     columns: list[Column]
 
 
@@ -50,7 +51,7 @@ class Destination:
         update_options: schemaUpdateOptions.
         partitioning: timePartitioning as sent, None when it was not.
         clustering: clustering as sent, None when it was not.
-        properties: destinationTableProperties: description, friendlyName and labels of a table that is made.
+        properties: destinationTableProperties: description, friendlyName and labels of a new table.
     """
 
     address: TableAddress
@@ -97,7 +98,7 @@ def partition_field(spec: dict[str, Any] | None, columns: Collection[Column]) ->
     """Return the column of a timePartitioning.
 
     Raises:
-        ApiError: There is no such column, or it has no days.
+        ApiError: The column does not exist, or its type has no days.
     """
     if spec is None:
         return None
@@ -134,8 +135,8 @@ def write_file(catalog: Catalog, destination: Destination, file: RowFile) -> tup
 
     Args:
         catalog: Within the job's transaction.
-        destination: Where to.
-        file: The rows; a column of its schema that it does not hold is null.
+        destination: The table or day to write to.
+        file: The rows; a column of its schema that the file lacks is null.
 
     Returns:
         The table afterwards and the number of rows written.
@@ -183,24 +184,24 @@ def _make_room(catalog: Catalog, destination: Destination, table: Table, columns
     if destination.write == "WRITE_TRUNCATE" and day is None:
         return _replace_whole(catalog, table, columns)
     evolution = evolve(str(table), table.columns, columns, destination.update_options)
-    changed = catalog.change_columns(table, evolution)
+    evolved_table = catalog.change_columns(table, evolution)
     if destination.write in ("WRITE_TRUNCATE", "WRITE_TRUNCATE_DATA"):
-        _empty(catalog, changed, destination.address)
-    return changed
+        _empty(catalog, evolved_table, destination.address)
+    return evolved_table
 
 
 def _check_layout(destination: Destination, table: Table, columns: list[Column]) -> None:
     if destination.address.day:
         # Raises for a table without partitions.
         table.day_sql()
-    known = [*table.columns, *columns]
-    wanted = partition_field(destination.partitioning, known)
-    if wanted is not None and wanted != table.partition_field:
+    all_columns = [*table.columns, *columns]
+    partition_column = partition_field(destination.partitioning, all_columns)
+    if partition_column is not None and partition_column != table.partition_field:
         raise invalid(
             f"Incompatible table partitioning specification of {table}: it has {table.partition_field or 'none'}, "
-            f"the job has {wanted}."
+            f"the job has {partition_column}."
         )
-    clusters = cluster_fields(destination.clustering, known)
+    clusters = cluster_fields(destination.clustering, all_columns)
     if clusters and clusters != table.cluster_fields:
         raise invalid(
             f"Incompatible table clustering specification of {table}: it has {list(table.cluster_fields)}, "
@@ -222,10 +223,10 @@ def _empty(catalog: Catalog, table: Table, address: TableAddress) -> None:
 
 
 def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> None:
-    column = find(file.held, table.partition_field or "")
+    column = find(file.held_columns, table.partition_field or "")
     if column is None:
         return
-    sql = f"SELECT count(DISTINCT CAST({quoted(column['name'])} AS DATE)) FROM read_parquet(?)"
+    sql = f"SELECT count(DISTINCT CAST({quoted_name(column['name'])} AS DATE)) FROM read_parquet(?)"
     days = count_of(catalog.cursor, sql, [str(file.path)])
     if days > _MAX_PARTITIONS:
         raise invalid(
@@ -235,8 +236,8 @@ def _check_partition_count(catalog: Catalog, table: Table, file: RowFile) -> Non
 
 
 def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile) -> int:
-    values = [_value(column, file.held, table, address) for column in table.columns]
-    names = ", ".join(quoted(column["name"]) for column in table.columns)
+    values = [_value(column, file.held_columns, table, address) for column in table.columns]
+    names = ", ".join(quoted_name(column["name"]) for column in table.columns)
     sql = f"INSERT INTO {table.physical} ({names}) SELECT {', '.join(values)} FROM read_parquet(?)"
     try:
         return count_of(catalog.cursor, sql, [str(file.path)])
@@ -246,13 +247,13 @@ def _insert(catalog: Catalog, address: TableAddress, table: Table, file: RowFile
         raise invalid(_plain(fault)) from fault
 
 
-def _value(target: Column, held: list[Column], table: Table, address: TableAddress) -> str:
-    source = find(held, target["name"])
-    value = value_sql(quoted(source["name"]) if source else "NULL", source, target)
+def _value(target: Column, held_columns: list[Column], table: Table, address: TableAddress) -> str:
+    source = find(held_columns, target["name"])
+    value = value_sql(quoted_name(source["name"]) if source else "NULL", source, target)
     if address.day is None or target["name"] != table.partition_field:
         return value
     day = f"CAST({value} AT TIME ZONE 'UTC' AS DATE)" if target["type"] == "TIMESTAMP" else f"CAST({value} AS DATE)"
-    # Checked row by row while they are written: the file is read once, and the failure undoes everything.
+    # Rows are checked while they are written: the file is read only once, and a failure undoes everything.
     belongs = f"{day} IS NOT DISTINCT FROM DATE '{address.day:%Y-%m-%d}'"
     return f"CASE WHEN {belongs} THEN {value} ELSE error('{_WRONG_DAY} {address}') END"
 

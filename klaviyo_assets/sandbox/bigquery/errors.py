@@ -1,6 +1,6 @@
 """Errors in the shape in which Google's API answers them.
 
-What belongs here: the one error class of the stand-in and a function per reason. An error is answered with its
+Here: the one error class of the stand-in and a function per reason. An error is answered with its
 HTTP status where a request is wrong, and becomes `status.errorResult` where a job fails. No status is 5xx: the
 client retries those for ten minutes.
 """
@@ -53,7 +53,7 @@ class ApiError(Exception):
 
 
 class StartError(Exception):
-    """The server cannot start as it was told to; the message says what to change."""
+    """The server cannot start with these options; the message says what to change."""
 
 
 def invalid(message: str) -> ApiError:
@@ -66,19 +66,19 @@ def invalid_query(message: str) -> ApiError:
     return ApiError(400, "invalidQuery", message)
 
 
-def unsupported(what: str) -> ApiError:
-    """Build the answer to what BigQuery may do but the stand-in does not."""
-    return ApiError(400, "invalid", f"not supported by the local stand-in: {what}")
+def unsupported(feature: str) -> ApiError:
+    """Build the answer to a request for something that only BigQuery offers."""
+    return ApiError(400, "invalid", f"not supported by the local stand-in: {feature}")
 
 
-def not_found(what: str) -> ApiError:
-    """Build the answer to a name that does not exist; `what` is like `Table local:acme.event`."""
-    return ApiError(404, "notFound", f"Not found: {what}")
+def not_found(resource: str) -> ApiError:
+    """Build the answer to a name that does not exist; `resource` is like `Table local:acme.event`."""
+    return ApiError(404, "notFound", f"Not found: {resource}")
 
 
-def duplicate(what: str) -> ApiError:
-    """Build the answer to a name that is taken; `what` is like `Job local:US.load_1`."""
-    return ApiError(409, "duplicate", f"Already Exists: {what}")
+def duplicate(resource: str) -> ApiError:
+    """Build the answer to a name that is taken; `resource` is like `Job local:US.load_1`."""
+    return ApiError(409, "duplicate", f"Already Exists: {resource}")
 
 
 def precondition_failed() -> ApiError:

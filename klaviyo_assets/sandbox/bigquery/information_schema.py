@@ -1,6 +1,6 @@
 """The rows of the INFORMATION_SCHEMA views, made from the catalog when a query reads one.
 
-What belongs here: the rows. Which views and columns there are is in `sql.information_schema`.
+Here: the rows. Which views and columns there are is in `sql.information_schema`.
 """
 
 import datetime as dt
@@ -26,11 +26,13 @@ def rows_of_view(catalog: Catalog, ref: TableRef) -> pa.Table:
     _, dataset, view = ref
     catalog.dataset(dataset)
     schema = pa.schema([pa.field(field.name, _ARROW[field.type]) for field in COLUMNS[view]])
-    rows = [{**_named(table), **values} for table in catalog.tables(dataset) for values in _ROWS[view](catalog, table)]
+    rows = [
+        {**_name_values(table), **values} for table in catalog.tables(dataset) for values in _ROWS[view](catalog, table)
+    ]
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def _named(table: Table) -> Values:
+def _name_values(table: Table) -> Values:
     project, dataset, name = table.ref
     return {"table_catalog": project, "table_schema": dataset, "table_name": name}
 

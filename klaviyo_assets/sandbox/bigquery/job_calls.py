@@ -22,7 +22,7 @@ _LONGEST_WAIT = 10.0
 
 
 def insert(server: Server, call: Call) -> Reply:
-    """Start a query job, or tell what it would do (dryRun)."""
+    """Start a query job, or answer what it would do (dryRun)."""
     configuration = _configuration(server, call.body)
     if "load" in configuration:
         raise unsupported("a load without a file: send it as an upload")
@@ -37,16 +37,16 @@ def check_load(server: Server, body: dict[str, Any]) -> Load:
     """Check a load job before its bytes arrive.
 
     Raises:
-        ApiError: It can be told already that it is not right, or that its id was used before.
+        ApiError: The request is already known to be wrong, or its id was used before.
     """
     configuration = _configuration(server, body)
     if "load" not in configuration:
         raise invalid("An upload belongs to a load job: send configuration.load")
     if configuration.get("dryRun"):
         raise unsupported("dryRun of a load")
-    sent = (body.get("jobReference") or {}).get("jobId")
-    if sent and server.jobs.exists(sent):
-        raise duplicate(f"Job {server.project}:{server.location}.{sent}")
+    sent_id = (body.get("jobReference") or {}).get("jobId")
+    if sent_id and server.jobs.exists(sent_id):
+        raise duplicate(f"Job {server.project}:{server.location}.{sent_id}")
     return read_load(configuration["load"])
 
 
@@ -81,9 +81,9 @@ def list_all(server: Server, call: Call) -> Reply:
         raise unsupported("the query parameter parentJobId: scripts have no child jobs here")
     state = call.query.get("stateFilter")
     earliest, latest = call.number("minCreationTime"), call.number("maxCreationTime")
-    jobs = [job for job in server.jobs.all() if _wanted(job, state, earliest, latest)]
-    shown, token = page(jobs, call)
-    body: dict[str, Any] = {"kind": "bigquery#jobList", "jobs": [_listed(server, job) for job in shown]}
+    jobs = [job for job in server.jobs.all() if _is_requested(job, state, earliest, latest)]
+    page_jobs, token = page(jobs, call)
+    body: dict[str, Any] = {"kind": "bigquery#jobList", "jobs": [_list_entry(server, job) for job in page_jobs]}
     return Reply(body | ({"nextPageToken": token} if token else {}))
 
 
@@ -108,12 +108,12 @@ def query(server: Server, call: Call) -> Reply:
     request = _as_job(body, configuration)
     if body.get("dryRun"):
         return Reply(_dry_query(_dry_run(server, request, read)))
-    job = _start_query(server, request, read, again=bool(body.get("requestId")))
-    done = server.jobs.get(job["jobReference"]["jobId"], wait=_wait_seconds(body.get("timeoutMs")))
+    job = _start_query(server, request, read, is_retry=bool(body.get("requestId")))
+    ended_job = server.jobs.get(job["jobReference"]["jobId"], wait=_wait_seconds(body.get("timeoutMs")))
     int64 = bool((body.get("formatOptions") or {}).get("useInt64Timestamp"))
-    results = _results(server, done, 0, body.get("maxResults"), int64)
+    results = _results(server, ended_job, 0, body.get("maxResults"), int64)
     dml = results.pop("_dml", None)
-    location = {"location": done["jobReference"]["location"]}
+    location = {"location": ended_job["jobReference"]["location"]}
     return Reply({"kind": "bigquery#queryResponse"} | location | results | ({"dmlStats": dml} if dml else {}))
 
 
@@ -126,11 +126,11 @@ def _configuration(server: Server, body: dict[str, Any]) -> dict[str, Any]:
     return configuration
 
 
-def _start_query(server: Server, body: dict[str, Any], query: Query, *, again: bool = False) -> Job:
-    """Start a query job; `again` when a job that has its id already is the same query, whose answer got lost."""
+def _start_query(server: Server, body: dict[str, Any], query: Query, *, is_retry: bool = False) -> Job:
+    """Start a query job; `is_retry` when a job that has its id already is the same query, whose answer was lost."""
     job = _new_job(server, body, lambda catalog: location_of_query(query, catalog, server.location))
     reference = job["jobReference"]
-    if not (again and server.jobs.exists(reference["jobId"])):
+    if not (is_retry and server.jobs.exists(reference["jobId"])):
         work = QueryWork(query, server.store, server.project, server.results, reference["location"])
         server.jobs.insert(job, work)
     return job
@@ -140,7 +140,7 @@ def _looked_up(server: Server, call: Call, *, wait: float = 0.0) -> Job:
     """Return the job that a request names.
 
     Raises:
-        ApiError: 404 when there is none of its id in the location that the request names.
+        ApiError: 404 when no job has that id in the location that the request names.
     """
     job, location = server.jobs.get(call.path["job"], wait=wait), call.query.get("location")
     if not is_in(job["jobReference"]["location"], location):
@@ -149,13 +149,13 @@ def _looked_up(server: Server, call: Call, *, wait: float = 0.0) -> Job:
 
 
 def _new_job(server: Server, body: dict[str, Any], place: Callable[[Catalog], str]) -> Job:
-    """Return a job's record; `place` tells where it runs when the request does not."""
-    sent = body.get("jobReference") or {}
-    location = sent.get("location")
+    """Return a job's record; `place` is where it runs when the request does not say."""
+    reference = body.get("jobReference") or {}
+    location = reference.get("location")
     if not location:
         with server.store.snapshot() as cursor:
             location = place(Catalog(cursor, server.project))
-    name = job_id(sent["jobId"]) if sent.get("jobId") else f"job_{uuid.uuid4().hex}"
+    name = job_id(reference["jobId"]) if reference.get("jobId") else f"job_{uuid.uuid4().hex}"
     kind = "LOAD" if "load" in body["configuration"] else "QUERY"
     return {
         "jobReference": {"projectId": server.project, "jobId": name, "location": location},
@@ -230,12 +230,12 @@ def _rows(server: Server, job: Job, start: int, count: int | None, int64: bool) 
     return body | ({"pageToken": page_token(end)} if rows.num_rows and end < total else {})
 
 
-def _wanted(job: Job, state: str | None, earliest: int | None, latest: int | None) -> bool:
-    created = int(job["statistics"]["creationTime"])
+def _is_requested(job: Job, state: str | None, earliest: int | None, latest: int | None) -> bool:
+    created_ms = int(job["statistics"]["creationTime"])
     return (
         (state is None or job["status"]["state"] == state.upper())
-        and (earliest is None or created >= earliest)
-        and (latest is None or created <= latest)
+        and (earliest is None or created_ms >= earliest)
+        and (latest is None or created_ms <= latest)
     )
 
 
@@ -243,21 +243,21 @@ def _etag(job: Job) -> str:
     return f"{job['jobReference']['jobId']}.{job['status']['state']}"
 
 
-def _listed(server: Server, job: Job) -> dict[str, Any]:
+def _list_entry(server: Server, job: Job) -> dict[str, Any]:
     resource = _resource(server, job)
-    listed = {name: resource[name] for name in ("kind", "id", "jobReference", "configuration", "statistics")}
+    entry = {name: resource[name] for name in ("kind", "id", "jobReference", "configuration", "statistics")}
     status = {"status": resource["status"], "state": resource["status"]["state"]}
     error = resource["status"].get("errorResult")
-    return listed | status | ({"errorResult": error} if error else {})
+    return entry | status | ({"errorResult": error} if error else {})
 
 
 def _resource(server: Server, job: Job) -> dict[str, Any]:
     reference = job["jobReference"]
-    shown = {name: value for name, value in job.items() if not name.startswith("_")}
+    public_fields = {name: value for name, value in job.items() if not name.startswith("_")}
     return {
         "kind": "bigquery#job",
         "id": f"{server.project}:{reference['location']}.{reference['jobId']}",
         "etag": _etag(job),
         "selfLink": f"{server.root}/projects/{server.project}/jobs/{reference['jobId']}",
-        **shown,
+        **public_fields,
     }

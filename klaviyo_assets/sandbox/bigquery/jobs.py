@@ -1,6 +1,6 @@
 """The life of a job: inserted as RUNNING, run in a thread, DONE in the transaction that holds its effects.
 
-What belongs here: job records, their ids, waiting, cancelling, and what becomes of jobs whose server died. What a
+Here: job records, their ids, waiting, cancelling, and the fate of jobs whose server died. What a
 job does is in `loads` and `queries`.
 """
 
@@ -39,7 +39,7 @@ _QUERY_FAULTS = (
 )
 """What DuckDB raises because of the data: division by zero, overflow, a failed cast, error(), NULL in REQUIRED."""
 
-# The macros of the translation fail by a cast of their message: what DuckDB says around it tells nobody anything.
+# The translation's macros fail by casting their message; the words that DuckDB puts around it are noise.
 _OWN_WORDS = re.compile(
     r"""(?:Could not convert string ['"]|format: ")"""
     r"""((?:not supported by|(?:double )?overflow|Negative length|Bad \w+ value|Invalid [\w ]+|Sequence step"""
@@ -50,7 +50,7 @@ _OWN_WORDS = re.compile(
 
 @dataclass
 class Run:
-    """What a job's work gets: its id, and a cursor within a transaction that the job's end commits."""
+    """What a job's work receives: its id, and a cursor in the transaction that the end of the job commits."""
 
     job_id: str
     cursor: Cursor
@@ -58,7 +58,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job's work leaves for the record.
+    """What a job's work adds to its record.
 
     Attributes:
         statistics: Goes into the job's `statistics`.
@@ -76,17 +76,17 @@ class Work(Protocol):
         """Return the tables it writes: it runs alone among their writers."""
 
     def run(self, run: Run) -> Outcome:
-        """Do it; what it raises becomes the job's error, and the transaction is undone."""
+        """Do the work; an exception becomes the job's error and rolls the transaction back."""
 
     def end(self) -> None:
-        """Let go of what it held, however it went."""
+        """Release what it held, on success and on failure."""
 
 
 @dataclass
 class _Live:
     """A job of this process that is not yet DONE."""
 
-    done: threading.Event = field(default_factory=threading.Event)
+    done_event: threading.Event = field(default_factory=threading.Event)
     cancelled: bool = False
     cursor: Cursor | None = None
 
@@ -101,7 +101,7 @@ class Jobs:
             store: Where the records are.
             locks: Shared with everything else that writes tables.
             project: The only project.
-            poll: Answer RUNNING first, so that the caller's polling is put to use.
+            poll: Answer RUNNING first, so that the caller has to poll.
         """
         self._store, self._locks, self._project, self._poll = store, locks, project, poll
         self._guard = threading.Lock()
@@ -118,7 +118,7 @@ class Jobs:
             Its record, RUNNING.
 
         Raises:
-            ApiError: 409 when its id was used before, by whatever job with whatever end.
+            ApiError: 409 when its id was used before, however that job ended.
         """
         reference = job["jobReference"]
         live = _Live()
@@ -148,7 +148,7 @@ class Jobs:
         """
         live = self._live.get(job_id)
         if live is not None and not self._hidden(job_id):
-            live.done.wait(wait)
+            live.done_event.wait(wait)
         with self._store.snapshot() as cursor:
             job = _find(cursor, job_id)
         if job is None:
@@ -174,7 +174,7 @@ class Jobs:
         return self.get(job_id)
 
     def stop(self) -> None:
-        """Interrupt what is running, so that nobody waits for it; `close` waits for the records."""
+        """Interrupt running jobs, so that nobody waits for them; `close` waits for the records."""
         self._closing = True
         for live in list(self._live.values()):
             _stop(live)
@@ -199,11 +199,11 @@ class Jobs:
         try:
             self._attempt(job, work, live)
         except BaseException as fault:  # noqa: BLE001 - whatever went wrong has to end up in the job's record
-            self._fail(job, self._stopped() if live.cancelled else error_of(fault))
+            self._fail(job, self._stop_error() if live.cancelled else error_of(fault))
         finally:
             live.cursor = None
             work.end()
-            live.done.set()
+            live.done_event.set()
             self._live.pop(job["jobReference"]["jobId"], None)
 
     def _attempt(self, job: Job, work: Work, live: _Live) -> None:
@@ -211,12 +211,12 @@ class Jobs:
             with self._store.transaction() as cursor:
                 live.cursor = cursor
                 if live.cancelled:
-                    raise self._stopped()
+                    raise self._stop_error()
                 outcome = work.run(Run(job["jobReference"]["jobId"], cursor))
                 statistics = {**job["statistics"], **outcome.statistics}
                 _finish(cursor, {**job, "statistics": statistics, "_result": outcome.result})
 
-    def _stopped(self) -> ApiError:
+    def _stop_error(self) -> ApiError:
         if self._closing:
             return ApiError(400, JOB_LOST, _LOST)
         return ApiError(400, "stopped", "Job execution was cancelled: User requested cancellation")
@@ -230,15 +230,15 @@ class Jobs:
             return Catalog(cursor, self._project).find_table(ref) is not None
 
     def _fail_leftovers(self) -> None:
-        lost = {"reason": JOB_LOST, "message": _LOST}
+        error = {"reason": JOB_LOST, "message": _LOST}
         with self._store.transaction() as cursor:
             sql = "SELECT document FROM catalog.jobs WHERE state <> 'DONE'"
             for (document,) in cursor.execute(sql).fetchall():
-                _finish(cursor, json.loads(document), lost)
+                _finish(cursor, json.loads(document), error)
 
 
 def _log_fault(run: Future[None]) -> None:
-    """Tell of a job whose end could not be recorded, as when the disk is full."""
+    """Log a job whose end could not be recorded, for example because the disk is full."""
     fault = None if run.cancelled() else run.exception()
     if fault is not None:
         LOG.error("a job's end could not be recorded", exc_info=fault)
@@ -266,7 +266,7 @@ def _stop(live: _Live) -> None:
 
 
 def error_of(fault: BaseException) -> ApiError:
-    """Turn what SQL raised into the API's error; a bug of the stand-in is logged with its traceback."""
+    """Turn an exception from SQL into the API's error; a bug in the stand-in is logged with its traceback."""
     if isinstance(fault, ApiError):
         return fault
     if isinstance(fault, SqlError):
@@ -277,7 +277,7 @@ def error_of(fault: BaseException) -> ApiError:
     if isinstance(fault, duckdb.NotImplementedException) and "Unknown TimeZone" in str(fault):
         return invalid_query(f"Invalid time zone: {str(fault).split(chr(39))[1]}")
     if isinstance(fault, _QUERY_FAULTS):
-        own = _OWN_WORDS.search(str(fault))
-        return invalid_query(own[1] if own else str(fault).partition(": ")[2] or str(fault))
+        own_words = _OWN_WORDS.search(str(fault))
+        return invalid_query(own_words[1] if own_words else str(fault).partition(": ")[2] or str(fault))
     LOG.error("stand-in failure", exc_info=fault)
     return failure(fault)

@@ -1,6 +1,6 @@
 """Load jobs: Parquet files that were sent along with the request.
 
-What belongs here: reading a load's configuration, and its run. How rows get into a table is in `destinations`,
+Here: reading a load's configuration, and its run. How rows get into a table is in `destinations`,
 what a file holds in `parquet`.
 """
 
@@ -21,7 +21,7 @@ from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
 
 @dataclass(frozen=True)
 class Load:
-    """A load as configured, before its file is there."""
+    """A load as configured, before its file has arrived."""
 
     destination: Destination
     columns: list[Column] | None
@@ -32,19 +32,19 @@ def read_load(configuration: Any) -> Load:
     """Check a job's `configuration.load`.
 
     Raises:
-        ApiError: It asks for something that BigQuery refuses or the stand-in does not do.
+        ApiError: It asks for something that BigQuery refuses or the stand-in does not support.
     """
     allowed.check(configuration, allowed.LOAD, "configuration.load")
     if configuration.get("sourceFormat") is None:
         raise invalid("not supported by the local stand-in: a load without sourceFormat PARQUET")
     if configuration.get("destinationTable") is None:
         raise invalid("Required parameter is missing: configuration.load.destinationTable")
-    sent = (configuration.get("schema") or {}).get("fields")
+    fields = (configuration.get("schema") or {}).get("fields")
     options = configuration.get("parquetOptions") or {}
     reading = parquet.Options(
         bool(options.get("enableListInference")), tuple(configuration.get("decimalTargetTypes") or ())
     )
-    columns = read_schema(sent, "configuration.load.schema.fields") if sent else None
+    columns = read_schema(fields, "configuration.load.schema.fields") if fields else None
     return Load(read_destination(configuration, "WRITE_APPEND"), columns, reading)
 
 
@@ -65,7 +65,7 @@ class LoadWork:
         """Load the file in the job's transaction.
 
         Raises:
-            ApiError: The file does not fit; nothing of it was kept.
+            ApiError: The file does not fit; none of it was stored.
         """
         catalog = Catalog(run.cursor, self.project)
         catalog.dataset(self.load.destination.address.ref[1])
@@ -88,5 +88,5 @@ class LoadWork:
         return Outcome({"load": statistics})
 
     def end(self) -> None:
-        """Remove the file, which was sent for this job alone."""
+        """Remove the file: it was uploaded for this job only."""
         self.file.unlink(missing_ok=True)

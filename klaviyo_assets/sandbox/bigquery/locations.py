@@ -1,6 +1,6 @@
 """Where datasets are and where jobs run: a job sees only the datasets of its own location.
 
-Names of locations are compared without case, as BigQuery does.
+Location names are compared without regard to case, as in BigQuery.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ _FOUND_WITHOUT = ("US", "EU")
 
 
 def location_of(catalog: Catalog, datasets: Iterable[str], default: str) -> str:
-    """Return where a job runs that does not say so: where the first of its datasets is."""
+    """Return where a job runs if it names no location: where its first dataset is."""
     places = {dataset.name: dataset.location for dataset in catalog.datasets()}
     return next((places[name] for name in datasets if name in places), default)
 

@@ -1,6 +1,6 @@
-"""Names of datasets, tables and partitions: what is legal, and how DuckDB calls them.
+"""Names of datasets, tables and partitions: what is legal, and what they are called in DuckDB.
 
-What belongs here: pure functions from the names in a request to checked names. Whether a name exists is the
+Here: pure functions from the names in a request to checked names. Whether a name exists is the
 catalog's business.
 """
 
@@ -59,7 +59,7 @@ def column_name(text: str) -> str:
     """Check a column's name.
 
     Raises:
-        ApiError: It is no plain identifier.
+        ApiError: It is not a plain identifier.
     """
     if not _COLUMN.fullmatch(text):
         raise invalid(

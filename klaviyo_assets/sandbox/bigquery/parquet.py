@@ -1,8 +1,8 @@
 """What a Parquet file holds in BigQuery's terms, and how DuckDB reads it without altering a value.
 
-What belongs here: the type map of BigQuery's Parquet loads and the rules about lists, judged by the file's own
-schema (what Arrow or pandas noted beside it means nothing to BigQuery). DuckDB would take '5' or 1.7 for an
-integer in silence, so types are compared here, before it sees a row.
+Here: the type map of BigQuery's Parquet loads and the rules about lists, judged by the file's own
+schema (what Arrow or pandas noted beside it means nothing to BigQuery). DuckDB would silently read '5' or
+1.7 as an integer, so types are compared here, before it sees a row.
 """
 
 import re
@@ -15,7 +15,8 @@ import duckdb
 
 from klaviyo_assets.sandbox.bigquery.errors import ApiError, invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.names import column_name
-from klaviyo_assets.sandbox.bigquery.schema import Column, column_type, find, mismatch, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, column_type, find, mismatch
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor
 
 _SCHEMA_SQL = """
@@ -34,7 +35,7 @@ class Node:
     name: str
     physical: str | None
     repetition: str
-    converted: str | None
+    converted_type: str | None
     scale: int | None
     precision: int | None
     logical: str
@@ -58,7 +59,7 @@ def read_nodes(cursor: Cursor, file: Path) -> tuple[Node, ...]:
     """Read the top-level columns of a Parquet file.
 
     Raises:
-        ApiError: It is no Parquet file.
+        ApiError: It is not a Parquet file.
     """
     try:
         rows = iter(cursor.execute(_SCHEMA_SQL, [str(file)]).fetchall())
@@ -70,9 +71,9 @@ def read_nodes(cursor: Cursor, file: Path) -> tuple[Node, ...]:
 
 
 def _node(rows: Iterator[tuple[Any, ...]]) -> Node:
-    name, physical, repetition, children, converted, scale, precision, logical = next(rows)
+    name, physical, repetition, children, converted_type, scale, precision, logical = next(rows)
     below = tuple(_node(rows) for _ in range(int(children)))
-    return Node(name, physical, repetition or "REQUIRED", converted, scale, precision, logical or "", below)
+    return Node(name, physical, repetition or "REQUIRED", converted_type, scale, precision, logical or "", below)
 
 
 def columns_of_file(nodes: Collection[Node], options: Options) -> list[Column]:
@@ -88,12 +89,12 @@ def _column(node: Node, path: str, options: Options) -> Column:
     column_name(node.name)
     if node.repetition == "REPEATED":
         raise unsupported(f"the bare repeated Parquet field {path}: write it as a LIST")
-    if node.logical.startswith("ListType") or node.converted == "LIST":
+    if node.logical.startswith("ListType") or node.converted_type == "LIST":
         element = _element(node, path, options)
         return {**_column(element, path, options), "name": node.name, "mode": "REPEATED"}
     if node.children:
-        if node.converted or node.logical:
-            raise unsupported(f"the Parquet type {node.logical or node.converted} of field {path}")
+        if node.converted_type or node.logical:
+            raise unsupported(f"the Parquet type {node.logical or node.converted_type} of field {path}")
         members = [_column(child, f"{path}.{child.name}", options) for child in node.children]
         return {"name": node.name, "type": "RECORD", "mode": "NULLABLE", "fields": members}
     return {"name": node.name, "type": _scalar(node, path, options), "mode": "NULLABLE"}
@@ -116,7 +117,7 @@ def _element(node: Node, path: str, options: Options) -> Node:
 
 def _scalar(node: Node, path: str, options: Options) -> str:
     physical, logical = node.physical or "", node.logical
-    if logical.startswith("DecimalType") or node.converted == "DECIMAL":
+    if logical.startswith("DecimalType") or node.converted_type == "DECIMAL":
         return _decimal(node, path, options)
     if logical.startswith("TimestampType"):
         return _timestamp(logical, path)
@@ -124,17 +125,17 @@ def _scalar(node: Node, path: str, options: Options) -> str:
         if "NANOS=NanoSeconds" in logical:
             raise unsupported(f"TIME in nanoseconds of field {path}: write microseconds")
         return "TIME"
-    if logical.startswith("DateType") or node.converted == "DATE":
+    if logical.startswith("DateType") or node.converted_type == "DATE":
         return "DATE"
     if physical in _PLAIN:
         return _PLAIN[physical]
     if physical in ("INT32", "INT64") and (not logical or logical.startswith("IntType")):
         return "INTEGER"
-    if physical == "BYTE_ARRAY" and (logical.startswith("StringType") or node.converted == "UTF8"):
+    if physical == "BYTE_ARRAY" and (logical.startswith("StringType") or node.converted_type == "UTF8"):
         return "STRING"
-    if physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY") and not logical and not node.converted:
+    if physical in ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY") and not logical and not node.converted_type:
         return "BYTES"
-    raise unsupported(f"the Parquet type {logical or node.converted or physical} of field {path}")
+    raise unsupported(f"the Parquet type {logical or node.converted_type or physical} of field {path}")
 
 
 def _timestamp(logical: str, path: str) -> str:
@@ -157,25 +158,25 @@ def _decimal(node: Node, path: str, options: Options) -> str:
     )
 
 
-def check_file(table: str, nodes: Collection[Node], in_file: list[Column], written: list[Column]) -> None:
-    """Compare a file with the schema sent along with its job.
+def check_file(table: str, nodes: Collection[Node], in_file: list[Column], schema: list[Column]) -> None:
+    """Compare a file with the schema in its load job.
 
     Args:
         table: The destination's name for messages.
-        nodes: The file's columns as they stand in it.
-        in_file: The same in BigQuery's types.
-        written: The job's schema.
+        nodes: The file's columns, as the file declares them.
+        in_file: The same columns in BigQuery's types.
+        schema: The job's schema.
 
     Raises:
-        ApiError: A column is missing, unknown, or of another type or mode.
+        ApiError: A column is missing or unknown, or has a different type or mode.
     """
     for column in in_file:
-        counterpart = find(written, column["name"])
+        counterpart = find(schema, column["name"])
         if counterpart is None:
             raise mismatch(table, f"Cannot add fields (field: {column['name']})")
         _check_pair(table, column["name"], column, counterpart)
     required_in_file = {node.name.lower() for node in nodes if node.repetition == "REQUIRED"}
-    for column in written:
+    for column in schema:
         if column["mode"] == "REQUIRED" and find(in_file, column["name"]) is None:
             raise mismatch(table, f"Missing required field: {column['name']}")
         if column["mode"] == "NULLABLE" and column["name"].lower() in required_in_file:
@@ -236,7 +237,7 @@ _NULL_IN_ARRAY = "Array cannot have a null element; error in writing field"
 def _struct_sql(source: str, column: Column, target: Column) -> str:
     members = []
     for member in target["fields"]:
-        found = find(column["fields"], member["name"])
-        inner = f"({source}).{quoted(found['name'])}" if found else "NULL"
-        members.append(f"{quoted(member['name'])} := {value_sql(inner, found, member)}")
+        source_member = find(column["fields"], member["name"])
+        inner = f"({source}).{quoted_name(source_member['name'])}" if source_member else "NULL"
+        members.append(f"{quoted_name(member['name'])} := {value_sql(inner, source_member, member)}")
     return f"CASE WHEN {source} IS NOT NULL THEN struct_pack({', '.join(members)}) END"

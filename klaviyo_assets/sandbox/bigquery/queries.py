@@ -1,6 +1,6 @@
-"""Query jobs: GoogleSQL that was translated, run statement by statement.
+"""Query jobs: they translate GoogleSQL and run it statement by statement.
 
-What belongs here: reading a query's configuration, running scripts with their transactions, the bytes estimate.
+Here: reading a query's configuration, running scripts with their transactions, the bytes estimate.
 What one statement does is in `statements`, what it means in `sql`.
 """
 
@@ -39,7 +39,7 @@ def read_query(configuration: Any) -> Query:
     """Check a job's `configuration.query`.
 
     Raises:
-        ApiError: It asks for something that BigQuery refuses or the stand-in does not do.
+        ApiError: It asks for something that BigQuery refuses or the stand-in does not support.
     """
     allowed.check(configuration, allowed.QUERY, "configuration.query")
     if not configuration.get("query"):
@@ -109,10 +109,10 @@ def plan(query: Query, catalog: Catalog, location: str) -> Plan:
     """Translate a query against the tables as they are.
 
     Raises:
-        SqlError: It is no GoogleSQL, or outside the subset.
+        SqlError: It is not a GoogleSQL, or outside the subset.
         ApiError: It would read more than its maximumBytesBilled, or a dataset is in another location.
     """
-    statements = _translated(query, catalog)
+    statements = _translate(query, catalog)
     check_datasets(catalog, _datasets(query, statements), location)
     if not statements:
         raise invalid_query("Syntax error: the query holds no statement")
@@ -128,7 +128,7 @@ def plan(query: Query, catalog: Catalog, location: str) -> Plan:
     return Plan(statements, processed)
 
 
-def _translated(query: Query, catalog: Catalog) -> list[Statement]:
+def _translate(query: Query, catalog: Catalog) -> list[Statement]:
     return translate(
         query.sql,
         parameters=query.parameters,
@@ -149,21 +149,21 @@ def _datasets(query: Query, statements: list[Statement]) -> list[str]:
 
 
 def location_of_query(query: Query, catalog: Catalog, default: str) -> str:
-    """Return where a query runs that does not say so."""
+    """Return where a query runs if it names no location."""
     try:
-        statements = _translated(query, catalog)
+        statements = _translate(query, catalog)
     except SqlError:
-        # The job tells why; for its location what is stated has to do.
+        # The job itself will report the error; until then the stated location must do.
         statements = []
     return location_of(catalog, _datasets(query, statements), default)
 
 
 def dry_run(query: Query, catalog: Catalog, location: str) -> dict[str, Any]:
     """Return the statistics of a query that is not run."""
-    made = plan(query, catalog, location)
-    statistics = made.statistics()
+    query_plan = plan(query, catalog, location)
+    statistics = query_plan.statistics()
     statistics["query"]["totalBytesProcessedAccuracy"] = "UPPER_BOUND"
-    last = made.statements[-1]
+    last = query_plan.statements[-1]
     if last.kind == "SELECT":
         statistics["query"]["schema"] = {"fields": columns_of(last.schema)}
     return statistics
@@ -175,8 +175,8 @@ def _check_destination(query: Query, statements: list[Statement]) -> None:
 
 
 def _bytes(statement: Statement, catalog: Catalog) -> int:
-    found = (catalog.find_table(ref) for ref in statement.reads)
-    return sum(table_bytes(catalog.cursor, table) for table in found if table and not table.is_view)
+    tables = (catalog.find_table(ref) for ref in statement.reads)
+    return sum(table_bytes(catalog.cursor, table) for table in tables if table and not table.is_view)
 
 
 class QueryWork:
@@ -189,8 +189,8 @@ class QueryWork:
     def targets(self) -> set[TableRef]:
         """Return the tables it writes, which only a translation can tell."""
         with self._store.snapshot() as cursor:
-            made = plan(self._query, Catalog(cursor, self._project), self._location)
-        targets = {statement.target for statement in made.statements if statement.target}
+            query_plan = plan(self._query, Catalog(cursor, self._project), self._location)
+        targets = {statement.target for statement in query_plan.statements if statement.target}
         if self._query.destination:
             targets.add(self._query.destination.address.ref)
         return targets
@@ -198,19 +198,19 @@ class QueryWork:
     def run(self, run: Run) -> Outcome:
         """Run all statements; the last one's effects are left for the job's end to commit."""
         catalog = Catalog(run.cursor, self._project)
-        # Planned anew: a table may have changed while this job waited for its turn.
-        made = plan(self._query, catalog, self._location)
+        # Planned again: a table may have changed while this job waited for its turn.
+        query_plan = plan(self._query, catalog, self._location)
         execution = Execution(catalog, run.job_id, self._results, self._query.destination)
-        _run_all(made.statements, execution)
-        statistics = made.statistics()
-        statistics["query"] |= execution.statistics if len(made.statements) == 1 else {}
+        _run_all(query_plan.statements, execution)
+        statistics = query_plan.statistics()
+        statistics["query"] |= execution.statistics if len(query_plan.statements) == 1 else {}
         result = execution.result
-        if made.statement_type != "SCRIPT" and made.statements[0].kind != "SELECT":
+        if query_plan.statement_type != "SCRIPT" and query_plan.statements[0].kind != "SELECT":
             result = None
         return Outcome(statistics, result)
 
     def end(self) -> None:
-        """Do nothing: a query holds only its transaction."""
+        """Do nothing: a query holds nothing but its transaction."""
 
 
 def _run_all(statements: Iterable[Statement], execution: Execution) -> None:

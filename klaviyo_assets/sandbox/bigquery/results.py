@@ -1,7 +1,7 @@
-"""Query results, kept as Parquet files for as long as somebody may page through them.
+"""Query results, kept as Parquet files while somebody may still page through them.
 
-What belongs here: writing, paging and forgetting results. They survive a restart; the newest are kept up to a
-number of files and bytes. BigQuery keeps them for a day.
+Here: writing, paging and forgetting results. They survive a restart; only the newest stay, up to a
+number of files and bytes. BigQuery keeps results for a day.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from klaviyo_assets.sandbox.bigquery.errors import not_found
-from klaviyo_assets.sandbox.bigquery.schema import quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, count_of
 
 _FORMAT = "FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 65536"
@@ -32,23 +32,23 @@ class ResultFiles:
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, job_id: str) -> Path:
-        """Return where a job's result lies, or would."""
+        """Return the path of a job's result, whether or not it exists."""
         return self._folder / f"{job_id}.parquet"
 
     def write(self, cursor: Cursor, job_id: str, names: Sequence[str], select: str, values: dict[str, Any]) -> int:
-        """Run a SELECT and keep its rows; the oldest results may have to go.
+        """Run a SELECT and store its rows; the oldest results may be deleted.
 
         Args:
-            cursor: Where to run it.
-            job_id: Whose result it is.
-            names: What its columns are called.
+            cursor: The cursor that runs it.
+            job_id: The job that the result belongs to.
+            names: The names of its columns.
             select: DuckDB SQL with `$name` placeholders.
             values: For the placeholders.
 
         Returns:
             The number of rows.
         """
-        columns = ", ".join(quoted(name) for name in names)
+        columns = ", ".join(quoted_name(name) for name in names)
         path = str(self.path(job_id)).replace("'", "''")
         sql = f"COPY (SELECT * FROM ({select}) AS result({columns})) TO '{path}' ({_FORMAT})"
         rows = count_of(cursor, sql, values)
@@ -61,7 +61,7 @@ class ResultFiles:
         Args:
             job_id: The query's.
             start: The first row, from 0.
-            count: At most so many rows; None leaves it to the size of a page.
+            count: The most rows to return; None returns as many as fit on a page.
 
         Returns:
             The rows.
@@ -77,7 +77,7 @@ class ResultFiles:
 
     def _forget_old(self) -> None:
         with self._guard:
-            newest_first = sorted(self._folder.glob("*.parquet"), key=_written, reverse=True)
+            newest_first = sorted(self._folder.glob("*.parquet"), key=_written_at, reverse=True)
             size = 0
             for place, file in enumerate(newest_first):
                 size += file.stat().st_size
@@ -87,25 +87,25 @@ class ResultFiles:
 
 
 def page_of(table: pa.Table) -> pa.Table:
-    """Cut rows down to what one answer may carry."""
+    """Cut rows down to the size of one answer."""
     if table.nbytes <= _PAGE_BYTES or table.num_rows <= 1:
         return table
     return table.slice(0, max(1, int(table.num_rows * _PAGE_BYTES / table.nbytes)))
 
 
-def _written(file: Path) -> float:
+def _written_at(file: Path) -> float:
     with contextlib.suppress(FileNotFoundError):
         return file.stat().st_mtime
     return 0.0
 
 
 def _read(file: pq.ParquetFile, start: int, count: int) -> pa.Table:
-    first, wanted, skipped = 0, [], None
+    first, row_groups, skipped_rows = 0, [], None
     for place in range(file.metadata.num_row_groups):
         rows = file.metadata.row_group(place).num_rows
         if first < start + count and first + rows > start:
-            skipped = first if skipped is None else skipped
-            wanted.append(place)
+            skipped_rows = first if skipped_rows is None else skipped_rows
+            row_groups.append(place)
         first += rows
-    rows_read = file.read_row_groups(wanted)
-    return page_of(rows_read.slice(start - (skipped or 0), count))
+    rows_read = file.read_row_groups(row_groups)
+    return page_of(rows_read.slice(start - (skipped_rows or 0), count))

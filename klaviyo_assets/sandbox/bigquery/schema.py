@@ -1,6 +1,6 @@
 """Table schemas: reading them from requests, comparing them, and turning them into DuckDB columns.
 
-What belongs here: rules about columns that loads, queries and table calls share. A schema is kept as the list
+Here: rules about columns that loads, queries and table calls share. A schema is kept as the list
 of dictionaries that the API shows, because column descriptions have no place in `Field`.
 """
 
@@ -13,6 +13,7 @@ from klaviyo_assets.sandbox.bigquery.errors import ApiError, invalid, unsupporte
 from klaviyo_assets.sandbox.bigquery.names import column_name
 from klaviyo_assets.sandbox.bigquery.sql import duckdb_type
 from klaviyo_assets.sandbox.bigquery.sql.model import Field
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 
 Column = dict[str, Any]
 """One TableFieldSchema of the API, types and modes in their canonical spelling."""
@@ -36,7 +37,7 @@ _COLUMN = dict.fromkeys(("name", "type", "mode", "description", "fields"))
 
 
 def read_schema(fields: Any, where: str = "schema.fields") -> list[Column]:
-    """Check the columns of a request and spell them as the API answers them.
+    """Check the columns of a request and return them in the API's form.
 
     Raises:
         ApiError: A name, type, mode or attribute is not legal or not supported.
@@ -44,11 +45,11 @@ def read_schema(fields: Any, where: str = "schema.fields") -> list[Column]:
     if not isinstance(fields, list):
         raise invalid(f"{where} has to be a list of fields")
     columns = [_read_column(entry, f"{where}[{place}]") for place, entry in enumerate(fields)]
-    seen: set[str] = set()
+    names: set[str] = set()
     for column in columns:
-        if column["name"].lower() in seen:
+        if column["name"].lower() in names:
             raise invalid(f"Duplicate field name: {column['name']}. Names are compared without regard to case.")
-        seen.add(column["name"].lower())
+        names.add(column["name"].lower())
     return columns
 
 
@@ -104,19 +105,14 @@ def column_type(column: Column) -> str:
 
 
 def _struct_type(column: Column) -> str:
-    members = (f"{quoted(member['name'])} {column_type(member)}" for member in column["fields"])
+    members = (f"{quoted_name(member['name'])} {column_type(member)}" for member in column["fields"])
     return f"STRUCT({', '.join(members)})"
 
 
 def column_definition(column: Column) -> str:
     """Return a column of CREATE TABLE; a REQUIRED one takes no NULL, a REPEATED one is empty by default."""
     suffix = {"REQUIRED": " NOT NULL", "REPEATED": " DEFAULT []"}.get(column["mode"], "")
-    return f"{quoted(column['name'])} {column_type(column)}{suffix}"
-
-
-def quoted(name: str) -> str:
-    """Return a DuckDB identifier, quoted."""
-    return '"' + name.replace('"', '""') + '"'
+    return f"{quoted_name(column['name'])} {column_type(column)}{suffix}"
 
 
 def find(columns: Iterable[Column], name: str) -> Column | None:
@@ -130,37 +126,37 @@ class Evolution:
 
     Attributes:
         columns: The schema afterwards.
-        added: Columns that the table gains.
+        added_columns: Columns that the table gains.
         relaxed: Names of REQUIRED columns that become NULLABLE.
     """
 
     columns: list[Column]
-    added: list[Column]
+    added_columns: list[Column]
     relaxed: list[str]
 
 
-def evolve(table: str, existing: list[Column], written: list[Column], options: Collection[str]) -> Evolution:
+def evolve(table: str, existing: list[Column], job_columns: list[Column], options: Collection[str]) -> Evolution:
     """Compare what a job writes with what its table has, by BigQuery's rules.
 
     Args:
         table: The table's name for messages.
         existing: Columns of the table.
-        written: Columns of the job.
+        job_columns: Columns of the job.
         options: The job's schemaUpdateOptions.
 
     Raises:
         ApiError: The job's columns do not fit, and no option allows the change.
     """
-    added = [column for column in written if find(existing, column["name"]) is None]
-    _check_additions(table, added, options)
+    added_columns = [column for column in job_columns if find(existing, column["name"]) is None]
+    _check_additions(table, added_columns, options)
     relaxed = []
     for column in existing:
-        counterpart = find(written, column["name"])
+        counterpart = find(job_columns, column["name"])
         if counterpart is not None and _is_relaxed(table, column, counterpart, options):
             relaxed.append(column["name"])
         elif counterpart is None and column["mode"] == "REQUIRED":
             raise mismatch(table, f"Missing required field: {column['name']}")
-    return Evolution([*_relax(existing, relaxed), *added], added, relaxed)
+    return Evolution([*_relax(existing, relaxed), *added_columns], added_columns, relaxed)
 
 
 def mismatch(table: str, detail: str) -> ApiError:
@@ -168,31 +164,31 @@ def mismatch(table: str, detail: str) -> ApiError:
     return invalid(f"Provided Schema does not match Table {table}. {detail}")
 
 
-def _check_additions(table: str, added: list[Column], options: Collection[str]) -> None:
-    for column in added:
+def _check_additions(table: str, added_columns: list[Column], options: Collection[str]) -> None:
+    for column in added_columns:
         if ADDITION not in options:
             raise mismatch(table, f"Cannot add fields (field: {column['name']})")
         if column["mode"] == "REQUIRED":
             raise mismatch(table, f"Cannot add required fields to an existing schema (field: {column['name']})")
 
 
-def _is_relaxed(table: str, column: Column, written: Column, options: Collection[str]) -> bool:
-    name, before, after = column["name"], column["mode"], written["mode"]
-    if written["type"] != column["type"]:
-        raise mismatch(table, f"Field {name} has changed type from {column['type']} to {written['type']}")
-    _check_members(table, column, written)
-    if before == after:
+def _is_relaxed(table: str, column: Column, job_column: Column, options: Collection[str]) -> bool:
+    name, old_mode, new_mode = column["name"], column["mode"], job_column["mode"]
+    if job_column["type"] != column["type"]:
+        raise mismatch(table, f"Field {name} has changed type from {column['type']} to {job_column['type']}")
+    _check_members(table, column, job_column)
+    if old_mode == new_mode:
         return False
-    if (before, after) == ("REQUIRED", "NULLABLE") and RELAXATION in options:
+    if (old_mode, new_mode) == ("REQUIRED", "NULLABLE") and RELAXATION in options:
         return True
-    raise mismatch(table, f"Field {name} has changed mode from {before} to {after}")
+    raise mismatch(table, f"Field {name} has changed mode from {old_mode} to {new_mode}")
 
 
-def _check_members(table: str, column: Column, written: Column) -> None:
+def _check_members(table: str, column: Column, job_column: Column) -> None:
     if column["type"] != "RECORD":
         return
     try:
-        evolve(table, column["fields"], written["fields"], ())
+        evolve(table, column["fields"], job_column["fields"], ())
     except ApiError as fault:
         raise invalid(f"{fault.message}, inside the RECORD {column['name']}") from fault
 

@@ -1,12 +1,13 @@
 """How many bytes a table holds, as an estimate.
 
-What belongs here: the figure behind numBytes, totalBytesProcessed and maximumBytesBilled. BigQuery counts exactly,
+Here: the figure behind numBytes, totalBytesProcessed and maximumBytesBilled. BigQuery counts exactly,
 and bills only the columns and partitions a query touches; the stand-in measures a sample of rows and counts whole
 tables, so its figure is an upper bound of a plausible size, not a bill.
 """
 
 from klaviyo_assets.sandbox.bigquery.catalog import Table, count_rows
-from klaviyo_assets.sandbox.bigquery.schema import Column, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor, fetch_row
 
 _FIXED = {
@@ -24,8 +25,8 @@ _SAMPLE_ROWS = 1000
 
 def table_bytes(cursor: Cursor, table: Table, rows: int | None = None) -> int:
     """Estimate the logical bytes of a table, or of `rows` rows of it."""
-    counted = count_rows(cursor, table) if rows is None else rows
-    return round(counted * _row_bytes(cursor, table)) if counted else 0
+    row_count = count_rows(cursor, table) if rows is None else rows
+    return round(row_count * _row_bytes(cursor, table)) if row_count else 0
 
 
 def _row_bytes(cursor: Cursor, table: Table) -> float:
@@ -44,7 +45,7 @@ def _is_fixed(column: Column) -> bool:
 
 
 def _width(column: Column) -> str:
-    name = quoted(column["name"])
+    name = quoted_name(column["name"])
     if column["type"] == "BYTES" and column["mode"] != "REPEATED":
         return f"2 + octet_length({name})"
     return f"2 + strlen(CAST({name} AS VARCHAR))"

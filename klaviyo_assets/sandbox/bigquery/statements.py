@@ -1,6 +1,6 @@
-"""What each kind of statement does to tables and results.
+"""How each kind of statement changes tables and results.
 
-What belongs here: running one translated statement. Scripts and their transactions are in `queries`.
+Here: running one translated statement. Scripts and their transactions are in `queries`.
 """
 
 import dataclasses
@@ -27,11 +27,11 @@ from klaviyo_assets.sandbox.bigquery.schema import (
     column_definition,
     columns_of,
     evolve,
-    quoted,
 )
 from klaviyo_assets.sandbox.bigquery.sql import Statement
 from klaviyo_assets.sandbox.bigquery.sql.information_schema import PREFIX
 from klaviyo_assets.sandbox.bigquery.sql.model import TableRef
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import count_of
 
 DDL = ("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW", "DROP_TABLE", "DROP_VIEW", "ALTER_TABLE")
@@ -81,7 +81,7 @@ class Execution:
             _RUNNERS[statement.kind](self, statement)
 
     def select(self, statement: Statement) -> None:
-        """Keep the rows of a SELECT, and put them into the job's destination if it has one."""
+        """Store the rows of a SELECT, and write them to the job's destination if it has one."""
         columns = columns_of(statement.schema)
         names = [column["name"] for column in columns]
         self._check_names(names)
@@ -94,12 +94,12 @@ class Execution:
             write_file(self.catalog, self._destination, file)
 
     def check(self, statement: Statement) -> None:
-        """Run an ASSERT, whose SQL raises when it does not hold."""
+        """Run an ASSERT; its SQL raises when the condition is false."""
         self.catalog.cursor.execute(statement.duckdb_sql, statement.parameters).fetchall()
 
     def create(self, statement: Statement) -> None:
         """Run CREATE TABLE and CREATE TABLE AS SELECT."""
-        columns = _described(statement)
+        columns = _with_descriptions(statement)
         if self._keeps_existing(statement):
             return
         options = statement.options
@@ -121,13 +121,13 @@ class Execution:
             self.catalog.cursor.execute(f"DROP TABLE temp.{staged}")
 
     def create_view(self, statement: Statement) -> None:
-        """Keep a view's query and its output columns."""
+        """Store a view's query and its output columns."""
         if self._keeps_existing(statement):
             return
         options = statement.options
         view = Table(
             _target(statement),
-            _described(statement),
+            _with_descriptions(statement),
             view_query=options["view_query"],
             description=options.get("description"),
             friendly_name=options.get("friendly_name"),
@@ -141,7 +141,7 @@ class Execution:
         table = self._existing(statement)
         if table is None:
             if not statement.options.get("if_exists"):
-                raise not_found(f"Table {_spelled(_target(statement))}")
+                raise not_found(f"Table {_full_name(_target(statement))}")
             self._ddl(statement, "SKIP")
             return
         if table.is_view != (statement.kind == "DROP_VIEW"):
@@ -156,11 +156,13 @@ class Execution:
             if statement.options.get("if_exists"):
                 self._ddl(statement, "SKIP")
                 return
-            raise not_found(f"Table {_spelled(_target(statement))}")
-        added = columns_of(statement.schema)
+            raise not_found(f"Table {_full_name(_target(statement))}")
+        added_columns = columns_of(statement.schema)
         optional = [{**column, "mode": _relaxed(column)} for column in table.columns]
-        evolution = evolve(str(table), optional, [*optional, *added], {ADDITION})
-        self.catalog.change_columns(table, dataclasses.replace(evolution, columns=[*table.columns, *evolution.added]))
+        evolution = evolve(str(table), optional, [*optional, *added_columns], {ADDITION})
+        self.catalog.change_columns(
+            table, dataclasses.replace(evolution, columns=[*table.columns, *evolution.added_columns])
+        )
         self._ddl(statement, "ALTER")
 
     def _change_rows(self, statement: Statement) -> None:
@@ -180,8 +182,8 @@ class Execution:
         }
 
     def _stage(self, statement: Statement, columns: list[Column]) -> str:
-        # The SELECT may read the very table that is replaced, so its rows are taken first.
-        name = quoted(f"staged_{self._job_id}")
+        # The SELECT may read the very table that it replaces, so its rows are fetched first.
+        name = quoted_name(f"staged_{self._job_id}")
         cursor = self.catalog.cursor
         definitions = ", ".join(column_definition({**column, "mode": _relaxed(column)}) for column in columns)
         cursor.execute(f"CREATE TEMP TABLE {name} ({definitions})")
@@ -219,10 +221,10 @@ class Execution:
 
     @staticmethod
     def _check_names(names: list[str]) -> None:
-        repeated = [name for name, count in Counter(name.lower() for name in names).items() if count > 1]
-        if repeated:
+        repeated_names = [name for name, count in Counter(name.lower() for name in names).items() if count > 1]
+        if repeated_names:
             raise invalid_query(
-                f"Duplicate column names in the result are not supported. Found duplicate(s): {repeated}"
+                f"Duplicate column names in the result are not supported. Found duplicate(s): {repeated_names}"
             )
 
 
@@ -244,11 +246,11 @@ def _target(statement: Statement) -> TableRef:
     return statement.target
 
 
-def _spelled(ref: TableRef) -> str:
+def _full_name(ref: TableRef) -> str:
     return f"{ref[0]}:{ref[1]}.{ref[2]}"
 
 
-def _described(statement: Statement) -> list[Column]:
+def _with_descriptions(statement: Statement) -> list[Column]:
     """Return the statement's columns with the descriptions that its DDL gave them."""
     descriptions = statement.options.get("column_descriptions") or {}
     return [

@@ -1,6 +1,6 @@
 """The one DuckDB file: connections, transactions, checkpoints and table locks.
 
-What belongs here: how data is kept safe while many threads use it. What the tables mean is the business of
+Here: how data is kept safe while many threads use it. What the tables mean is the business of
 `catalog` and `jobs`. Readers see a snapshot and wait for nobody; writers of one table wait for each other, since
 DuckDB refuses the second of two transactions that delete from, or alter, the same table.
 """
@@ -34,10 +34,10 @@ class Store:
 
     def __init__(self, file: Path) -> None:
         self._connection = _connect(file)
-        # DuckDB refuses, in place of waiting, when two threads call one connection at the same time.
+        # DuckDB raises an error, instead of waiting, when two threads call one connection at the same time.
         self._guard = threading.Lock()
         self._idle: list[Cursor] = []
-        self._changed = threading.Event()
+        self._change_event = threading.Event()
         self._closing = threading.Event()
         self._keeper = threading.Thread(target=self._keep_small, name="checkpoint", daemon=True)
         self._keeper.start()
@@ -53,11 +53,11 @@ class Store:
             except BaseException:
                 _roll_back(cursor)
                 raise
-            self._changed.set()
+            self._change_event.set()
 
     @contextmanager
     def snapshot(self) -> Iterator[Cursor]:
-        """Hold a transaction for reading: everything read in it is of one moment."""
+        """Hold a transaction for reading: everything read in it is from one moment."""
         with self._cursor() as cursor:
             cursor.execute("BEGIN TRANSACTION")
             try:
@@ -67,7 +67,7 @@ class Store:
 
     @contextmanager
     def _cursor(self) -> Iterator[Cursor]:
-        # Macros of the translation live in a cursor and take 8 ms to make, so cursors are used again.
+        # The translation's macros belong to a cursor and take 8 ms to create, so cursors are reused.
         try:
             cursor = self._idle.pop()
         except IndexError:
@@ -75,13 +75,13 @@ class Store:
             for statement in session_setup():
                 cursor.execute(statement)
         yield cursor
-        # One that saw an error is dropped with whatever it may still hold.
+        # A cursor that saw an error is discarded, with whatever it still holds.
         self._idle.append(cursor)
 
     def close(self) -> None:
-        """Write everything into the file proper and let go of it."""
+        """Write everything to the database file and close it."""
         self._closing.set()
-        self._changed.set()
+        self._change_event.set()
         self._keeper.join()
         self._idle.clear()
         with self._guard:
@@ -92,11 +92,11 @@ class Store:
             return self._connection.cursor()
 
     def _keep_small(self) -> None:
-        # Replaced days leave free blocks behind that only a checkpoint returns for use.
+        # Replaced days leave free blocks that only a checkpoint makes usable again.
         while not self._closing.is_set():
-            self._changed.wait()
-            self._changed.clear()
-            if self._closing.wait(_QUIET_SECONDS) or self._changed.is_set():
+            self._change_event.wait()
+            self._change_event.clear()
+            if self._closing.wait(_QUIET_SECONDS) or self._change_event.is_set():
                 continue
             try:
                 with self._new_cursor() as cursor:
@@ -107,22 +107,22 @@ class Store:
 
 
 def fetch_row(cursor: Cursor, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> tuple[Any, ...] | None:
-    """Run SQL that gives one row at most, and return it.
+    """Run SQL that returns at most one row, and return that row.
 
-    All of the result is fetched: DuckDB refuses further work on a cursor that has more to give.
+    The whole result is fetched: DuckDB refuses more work on a cursor with rows left to read.
     """
     rows = cursor.execute(sql, values).fetchall()
     return rows[0] if rows else None
 
 
 def count_of(cursor: Cursor, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
-    """Run SQL that gives one number (DuckDB gives that of the rows it changed), and return it."""
+    """Run SQL that returns one number (for a change, DuckDB returns the number of rows), and return it."""
     row = fetch_row(cursor, sql, values)
     return int(row[0]) if row else 0
 
 
 class TableLocks:
-    """One lock per table, and one per dataset for those who make or remove tables in it."""
+    """One lock per table, and one per dataset for jobs that create or drop its tables."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
@@ -132,32 +132,32 @@ class TableLocks:
     def hold(self, refs: Collection[TableRef]) -> Iterator[None]:
         """Hold the locks of these tables; a table named "" is the dataset itself.
 
-        They are taken in one order everywhere, so two writers never wait for each other.
+        All writers take locks in the same order, so two writers never wait for each other.
         """
-        taken: list[threading.Lock] = []
+        held_locks: list[threading.Lock] = []
         try:
             for ref in sorted(set(refs)):
                 lock = self._lock(ref)
                 lock.acquire()
-                taken.append(lock)
+                held_locks.append(lock)
             yield
         finally:
-            for lock in reversed(taken):
+            for lock in reversed(held_locks):
                 lock.release()
 
     @contextmanager
     def writing(self, refs: Collection[TableRef], exists: Callable[[TableRef], bool]) -> Iterator[None]:
-        """Hold the locks a writer of these tables needs: those of missing ones' datasets too.
+        """Hold the locks that a writer of these tables needs, with the dataset locks of tables that do not exist yet.
 
         Args:
-            refs: Tables to be written, made or dropped.
+            refs: Tables to be written, created or dropped.
             exists: Whether a table exists at this moment.
         """
         while True:
-            wanted = {*refs, *_datasets_of_missing(refs, exists)}
-            with self.hold(wanted):
+            locked_refs = {*refs, *_datasets_of_missing(refs, exists)}
+            with self.hold(locked_refs):
                 # A table may have gone while this writer waited for its turn.
-                if _datasets_of_missing(refs, exists) <= wanted:
+                if _datasets_of_missing(refs, exists) <= locked_refs:
                     yield
                     return
 

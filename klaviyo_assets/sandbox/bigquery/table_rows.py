@@ -1,4 +1,4 @@
-"""The endpoint tabledata.list: a table's rows as they are stored, page by page."""
+"""The endpoint tabledata.list: a table's rows in stored order, page by page."""
 
 from typing import Any
 
@@ -10,7 +10,8 @@ from klaviyo_assets.sandbox.bigquery.cells import rows_of
 from klaviyo_assets.sandbox.bigquery.errors import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.names import PARTITIONS_SUMMARY, TableAddress, table_address
 from klaviyo_assets.sandbox.bigquery.results import PAGE_ROWS, page_of
-from klaviyo_assets.sandbox.bigquery.schema import Column, fields_of, find, quoted
+from klaviyo_assets.sandbox.bigquery.schema import Column, fields_of, find
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name
 from klaviyo_assets.sandbox.bigquery.store import Cursor
 from klaviyo_assets.sandbox.bigquery.tables import SUMMARY_COLUMNS, address
 
@@ -26,7 +27,7 @@ def list_rows(server: Server, call: Call) -> Reply:
         table = catalog.get_table(where.ref)
         if table.is_view:
             raise invalid(f"Cannot list a table of type VIEW: {table}")
-        columns = _selected(table.columns, call)
+        columns = _selected_columns(table.columns, call)
         start = _start(call, table)
         rows = page_of(_read(cursor, table, where, columns, start, call))
         total = count_rows(cursor, table, where.day)
@@ -38,14 +39,14 @@ def _list_partitions(server: Server, call: Call) -> Reply:
     where = table_address(server.project, call.path["dataset"], name)
     with server.store.snapshot() as cursor:
         table = Catalog(cursor, server.project).get_table(where.ref)
-        listed = [_summary(table, identifier) for identifier, _ in partitions(cursor, table)]
-    columns = _selected(SUMMARY_COLUMNS, call)
+        summaries = [_summary(table, identifier) for identifier, _ in partitions(cursor, table)]
+    columns = _selected_columns(SUMMARY_COLUMNS, call)
     start = _start(call, table)
     count = call.number("maxResults")
-    shown = listed[start : start + count] if count is not None else listed[start:]
+    page_summaries = summaries[start : start + count] if count is not None else summaries[start:]
     kinds = {"STRING": pa.string(), "INTEGER": pa.int64()}
     schema = pa.schema([pa.field(column["name"], kinds[column["type"]]) for column in columns])
-    return _reply(call, columns, pa.Table.from_pylist(shown, schema=schema), len(listed), start, table.etag)
+    return _reply(call, columns, pa.Table.from_pylist(page_summaries, schema=schema), len(summaries), start, table.etag)
 
 
 def _summary(table: Table, identifier: str) -> dict[str, Any]:
@@ -60,7 +61,7 @@ def _summary(table: Table, identifier: str) -> dict[str, Any]:
     }
 
 
-def _selected(columns: list[Column], call: Call) -> list[Column]:
+def _selected_columns(columns: list[Column], call: Call) -> list[Column]:
     names = [name for name in call.query.get("selectedFields", "").split(",") if name]
     if not names:
         return columns
@@ -69,9 +70,9 @@ def _selected(columns: list[Column], call: Call) -> list[Column]:
     for name in names:
         if find(columns, name) is None:
             raise invalid(f"Invalid field name {name!r} in selectedFields")
-    wanted = {name.lower() for name in names}
-    # In the table's order, whatever the order asked for: so does BigQuery.
-    return [column for column in columns if column["name"].lower() in wanted]
+    selected_names = {name.lower() for name in names}
+    # In the table's order, whatever order was requested, as in BigQuery.
+    return [column for column in columns if column["name"].lower() in selected_names]
 
 
 def _start(call: Call, table: Table) -> int:
@@ -86,9 +87,9 @@ def _start(call: Call, table: Table) -> int:
 
 
 def _read(cursor: Cursor, table: Table, where: TableAddress, columns: list[Column], start: int, call: Call) -> pa.Table:
-    wanted = call.number("maxResults")
-    count = PAGE_ROWS if wanted is None else min(wanted, PAGE_ROWS)
-    names = ", ".join(quoted(column["name"]) for column in columns)
+    limit = call.number("maxResults")
+    count = PAGE_ROWS if limit is None else min(limit, PAGE_ROWS)
+    names = ", ".join(quoted_name(column["name"]) for column in columns)
     condition = f" WHERE {table.day_sql()} = $day" if where.day else ""
     values = {"count": count, "start": start} | ({"day": where.day} if where.day else {})
     sql = f"SELECT {names} FROM {table.physical}{condition} LIMIT $count OFFSET $start"

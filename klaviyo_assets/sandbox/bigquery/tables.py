@@ -82,11 +82,11 @@ def list_all(server: Server, call: Call) -> Reply:
         catalog = Catalog(cursor, server.project)
         catalog.dataset(call.path["dataset"])
         tables = catalog.tables(call.path["dataset"])
-    shown, token = page(tables, call)
+    page_tables, token = page(tables, call)
     body: dict[str, Any] = {
         "kind": "bigquery#tableList",
         "totalItems": len(tables),
-        "tables": [_listed(table) for table in shown],
+        "tables": [_list_entry(table) for table in page_tables],
     }
     return Reply(body | ({"nextPageToken": token} if token else {}))
 
@@ -137,7 +137,7 @@ def _new_table(catalog: Catalog, where: TableAddress, body: dict[str, Any]) -> T
         cluster_fields(body.get("clustering"), columns),
         view,
     )
-    return _described(table, body)
+    return _with_description(table, body)
 
 
 def _view_columns(catalog: Catalog, query: str, dataset: str) -> list[Column]:
@@ -148,7 +148,7 @@ def _view_columns(catalog: Catalog, query: str, dataset: str) -> list[Column]:
     return columns_of(statements[0].schema)
 
 
-def _described(table: Table, body: dict[str, Any]) -> Table:
+def _with_description(table: Table, body: dict[str, Any]) -> Table:
     texts = {field: body[name] for name, field in _TEXTS.items() if name in body}
     return dataclasses.replace(table, **texts, labels=labels_after(table.labels, body.get("labels")))
 
@@ -165,7 +165,7 @@ def _change(server: Server, call: Call, *, keep: bool) -> Reply:
         check_etag(call, table.etag)
         _check_layout(table, body)
         base = table if keep else dataclasses.replace(table, description=None, friendly_name=None, labels={})
-        fresh = catalog.replace_table(_described(_reshaped(catalog, base, body), body))
+        fresh = catalog.replace_table(_with_description(_reshaped(catalog, base, body), body))
         return Reply(_resource(server, catalog, fresh, where))
 
 
@@ -185,22 +185,22 @@ def _reshaped(catalog: Catalog, table: Table, body: dict[str, Any]) -> Table:
         if query is None or query == table.view_query:
             return table
         return dataclasses.replace(table, view_query=query, columns=_view_columns(catalog, query, table.ref[1]))
-    sent = (body.get("schema") or {}).get("fields")
-    if sent is None:
+    sent_fields = (body.get("schema") or {}).get("fields")
+    if sent_fields is None:
         return table
-    columns = read_schema(sent)
+    columns = read_schema(sent_fields)
     for column in table.columns:
         if find(columns, column["name"]) is None:
             raise mismatch(str(table), f"Field {column['name']} is missing in new schema")
     evolution = evolve(str(table), table.columns, columns, {ADDITION, RELAXATION})
-    changed = catalog.change_columns(table, evolution)
+    evolved_table = catalog.change_columns(table, evolution)
     # The order is the table's, descriptions are the new ones.
-    described = [find(columns, column["name"]) or column for column in changed.columns]
-    return dataclasses.replace(changed, columns=described)
+    described_columns = [find(columns, column["name"]) or column for column in evolved_table.columns]
+    return dataclasses.replace(evolved_table, columns=described_columns)
 
 
-def _listed(table: Table) -> dict[str, Any]:
-    listed: dict[str, Any] = {
+def _list_entry(table: Table) -> dict[str, Any]:
+    entry: dict[str, Any] = {
         "kind": "bigquery#table",
         "id": str(table),
         "tableReference": reference(table.ref),
@@ -209,18 +209,18 @@ def _listed(table: Table) -> dict[str, Any]:
         "creationTime": str(table.created),
     }
     if table.partition_field:
-        listed["timePartitioning"] = {"type": "DAY", "field": table.partition_field}
+        entry["timePartitioning"] = {"type": "DAY", "field": table.partition_field}
     if table.cluster_fields:
-        listed["clustering"] = {"fields": list(table.cluster_fields)}
+        entry["clustering"] = {"fields": list(table.cluster_fields)}
     if table.is_view:
-        listed["view"] = {"useLegacySql": False}
-    return listed | ({"friendlyName": table.friendly_name} if table.friendly_name is not None else {})
+        entry["view"] = {"useLegacySql": False}
+    return entry | ({"friendlyName": table.friendly_name} if table.friendly_name is not None else {})
 
 
 def _resource(server: Server, catalog: Catalog, table: Table, where: TableAddress) -> dict[str, Any]:
     rows = count_rows(catalog.cursor, table, where.day)
     project, dataset, name = table.ref
-    resource = _listed(table) | {
+    resource = _list_entry(table) | {
         "etag": table.etag,
         "selfLink": f"{server.root}/projects/{project}/datasets/{dataset}/tables/{name}",
         "schema": {"fields": table.columns},

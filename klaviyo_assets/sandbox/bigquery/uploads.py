@@ -1,6 +1,6 @@
-"""Files on their way in: multipart and resumable uploads of load jobs.
+"""Incoming files: multipart and resumable uploads of load jobs.
 
-What belongs here: the two upload protocols, with the bytes going to a file as they arrive. What is done with a
+Here: the two upload protocols, with the bytes going to a file as they arrive. What is done with a
 complete file is in `job_calls`.
 """
 
@@ -26,12 +26,12 @@ class Session:
     Attributes:
         job: The Job that was sent first.
         file: What has arrived so far.
-        received: Its length in bytes.
+        received_bytes: Its length in bytes.
     """
 
     job: dict[str, Any]
     file: Path
-    received: int = 0
+    received_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Uploads:
             ApiError: There is none of that id.
         """
         with self._guard:
-            found = self._sessions.get(identifier)
-        if found is None:
+            session = self._sessions.get(identifier)
+        if session is None:
             raise not_found(f"upload {identifier}: start the upload again")
-        return found
+        return session
 
     def finish(self, identifier: str) -> None:
         """Forget an upload; its file stays."""
@@ -108,8 +108,10 @@ def check_place(session: Session, chunk: Chunk) -> None:
     Raises:
         ApiError: There is a gap or an overlap.
     """
-    if chunk.start not in (None, session.received):
-        raise invalid(f"Invalid Content-Range: starts at {chunk.start}, but {session.received} bytes were received")
+    if chunk.start not in (None, session.received_bytes):
+        raise invalid(
+            f"Invalid Content-Range: starts at {chunk.start}, but {session.received_bytes} bytes were received"
+        )
 
 
 def split_multipart(content_type: str, body: bytes) -> tuple[dict[str, Any], bytes]:

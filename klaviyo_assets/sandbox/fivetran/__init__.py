@@ -1,5 +1,5 @@
-"""A local stand-in for Fivetran: its REST API, and behind it simulated Klaviyo shops that sync into Postgres.
+"""A local stand-in for Fivetran: its REST API, backed by simulated Klaviyo shops that sync into Postgres.
 
-What belongs here: everything that plays Fivetran or Klaviyo. What does not: anything the product itself needs; no
-production module imports this package, and this package imports none of theirs except `errors`.
+Here: everything that plays Fivetran or Klaviyo. Not here: anything that the product itself needs. The product
+never imports this package.
 """

@@ -1,6 +1,6 @@
 """Runs the Fivetran stand-in: `python -m klaviyo_assets.sandbox.fivetran --port P --state FOLDER`.
 
-What belongs here: options, environment, the process. Credentials come from the environment, never from options:
+Here: options, environment, the process. Credentials come from the environment, never from options:
 KLAVIYO_SANDBOX_POSTGRES_URL, FIVETRAN_API_KEY, FIVETRAN_API_SECRET.
 """
 
@@ -16,17 +16,16 @@ from zoneinfo import ZoneInfo
 import uvicorn
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
-
-from .accounts_file import add_missing_accounts
-from .books import Books
-from .clock import Clock
-from .server import build_app
-from .shop import profile, profiles
-from .syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.accounts_file import add_missing_accounts
+from klaviyo_assets.sandbox.fivetran.books import Books
+from klaviyo_assets.sandbox.fivetran.clock import Clock
+from klaviyo_assets.sandbox.fivetran.server import build_app
+from klaviyo_assets.sandbox.fivetran.shop import profile, profiles
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until told to stop; gives the exit code."""
+    """Serve until told to stop; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def build_syncer(options: argparse.Namespace, environment: Mapping[str, str]) -> Syncer:
-    """Open the books, remember the accounts, and write the accounts file where one is asked for."""
+    """Open the books, record the accounts, and write the accounts file if one is asked for."""
     postgres_url = _required(environment, "KLAVIYO_SANDBOX_POSTGRES_URL")
     books = Books(options.state / "fivetran.sqlite")
     offset = (options.now - datetime.now(UTC)) if options.now else timedelta(0)

@@ -1,6 +1,6 @@
 """The `accounts.toml` that describes the simulated shops to the product.
 
-What belongs here: writing missing `[[account]]` blocks. Blocks that are there are the user's and stay as they are.
+Here: writing missing `[[account]]` blocks. Existing blocks belong to the user and stay unchanged.
 """
 
 import tomllib
@@ -8,8 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from klaviyo_assets.errors import SettingsError
-
-from .shop import Profile
+from klaviyo_assets.sandbox.fivetran.shop import Profile
 
 _HEAD = "# One [[account]] per Klaviyo account. Written once for the sandbox; edit freely, edits are kept.\n"
 
@@ -18,15 +17,15 @@ def add_missing_accounts(path: Path, accounts: list[tuple[Profile, tuple[str, st
     """Append a block for every account that the file does not name.
 
     Args:
-        path: The file; made where it is missing.
+        path: The file; created if it is missing.
         accounts: Profile, conversion metric with its integration (None where its name is unique), first day.
 
     Returns:
         The names added.
     """
     text = path.read_text() if path.exists() else ""
-    known = _names(path, text)
-    missing = [account for account in accounts if account[0].name not in known]
+    known_names = _names(path, text)
+    missing = [account for account in accounts if account[0].name not in known_names]
     if not missing:
         return []
     path.parent.mkdir(parents=True, exist_ok=True)

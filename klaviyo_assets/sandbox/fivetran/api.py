@@ -1,6 +1,6 @@
 """The endpoints of Fivetran's REST API that a client of connections needs, today's paths and the former ones.
 
-What belongs here: `/v1/...`. What does not: the switches for tests and demos (`admin`), faults (`faults`).
+Here: `/v1/...`. Not here: the switches for tests and demos (`admin`), faults (`faults`).
 """
 
 import json
@@ -11,12 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .books import Record
-from .connections import connection, destination, group, schemas, table_columns, written_columns
-from .envelope import ApiError, page, success
-from .shop import TABLES, profile
-from .syncs import Syncer
-from .writer import Mode
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.connections import (
+    connection,
+    destination,
+    group,
+    schemas,
+    table_columns,
+    written_columns,
+)
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, page, success
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, profile
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.writer import Mode
 
 _CHANGEABLE = {"schedule_type": ("auto", "manual"), "paused": (True, False)}
 _IGNORED = frozenset(
@@ -25,19 +32,19 @@ _IGNORED = frozenset(
 
 
 async def body_of(request: Request) -> dict[str, Any]:
-    """The request's JSON object; an empty body is an empty object.
+    """The request's JSON object; an empty body counts as an empty object.
 
     Raises:
         ApiError: 400 where it is anything else.
     """
     text = await request.body()
     try:
-        found = json.loads(text) if text else {}
+        body = json.loads(text) if text else {}
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        body = None
+    if not isinstance(body, dict):
         raise ApiError(400, "InvalidInput", "the body is not a JSON object")
-    return found
+    return body
 
 
 class Api:
@@ -55,18 +62,18 @@ class Api:
             Route("/v1/destinations/{group_id}", self._destination),
         ]
         for noun in ("connections", "connectors"):
-            one = f"/v1/{noun}/{{connection_id}}"
+            base = f"/v1/{noun}/{{connection_id}}"
             routes += [
                 Route(f"/v1/groups/{{group_id}}/{noun}", self._connections_of_group),
                 Route(f"/v1/{noun}", self._connections),
-                Route(one, self._connection, methods=["GET"]),
-                Route(one, self._change, methods=["PATCH"]),
-                Route(f"{one}/schemas", self._schemas),
-                Route(f"{one}/schemas/{{schema}}/tables/{{table}}/columns", self._columns),
-                Route(f"{one}/sync", self._sync, methods=["POST"]),
-                Route(f"{one}/force", self._force, methods=["POST"]),
-                Route(f"{one}/resync", self._resync, methods=["POST"]),
-                Route(f"{one}/schemas/tables/resync", self._resync_tables, methods=["POST"]),
+                Route(base, self._connection, methods=["GET"]),
+                Route(base, self._change, methods=["PATCH"]),
+                Route(f"{base}/schemas", self._schemas),
+                Route(f"{base}/schemas/{{schema}}/tables/{{table}}/columns", self._columns),
+                Route(f"{base}/sync", self._sync, methods=["POST"]),
+                Route(f"{base}/force", self._force, methods=["POST"]),
+                Route(f"{base}/resync", self._resync, methods=["POST"]),
+                Route(f"{base}/schemas/tables/resync", self._resync_tables, methods=["POST"]),
             ]
         return routes
 
@@ -74,7 +81,7 @@ class Api:
         """The connection a path names.
 
         Raises:
-            ApiError: 404 where there is none.
+            ApiError: 404 if there is none.
         """
         connection_id = request.path_params["connection_id"]
         record = self._books.connection(connection_id)
@@ -95,17 +102,17 @@ class Api:
         return success(destination(self._known_group(request)))
 
     def _connections(self, request: Request) -> Response:
-        chosen = self._books.connections()
+        records = self._books.connections()
         if (schema := request.query_params.get("schema")) is not None:
-            chosen = [record for record in chosen if profile(record.position).schema == schema]
+            records = [record for record in records if profile(record.position).schema == schema]
         if (group_id := request.query_params.get("group_id")) is not None:
-            chosen = [record for record in chosen if profile(record.position).group_id == group_id]
-        return success(page(request, [self._listed(record) for record in chosen]))
+            records = [record for record in records if profile(record.position).group_id == group_id]
+        return success(page(request, [self._item(record) for record in records]))
 
     def _connections_of_group(self, request: Request) -> Response:
         group_id = self._known_group(request)
-        chosen = [r for r in self._books.connections() if profile(r.position).group_id == group_id]
-        return success(page(request, [self._listed(record) for record in chosen]))
+        records = [r for r in self._books.connections() if profile(r.position).group_id == group_id]
+        return success(page(request, [self._item(record) for record in records]))
 
     def _connection(self, request: Request) -> Response:
         return success(connection(self.record(request), self._syncer.sync_every))
@@ -115,24 +122,24 @@ class Api:
         record = self.record(request)
         for name, value in changes.items():
             if name in _CHANGEABLE and value not in _CHANGEABLE[name]:
-                allowed = ", ".join(map(str, _CHANGEABLE[name]))
-                raise ApiError(400, "InvalidInput", f"{name} is {value!r}; allowed: {allowed}")
+                choices = ", ".join(map(str, _CHANGEABLE[name]))
+                raise ApiError(400, "InvalidInput", f"{name} is {value!r}; allowed: {choices}")
             if name not in _CHANGEABLE and name not in _IGNORED:
                 raise ApiError(400, "UnsupportedByStandIn", f"{name!r} cannot be changed in the local stand-in")
-        taken = {name: value for name, value in changes.items() if name in _CHANGEABLE}
-        if taken:
-            self._books.change(record.id, **taken)
+        updates = {name: value for name, value in changes.items() if name in _CHANGEABLE}
+        if updates:
+            self._books.change(record.id, **updates)
         return success(connection(self.record(request), self._syncer.sync_every), "Connection has been updated")
 
     def _schemas(self, request: Request) -> Response:
         record = self.record(request)
-        return success(schemas(record, self._written(record)))
+        return success(schemas(record, self._columns_written(record)))
 
     def _columns(self, request: Request) -> Response:
         record, table = self.record(request), request.path_params["table"]
         if request.path_params["schema"] != profile(record.position).schema or table not in TABLES:
             raise ApiError(404, "NotFound", f"Cannot find table '{table}' in this connection's schema")
-        columns = self._written(record).get(table, list(TABLES[table].key))
+        columns = self._columns_written(record).get(table, list(TABLES[table].key))
         return success({"columns": table_columns(table, columns)})
 
     async def _sync(self, request: Request) -> Response:
@@ -178,10 +185,10 @@ class Api:
             raise ApiError(400, "InvalidInput", f"the scope is not {{{schema!r}: [tables of this connection]}}")
         return list(scope[schema])
 
-    def _listed(self, record: Record) -> dict[str, Any]:
+    def _item(self, record: Record) -> dict[str, Any]:
         return connection(record, self._syncer.sync_every, details=False)
 
-    def _written(self, record: Record) -> dict[str, list[str]]:
+    def _columns_written(self, record: Record) -> dict[str, list[str]]:
         with self._syncer.connect() as postgres:
             return written_columns(postgres, profile(record.position))
 

@@ -1,7 +1,7 @@
-"""What the Fivetran stand-in remembers of connections, incidents and time, in a SQLite file.
+"""What the Fivetran stand-in remembers about connections, incidents and time, in a SQLite file.
 
-What belongs here: durable records. What does not: how far each connection's data reaches: that is written with the
-data, in Postgres, so that a killed process can never disagree with it (`ledger`).
+Here: durable records. Not here: how far each connection's data reaches (`ledger`). That is written to Postgres with
+the data, so that the two agree even after a kill.
 """
 
 import json
@@ -15,8 +15,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from .shop import Incident
-from .writer import Mode
+from klaviyo_assets.sandbox.fivetran.shop import Incident
+from klaviyo_assets.sandbox.fivetran.writer import Mode
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS clock (offset_seconds REAL NOT NULL);
@@ -55,7 +55,7 @@ _CHANGEABLE = frozenset(
         "disabled",
     ]
 )
-# What books of an earlier version lack.
+# Columns that books of an earlier version lack.
 _LATER_COLUMNS = {"schema_status": "TEXT NOT NULL DEFAULT 'ready'", "disabled": "TEXT NOT NULL DEFAULT '[]'"}
 
 
@@ -107,8 +107,8 @@ class Books:
         self._widen()
 
     def _widen(self) -> None:
-        known = {row["name"] for row in self._db.execute("PRAGMA table_info(connection)")}
-        for name in _LATER_COLUMNS.keys() - known:
+        column_names = {row["name"] for row in self._db.execute("PRAGMA table_info(connection)")}
+        for name in _LATER_COLUMNS.keys() - column_names:
             self._db.execute(f"ALTER TABLE connection ADD COLUMN {name} {_LATER_COLUMNS[name]}")
 
     def close(self) -> None:
@@ -140,7 +140,7 @@ class Books:
         people: int | None,
         now: datetime,
     ) -> None:
-        """Remember a connection, unless it is known: a known shop keeps the settings it began with."""
+        """Remember a connection, unless it exists: an existing shop keeps its first settings."""
         with self._transaction() as db:
             db.execute(
                 "INSERT INTO connection (id, position, incarnation, seed, events_per_day, start, people, created_at)"
@@ -193,7 +193,7 @@ class Books:
         return incident
 
     def incidents(self, connection_id: str) -> list[Incident]:
-        """What befell a connection's shop, in order."""
+        """The incidents of a connection's shop, in order."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT kind, at, number, count, days, name FROM incident WHERE connection_id = ? ORDER BY number",

@@ -1,6 +1,6 @@
 """The shop's clock: the real one, moved by an offset that only grows.
 
-What belongs here: telling the time. The offset is kept by `books`.
+Here: telling the time. The offset is kept by `books`.
 """
 
 from collections.abc import Callable
@@ -14,11 +14,11 @@ class Clock:
         self._offset, self._save = offset, save
 
     def now(self) -> datetime:
-        """Now, in UTC."""
+        """The shop's current time, in UTC."""
         return datetime.now(UTC) + self._offset
 
     def advance(self, by: timedelta) -> datetime:
-        """Move on; gives the new time. Time never runs back: rows already synced would not have happened."""
+        """Move the clock forward and return the new time; back is an error, since rows already synced exist."""
         if by < timedelta(0):
             raise ValueError(f"the shop's clock cannot be moved back by {-by}; give a period above zero")
         self._offset += by

@@ -1,14 +1,14 @@
-"""How connections, groups, destinations and schemas look in Fivetran's answers.
+"""The shape of connections, groups, destinations and schemas in Fivetran's answers.
 
-What belongs here: shapes. What does not: routes (`api`) and their effects (`syncs`).
+Here: shapes. Not here: routes (`api`) and their effects (`syncs`).
 """
 
 from typing import Any
 
-from .books import Record
-from .envelope import iso
-from .shop import TABLES, Profile, profile
-from .writer import Connection
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.envelope import iso
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, Profile, profile
+from klaviyo_assets.sandbox.fivetran.writer import Connection
 
 GROUP_NAME = "Sandbox"
 _FOUNDED = "2025-01-15T09:00:00.000000Z"
@@ -94,15 +94,15 @@ def table_columns(table: str, columns: list[str]) -> dict[str, Any]:
 
 def written_columns(postgres: Connection, shop: Profile) -> dict[str, list[str]]:
     """The columns in Postgres by table."""
-    found: dict[str, list[str]] = {}
+    columns: dict[str, list[str]] = {}
     rows = postgres.execute(
         "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s"
         " ORDER BY table_name, ordinal_position",
         [shop.schema],
     ).fetchall()
     for table, column in rows:
-        found.setdefault(table, []).append(column)
-    return found
+        columns.setdefault(table, []).append(column)
+    return columns
 
 
 def _table(name: str, columns: list[str], *, enabled: bool) -> dict[str, Any]:
@@ -116,9 +116,9 @@ def _table(name: str, columns: list[str], *, enabled: bool) -> dict[str, Any]:
 
 
 def _status(record: Record) -> dict[str, Any]:
-    """Paused hides what else the connection would do, as in Fivetran."""
-    failed = record.failed_at is not None and (record.succeeded_at is None or record.failed_at > record.succeeded_at)
-    tasks = [{"code": "sync_failed", "message": record.failure, "details": None}] if failed else []
+    """As in Fivetran, a paused connection shows no other state."""
+    is_failed = record.failed_at is not None and (record.succeeded_at is None or record.failed_at > record.succeeded_at)
+    tasks = [{"code": "sync_failed", "message": record.failure, "details": None}] if is_failed else []
     if record.setup_state == "broken":
         tasks = [{"code": "reconnect", "message": "Reconnect: the API key was refused", "details": None}]
     if record.schema_status == "blocked_on_customer":
@@ -127,7 +127,7 @@ def _status(record: Record) -> dict[str, Any]:
         "setup_state": record.setup_state,
         "schema_status": record.schema_status,
         "sync_state": "paused" if record.paused else record.sync_state,
-        "update_state": "delayed" if failed else "on_schedule",
+        "update_state": "delayed" if is_failed else "on_schedule",
         "is_historical_sync": record.succeeded_at is None or record.mode != "incremental",
         "rescheduled_for": iso(record.rescheduled_for),
         "tasks": tasks,

@@ -1,6 +1,6 @@
 """The form of Fivetran's answers: envelope, errors, pages, times.
 
-What belongs here: what every endpoint shares. What does not: what any one endpoint says.
+Here: what every endpoint shares. Not here: the content of any endpoint.
 """
 
 import base64

@@ -1,6 +1,6 @@
-"""Faults on demand, and a count of every request: what stands between the socket and the endpoints.
+"""Faults on demand, and a record of every request, between the socket and the endpoints.
 
-What belongs here: answering wrongly in the ways real servers do. What does not: authentication and right answers.
+Here: wrong answers of the kinds that real servers give. Not here: authentication and right answers.
 """
 
 import asyncio
@@ -37,13 +37,13 @@ class Fault:
     Attributes:
         kind: `rate_limit` (429), `error` (`status`), `slow` (`seconds`, then the right answer), `cut` (the connection
             ends inside the answer), `malformed` (200 with broken JSON).
-        times: How many requests are still to be hit.
+        times: How many more requests it hits.
         path: A part of the paths hit; all when empty.
         method: Only this HTTP method; all when empty.
         retry_after: `rate_limit`: "seconds", "date", or "none" for no header.
         seconds: `rate_limit`: what Retry-After says; `slow`: how long.
         status: `error`: 500, 503, or any other.
-        carried_out: The request is acted on all the same, and only its answer is lost.
+        carried_out: The request takes effect; only its answer is lost.
     """
 
     kind: str
@@ -62,7 +62,7 @@ class Fault:
             raise UnknownNameError("form of retry_after", self.retry_after, ("seconds", "date", "none"))
 
     def hits(self, scope: Scope) -> bool:
-        """Whether the request is one of those to go wrong."""
+        """Whether this fault applies to the request."""
         fits = self.path in scope["path"] and self.method.upper() in ("", scope["method"])
         return fits and self.times > 0
 
@@ -80,35 +80,35 @@ class Seen:
 
 
 class Faults:
-    """ASGI middleware: counts requests and spoils those it was told to."""
+    """ASGI middleware: records requests, and spoils those that a fault applies to."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self._planned: list[Fault] = []
-        self.seen: deque[Seen] = deque(maxlen=_REMEMBERED)
+        self._planned_faults: list[Fault] = []
+        self.requests: deque[Seen] = deque(maxlen=_REMEMBERED)
 
     def answer_with(self, app: ASGIApp) -> None:
-        """Put the application behind; it needs the faults before it exists."""
+        """Set the application behind the faults, which is built after them."""
         self._app = app
 
     def plan(self, fault: Fault) -> None:
         """Spoil coming requests; faults planned earlier come first."""
         with self._lock:
-            self._planned.append(fault)
+            self._planned_faults.append(fault)
 
-    def planned(self) -> list[Fault]:
+    def planned_faults(self) -> list[Fault]:
         """The faults that are not used up."""
         with self._lock:
-            return [fault for fault in self._planned if fault.times > 0]
+            return [fault for fault in self._planned_faults if fault.times > 0]
 
     def clear(self) -> None:
         """Plan no faults any more."""
         with self._lock:
-            self._planned.clear()
+            self._planned_faults.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, rightly or wrongly, and remember it."""
+        """Answer one request, with or without a fault, and record it."""
         if scope["type"] != "http" or scope["path"].startswith(_UNTOUCHED):
             await self._app(scope, receive, send)
             return
@@ -140,14 +140,14 @@ class Faults:
             await _wrong(fault)(scope, receive, send)
 
     async def _carried_out(self, scope: Scope, receive: Receive) -> list[Message]:
-        """Have the request acted on, and keep the answer back."""
-        kept: list[Message] = []
+        """Let the request take effect, but withhold its answer."""
+        messages: list[Message] = []
 
         async def keep(message: Message) -> None:
-            kept.append(message)
+            messages.append(message)
 
         await self._app(scope, receive, keep)
-        return kept
+        return messages
 
     async def _late(self, answer: list[Message] | None, scope: Scope, receive: Receive, send: Send) -> None:
         if answer is None:
@@ -158,7 +158,7 @@ class Faults:
 
     def _take(self, scope: Scope) -> Fault | None:
         with self._lock:
-            fault = next((fault for fault in self._planned if fault.hits(scope)), None)
+            fault = next((fault for fault in self._planned_faults if fault.hits(scope)), None)
             if fault is not None:
                 fault.times -= 1
             return fault
@@ -166,10 +166,10 @@ class Faults:
     def _remember(self, scope: Scope, status: int | None, fault: Fault | None) -> None:
         query = scope["query_string"].decode()
         at = datetime.now(UTC).isoformat()
-        self.seen.append(Seen(scope["method"], scope["path"], query, status, fault.kind if fault else None, at))
+        self.requests.append(Seen(scope["method"], scope["path"], query, status, fault.kind if fault else None, at))
 
     def _limits(self) -> list[tuple[bytes, bytes]]:
-        remaining = max(0, HOURLY_LIMIT - len(self.seen))
+        remaining = max(0, HOURLY_LIMIT - len(self.requests))
         return [
             (b"x-rate-limit", str(HOURLY_LIMIT).encode()),
             (b"x-rate-limit-remaining", str(remaining).encode()),

@@ -1,9 +1,9 @@
 """Klaviyo's Reporting API of the simulated shops, under `/klaviyo`: campaign-values and flow-values reports.
 
-What belongs here: keys, the quota, the shapes of questions and answers. What does not: the numbers
-(`shop/values_reports`). What the real API would answer and this one cannot is refused by name.
+Here: keys, the quota, the shapes of requests and answers. Not here: the numbers
+(`shop/values_reports`). Requests that only the real API can answer are refused by name.
 
-The shops answer for themselves at the time it is, whatever the last sync has brought: Klaviyo is ahead of Fivetran.
+The shops answer as of now, whatever the last sync brought: Klaviyo is ahead of Fivetran.
 """
 
 import hmac
@@ -21,13 +21,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from klaviyo_assets.sandbox.fivetran.api import body_of
+from klaviyo_assets.sandbox.fivetran.books import Record
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, success
+from klaviyo_assets.sandbox.fivetran.shop import GROUPINGS, STATISTICS, Wanted, profile
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 from klaviyo_assets.sandbox.klaviyo_keys import klaviyo_key
-
-from .api import body_of
-from .books import Record
-from .envelope import ApiError, success
-from .shop import GROUPINGS, STATISTICS, Wanted, profile
-from .syncs import Syncer
 
 PREFIX = "/klaviyo"
 _MEDIA_TYPE = "application/vnd.api+json"
@@ -54,7 +53,7 @@ class KlaviyoError(Exception):
 
     @property
     def answer(self) -> Response:
-        """As it is sent."""
+        """The HTTP response."""
         headers = {} if self.retry_after is None else {"Retry-After": str(max(1, -(-int(self.retry_after * 10) // 10)))}
         return JSONResponse({"errors": [self.error]}, self.status, headers, _MEDIA_TYPE)
 
@@ -74,10 +73,10 @@ class Counters:
     """How many requests each account has made in the current windows."""
 
     now: Callable[[], float] = time.time
-    made: defaultdict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
+    counts: defaultdict[tuple[str, str, int], int] = field(default_factory=lambda: defaultdict(int))
 
-    def count(self, who: str, limits: Limits) -> dict[str, str]:
-        """Count a request; gives the headers about the minute's window.
+    def count(self, client: str, limits: Limits) -> dict[str, str]:
+        """Count a request; returns the headers about the minute's window.
 
         Raises:
             KlaviyoError: 429 where a limit is reached.
@@ -85,16 +84,16 @@ class Counters:
         now = self.now()
         windows = {name: (seconds, int(now // seconds)) for name, seconds in _WINDOWS.items()}
         for name, (seconds, window) in windows.items():
-            if self.made[who, name, window] >= getattr(limits, name):
+            if self.counts[client, name, window] >= getattr(limits, name):
                 wait = (window + 1) * seconds - now
                 detail = f"Request was throttled. Expected available in {wait:.0f} seconds."
                 raise KlaviyoError(429, "throttled", "Request was throttled.", detail, retry_after=wait)
         for name, (_, window) in windows.items():
-            self.made[who, name, window] += 1
+            self.counts[client, name, window] += 1
         seconds, window = windows["per_minute"]
         return {
             "RateLimit-Limit": f"{limits.per_minute}, {limits.per_second};w=1, {limits.per_minute};w=60",
-            "RateLimit-Remaining": str(limits.per_minute - self.made[who, "per_minute", window]),
+            "RateLimit-Remaining": str(limits.per_minute - self.counts[client, "per_minute", window]),
             "RateLimit-Reset": str(int((window + 1) * seconds - now)),
         }
 
@@ -114,12 +113,12 @@ class Klaviyo:
         ]
 
     async def _set(self, request: Request) -> Response:
-        """Other limits (`{"per_minute": 100, "page_size": 3}`); what was counted is forgotten."""
-        wanted = await body_of(request)
-        known = {one.name for one in fields(Limits)}
-        if not wanted.keys() <= known or not all(isinstance(value, int) for value in wanted.values()):
-            raise ApiError(400, "InvalidInput", f"give whole numbers for some of {', '.join(sorted(known))}")
-        self._limits, self._counters = replace(self._limits, **wanted), Counters()
+        """Set other limits (`{"per_minute": 100, "page_size": 3}`) and reset the counts."""
+        body = await body_of(request)
+        limit_names = {one.name for one in fields(Limits)}
+        if not body.keys() <= limit_names or not all(isinstance(value, int) for value in body.values()):
+            raise ApiError(400, "InvalidInput", f"give whole numbers for some of {', '.join(sorted(limit_names))}")
+        self._limits, self._counters = replace(self._limits, **body), Counters()
         return success(vars(self._limits))
 
     async def _report(self, request: Request) -> Response:
@@ -136,29 +135,29 @@ class Klaviyo:
         headers = self._counters.count(f"{record.id} {owner}", self._limits)
         if not request.headers.get("revision"):
             raise _invalid("The header revision is missing.", "/headers/revision")
-        wanted = _wanted(owner, await request.body())
-        results = await run_in_threadpool(self._results, record, wanted)
+        query = _read_query(owner, await request.body())
+        results = await run_in_threadpool(self._results, record, query)
         return self._page(request, owner, results, headers)
 
     def _account(self, request: Request) -> Record:
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
-        if scheme != "Klaviyo-API-Key" or not given:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme != "Klaviyo-API-Key" or not key:
             detail = "Missing or invalid authorization scheme. Please use Klaviyo-API-Key."
             raise KlaviyoError(401, "not_authenticated", "Authentication credentials were not provided.", detail)
         for record in self._syncer.books.connections():
-            expected = klaviyo_key(self._secret, profile(record.position).name)
-            if hmac.compare_digest(given.encode(), expected.encode()):
+            expected_key = klaviyo_key(self._secret, profile(record.position).name)
+            if hmac.compare_digest(key.encode(), expected_key.encode()):
                 return record
         title = "Incorrect authentication credentials."
         raise KlaviyoError(401, "authentication_failed", title, title)
 
-    def _results(self, record: Record, wanted: Wanted) -> list[dict[str, Any]]:
+    def _results(self, record: Record, query: Wanted) -> list[dict[str, Any]]:
         with self._syncer.klaviyo(record) as reports:
-            if reports.metric_key(wanted.conversion_metric_id) is None:
+            if reports.metric_key(query.conversion_metric_id) is None:
                 raise _invalid(
-                    f"There is no metric {wanted.conversion_metric_id!r}.", "/data/attributes/conversion_metric_id"
+                    f"There is no metric {query.conversion_metric_id!r}.", "/data/attributes/conversion_metric_id"
                 )
-            return reports.results(wanted)
+            return reports.results(query)
 
     def _page(self, request: Request, owner: str, results: list[dict[str, Any]], headers: dict[str, str]) -> Response:
         try:
@@ -173,7 +172,7 @@ class Klaviyo:
         return JSONResponse(body, 200, headers, _MEDIA_TYPE)
 
 
-def _wanted(owner: str, text: bytes) -> Wanted:
+def _read_query(owner: str, text: bytes) -> Wanted:
     """What a body asks for.
 
     Raises:
@@ -190,12 +189,12 @@ def _wanted(owner: str, text: bytes) -> Wanted:
         raise _invalid(f"type is {data.get('type')!r}; allowed: {owner}-values-report", "/data/type")
     if attributes.get("filter"):
         raise _invalid("filter is not supported by the local stand-in", "/data/attributes/filter")
-    known, needed = GROUPINGS[owner], GROUPINGS[owner][:2]
-    group_by = attributes.get("group_by") or [*needed, "send_channel"]
+    groupings, required_groupings = GROUPINGS[owner], GROUPINGS[owner][:2]
+    group_by = attributes.get("group_by") or [*required_groupings, "send_channel"]
     _only(statistics, STATISTICS, "statistics")
-    _only(group_by, known, "group_by")
-    if not set(needed) <= set(group_by):
-        raise _invalid(f"group_by needs {' and '.join(needed)}", "/data/attributes/group_by")
+    _only(group_by, groupings, "group_by")
+    if not set(required_groupings) <= set(group_by):
+        raise _invalid(f"group_by needs {' and '.join(required_groupings)}", "/data/attributes/group_by")
     first, last = _days(timeframe)
     return Wanted(owner, first, last, metric_id, group_by, statistics)
 
@@ -211,10 +210,10 @@ def _days(timeframe: Any) -> tuple[date, date]:
     return first, last
 
 
-def _only(given: Any, known: Iterable[str], name: str) -> None:
-    unknown = sorted(set(given) - set(known)) if isinstance(given, list) else [str(given)]
+def _only(values: Any, choices: Iterable[str], name: str) -> None:
+    unknown = sorted(set(values) - set(choices)) if isinstance(values, list) else [str(values)]
     if unknown:
-        detail = f"{', '.join(map(str, unknown))} is none of {', '.join(sorted(known))} in the local stand-in"
+        detail = f"{', '.join(map(str, unknown))} is none of {', '.join(sorted(choices))} in the local stand-in"
         raise _invalid(detail, f"/data/attributes/{name}")
 
 

@@ -1,13 +1,13 @@
 """How far each connection's data reaches, written in the transaction that writes the data.
 
-What belongs here: one row per finished sync in Postgres schema `fivetran_sandbox`. After a kill at any moment the
+Here: one row per finished sync in Postgres schema `fivetran_sandbox`. After a kill at any moment the
 tables and this ledger agree.
 """
 
 from dataclasses import astuple, dataclass
 from datetime import datetime
 
-from .writer import Connection
+from klaviyo_assets.sandbox.fivetran.writer import Connection
 
 _CREATE = """
 CREATE SCHEMA IF NOT EXISTS fivetran_sandbox;
@@ -49,7 +49,7 @@ def last_sync(connection: Connection, connection_id: str, incarnation: str) -> F
 
 
 def forget_others(connection: Connection, connection_id: str, incarnation: str) -> bool:
-    """Drop what former shops of the same name synced; gives whether there was any."""
+    """Delete what former shops of the same name synced; returns whether there was anything."""
     return bool(
         connection.execute(
             "DELETE FROM fivetran_sandbox.sync WHERE connection_id = %s AND incarnation <> %s",

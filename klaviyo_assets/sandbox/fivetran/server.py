@@ -1,6 +1,6 @@
 """The web application: routes, authentication, errors, faults, put together.
 
-What belongs here: assembly. What does not: options and the process (`__main__`).
+Here: assembly. Not here: options and the process (`__main__`).
 """
 
 import base64
@@ -17,12 +17,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .admin import Admin
-from .api import Api
-from .envelope import ApiError, failure
-from .faults import Faults
-from .klaviyo import PREFIX, Klaviyo
-from .syncs import Syncer
+from klaviyo_assets.sandbox.fivetran.admin import Admin
+from klaviyo_assets.sandbox.fivetran.api import Api
+from klaviyo_assets.sandbox.fivetran.envelope import ApiError, failure
+from klaviyo_assets.sandbox.fivetran.faults import Faults
+from klaviyo_assets.sandbox.fivetran.klaviyo import PREFIX, Klaviyo
+from klaviyo_assets.sandbox.fivetran.syncs import Syncer
 
 
 def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:
@@ -47,10 +47,10 @@ def build_app(syncer: Syncer, api_key: str, api_secret: str) -> ASGIApp:
 
 
 class BasicAuth:
-    """Lets in who knows key and secret; everybody may ask for `/health`, and Klaviyo's API has keys of its own."""
+    """Admits requests with key and secret; `/health` is open to all, and Klaviyo's API has its own keys."""
 
     def __init__(self, app: ASGIApp, api_key: str, api_secret: str) -> None:
-        self._app, self._expected = app, f"{api_key}:{api_secret}".encode()
+        self._app, self._login = app, f"{api_key}:{api_secret}".encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on or answer 401."""
@@ -64,10 +64,10 @@ class BasicAuth:
     def _knows(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         try:
-            given = base64.b64decode(credentials, validate=True)
+            login = base64.b64decode(credentials, validate=True)
         except binascii.Error:
             return False
-        return scheme.lower() == "basic" and hmac.compare_digest(given, self._expected)
+        return scheme.lower() == "basic" and hmac.compare_digest(login, self._login)
 
 
 def _health(_: Request) -> Response:
@@ -86,4 +86,4 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """What stands behind the faults until the application does."""
+    """The application behind the faults until the real one is set."""

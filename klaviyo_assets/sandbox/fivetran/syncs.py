@@ -1,6 +1,6 @@
-"""Running syncs: one at a time per connection, in the background, with whatever an operator planned for them.
+"""Running syncs: in the background, one at a time per connection, with the outcome that an operator planned.
 
-What belongs here: the life of a sync from request to `succeeded_at`. What does not: HTTP (`api`), rows (`shop`), SQL
+Here: the life of a sync from request to `succeeded_at`. Not here: HTTP (`api`), rows (`shop`), SQL
 (`writer`).
 """
 
@@ -17,19 +17,18 @@ from functools import partial
 import psycopg
 
 from klaviyo_assets.errors import KlaviyoAssetsError, UnknownNameError
-
-from . import ledger
-from .books import Books, Record
-from .clock import Clock
-from .shop import KINDS, TABLES, Incident, Shop, ValuesReports, profile
-from .writer import Connection, Mode, create_indexes, write_sync
+from klaviyo_assets.sandbox.fivetran import ledger
+from klaviyo_assets.sandbox.fivetran.books import Books, Record
+from klaviyo_assets.sandbox.fivetran.clock import Clock
+from klaviyo_assets.sandbox.fivetran.shop import KINDS, TABLES, Incident, Shop, ValuesReports, profile
+from klaviyo_assets.sandbox.fivetran.writer import Connection, Mode, create_indexes, write_sync
 
 _log = logging.getLogger(__name__)
 _TICK = 0.2
 
 
 class SyncFailedError(KlaviyoAssetsError):
-    """The sync an operator planned to fail."""
+    """The failure of a sync that an operator planned to fail."""
 
 
 @dataclass
@@ -39,7 +38,7 @@ class _Run:
 
 
 class Syncer:
-    """Starts syncs and writes down how they ended.
+    """Starts syncs and records how they ended.
 
     Args:
         books: Where connections are remembered.
@@ -66,11 +65,11 @@ class Syncer:
         self._locks: defaultdict[str, threading.RLock] = defaultdict(threading.RLock)
         self._runs: dict[str, _Run] = {}
         self._starting = threading.RLock()
-        self._stopped = threading.Event()
+        self._stop_event = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="fivetran-schedule", daemon=True)
 
     def open(self) -> None:
-        """Learn from Postgres what was committed, begin interrupted syncs again, watch the schedule."""
+        """Read from Postgres what was committed, restart interrupted syncs, and start the schedule."""
         for record in self.books.connections():
             self._reconcile(record)
             if record.sync_state == "syncing":
@@ -79,7 +78,7 @@ class Syncer:
 
     def close(self) -> None:
         """Stop the schedule and wait for running syncs to give up or end."""
-        self._stopped.set()
+        self._stop_event.set()
         for run in list(self._runs.values()):
             run.cancel.set()
             run.thread.join()
@@ -104,8 +103,8 @@ class Syncer:
                 running.cancel.set()
                 running.thread.join()
             if mode != "incremental":
-                chosen = None if tables is None else json.dumps(sorted(tables))
-                self.books.change(connection_id, mode=mode, tables=chosen)
+                table_names = None if tables is None else json.dumps(sorted(tables))
+                self.books.change(connection_id, mode=mode, tables=table_names)
             self.books.change(connection_id, sync_state="syncing", rescheduled_for=None)
             thread = threading.Thread(target=self._run, args=[connection_id], daemon=True)
             self._runs[connection_id] = _Run(thread)
@@ -113,7 +112,7 @@ class Syncer:
         return True
 
     def happen(self, connection_id: str, kind: str, count: int, days: float, name: str) -> Incident:
-        """Let an incident befall a shop now; the next sync brings it."""
+        """Add an incident to a shop now; the next sync brings it."""
         if kind not in KINDS:
             raise UnknownNameError("incident", kind, KINDS)
         with self._locks[connection_id]:
@@ -162,7 +161,7 @@ class Syncer:
             self._fail(connection_id, f"{type(error).__name__}: {error}")
 
     def _sync(self, connection_id: str) -> None:
-        record = self._known(connection_id)
+        record = self._record(connection_id)
         started_at = _to_milliseconds(self.clock.now())
         seconds = self._sync_seconds if record.next_seconds is None else record.next_seconds
         cancelled = self._runs[connection_id].cancel.wait(seconds)
@@ -174,7 +173,7 @@ class Syncer:
         elif record.next_outcome == "fail":
             raise SyncFailedError(record.next_reason or "the source refused the request")
         else:
-            self._write(self._known(connection_id), started_at)
+            self._write(self._record(connection_id), started_at)
 
     def _write(self, record: Record, started_at: datetime) -> None:
         with self._locks[record.id], self.connect() as connection:
@@ -192,7 +191,7 @@ class Syncer:
         """Data and ledger in one transaction, which the caller's `with` commits."""
         shop, until = self.shop(record), started_at.replace(microsecond=0)
         last = ledger.last_sync(connection, record.id, record.incarnation)
-        # Tables of a former shop, whose books were lost, hold other ids: they make room.
+        # Tables of a former shop, whose books were lost, hold different ids, so they are emptied.
         stale = ledger.forget_others(connection, record.id, record.incarnation)
         mode: Mode = "reload" if stale else record.mode
         since = None if last is None else last.until
@@ -201,9 +200,9 @@ class Syncer:
         if record.tables is None or since is None:
             counts = write(mode=mode, tables=enabled)
         else:
-            # The other tables go on as if nothing had been asked for.
-            chosen = set(json.loads(record.tables)) & enabled
-            counts = write(mode=mode, tables=chosen) | write(tables=enabled - chosen)
+            # The other tables continue from where they were.
+            table_names = set(json.loads(record.tables)) & enabled
+            counts = write(mode=mode, tables=table_names) | write(tables=enabled - table_names)
         if self._indexes:
             create_indexes(connection, shop.profile.schema)
         finished = ledger.FinishedSync(
@@ -227,7 +226,7 @@ class Syncer:
             self.books.change(record.id, succeeded_at=last.finished_at)
 
     def _tick(self) -> None:
-        while not self._stopped.wait(_TICK):
+        while not self._stop_event.wait(_TICK):
             for record in self.books.connections():
                 if record.schedule_type == "auto" and not record.paused and self._is_due(record):
                     self.start(record.id)
@@ -241,7 +240,7 @@ class Syncer:
         ends = [at for at in (record.succeeded_at, record.failed_at) if at is not None]
         return not ends or max(ends) + timedelta(seconds=self.sync_every) <= now
 
-    def _known(self, connection_id: str) -> Record:
+    def _record(self, connection_id: str) -> Record:
         record = self.books.connection(connection_id)
         if record is None:
             raise UnknownNameError("connection", connection_id, [r.id for r in self.books.connections()])

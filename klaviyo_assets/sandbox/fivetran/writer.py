@@ -1,6 +1,6 @@
 """Writes a sync into Postgres as Fivetran does: upserts, columns that come with their first value, soft deletes.
 
-What belongs here: DDL and COPY. What does not: what the rows say (`shop`), when a sync runs (`syncs`). Nothing here
+Here: DDL and COPY. Not here: what the rows say (`shop`), when a sync runs (`syncs`). Nothing here
 commits: a sync is one transaction of its caller, so a killed sync leaves nothing behind.
 """
 
@@ -14,9 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 from psycopg import sql
 
+from klaviyo_assets.sandbox.fivetran.shop import TABLES, Shop, Table
 from klaviyo_assets.source.indexes import possible
-
-from .shop import TABLES, Shop, Table
 
 Mode = Literal["incremental", "resync", "reload"]
 """`resync` fetches everything again and flags what the source no longer has; `reload` truncates before."""
@@ -72,18 +71,18 @@ def write_sync(
     target = schema or shop.profile.schema
     _create_schema(connection, target)
     carried = shop.rows(until, since if mode == "incremental" else None, synced_at)
-    chosen = {name: rows for name, rows in carried.items() if tables is None or name in tables}
-    known = _columns(connection, target)
+    synced_rows = {name: rows for name, rows in carried.items() if tables is None or name in tables}
+    types = _columns(connection, target)
     if mode == "reload":
-        _truncate(connection, target, [name for name in TABLES if name in known and (tables is None or name in tables)])
-    for name, rows in chosen.items():
-        _write_table(connection, shop, target, TABLES[name], rows, known.get(name, {}), mode)
+        _truncate(connection, target, [name for name in TABLES if name in types and (tables is None or name in tables)])
+    for name, rows in synced_rows.items():
+        _write_table(connection, shop, target, TABLES[name], rows, types.get(name, {}), mode)
     _grant(connection, target)
-    return {name: rows.num_rows for name, rows in chosen.items()}
+    return {name: rows.num_rows for name, rows in synced_rows.items()}
 
 
 def create_indexes(connection: Connection, schema: str) -> None:
-    """Create the recommended indexes that are not there; Fivetran itself makes none but primary keys."""
+    """Create the missing recommended indexes; Fivetran itself creates only primary keys."""
     for table, columns in _columns(connection, schema).items():
         for index in possible(columns, table):
             connection.execute(index.statement(schema))
@@ -95,23 +94,23 @@ def _write_table(
     schema: str,
     table: Table,
     rows: pa.Table,
-    known: Mapping[str, str],
+    column_types: Mapping[str, str],
     mode: Mode,
 ) -> None:
-    rows = _worth_a_column(rows, {*table.key, *known})
+    rows = _worth_a_column(rows, {*table.key, *column_types})
     types = {name: _postgres_type(table, name, rows, shop) for name in rows.column_names}
     full_name = sql.Identifier(schema, table.name)
-    if not known:
+    if not column_types:
         _create_table(connection, full_name, table, types)
     else:
-        _add_columns(connection, full_name, {name: kind for name, kind in types.items() if name not in known})
-        _as_fivetran_types_json(connection, full_name, [name for name in types if known.get(name) == "jsonb"])
-    if not known or mode == "reload":
+        _add_columns(connection, full_name, {name: kind for name, kind in types.items() if name not in column_types})
+        _as_fivetran_types_json(connection, full_name, [name for name in types if column_types.get(name) == "jsonb"])
+    if not column_types or mode == "reload":
         _copy(connection, full_name, rows)
         return
     _upsert(connection, full_name, table, rows)
     if mode == "resync":
-        _forget_the_rest(connection, full_name, {*known, *types}, rows)
+        _forget_the_rest(connection, full_name, {*column_types, *types}, rows)
 
 
 def _create_schema(connection: Connection, schema: str) -> None:
@@ -144,19 +143,19 @@ def _as_fivetran_types_json(connection: Connection, full_name: sql.Identifier, c
 
 
 def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, rows: pa.Table) -> None:
-    """New rows are added, known ones replaced."""
+    """Insert new rows and replace existing ones."""
     staging = sql.Identifier("fivetran_staging")
     connection.execute(sql.SQL("CREATE TEMP TABLE {} (LIKE {}) ON COMMIT DROP").format(staging, full_name))
     _copy(connection, staging, rows)
     names = _names(rows.column_names)
-    replaced = sql.SQL(", ").join(
+    assignments = sql.SQL(", ").join(
         sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name))
         for name in rows.column_names
         if name not in table.key
     )
     connection.execute(
         sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {} ON CONFLICT ({}) DO UPDATE SET {}").format(
-            full_name, names, names, staging, _names(table.key), replaced
+            full_name, names, names, staging, _names(table.key), assignments
         )
     )
     connection.execute(sql.SQL("DROP TABLE {}").format(staging))
@@ -165,7 +164,7 @@ def _upsert(connection: Connection, full_name: sql.Identifier, table: Table, row
 def _forget_the_rest(
     connection: Connection, full_name: sql.Identifier, columns: Collection[str], rows: pa.Table
 ) -> None:
-    """What a re-sync did not bring is gone at the source. `_fivetran_synced` stays, as Fivetran leaves it."""
+    """Mark rows that a re-sync did not bring as deleted. `_fivetran_synced` stays, as Fivetran leaves it."""
     effect = (
         sql.SQL("UPDATE {} SET _fivetran_deleted = TRUE").format(full_name)
         if "_fivetran_deleted" in columns
@@ -185,10 +184,10 @@ def _copy(connection: Connection, full_name: sql.Identifier, rows: pa.Table) -> 
             copy.write(buffer.getbuffer())
 
 
-def _worth_a_column(rows: pa.Table, kept: Collection[str]) -> pa.Table:
-    """Without the columns that hold nothing and are not in the table yet: Fivetran adds them with a value."""
+def _worth_a_column(rows: pa.Table, kept_names: Collection[str]) -> pa.Table:
+    """The rows without empty columns that the table lacks: Fivetran adds a column with its first value."""
     return rows.select(
-        [name for name in rows.column_names if name in kept or rows.column(name).null_count < rows.num_rows]
+        [name for name in rows.column_names if name in kept_names or rows.column(name).null_count < rows.num_rows]
     )
 
 
@@ -207,11 +206,11 @@ def _names(columns: Collection[str]) -> sql.Composed:
 
 def _columns(connection: Connection, schema: str) -> dict[str, dict[str, str]]:
     """Types by column by table, of what is in the schema."""
-    found: dict[str, dict[str, str]] = {}
+    column_types: dict[str, dict[str, str]] = {}
     query = "SELECT table_name, column_name, data_type FROM information_schema.columns WHERE table_schema = %s"
     for table, column, kind in connection.execute(query, [schema]).fetchall():
-        found.setdefault(table, {})[column] = kind
-    return found
+        column_types.setdefault(table, {})[column] = kind
+    return column_types
 
 
 def _grant(connection: Connection, schema: str) -> None:

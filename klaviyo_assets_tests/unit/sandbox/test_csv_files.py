@@ -26,7 +26,7 @@ def test_rows_with_too_many_or_too_few_cells_are_reported_by_line(tmp_path):
 def test_columns_without_a_value_are_left_out_but_never_the_key(tmp_path):
     path = write(tmp_path, "flow.csv", "name,id,archived\nWelcome,,\n")
     scanned = scan_file(path)
-    assert list(scanned.kept) == ["name", "id"]
+    assert list(scanned.kept_columns) == ["name", "id"]
     assert list(good_rows(scanned)) == [["Welcome", None]]
 
 

@@ -26,7 +26,7 @@ def test_two_commands_take_turns(folder):
     inside, told = [], []
 
     def work():
-        with folder.locked(lambda: told.append(True)):
+        with folder.lock(lambda: told.append(True)):
             inside.append(len(inside))
             snapshot = list(inside)
             threading.Event().wait(0.1)
@@ -43,8 +43,8 @@ def test_two_commands_take_turns(folder):
 
 def test_a_lock_held_too_long_is_given_up_by_name(folder, monkeypatch):
     monkeypatch.setattr(folder_module, "LOCK_SECONDS", 0.1)
-    with folder.locked(), pytest.raises(TransientError, match="another sandbox command"):
-        with folder.locked():
+    with folder.lock(), pytest.raises(TransientError, match="another sandbox command"):
+        with folder.lock():
             pass
 
 
@@ -53,11 +53,11 @@ def test_a_lock_waited_for_during_a_reset_is_taken_on_the_new_file(folder):
     entered = threading.Event()
 
     def wait():
-        with folder.locked():
+        with folder.lock():
             entered.set()
             assert (folder.root / "lock").exists()
 
-    with folder.locked():
+    with folder.lock():
         thread = threading.Thread(target=wait)
         thread.start()
         folder.clear()
@@ -75,7 +75,7 @@ def test_clearing_deletes_what_is_ours_and_nothing_else(folder):
     folder.state_file.write_text("{}")
     assert folder.holds_data()
 
-    with folder.locked():
+    with folder.lock():
         folder.clear()
         folder.remove()
 

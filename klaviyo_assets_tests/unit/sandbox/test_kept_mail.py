@@ -12,7 +12,7 @@ MESSAGE = Message("Grüße", "Text <b>", '<p>HTML</p><img src="cid:one">', (Pict
 
 def keep(folder, message):
     folder.data("mail").mkdir(parents=True, exist_ok=True)
-    built = message.built("from@x.example", ["to@x.example"])
+    built = message.build("from@x.example", ["to@x.example"])
     return MailFolder(folder.data("mail")).keep("ses", built.as_bytes(), "from@x.example", ["to@x.example"])
 
 

@@ -16,7 +16,7 @@ from klaviyo_assets.sandbox.bigquery.sql.model import (
 )
 from klaviyo_assets.sandbox.bigquery.sql.session import session_setup
 from klaviyo_assets.sandbox.bigquery.sql.translate import translate
-from klaviyo_assets.sandbox.bigquery.sql.types import from_duckdb, named, to_field
+from klaviyo_assets.sandbox.bigquery.sql.types import from_duckdb, to_field, type_named
 
 __all__ = [
     "Field",
@@ -39,7 +39,7 @@ def duckdb_type(bigquery_type: str) -> str:
     Raises:
         SqlError: The stand-in has no such type (BIGNUMERIC, GEOGRAPHY, ...).
     """
-    return named(bigquery_type).duckdb
+    return type_named(bigquery_type).duckdb
 
 
 def bigquery_type(duckdb_type: str) -> Field:

@@ -1,7 +1,7 @@
 """Aggregate functions, called plainly or with OVER.
 
-GoogleSQL's modifiers (DISTINCT, IGNORE NULLS, HAVING MAX, ORDER BY, LIMIT) are taken apart here; what a
-function does not take is refused.
+GoogleSQL's modifiers (DISTINCT, IGNORE NULLS, HAVING MAX, ORDER BY, LIMIT) are separated here; a modifier that a
+function does not accept is refused.
 """
 
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
 
 @dataclass
 class Arguments:
-    """The arguments of an aggregate call, its modifiers set apart."""
+    """An aggregate call, split into arguments and modifiers."""
 
     values: list[Bound]
     distinct: str = ""
@@ -40,47 +40,47 @@ class Arguments:
     order_keys: tuple[Bound, ...] = ()
 
 
-def arguments(call: Call, *allowed: str) -> Arguments:
+def arguments(call: Call, *modifiers: str) -> Arguments:
     """Take a call apart; modifiers not in `allowed` (distinct, nulls, having, order, limit) are refused."""
-    found = Arguments([])
-    nodes = [_unwrapped(call, node, found) for node in call.nodes]
+    parts = Arguments([])
+    nodes = [_unwrapped(call, node, parts) for node in call.nodes]
     nodes = [inner for node in nodes for inner in (node.expressions if isinstance(node, exp.Distinct) else [node])]
     for name in ("distinct", "nulls", "having", "order", "limit"):
-        if getattr(found, name) not in ("", None) and name not in allowed:
+        if getattr(parts, name) not in ("", None) and name not in modifiers:
             raise unsupported(f"{name.upper()} in {call.name}")
-    found.values = [call.binder.bind(node, call.scope) for node in nodes]
-    for value in (*found.values, *found.order_keys):
+    parts.values = [call.binder.bind(node, call.scope) for node in nodes]
+    for value in (*parts.values, *parts.order_keys):
         if value.has_window or (value.has_aggregate and call.over is None):
             raise invalid("Aggregations of aggregations are not allowed")
-    return found
+    return parts
 
 
-def _unwrapped(call: Call, node: exp.Expr, found: Arguments) -> exp.Expr:
+def _unwrapped(call: Call, node: exp.Expr, parts: Arguments) -> exp.Expr:
     """Strip the modifiers around an argument, noting them; DISTINCT stays for the caller to spread."""
     if isinstance(node, exp.Limit):
         spelling = node.expression.name
         if not isinstance(node.expression, exp.Literal) or not spelling.isdigit():
             raise unsupported(f"a LIMIT in {call.name} that is not a literal")
-        found.limit = int(spelling)
+        parts.limit = int(spelling)
     elif isinstance(node, exp.Order):
-        _note_order(call, node, found)
+        _note_order(call, node, parts)
     elif isinstance(node, exp.IgnoreNulls | exp.RespectNulls):
-        found.nulls = "IGNORE" if isinstance(node, exp.IgnoreNulls) else "RESPECT"
+        parts.nulls = "IGNORE" if isinstance(node, exp.IgnoreNulls) else "RESPECT"
     elif isinstance(node, exp.HavingMax):
-        found.having = node
+        parts.having = node
     elif isinstance(node, exp.Distinct):
-        found.distinct = "DISTINCT "
+        parts.distinct = "DISTINCT "
         return node
     else:
         return node
-    return _unwrapped(call, node.this, found)
+    return _unwrapped(call, node.this, parts)
 
 
-def _note_order(call: Call, node: exp.Order, found: Arguments) -> None:
+def _note_order(call: Call, node: exp.Order, parts: Arguments) -> None:
     keys = [call.binder.bind(each.this, call.scope) for each in node.expressions]
     pairs = zip(keys, node.expressions, strict=True)
-    found.order = " ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each) for key, each in pairs)
-    found.order_keys = tuple(keys)
+    parts.order = " ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each) for key, each in pairs)
+    parts.order_keys = tuple(keys)
 
 
 def result(call: Call, sql: str, kind: Type, parts: Sequence[Bound]) -> Bound:
@@ -92,12 +92,12 @@ def result(call: Call, sql: str, kind: Type, parts: Sequence[Bound]) -> Bound:
     return Bound(sql, kind, ungrouped=outside, has_aggregate=True)
 
 
-def one(call: Call, *allowed: str) -> tuple[Bound, Arguments]:
+def only_argument(call: Call, *modifiers: str) -> tuple[Bound, Arguments]:
     """The single argument of a call."""
-    found = arguments(call, *allowed)
-    if len(found.values) != 1:
+    parts = arguments(call, *modifiers)
+    if len(parts.values) != 1:
         raise invalid(f"Number of arguments does not match for function {call.name}")
-    return found.values[0], found
+    return parts.values[0], parts
 
 
 @aggregate("COUNT")
@@ -105,23 +105,23 @@ def _count(call: Call) -> Bound:
     over = call.over or ""
     if len(call.nodes) == 1 and isinstance(call.nodes[0], exp.Star):
         return result(call, f"count(*){over}", INT64, [])
-    value, found = one(call, "distinct")
-    if found.distinct and value.type.kind in ("ARRAY", "STRUCT", "JSON"):
+    value, parts = only_argument(call, "distinct")
+    if parts.distinct and value.type.kind in ("ARRAY", "STRUCT", "JSON"):
         raise invalid(f"Aggregate functions with DISTINCT cannot be used with arguments of type {value.type}")
-    return result(call, f"count({found.distinct}{value.sql}){over}", INT64, [value])
+    return result(call, f"count({parts.distinct}{value.sql}){over}", INT64, [value])
 
 
 @aggregate("COUNTIF")
 def _count_if(call: Call) -> Bound:
-    value = require(one(call)[0], BOOL, "COUNTIF")
+    value = require(only_argument(call)[0], BOOL, "COUNTIF")
     return result(call, f"count(CASE WHEN {value.sql} THEN 1 END){call.over or ''}", INT64, [value])
 
 
 @aggregate("SUM")
 def _sum(call: Call) -> Bound:
-    value, found = one(call, "distinct")
+    value, parts = only_argument(call, "distinct")
     value = _number(call, value)
-    sql = f"sum({found.distinct}{value.sql}){call.over or ''}"
+    sql = f"sum({parts.distinct}{value.sql}){call.over or ''}"
     if value.type == INT64:
         sql = f"CAST({sql} AS BIGINT)"
     return result(call, sql, value.type, [value])
@@ -129,7 +129,7 @@ def _sum(call: Call) -> Bound:
 
 def _number(call: Call, value: Bound) -> Bound:
     if value.type == NULL:
-        return value.typed("CAST(NULL AS BIGINT)", INT64)
+        return value.as_type("CAST(NULL AS BIGINT)", INT64)
     if not value.type.is_numeric:
         raise mismatch(f"aggregate function {call.name}", [value])
     return value
@@ -137,19 +137,19 @@ def _number(call: Call, value: Bound) -> Bound:
 
 @aggregate("AVG")
 def _average(call: Call) -> Bound:
-    value, found = one(call, "distinct")
+    value, parts = only_argument(call, "distinct")
     value, over = _number(call, value), call.over or ""
     if value.type != NUMERIC:
         value = require(value, FLOAT64, "AVG")
-        return result(call, f"avg({found.distinct}{value.sql}){over}", FLOAT64, [value])
-    total = f"sum({found.distinct}{value.sql}){over}"
-    count = f"CAST(nullif(count({found.distinct}{value.sql}){over}, 0) AS DECIMAL(38,9))"
+        return result(call, f"avg({parts.distinct}{value.sql}){over}", FLOAT64, [value])
+    total = f"sum({parts.distinct}{value.sql}){over}"
+    count = f"CAST(nullif(count({parts.distinct}{value.sql}){over}, 0) AS DECIMAL(38,9))"
     return result(call, divide(total, count), NUMERIC, [value])
 
 
 @aggregate("MIN", "MAX")
 def _extreme(call: Call) -> Bound:
-    value, _ = one(call, "distinct")
+    value, _ = only_argument(call, "distinct")
     if value.type.kind in ("ARRAY", "STRUCT", "JSON"):
         raise mismatch(f"aggregate function {call.name}", [value])
     kind = INT64 if value.type == NULL else value.type
@@ -174,26 +174,26 @@ def refuse_nan(call: Call, value: Bound) -> str:
 
 @aggregate("LOGICAL_OR", "LOGICAL_AND")
 def _logical(call: Call) -> Bound:
-    value = require(one(call)[0], BOOL, call.name)
+    value = require(only_argument(call)[0], BOOL, call.name)
     name = {"LOGICAL_OR": "bool_or", "LOGICAL_AND": "bool_and"}[call.name]
     return result(call, f"{name}({value.sql}){call.over or ''}", BOOL, [value])
 
 
 @aggregate("ANY_VALUE")
 def _any_value(call: Call) -> Bound:
-    value, found = one(call, "having")
-    if found.having is None:
+    value, parts = only_argument(call, "having")
+    if parts.having is None:
         return result(call, f"any_value({value.sql}){call.over or ''}", value.type, [value])
-    key = call.binder.bind(found.having.expression, call.scope)
-    return _extreme_by(call, value, key, bool(found.having.args.get("max")))
+    key = call.binder.bind(parts.having.expression, call.scope)
+    return _extreme_by(call, value, key, bool(parts.having.args.get("max")))
 
 
 @aggregate("MAX_BY", "MIN_BY")
 def _by(call: Call) -> Bound:
-    found = arguments(call)
-    if len(found.values) != 2:
+    parts = arguments(call)
+    if len(parts.values) != 2:
         raise invalid(f"Number of arguments does not match for function {call.name}")
-    return _extreme_by(call, found.values[0], found.values[1], call.name == "MAX_BY")
+    return _extreme_by(call, parts.values[0], parts.values[1], call.name == "MAX_BY")
 
 
 def _extreme_by(call: Call, value: Bound, key: Bound, largest: bool) -> Bound:
@@ -202,88 +202,88 @@ def _extreme_by(call: Call, value: Bound, key: Bound, largest: bool) -> Bound:
         raise unsupported(f"{call.name} by a key with OVER")
     name, preferred = ("arg_max", "IS NOT NULL") if largest else ("arg_min", "IS NULL")
     ranked = f"struct_pack(k := {key.sql}, n := {value.sql} {preferred})"
-    picked = f"{name}(struct_pack(v := {value.sql}), {ranked}) FILTER (WHERE {key.sql} IS NOT NULL)"
-    return result(call, f"struct_extract({picked}, 'v')", value.type, [value, key])
+    extreme_sql = f"{name}(struct_pack(v := {value.sql}), {ranked}) FILTER (WHERE {key.sql} IS NOT NULL)"
+    return result(call, f"struct_extract({extreme_sql}, 'v')", value.type, [value, key])
 
 
 @aggregate("ARRAY_AGG")
 def _array_agg(call: Call) -> Bound:
-    value, found = one(call, "distinct", "nulls", "order", "limit")
+    value, parts = only_argument(call, "distinct", "nulls", "order", "limit")
     kind = array_of(INT64 if value.type == NULL else value.type)
-    _check_distinct_order(call, value, found)
-    listed = _listed(call, value, found, found.nulls == "IGNORE")
-    return result(call, listed, kind, [value, *found.order_keys])
+    _check_distinct_order(call, value, parts)
+    list_sql = _list_sql(call, value, parts, parts.nulls == "IGNORE")
+    return result(call, list_sql, kind, [value, *parts.order_keys])
 
 
-def _check_distinct_order(call: Call, value: Bound, found: Arguments) -> None:
-    if found.distinct and any(key.sql != value.sql for key in found.order_keys):
+def _check_distinct_order(call: Call, value: Bound, parts: Arguments) -> None:
+    if parts.distinct and any(key.sql != value.sql for key in parts.order_keys):
         raise invalid(f"{call.name} with DISTINCT can only ORDER BY its argument")
 
 
-def _listed(call: Call, value: Bound, found: Arguments, drop_nulls: bool) -> str:
-    kept = f" FILTER (WHERE {value.sql} IS NOT NULL)" if drop_nulls else ""
-    if call.over is not None and (found.order or found.distinct or found.limit is not None):
+def _list_sql(call: Call, value: Bound, parts: Arguments, drop_nulls: bool) -> str:
+    filter_sql = f" FILTER (WHERE {value.sql} IS NOT NULL)" if drop_nulls else ""
+    if call.over is not None and (parts.order or parts.distinct or parts.limit is not None):
         raise unsupported(f"{call.name} with DISTINCT, ORDER BY or LIMIT and OVER")
-    sql = f"list({found.distinct}{value.sql}{found.order}){kept}{call.over or ''}"
-    return sql if found.limit is None else f"list_slice({sql}, 1, {found.limit})"
+    sql = f"list({parts.distinct}{value.sql}{parts.order}){filter_sql}{call.over or ''}"
+    return sql if parts.limit is None else f"list_slice({sql}, 1, {parts.limit})"
 
 
 @aggregate("STRING_AGG")
 def _string_agg(call: Call) -> Bound:
-    found = arguments(call, "distinct", "order", "limit")
-    if not 1 <= len(found.values) <= 2:
+    parts = arguments(call, "distinct", "order", "limit")
+    if not 1 <= len(parts.values) <= 2:
         raise invalid("Number of arguments does not match for function STRING_AGG")
-    value = require(found.values[0], STRING, "STRING_AGG")
+    value = require(parts.values[0], STRING, "STRING_AGG")
     separator = "','"
-    if len(found.values) == 2:
-        given = require(found.values[1], STRING, "STRING_AGG")
-        if given.literal is None:
+    if len(parts.values) == 2:
+        separator_value = require(parts.values[1], STRING, "STRING_AGG")
+        if separator_value.literal is None:
             raise invalid("STRING_AGG: the delimiter must be a literal or query parameter")
-        separator = given.sql
-    _check_distinct_order(call, value, found)
-    listed = _listed(call, value, found, drop_nulls=True)
-    return result(call, f"array_to_string({listed}, {separator})", STRING, [value, *found.order_keys])
+        separator = separator_value.sql
+    _check_distinct_order(call, value, parts)
+    list_sql = _list_sql(call, value, parts, drop_nulls=True)
+    return result(call, f"array_to_string({list_sql}, {separator})", STRING, [value, *parts.order_keys])
 
 
 @aggregate("ARRAY_CONCAT_AGG")
 def _array_concat_agg(call: Call) -> Bound:
-    value, found = one(call, "order", "limit")
+    value, parts = only_argument(call, "order", "limit")
     if value.type.kind != "ARRAY":
         raise mismatch("aggregate function ARRAY_CONCAT_AGG", [value])
-    listed = _listed(call, value, found, drop_nulls=True)
-    return result(call, f"flatten({listed})", value.type, [value, *found.order_keys])
+    list_sql = _list_sql(call, value, parts, drop_nulls=True)
+    return result(call, f"flatten({list_sql})", value.type, [value, *parts.order_keys])
 
 
 @aggregate("APPROX_COUNT_DISTINCT")
 def _approximate_count(call: Call) -> Bound:
-    value, _ = one(call)
+    value, _ = only_argument(call)
     return result(call, f"count(DISTINCT {value.sql}){call.over or ''}", INT64, [value])
 
 
 @aggregate("APPROX_QUANTILES")
 def _quantiles(call: Call) -> Bound:
     """Exact quantiles: within what an approximation may answer, and stable."""
-    found = arguments(call, "distinct", "nulls")
-    if len(found.values) != 2 or found.nulls == "RESPECT" or call.over is not None:
+    quantile_parts = arguments(call, "distinct", "nulls")
+    if len(quantile_parts.values) != 2 or quantile_parts.nulls == "RESPECT" or call.over is not None:
         raise unsupported("this form of APPROX_QUANTILES")
-    value, parts = found.values[0], found.values[1].literal
+    value, parts = quantile_parts.values[0], quantile_parts.values[1].literal
     if not parts or not parts.isdigit() or int(parts) < 1:
         raise unsupported("APPROX_QUANTILES with a number that is not a positive literal")
     places = ", ".join(repr(step / int(parts)) for step in range(int(parts) + 1))
-    sql = f"quantile_disc({found.distinct}{refuse_nan(call, value)}, [{places}])"
+    sql = f"quantile_disc({quantile_parts.distinct}{refuse_nan(call, value)}, [{places}])"
     return result(call, sql, array_of(value.type), [value])
 
 
 def _statistic(name: str, arity: int) -> Callable[[Call], Bound]:
     def handler(call: Call) -> Bound:
-        found = arguments(call)
-        if len(found.values) != arity:
+        parts = arguments(call)
+        if len(parts.values) != arity:
             raise invalid(f"Number of arguments does not match for function {call.name}")
-        values = [require(value, FLOAT64, call.name) for value in found.values]
-        listed = ", ".join(value.sql for value in values)
-        sql = f"{name}({listed}){call.over or ''}"
+        values = [require(value, FLOAT64, call.name) for value in parts.values]
+        argument_list = ", ".join(value.sql for value in values)
+        sql = f"{name}({argument_list}){call.over or ''}"
         if call.name == "CORR":
-            sql = f"CASE WHEN regr_count({listed}){call.over or ''} > 1 THEN {sql} END"
+            sql = f"CASE WHEN regr_count({argument_list}){call.over or ''} > 1 THEN {sql} END"
         return result(call, sql, FLOAT64, values)
 
     return handler
@@ -305,5 +305,5 @@ for _name in ("CORR", "COVAR_POP", "COVAR_SAMP"):
 
 @aggregate("GROUPING")
 def _grouping(call: Call) -> Bound:
-    value, _ = one(call)
+    value, _ = only_argument(call)
     return result(call, f"grouping({value.sql})", INT64, [value])

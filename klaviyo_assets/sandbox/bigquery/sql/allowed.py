@@ -1,4 +1,4 @@
-"""The allow-list put together: importing its rooms registers every function and expression on offer."""
+"""The whole allow-list: importing its modules registers every supported function and expression."""
 
 from klaviyo_assets.sandbox.bigquery.sql import (
     aggregates,
@@ -19,10 +19,10 @@ _ROOMS = (names, operators, calls, functions, texts, dates, formats, printf, doc
 
 
 def load() -> int:
-    """Make sure that everything is registered; gives the number of functions."""
+    """Make sure that everything is registered, and return the number of functions."""
     return len({**calls.SCALARS, **calls.AGGREGATES, **calls.ANALYTICS}) if _ROOMS else 0
 
 
 def function_names() -> list[str]:
-    """Names of all functions on offer, in alphabetical order."""
+    """Names of all supported functions, in alphabetical order."""
     return sorted({*calls.SCALARS, *calls.AGGREGATES, *calls.ANALYTICS})

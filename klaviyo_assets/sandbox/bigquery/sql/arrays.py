@@ -55,32 +55,34 @@ def _end(call: Call) -> Bound:
 @scalar("ARRAY_CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
-    values, kind = unify(call.bound(), "function ARRAY_CONCAT")
+    values, kind = unify(call.values(), "function ARRAY_CONCAT")
     if kind.kind != "ARRAY":
         raise mismatch("function ARRAY_CONCAT", values)
     empty = " OR ".join(f"{value.sql} IS NULL" for value in values)
-    joined = " || ".join(value.sql for value in values)
-    return combine(f"CASE WHEN {empty} THEN NULL ELSE {joined} END", kind, values)
+    sql = " || ".join(value.sql for value in values)
+    return combine(f"CASE WHEN {empty} THEN NULL ELSE {sql} END", kind, values)
 
 
 @scalar("ARRAY_TO_STRING")
 def _to_string(call: Call) -> Bound:
     call.arity(2, 3)
-    value, others = _array(call), [require(each, STRING, call.name) for each in call.bound()[1:]]
+    value, separators = _array(call), [require(each, STRING, call.name) for each in call.values()[1:]]
     if value.type.element not in (STRING, NULL):
         raise mismatch("function ARRAY_TO_STRING", [value])
-    listed = value.sql
-    if len(others) == 2:
-        listed = f"list_transform({listed}, lambda each: coalesce(each, {others[1].sql}))"
-    sql = f"CASE WHEN len({listed}) = 0 THEN '' ELSE coalesce(array_to_string({listed}, {others[0].sql}), '') END"
-    guard = f"CASE WHEN {value.sql} IS NULL OR {others[0].sql} IS NULL THEN NULL ELSE {sql} END"
-    return combine(guard, STRING, [value, *others])
+    list_sql = value.sql
+    if len(separators) == 2:
+        list_sql = f"list_transform({list_sql}, lambda each: coalesce(each, {separators[1].sql}))"
+    sql = (
+        f"CASE WHEN len({list_sql}) = 0 THEN '' ELSE coalesce(array_to_string({list_sql}, {separators[0].sql}), '') END"
+    )
+    guard = f"CASE WHEN {value.sql} IS NULL OR {separators[0].sql} IS NULL THEN NULL ELSE {sql} END"
+    return combine(guard, STRING, [value, *separators])
 
 
 @scalar("GENERATE_ARRAY")
 def _generate(call: Call) -> Bound:
     call.arity(2, 3)
-    values, kind = unify(call.bound(), call.name)
+    values, kind = unify(call.values(), call.name)
     if kind != INT64:
         raise unsupported(f"GENERATE_ARRAY of {kind}: only INT64")
     step = f"bq_step({values[2].sql})" if len(values) == 3 else "CAST(1 AS BIGINT)"

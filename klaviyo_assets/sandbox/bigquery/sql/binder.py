@@ -1,6 +1,6 @@
 """The state of one translation, and the dispatch from syntax nodes to the functions that bind them.
 
-Every expression class that is understood registers itself with `binds`; any other is refused by name, so
+Handlers of the supported expression classes register with `binds`; every other class is refused by name, so
 nothing reaches DuckDB unread. Rooms: `names`, `operators`, `calls` for expressions, `relations` and `queries` above.
 """
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, require
-from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt
 from klaviyo_assets.sandbox.bigquery.sql.model import (
     Field,
     SchemaLookup,
@@ -25,7 +25,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, Type
 
 @dataclass(frozen=True)
 class Catalog:
-    """Where tables are found and what they are called in DuckDB."""
+    """Where tables are looked up, and their names in DuckDB."""
 
     schemas: SchemaLookup
     default_project: str
@@ -50,7 +50,7 @@ class Binder:
         parameters: Types of the declared query parameters by lower-case name.
         reads: Tables and views met so far.
         used_parameters: Parameters met so far.
-        views: Views the query is inside of, outermost first.
+        views: Views around the query, outermost first.
     """
 
     catalog: Catalog
@@ -61,29 +61,29 @@ class Binder:
     _count: int = 0
 
     def number(self) -> int:
-        """A number no scope has yet."""
+        """A number that no scope has yet."""
         self._count += 1
         return self._count
 
     def alias(self) -> str:
-        """A DuckDB relation name used nowhere else in the statement."""
+        """A DuckDB relation name that is unique in the statement."""
         return f"_{self.number()}"
 
     def scope(self, parent: Scope | None = None) -> Scope:
-        """A new, empty level of names."""
+        """A new, empty scope."""
         return Scope(self.number(), parent)
 
     def bind(self, node: exp.Expr, scope: Scope) -> Bound:
-        """An expression of any kind."""
+        """Bind an expression of any kind."""
         handler = _EXPRESSIONS.get(type(node))
         if not isinstance(node, exp.Expr):
             raise invalid("Syntax error: an expression is missing")
         if handler is None:
-            raise unsupported(f"{type(node).__name__} in {shown(node)}")
-        return scope.kept(handler(self, node, scope))
+            raise unsupported(f"{type(node).__name__} in {excerpt(node)}")
+        return scope.as_group_key(handler(self, node, scope))
 
     def condition(self, node: exp.Expr, scope: Scope, where: str) -> Bound:
-        """A BOOL that may hold neither aggregates nor analytic functions."""
+        """Bind a BOOL that must not contain aggregates or analytic functions."""
         value = require(self.bind(node, scope), BOOL, where)
         if value.has_aggregate:
             raise invalid(f"Aggregate function not allowed in {where}")
@@ -92,8 +92,8 @@ class Binder:
         return value
 
     def query(self, node: exp.Expr, parent: Scope | None) -> Query:
-        """A query of any kind; `parent` is the level it may be correlated with."""
-        # Queries hold expressions and expressions hold queries: the circle is closed here, at run time.
+        """Bind a query of any kind; `parent` is the scope that it may refer to."""
+        # Queries contain expressions and expressions contain queries: this import closes the circle at run time.
         from klaviyo_assets.sandbox.bigquery.sql.queries import bind_query
 
         return bind_query(self, node, parent)

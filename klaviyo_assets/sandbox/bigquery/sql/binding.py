@@ -1,4 +1,4 @@
-"""A bound expression: DuckDB text, GoogleSQL type, and what the rules of GROUP BY have to know of it.
+"""A bound expression: DuckDB text, GoogleSQL type, and what the rules of GROUP BY need.
 
 Here: the class, how parts combine, and implicit coercion. Not here: where names come from (`scopes`).
 """
@@ -21,7 +21,7 @@ class Bound:
     Attributes:
         sql: DuckDB text, complete in itself (bracketed where it must be).
         type: GoogleSQL type.
-        literal: The value of a literal ("" also for a query parameter); None for anything else. Literals
+        literal: The value of a literal ("" for a query parameter); None for anything else. Literals
             and parameters coerce more freely than other expressions.
         is_parameter: The expression is a query parameter.
         ungrouped: Columns used outside of an aggregate.
@@ -37,20 +37,20 @@ class Bound:
     has_aggregate: bool = False
     has_window: bool = False
 
-    def typed(self, sql: str, kind: Type) -> "Bound":
-        """The same expression under another text and type, no longer a literal."""
+    def as_type(self, sql: str, kind: Type) -> "Bound":
+        """The same expression with a different text and type, no longer a literal."""
         return replace(self, sql=sql, type=kind, literal=None, is_parameter=False)
 
 
 def combine(sql: str, kind: Type, parts: Iterable[Bound]) -> Bound:
     """An expression made of `parts`."""
-    listed = list(parts)
+    bound_parts = list(parts)
     return Bound(
         sql,
         kind,
-        ungrouped=frozenset().union(*(part.ungrouped for part in listed)),
-        has_aggregate=any(part.has_aggregate for part in listed),
-        has_window=any(part.has_window for part in listed),
+        ungrouped=frozenset().union(*(part.ungrouped for part in bound_parts)),
+        has_aggregate=any(part.has_aggregate for part in bound_parts),
+        has_window=any(part.has_window for part in bound_parts),
     )
 
 
@@ -58,12 +58,12 @@ _TEXT_LIKE = ("DATE", "DATETIME", "TIMESTAMP", "TIME")
 
 
 def coerce(value: Bound, target: Type) -> Bound | None:
-    """`value` as `target` where GoogleSQL does so by itself, else None."""
+    """`value` coerced to `target`, or None if GoogleSQL has no such coercion."""
     source = value.type
     if source == target:
         return value
     if source == NULL or (source.kind == "ARRAY" == target.kind and source.element == NULL):
-        return value.typed(f"CAST({value.sql} AS {target.duckdb})", target)
+        return value.as_type(f"CAST({value.sql} AS {target.duckdb})", target)
     if value.literal is not None:
         return _coerce_literal(value, target)
     if (source.is_numeric or source.kind == "DATE") and promoted([source, target]) == target:
@@ -75,7 +75,7 @@ def coerce(value: Bound, target: Type) -> Bound | None:
 
 def _cast(value: Bound, target: Type) -> Bound | None:
     sql = cast_text(value.sql, value.type, target)
-    return None if sql is None else value.typed(sql, target)
+    return None if sql is None else value.as_type(sql, target)
 
 
 def _coerce_literal(value: Bound, target: Type) -> Bound | None:
@@ -83,14 +83,14 @@ def _coerce_literal(value: Bound, target: Type) -> Bound | None:
     if source.kind == "STRING" and target.kind in _TEXT_LIKE:
         return _cast(value, target)
     if source.kind == "FLOAT64" and target.kind == "NUMERIC" and not value.is_parameter:
-        return value.typed(f"CAST({text(value.literal or '')} AS {target.duckdb})", target)
+        return value.as_type(f"CAST({text(value.literal or '')} AS {target.duckdb})", target)
     if source.is_numeric and promoted([source, target]) == target:
         return _cast(value, target)
     return None
 
 
 def require(value: Bound, target: Type, where: str) -> Bound:
-    """`value` as `target`, or the error that names `where`."""
+    """`value` coerced to `target`; the error for a mismatch names `where`."""
     coerced = coerce(value, target)
     if coerced is None:
         raise invalid(f"{where}: expected {target}, found {value.type}")
@@ -98,10 +98,10 @@ def require(value: Bound, target: Type, where: str) -> Bound:
 
 
 def common_type(values: Sequence[Bound], where: str) -> Type:
-    """The type all of `values` coerce to; literals follow the others where they can.
+    """The type that all `values` coerce to; literals adapt to the others if they can.
 
     Raises:
-        SqlError: There is none.
+        SqlError: There is no such type.
     """
     fixed = [value.type for value in values if value.literal is None]
     kind = promoted(fixed)
@@ -119,19 +119,19 @@ def _from_literals(values: Sequence[Bound]) -> Type | None:
     for value in values:
         if value.literal is None or value.type.kind != "STRING":
             continue
-        others = promoted([other.type for other in values if other.type != value.type])
-        if others is not None and all(coerce(each, others) for each in values):
-            return others
+        common = promoted([other.type for other in values if other.type != value.type])
+        if common is not None and all(coerce(each, common) for each in values):
+            return common
     return None
 
 
 def unify(values: Sequence[Bound], where: str) -> tuple[list[Bound], Type]:
-    """All `values` in their common type."""
+    """All `values` coerced to their common type."""
     kind = common_type(values, where)
     return [require(value, kind, where) for value in values], kind
 
 
 def mismatch(where: str, values: Sequence[Bound]) -> SqlError:
     """BigQuery's complaint about argument types."""
-    listed = ", ".join(str(value.type) for value in values)
-    return invalid(f"No matching signature for {where} for argument types: {listed}")
+    type_list = ", ".join(str(value.type) for value in values)
+    return invalid(f"No matching signature for {where} for argument types: {type_list}")

@@ -1,7 +1,7 @@
-"""Function calls: the allow-list's machinery.
+"""Function calls: how the allow-list works.
 
 A scalar function is an entry of `SCALARS`: signatures with DuckDB templates, or a handler of its own where
-arguments are more than values (date parts, formats, paths). A name that is in no list is refused. The lists:
+arguments are more than values (date parts, formats, paths). A name that is not on a list is refused. The lists:
 `functions` (numbers, conditions), `texts`, `dates`, `documents` (JSON), `arrays`, `aggregates`, `windows`.
 """
 
@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, coerce, combine, mismatch
-from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import Type
@@ -21,7 +21,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import Type
 
 @dataclass
 class Call:
-    """A call as written: upper-case name, argument nodes, and where it stands.
+    """A call as written: upper-case name, argument nodes, and its context.
 
     `over` is the DuckDB text of an OVER clause when the function is called analytically.
     """
@@ -32,31 +32,31 @@ class Call:
     scope: Scope
     over: str | None = None
 
-    def arity(self, least: int, most: int | None = None) -> None:
-        """Check how many arguments there are."""
-        if not least <= len(self.nodes) <= (least if most is None else most):
+    def arity(self, least: int, maximum: int | None = None) -> None:
+        """Check the number of arguments."""
+        if not least <= len(self.nodes) <= (least if maximum is None else maximum):
             raise invalid(f"Number of arguments does not match for function {self.name}")
 
     def bind(self, place: int) -> Bound:
-        """The argument at `place`, from 0."""
+        """Bind the argument at `place`, from 0."""
         return self.binder.bind(self.nodes[place], self.scope)
 
-    def bound(self) -> list[Bound]:
-        """All arguments."""
+    def values(self) -> list[Bound]:
+        """Bind all arguments."""
         return [self.binder.bind(node, self.scope) for node in self.nodes]
 
-    def literal(self, place: int, what: str) -> str:
-        """An argument that must be a literal because the translation depends on its value."""
+    def literal(self, place: int, noun: str) -> str:
+        """The value of an argument that must be a literal, because the translation depends on it."""
         value = self.bind(place)
         if value.literal is None or value.is_parameter:
-            raise unsupported(f"{self.name} with a {what} that is not a literal")
+            raise unsupported(f"{self.name} with a {noun} that is not a literal")
         return value.literal
 
-    def whole(self, place: int, what: str) -> int:
-        """An argument that must be an integer literal."""
-        spelling = self.literal(place, what)
+    def whole(self, place: int, noun: str) -> int:
+        """The value of an argument that must be an integer literal."""
+        spelling = self.literal(place, noun)
         if not spelling.lstrip("-").isdigit():
-            raise invalid(f"{self.name}: {what} must be an INT64 literal, not {spelling!r}")
+            raise invalid(f"{self.name}: {noun} must be an INT64 literal, not {spelling!r}")
         return int(spelling)
 
 
@@ -104,12 +104,12 @@ def signature(template: str, result: Type, *params: Type) -> Signature:
 
 
 def allow(name: str, *overloads: Signature) -> None:
-    """Allow a scalar function that is a matter of types and templates alone."""
-    SCALARS[name] = lambda call: pick(call.name, overloads, call.bound())
+    """Allow a scalar function that needs only types and templates."""
+    SCALARS[name] = lambda call: pick(call.name, overloads, call.values())
 
 
 def pick(name: str, overloads: Sequence[Signature], values: list[Bound]) -> Bound:
-    """The overload that coerces the fewest arguments, applied."""
+    """Apply the overload that coerces the fewest arguments."""
     best: tuple[tuple[int, int], Signature, list[Bound]] | None = None
     for overload in overloads:
         if len(overload.params) != len(values):
@@ -118,20 +118,20 @@ def pick(name: str, overloads: Sequence[Signature], values: list[Bound]) -> Boun
         fitting = [value for value in coerced if value is not None]
         if len(fitting) < len(values):
             continue
-        changed = [old for old, new in zip(values, fitting, strict=True) if old.type != new.type]
-        cost = sum(value.literal is None for value in changed), len(changed)
+        coerced_values = [old for old, new in zip(values, fitting, strict=True) if old.type != new.type]
+        cost = sum(value.literal is None for value in coerced_values), len(coerced_values)
         if best is None or cost < best[0]:
             best = cost, overload, fitting
     if best is None:
         raise mismatch(f"function {name}", values)
-    _, chosen, arguments = best
-    return combine(_fill(chosen.template, arguments), chosen.result, values)
+    _, signature_chosen, arguments = best
+    return combine(_fill(signature_chosen.template, arguments), signature_chosen.result, values)
 
 
 def _fill(template: str, arguments: Sequence[Bound]) -> str:
     pieces = []
-    for written, place, _, _ in string.Formatter().parse(template):
-        pieces.append(written)
+    for literal_text, place, _, _ in string.Formatter().parse(template):
+        pieces.append(literal_text)
         if place is not None:
             pieces.append(arguments[int(place)].sql)
     return "".join(pieces)
@@ -144,20 +144,20 @@ def _call(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 def call(binder: Binder, name: str, nodes: Sequence[exp.Expr], scope: Scope) -> Bound:
     """A function call without OVER."""
-    found = Call(name.upper(), nodes, binder, scope)
-    if found.name in SCALARS:
-        return SCALARS[found.name](found)
-    if found.name in AGGREGATES:
-        return AGGREGATES[found.name](found)
-    if found.name in ANALYTICS:
-        raise invalid(f"Analytic function {found.name} cannot be called without an OVER clause")
-    raise unsupported(f"the function {found.name}")
+    function_call = Call(name.upper(), nodes, binder, scope)
+    if function_call.name in SCALARS:
+        return SCALARS[function_call.name](function_call)
+    if function_call.name in AGGREGATES:
+        return AGGREGATES[function_call.name](function_call)
+    if function_call.name in ANALYTICS:
+        raise invalid(f"Analytic function {function_call.name} cannot be called without an OVER clause")
+    raise unsupported(f"the function {function_call.name}")
 
 
 @binds(exp.SafeFunc)
 def _safe(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     inner = node.this
     if not isinstance(inner, exp.Anonymous) or inner.name.upper() not in SCALARS:
-        raise unsupported(f"the SAFE. prefix in {shown(node)}")
+        raise unsupported(f"the SAFE. prefix in {excerpt(node)}")
     value = binder.bind(inner, scope)
-    return value.typed(f"TRY({value.sql})", value.type)
+    return value.as_type(f"TRY({value.sql})", value.type)

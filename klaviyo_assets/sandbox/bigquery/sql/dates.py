@@ -1,7 +1,7 @@
 """Allow-list: DATE, DATETIME, TIMESTAMP functions and intervals. Formats are in `formats`.
 
 TIMESTAMP is TIMESTAMPTZ in a session whose zone is UTC, DATETIME is TIMESTAMP. DuckDB counts weeks from Monday
-and lets DATE functions give timestamps; both are set right here.
+and lets DATE functions give timestamps; both are corrected here.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require
 from klaviyo_assets.sandbox.bigquery.sql.calls import SCALARS, Call, allow, scalar, signature
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import DATE, DATETIME, INT64, STRING, TIME, TIMESTAMP, Type
@@ -100,14 +100,14 @@ def _current(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def part_of(node: exp.Expr) -> str:
-    """A date part as written: DAY, WEEK, WEEK(MONDAY), ISOWEEK ...; the week's first day is spelt out."""
+    """A date part as written: DAY, WEEK, WEEK(MONDAY), ISOWEEK ...; the first day of the week is explicit."""
     if isinstance(node, exp.Anonymous) and node.name.upper() == "WEEK" and len(node.expressions) == 1:
         day = node.expressions[0].name.upper()
         if day not in _WEEKDAYS:
             raise invalid(f"A valid date part is required, not WEEK({day})")
         return f"WEEK({day})"
     if not isinstance(node, exp.Column | exp.Var):
-        raise invalid(f"A valid date part is required, not {shown(node)}")
+        raise invalid(f"A valid date part is required, not {excerpt(node)}")
     name = node.name.upper()
     return {"WEEK": "WEEK(SUNDAY)", "ISOWEEK": "WEEK(MONDAY)"}.get(name, name)
 
@@ -115,13 +115,13 @@ def part_of(node: exp.Expr) -> str:
 def interval(binder: Binder, node: exp.Expr, scope: Scope, kind: str) -> Bound:
     """INTERVAL n PART for values of `kind` (DATE, DATETIME, TIMESTAMP), as a DuckDB interval."""
     if not isinstance(node, exp.Interval) or not isinstance(node.args.get("unit"), exp.Var):
-        raise unsupported(f"the interval {shown(node)}")
+        raise unsupported(f"the interval {excerpt(node)}")
     part, amount = node.args["unit"].name.upper(), node.this
     if isinstance(amount, exp.Literal) and amount.is_string:
         amount = exp.Literal.number(amount.this)
     value = require(binder.bind(amount, scope), INT64, "INTERVAL")
-    allowed = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT), "TIME": set(_SHORT)}[kind]
-    if part not in allowed:
+    units = {"DATE": _LONG, "DATETIME": _LONG | set(_SHORT), "TIMESTAMP": set(_EXACT), "TIME": set(_SHORT)}[kind]
+    if part not in units:
         raise invalid(f"{kind}_ADD and {kind}_SUB do not support the {part} date part")
     if part in _MONTHS:
         return combine(f"to_months(CAST({value.sql} * {_MONTHS[part]} AS INTEGER))", INTERVAL, [value])
@@ -145,12 +145,12 @@ def shift(binder: Binder, left: exp.Expr, right: exp.Expr, sign: str, scope: Sco
 
 
 def _of_own_type(call: Call, kind: Type) -> Type:
-    """The type to work in: that of the first argument, or `kind`, the one in the function's name, for a literal."""
+    """The type to work in: that of the first argument, or for a literal, `kind`: the type in the function's name."""
     first = call.bind(0)
     return first.type if first.type.kind in _KINDS and first.literal is None else kind
 
 
-def _moved(call: Call, kind: Type, sign: str) -> Bound:
+def _move(call: Call, kind: Type, sign: str) -> Bound:
     call.arity(2)
     kind = _of_own_type(call, kind)
     value = require(call.bind(0), kind, call.name)
@@ -160,13 +160,13 @@ def _moved(call: Call, kind: Type, sign: str) -> Bound:
 
 _KINDS = {"DATE": DATE, "DATETIME": DATETIME, "TIMESTAMP": TIMESTAMP}
 for _word, _kind in _KINDS.items():
-    scalar(f"{_word}_ADD")(lambda call, kind=_kind: _moved(call, kind, "+"))  # type: ignore[misc]
-    scalar(f"{_word}_SUB")(lambda call, kind=_kind: _moved(call, kind, "-"))  # type: ignore[misc]
+    scalar(f"{_word}_ADD")(lambda call, kind=_kind: _move(call, kind, "+"))  # type: ignore[misc]
+    scalar(f"{_word}_SUB")(lambda call, kind=_kind: _move(call, kind, "-"))  # type: ignore[misc]
 
 
 @scalar("TIME_ADD", "TIME_SUB")
 def _moved_time(call: Call) -> Bound:
-    """Around midnight, as a clock goes."""
+    """Move a TIME; it wraps around at midnight."""
     call.arity(2)
     value = require(call.bind(0), TIME, call.name)
     length = interval(call.binder, call.nodes[1], call.scope, "TIME")
@@ -175,11 +175,11 @@ def _moved_time(call: Call) -> Bound:
 
 @scalar("DATE_DIFF", "DATETIME_DIFF", "TIMESTAMP_DIFF")
 def _diff(call: Call) -> Bound:
-    """Each takes all three types."""
+    """The *_DIFF functions; each accepts all three types."""
     call.arity(3)
-    named = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
+    named_type = _of_own_type(call, _KINDS[call.name.removesuffix("_DIFF")])
     values = [call.bind(place) for place in (0, 1)]
-    kind = TIMESTAMP if TIMESTAMP in (named, values[1].type) else named
+    kind = TIMESTAMP if TIMESTAMP in (named_type, values[1].type) else named_type
     if kind == DATE and values[1].type == DATETIME:
         kind = DATETIME
     later, earlier = (require(value, kind, call.name) for value in values)
@@ -226,7 +226,7 @@ def truncated(sql: str, part: str, call: Call, parts: Sequence[str]) -> str:
 
 @scalar("DATE_TRUNC", "DATETIME_TRUNC", "TIMESTAMP_TRUNC")
 def _trunc(call: Call) -> Bound:
-    """Each takes all three types; a STRING literal is of the type in the name."""
+    """The *_TRUNC functions; each accepts all three types, and a STRING literal has the type in the name."""
     call.arity(2, 3)
     value = call.bind(0)
     if value.type.kind not in _KINDS:
@@ -240,7 +240,7 @@ def _trunc(call: Call) -> Bound:
 
 
 def _timestamp_trunc(call: Call, value: Bound) -> Bound:
-    """Parts below DAY keep the offset of the moment itself: an hour that occurs twice stays the right one."""
+    """TIMESTAMP_TRUNC; parts below DAY keep the moment's own offset, so an hour that occurs twice stays correct."""
     zone = require(call.bind(2), STRING, call.name) if len(call.nodes) == 3 else Bound("'UTC'", STRING)
     part = part_of(call.nodes[1])
     local = f"bq_local({value.sql}, {zone.sql})"

@@ -1,7 +1,7 @@
-"""GoogleSQL as read: sqlglot's BigQuery parser with every function call kept as written.
+"""Parsing GoogleSQL: sqlglot's BigQuery parser, which keeps every function call as written.
 
 sqlglot turns known functions into classes of its own, reordering arguments and rewriting formats on the way.
-Here a call stays a name and its arguments, so the allow-list (`functions`) decides on GoogleSQL's own names.
+Here a call stays a name with arguments, so the allow-list (`functions`) works with GoogleSQL's own names.
 """
 
 import logging
@@ -20,12 +20,12 @@ from sqlglot.tokenizer_core import Token, TokenType
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.reserved import refuse_reserved_names
 
-# What it cannot parse sqlglot keeps as a Command and says so in the log; a Command is refused, by name.
+# sqlglot logs what it cannot parse and keeps it as a Command; a Command is refused by name.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 
 class _Parser(BigQueryParser):
-    # Otherwise a column called `list` or ARRAY(SELECT ...) with a subscript is read as a constructor.
+    # Otherwise sqlglot reads a column called `list`, or ARRAY(SELECT ...) with a subscript, as a constructor.
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}
     FUNCTIONS: ClassVar[dict[str, Callable[..., Any]]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Callable[..., Any]]] = {
@@ -36,7 +36,7 @@ class _Parser(BigQueryParser):
 
 
 class GoogleSql(BigQuery):
-    """The dialect to parse with; nothing is generated in it."""
+    """The dialect for parsing; it generates no SQL."""
 
     Parser = _Parser
     parser_class = _Parser  # type: ignore[assignment]
@@ -53,13 +53,13 @@ def parse(sql: str) -> list[tuple[exp.Expr, str]]:
     """
     try:
         pieces = _pieces(sql)
-        parsed = [(node, piece) for piece in pieces for node in sqlglot.parse(piece, dialect=_DIALECT)]
+        node_texts = [(node, piece) for piece in pieces for node in sqlglot.parse(piece, dialect=_DIALECT)]
     except (ParseError, TokenError) as error:
         raise invalid(f"Syntax error: {_plain(error)}") from error
     except (AttributeError, IndexError, KeyError, RecursionError, TypeError, ValueError) as error:
-        # sqlglot stumbles over some malformed texts instead of refusing them.
+        # sqlglot crashes on some malformed texts instead of refusing them.
         raise invalid(f"Syntax error: cannot be read ({type(error).__name__})") from error
-    statements = [(node, piece) for node, piece in parsed if node is not None]
+    statements = [(node, piece) for node, piece in node_texts if node is not None]
     if not statements:
         raise invalid("Syntax error: Unexpected end of statement")
     for node, piece in statements:
@@ -87,11 +87,11 @@ def _pieces(sql: str) -> list[str]:
 
 
 def _check_pair(token: Token, following: Token | None) -> None:
-    """Refuse what leaves no trace in the parsed statement: an AS that nothing follows, digits of a NUMERIC literal."""
-    after = following.token_type if following is not None else TokenType.SEMICOLON
-    if token.token_type == TokenType.ALIAS and after in _ENDS:
+    """Refuse what the parser silently drops: an AS without a name after it, extra digits of a NUMERIC literal."""
+    next_type = following.token_type if following is not None else TokenType.SEMICOLON
+    if token.token_type == TokenType.ALIAS and next_type in _ENDS:
         raise invalid(f"Syntax error: Unexpected end of statement after {token.text.upper()}")
-    is_numeric = after == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
+    is_numeric = next_type == TokenType.STRING and token.text.upper() in ("NUMERIC", "DECIMAL")
     if is_numeric and following is not None and re.search(r"\.\d{10}", following.text):
         raise invalid(f'Invalid NUMERIC literal: "{following.text}"')
 
@@ -119,17 +119,17 @@ def _plain(error: Exception) -> str:
     return f"{fault['description']}{near} at [{fault['line']}:{fault['col']}]"
 
 
-def only(node: exp.Expr, *allowed: str) -> None:
-    """Refuse a node that says more than the caller reads: what is not read would be silently dropped."""
+def only(node: exp.Expr, *argument_names: str) -> None:
+    """Refuse a node with arguments that the caller does not read: they would be silently dropped."""
     for name, value in node.args.items():
-        if value and name not in allowed:
-            raise unsupported(f"{name.rstrip('_').upper()} in {shown(node)}")
+        if value and name not in argument_names:
+            raise unsupported(f"{name.rstrip('_').upper()} in {excerpt(node)}")
 
 
-def shown(node: exp.Expr) -> str:
-    """The beginning of a node as text, for a message."""
+def excerpt(node: exp.Expr) -> str:
+    """The first characters of a node's text, for a message."""
     try:
         return repr(node.sql("bigquery")[:120])
     except (AttributeError, KeyError, TypeError, ValueError):
-        # Malformed nodes have no text: the message does without.
+        # A malformed node has no text; the message goes without it.
         return type(node).__name__

@@ -1,6 +1,6 @@
 """INSERT, UPDATE, DELETE, MERGE, TRUNCATE TABLE.
 
-DuckDB converts freely on writing, BigQuery only where types coerce: every value is brought to the column's type
+DuckDB converts freely on writing, BigQuery only between types that coerce: every value is brought to the column's type
 here, or refused.
 """
 
@@ -10,11 +10,11 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, coerce
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, Statement, TableRef, invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.relations import relation, table_ref
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Range, Scope
-from klaviyo_assets.sandbox.bigquery.sql.types import from_field, quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import from_field, quoted_name
 
 
 class _Target:
@@ -22,7 +22,7 @@ class _Target:
 
     def __init__(self, binder: Binder, node: exp.Expr) -> None:
         if not isinstance(node, exp.Table):
-            raise unsupported(f"changing {shown(node)}")
+            raise unsupported(f"changing {excerpt(node)}")
         only(node, "this", "db", "catalog", "alias")
         self.ref: TableRef = table_ref(binder, node)
         self.fields = binder.catalog.columns(self.ref)
@@ -33,30 +33,33 @@ class _Target:
 
     def field(self, name: str) -> Field:
         """The column called `name`."""
-        for each in self.fields:
-            if each.name.lower() == name.lower():
-                return each
+        for field in self.fields:
+            if field.name.lower() == name.lower():
+                return field
         raise invalid(f"Column {name} is not present in table {'.'.join(self.ref)}")
 
     def as_range(self, alias: str) -> Range:
         """The range variable of the table under a DuckDB alias."""
-        columns = (Column(each.name, f"{quoted(alias)}.{quoted(each.name)}", from_field(each)) for each in self.fields)
+        columns = (
+            Column(field.name, f"{quoted_name(alias)}.{quoted_name(field.name)}", from_field(field))
+            for field in self.fields
+        )
         return Range(self.name, tuple(columns))
 
-    def listed(self, names: Sequence[str]) -> list[Field]:
-        """The columns an INSERT names; all of them when it names none."""
-        found = [self.field(name) for name in names] if names else list(self.fields)
-        given = [each.name for each in found]
-        if len(set(given)) < len(given):
+    def named_fields(self, names: Sequence[str]) -> list[Field]:
+        """The columns that an INSERT names, or all columns if it names none."""
+        fields = [self.field(name) for name in names] if names else list(self.fields)
+        names_given = [each.name for each in fields]
+        if len(set(names_given)) < len(names_given):
             raise invalid("Duplicate column in the INSERT column list")
-        missing = [each.name for each in self.fields if each.mode == "REQUIRED" and each.name not in given]
+        missing = [each.name for each in self.fields if each.mode == "REQUIRED" and each.name not in names_given]
         if missing:
             raise invalid(f"Required column value for column {missing[0]} is not specified")
-        return found
+        return fields
 
 
 def _assigned(value: Bound, column: Field) -> str:
-    """`value` as the column takes it."""
+    """`value` converted to the column's type."""
     coerced = coerce(value, from_field(column))
     if coerced is None:
         kinds = f"Value has type {value.type} which cannot be inserted into column {column.name}"
@@ -69,10 +72,12 @@ def insert(binder: Binder, node: exp.Expr) -> Statement:
     only(node, "this", "expression")
     has_list = isinstance(node.this, exp.Schema)
     target = _Target(binder, node.this.this if has_list else node.this)
-    columns = target.listed([each.name for each in node.this.expressions] if has_list else [])
-    names = ", ".join(quoted(each.name) for each in columns)
+    columns = target.named_fields([each.name for each in node.this.expressions] if has_list else [])
+    names = ", ".join(quoted_name(each.name) for each in columns)
     source = node.expression
-    rows = _values(binder, source, columns) if isinstance(source, exp.Values) else _selected(binder, source, columns)
+    rows = (
+        _values(binder, source, columns) if isinstance(source, exp.Values) else _select_source(binder, source, columns)
+    )
     return Statement("INSERT", f"INSERT INTO {target.physical} ({names}) {rows}", target=target.ref)
 
 
@@ -99,35 +104,35 @@ def _plain(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     return value
 
 
-def _selected(binder: Binder, node: exp.Expr, columns: Sequence[Field]) -> str:
+def _select_source(binder: Binder, node: exp.Expr, columns: Sequence[Field]) -> str:
     query = binder.query(node, None)
     if len(query.outputs) != len(columns):
         counts = f"Has {len(query.outputs)}, expected {len(columns)}"
         raise invalid(f"Inserted row has wrong column count; {counts}")
     alias = binder.alias()
     cells = [
-        _assigned(Bound(f"{quoted(alias)}.{quoted(output.physical)}", output.type), column)
+        _assigned(Bound(f"{quoted_name(alias)}.{quoted_name(output.physical)}", output.type), column)
         for output, column in zip(query.outputs, columns, strict=True)
     ]
-    return f"SELECT {', '.join(cells)} FROM ({query.sql}) AS {quoted(alias)}"
+    return f"SELECT {', '.join(cells)} FROM ({query.sql}) AS {quoted_name(alias)}"
 
 
 def _assignments(binder: Binder, nodes: Sequence[exp.Expr], target: _Target, scope: Scope) -> str:
     """The SET list."""
-    pieces, seen = [], set()
+    pieces, assigned_names = [], set()
     for node in nodes:
         left = node.this
         if not isinstance(node, exp.EQ) or not isinstance(left, exp.Column):
-            raise unsupported(f"the assignment {shown(node)}")
+            raise unsupported(f"the assignment {excerpt(node)}")
         names = [part.name for part in left.parts]
         if len(names) > 1 and (len(names) > 2 or names[0].lower() != target.name.lower()):
             raise unsupported(f"an assignment to a field of a STRUCT: {'.'.join(names)}")
         column = target.field(names[-1])
-        if column.name in seen:
+        if column.name in assigned_names:
             raise invalid(f"Update item {column.name} assigned more than once")
-        seen.add(column.name)
+        assigned_names.add(column.name)
         value = _assigned(_plain(binder, node.expression, scope), column)
-        pieces.append(f"{quoted(column.name)} = {value}")
+        pieces.append(f"{quoted_name(column.name)} = {value}")
     return ", ".join(pieces)
 
 
@@ -140,17 +145,17 @@ def _where(node: exp.Expr, word: str) -> exp.Expr:
 
 
 def update(binder: Binder, node: exp.Expr) -> Statement:
-    """UPDATE; with FROM it becomes a MERGE, which fails where two rows would change one."""
+    """UPDATE; with FROM it becomes a MERGE, which fails if two rows would change the same row."""
     only(node, "this", "expressions", "from_", "where")
     target, alias, scope = _Target(binder, node.this), binder.alias(), binder.scope()
     scope.add(target.as_range(alias))
-    head = f"{target.physical} AS {quoted(alias)}"
+    head = f"{target.physical} AS {quoted_name(alias)}"
     source = ""
     if node.args.get("from_") is not None:
-        source, found = relation(binder, node.args["from_"].this, scope)
+        source, source_range = relation(binder, node.args["from_"].this, scope)
         if node.args["from_"].this.args.get("joins"):
             raise unsupported("joins in the FROM clause of UPDATE")
-        scope.add(found)
+        scope.add(source_range)
     condition = binder.condition(_where(node, "UPDATE"), scope, "WHERE clause").sql
     changes = _assignments(binder, node.expressions, target, scope)
     sql = f"UPDATE {head} SET {changes} WHERE {condition}"
@@ -166,7 +171,7 @@ def delete(binder: Binder, node: exp.Expr) -> Statement:
     target, alias, scope = _Target(binder, tables[0]), binder.alias(), binder.scope()
     scope.add(target.as_range(alias))
     condition = binder.condition(_where(node, "DELETE"), scope, "WHERE clause").sql
-    sql = f"DELETE FROM {target.physical} AS {quoted(alias)} WHERE {condition}"
+    sql = f"DELETE FROM {target.physical} AS {quoted_name(alias)} WHERE {condition}"
     return Statement("DELETE", sql, target=target.ref)
 
 
@@ -180,35 +185,37 @@ def truncate(binder: Binder, node: exp.Expr) -> Statement:
 
 
 class _Merge:
-    """The levels of names in a MERGE: its clauses see the target, the source, or both."""
+    """The scopes of a MERGE: its clauses see the target, the source, or both."""
 
     def __init__(self, binder: Binder, node: exp.Expr) -> None:
         self.binder = binder
         self.target = _Target(binder, node.this)
         alias = binder.alias()
-        self.alias, self.head = alias, f"{self.target.physical} AS {quoted(alias)}"
-        self.both, self.of_target, self.of_source = (binder.scope() for _ in range(3))
+        self.alias, self.head = alias, f"{self.target.physical} AS {quoted_name(alias)}"
+        self.of_both, self.of_target, self.of_source = (binder.scope() for _ in range(3))
         self.source_sql, self.source = relation(binder, node.args["using"], binder.scope())
         target = self.target.as_range(alias)
         for scope, ranges in (
-            (self.both, (target, self.source)),
+            (self.of_both, (target, self.source)),
             (self.of_target, (target,)),
             (self.of_source, (self.source,)),
         ):
-            for each in ranges:
-                scope.add(each)
+            for range_variable in ranges:
+                scope.add(range_variable)
 
     def condition(self, on: exp.Expr) -> str:
-        """The ON clause. DuckDB compares every pair of rows for FALSE; it looks an equality up that none fulfills."""
-        bound = self.binder.condition(on, self.both, "MERGE ON clause").sql
+        """The ON clause. For FALSE, DuckDB would compare
+        every pair of rows; for an equality that is never true, it uses a lookup.
+        """
+        condition_sql = self.binder.condition(on, self.of_both, "MERGE ON clause").sql
         if not (isinstance(on, exp.Boolean) and not on.this and self.source.columns):
-            return bound
-        return f"{quoted(self.alias)}.rowid = CAST({self.source.columns[0].sql} IS NULL AS BIGINT) - 2"
+            return condition_sql
+        return f"{quoted_name(self.alias)}.rowid = CAST({self.source.columns[0].sql} IS NULL AS BIGINT) - 2"
 
     def when(self, node: exp.Expr) -> str:
         """One WHEN clause."""
         only(node, "matched", "source", "condition", "then")
-        scope, words = self.both, "MATCHED"
+        scope, words = self.of_both, "MATCHED"
         if not node.args.get("matched"):
             by_source = bool(node.args.get("source"))
             scope = self.of_target if by_source else self.of_source
@@ -220,7 +227,7 @@ class _Merge:
         return f"WHEN {words}{test} THEN {self.action(node.args['then'], scope)}"
 
     def action(self, node: exp.Expr, scope: Scope) -> str:
-        """What a WHEN clause does."""
+        """The action of a WHEN clause."""
         if isinstance(node, exp.Var) and node.name.upper() == "DELETE":
             return "DELETE"
         if isinstance(node, exp.Update):
@@ -229,12 +236,12 @@ class _Merge:
         if isinstance(node, exp.Insert):
             only(node, "this", "expression")
             return self.insertion(node, scope)
-        raise unsupported(f"{shown(node)} in MERGE")
+        raise unsupported(f"{excerpt(node)} in MERGE")
 
     def insertion(self, node: exp.Insert, scope: Scope) -> str:
-        """INSERT (columns) VALUES (...), or INSERT ROW: all columns of the source in their order."""
+        """INSERT (columns) VALUES (...), or INSERT ROW, which takes all columns of the source in order."""
         if isinstance(node.this, exp.Var) and node.this.name.upper() == "ROW":
-            columns = self.target.listed([])
+            columns = self.target.named_fields([])
             sources = self.source.columns
             if len(sources) != len(columns):
                 counts = f"Has {len(sources)}, expected {len(columns)}"
@@ -243,12 +250,12 @@ class _Merge:
             cells = [_assigned(Bound(source.sql, source.type), column) for source, column in pairs]
         else:
             names = [each.name for each in node.this.expressions] if node.this else []
-            columns = self.target.listed(names)
+            columns = self.target.named_fields(names)
             if not isinstance(node.expression, exp.Tuple):
-                raise unsupported(f"{shown(node)} in MERGE")
+                raise unsupported(f"{excerpt(node)} in MERGE")
             cells = _cells(self.binder, node.expression.expressions, columns, scope)
-        listed = ", ".join(quoted(each.name) for each in columns)
-        return f"INSERT ({listed}) VALUES ({', '.join(cells)})"
+        column_list = ", ".join(quoted_name(each.name) for each in columns)
+        return f"INSERT ({column_list}) VALUES ({', '.join(cells)})"
 
 
 def merge(binder: Binder, node: exp.Expr) -> Statement:

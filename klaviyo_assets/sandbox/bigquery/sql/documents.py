@@ -1,6 +1,6 @@
 """Allow-list: JSON functions, on STRING and on JSON values.
 
-Paths are literals and taken apart here, so that DuckDB's richer path language never gets in. JSON in a STRING
+Paths are literals and are parsed here, so that DuckDB's richer path language is never used. JSON in a STRING
 that does not parse gives NULL, as in BigQuery.
 """
 
@@ -33,7 +33,7 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
     """A JSONPath as DuckDB writes it, and the key of its last step ("" when that is an index).
 
     Raises:
-        SqlError: It is no path of BigQuery's.
+        SqlError: It is not a path of BigQuery's.
     """
     if not path.startswith("$"):
         raise invalid(f"{name}: JSONPath must start with '$': {path!r}")
@@ -51,7 +51,7 @@ def duckdb_path(path: str, name: str) -> tuple[str, str]:
 
 
 def _document(call: Call) -> tuple[Bound, str, str, str]:
-    """The document, its DuckDB text with what does not parse made NULL, the path, its last key."""
+    """The document, its DuckDB text with NULL in place of what does not parse, the path, its last key."""
     call.arity(2 if call.name in ("JSON_QUERY", "JSON_EXTRACT") else 1, 2)
     value = call.bind(0)
     if value.type.kind not in ("STRING", "JSON", "NULL"):
@@ -64,11 +64,11 @@ def _document(call: Call) -> tuple[Bound, str, str, str]:
 @scalar("JSON_VALUE", "JSON_EXTRACT_SCALAR")
 def _value(call: Call) -> Bound:
     value, source, path, key = _document(call)
-    return combine(f"bq_json_value({source}, {path}, {_written(value, key)})", STRING, [value])
+    return combine(f"bq_json_value({source}, {path}, {_number_pattern(value, key)})", STRING, [value])
 
 
-def _written(value: Bound, key: str) -> str:
-    """The expression that finds the numbers of a key as they were written: a STRING keeps them, JSON does not."""
+def _number_pattern(value: Bound, key: str) -> str:
+    """The pattern that finds a key's numbers as written: a STRING preserves them, JSON does not."""
     return text(_NOTHING) if value.type.kind == "JSON" else text('"' + re.escape(key) + r'"\s*:\s*(-?[0-9][-+0-9.eE]*)')
 
 
@@ -77,7 +77,7 @@ def _query(call: Call) -> Bound:
     value, source, path, key = _document(call)
     if value.type.kind == "JSON":
         return combine(f"CAST(json_extract({source}, {path}) AS JSON)", JSON, [value])
-    sql = f"bq_json_query({source}, {path}, {_written(value, key)}, {text(_NUMBER)})"
+    sql = f"bq_json_query({source}, {path}, {_number_pattern(value, key)}, {text(_NUMBER)})"
     return combine(sql, STRING, [value])
 
 
@@ -93,8 +93,8 @@ def _query_array(call: Call) -> Bound:
     kind = JSON if value.type.kind == "JSON" else STRING
     items = f"bq_json_items({source}, {path})"
     if kind == STRING:
-        spelled = f"bq_spelled({source}, CAST(each AS VARCHAR), {text(_NUMBER)})"
-        items = f"list_transform({items}, lambda each: {spelled})"
+        element_sql = f"bq_spelled({source}, CAST(each AS VARCHAR), {text(_NUMBER)})"
+        items = f"list_transform({items}, lambda each: {element_sql})"
     return combine(items, array_of(kind), [value])
 
 
@@ -129,14 +129,14 @@ def _to_json_string(call: Call) -> Bound:
 
 @scalar("INT64", "FLOAT64", "BOOL", "LAX_STRING")
 def _of_json(call: Call) -> Bound:
-    """A JSON scalar as a SQL value; of another JSON type it is an error."""
+    """A JSON scalar as a SQL value; a different JSON type is an error."""
     call.arity(1)
     value = require(call.bind(0), JSON, call.name)
     kind = {"INT64": INT64, "FLOAT64": FLOAT64, "BOOL": BOOL, "LAX_STRING": STRING}[call.name]
     if kind == STRING:
         return combine(f"bq_json_value(CAST({value.sql} AS VARCHAR), '$', {text(_NOTHING)})", STRING, [value])
-    allowed = {"INT64": "'BIGINT', 'UBIGINT'", "FLOAT64": "'BIGINT', 'UBIGINT', 'DOUBLE'", "BOOL": "'BOOLEAN'"}
-    return _typed_json(value, kind, allowed[call.name])
+    json_types = {"INT64": "'BIGINT', 'UBIGINT'", "FLOAT64": "'BIGINT', 'UBIGINT', 'DOUBLE'", "BOOL": "'BOOLEAN'"}
+    return _typed_json(value, kind, json_types[call.name])
 
 
 def string_of_json(value: Bound) -> Bound:
@@ -144,9 +144,9 @@ def string_of_json(value: Bound) -> Bound:
     return _typed_json(value, STRING, "'VARCHAR'")
 
 
-def _typed_json(value: Bound, kind: Type, allowed: str) -> Bound:
+def _typed_json(value: Bound, kind: Type, json_types: str) -> Bound:
     sql = (
-        f"CASE WHEN {value.sql} IS NULL OR json_type({value.sql}) IN ({allowed})"
+        f"CASE WHEN {value.sql} IS NULL OR json_type({value.sql}) IN ({json_types})"
         f" THEN CAST(json_extract_string({value.sql}, '$') AS {kind.duckdb})"
         f" ELSE CAST(error('The provided JSON input is not of type {kind}') AS {kind.duckdb}) END"
     )
@@ -173,8 +173,8 @@ def json_text(sql: str, kind: Type) -> str:
     """DuckDB text of a value's JSON text."""
     if kind.element is not None:
         inner = json_text("each", kind.element)
-        listed = f"array_to_string(list_transform({sql}, lambda each: {inner}), ',')"
-        return f"CASE WHEN {sql} IS NULL THEN 'null' ELSE '[' || coalesce({listed}, '') || ']' END"
+        elements_sql = f"array_to_string(list_transform({sql}, lambda each: {inner}), ',')"
+        return f"CASE WHEN {sql} IS NULL THEN 'null' ELSE '[' || coalesce({elements_sql}, '') || ']' END"
     if kind.kind == "STRUCT":
         return f"CASE WHEN {sql} IS NULL THEN 'null' ELSE '{{' || {_json_members(sql, kind)} || '}}' END"
     if kind.kind not in _TEXTS:
@@ -184,8 +184,8 @@ def json_text(sql: str, kind: Type) -> str:
 
 def _json_members(sql: str, kind: Type) -> str:
     pieces = []
-    for own, (name, part) in zip(member_names(kind), kind.fields, strict=True):
-        member = json_text(f"struct_extract({sql}, {text(own)})", part)
+    for member_name, (name, part) in zip(member_names(kind), kind.fields, strict=True):
+        member = json_text(f"struct_extract({sql}, {text(member_name)})", part)
         pieces.append(f"CAST(to_json({text(name)}) AS VARCHAR) || ':' || {member}")
     return " || ',' || ".join(pieces)
 

@@ -1,7 +1,7 @@
 """Allow-list: FORMAT_DATE, PARSE_DATE and their kin, STRING(timestamp).
 
-A format is a literal, taken apart here: what DuckDB's strftime knows goes to it, the rest becomes a piece of SQL
-of its own or is refused.
+A format is a literal and is parsed here: elements that DuckDB's strftime knows go to it; each other element becomes
+a piece of SQL or is refused.
 """
 
 import re
@@ -47,12 +47,12 @@ _CLOCK = {"X", "H", "I", "M", "p", "P", "S", "T", "R", "k", "l", "s", "E3S", "E6
 _ELEMENT = re.compile(r"%(E\*S|E\d?[SYz]|.)", re.DOTALL)
 
 
-def formatted(call: Call, form: str, value: str, offset: str, is_utc: bool) -> str:
+def format_sql(call: Call, form: str, value: str, offset: str, is_utc: bool) -> str:
     """DuckDB text that writes `value`, a TIMESTAMP without zone and `offset` minutes off UTC, in a GoogleSQL format."""
     pieces: list[str] = []
     plain = ""
-    for written, element in _elements(form):
-        plain += written.replace("%", "%%")
+    for plain_text, element in _elements(form):
+        plain += plain_text.replace("%", "%%")
         if element in _PIECES:
             pieces += [*_strftime(value, plain), _PIECES[element].format(value)]
             plain = ""
@@ -76,12 +76,12 @@ def _strftime(value: str, form: str) -> list[str]:
 
 
 def _elements(form: str) -> list[tuple[str, str]]:
-    """Plain text and the element after it; the last element is empty."""
-    found, end = [], 0
+    """Pairs of plain text and the element after it; the last element is empty."""
+    elements, end = [], 0
     for match in _ELEMENT.finditer(form):
-        found.append((form[end : match.start()], match[1]))
+        elements.append((form[end : match.start()], match[1]))
         end = match.end()
-    return [*found, (form[end:], "")]
+    return [*elements, (form[end:], "")]
 
 
 @scalar("FORMAT_DATE", "FORMAT_DATETIME", "FORMAT_TIME", "FORMAT_TIMESTAMP")
@@ -97,15 +97,15 @@ def _format(call: Call) -> Bound:
     if kind == TIMESTAMP:
         place = zone.sql if zone is not None else text("UTC")
         local, offset = f"bq_local({value.sql}, {place})", f"bq_offset_of({value.sql}, {place})"
-    sql = formatted(call, form, local, offset, kind == TIMESTAMP and (zone is None or zone.literal == "UTC"))
+    sql = format_sql(call, form, local, offset, kind == TIMESTAMP and (zone is None or zone.literal == "UTC"))
     return combine(sql, STRING, [value, *([zone] if zone is not None else [])])
 
 
 def _check_parts(call: Call, form: str, kind: Type) -> None:
     clock = [element for _, element in _elements(form) if element in _CLOCK]
-    other = [element for _, element in _elements(form) if element and element not in {*_CLOCK, "%"}]
-    if kind == TIME and other:
-        raise unsupported(f"%{other[0]} in {call.name}: a TIME has no day")
+    foreign_elements = [element for _, element in _elements(form) if element and element not in {*_CLOCK, "%"}]
+    if kind == TIME and foreign_elements:
+        raise unsupported(f"%{foreign_elements[0]} in {call.name}: a TIME has no day")
     if kind == DATE and clock:
         raise unsupported(f"%{clock[0]} in {call.name}: a DATE has no time of day")
     if kind != DATE and "s" in clock and len(call.nodes) == 3:
@@ -125,7 +125,7 @@ _YEARS = {"Y", "y", "F", "D", "E4Y"}
 
 
 def _read_formats(call: Call, form: str, kind: Type) -> tuple[str, bool]:
-    """DuckDB formats for reading, as list text, and whether they read an offset."""
+    """DuckDB's parse formats as the text of a list, and whether they read an offset."""
     elements = [element for _, element in _elements(form) if element]
     if not _YEARS & set(elements):
         raise unsupported(f"{call.name} with a format without a year")
@@ -140,8 +140,8 @@ def _read_formats(call: Call, form: str, kind: Type) -> tuple[str, bool]:
 
 def _read_format(call: Call, form: str, seconds: str) -> str:
     pieces = []
-    for written, element in _elements(form):
-        pieces.append(written.replace("%", "%%"))
+    for plain_text, element in _elements(form):
+        pieces.append(plain_text.replace("%", "%%"))
         if element in ("E*S", "E3S", "E6S"):
             pieces.append(seconds)
         elif element in _READ:

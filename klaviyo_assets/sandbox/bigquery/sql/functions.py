@@ -63,7 +63,7 @@ def _round(call: Call) -> Bound:
 
 
 def _round_numeric(name: str, value: str, digits: str, scale: str) -> str:
-    """Rounding to a place that DuckDB would turn into the scale of the type."""
+    """Round to a number of digits, which DuckDB would turn into the scale of the type."""
     right = f"CAST({name}({value} * CAST({scale} AS DECIMAL(19,0))) AS {_DECIMAL})"
     left = f"CAST({name}({divide(value, scale)}) AS {_DECIMAL})"
     return (
@@ -75,12 +75,12 @@ def _round_numeric(name: str, value: str, digits: str, scale: str) -> str:
 
 
 def _whole_division(name: str, whole: str, decimal: str) -> None:
-    """Of two INT64, or with a NUMERIC; a FLOAT64 literal only follows a NUMERIC."""
+    """Division of two INT64, or with a NUMERIC; a FLOAT64 literal is only allowed beside a NUMERIC."""
     overloads = signature(whole, INT64, INT64, INT64), signature(decimal, NUMERIC, NUMERIC, NUMERIC)
 
     @scalar(name)
     def handler(call: Call) -> Bound:
-        values = call.bound()
+        values = call.values()
         if all(value.type != NUMERIC for value in values) and any(value.type == FLOAT64 for value in values):
             raise mismatch(f"function {name}", values)
         return pick(name, overloads, values)
@@ -91,7 +91,7 @@ _whole_division("DIV", "({0} // {1})", "bq_numeric_div({0}, {1})")
 
 
 def _of_floats(name: str, *templates: str) -> None:
-    """A function of FLOAT64 that gives NUMERIC for NUMERIC; one template per number of arguments."""
+    """A function of FLOAT64 that returns NUMERIC for NUMERIC; one template per number of arguments."""
     overloads = []
     for template in templates:
         count = 1 + ("{1}" in template)
@@ -118,7 +118,7 @@ allow("GENERATE_UUID", signature("CAST(uuid() AS VARCHAR)", STRING))
 @scalar("SAFE_DIVIDE")
 def _safe_divide(call: Call) -> Bound:
     call.arity(2)
-    left, right = call.bound()
+    left, right = call.values()
     divisor = Bound(f"nullif({right.sql}, 0)", right.type, right.literal, right.is_parameter)
     if right.literal:
         divisor = right if float(right.literal) else Bound("NULL", NULL)
@@ -135,7 +135,7 @@ def _safe_arithmetic(call: Call) -> Bound:
     call.arity(2)
     sign = {"SAFE_ADD": "+", "SAFE_SUBTRACT": "-", "SAFE_MULTIPLY": "*"}[call.name]
     value = combine_numbers(sign, call.bind(0), call.bind(1))
-    return value.typed(f"TRY({value.sql})", value.type)
+    return value.as_type(f"TRY({value.sql})", value.type)
 
 
 @scalar("SAFE_NEGATE")
@@ -151,14 +151,14 @@ def _safe_negate(call: Call) -> Bound:
 @scalar("COALESCE", "IFNULL")
 def _coalesce(call: Call) -> Bound:
     call.arity(*((2, 2) if call.name == "IFNULL" else (1, 10_000)))
-    values, kind = unify(call.bound(), f"function {call.name}")
+    values, kind = unify(call.values(), f"function {call.name}")
     return combine(f"coalesce({', '.join(value.sql for value in values)})", kind, values)
 
 
 @scalar("NULLIF")
 def _nullif(call: Call) -> Bound:
     call.arity(2)
-    values, kind = unify(call.bound(), "function NULLIF")
+    values, kind = unify(call.values(), "function NULLIF")
     if kind.kind in ("ARRAY", "JSON", "STRUCT"):
         raise mismatch("function NULLIF", values)
     if kind == FLOAT64:
@@ -169,16 +169,16 @@ def _nullif(call: Call) -> Bound:
 
 @scalar("GREATEST", "LEAST")
 def _extreme(call: Call) -> Bound:
-    """NULL when any argument is, unlike DuckDB's."""
+    """GREATEST and LEAST; NULL if any argument is NULL, unlike in DuckDB."""
     call.arity(1, 10_000)
-    values, kind = unify(call.bound(), f"function {call.name}")
+    values, kind = unify(call.values(), f"function {call.name}")
     if kind.kind in ("ARRAY", "JSON", "STRUCT"):
         raise mismatch(f"function {call.name}", values)
     if kind == NULL:
         return Bound("NULL", NULL)
     empty = " OR ".join(f"{value.sql} IS NULL" for value in values)
-    listed = ", ".join(value.sql for value in values)
-    extreme = f"{call.name.lower()}({listed})"
+    argument_list = ", ".join(value.sql for value in values)
+    extreme = f"{call.name.lower()}({argument_list})"
     if kind == FLOAT64:
         nan = " OR ".join(f"isnan({value.sql})" for value in values)
         extreme = f"CASE WHEN {nan} THEN CAST('nan' AS DOUBLE) ELSE {extreme} END"

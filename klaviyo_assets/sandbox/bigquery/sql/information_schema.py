@@ -1,4 +1,4 @@
-"""The INFORMATION_SCHEMA views on offer and their columns.
+"""The supported INFORMATION_SCHEMA views and their columns.
 
 A query's `reads` names such a view as (project, dataset, "INFORMATION_SCHEMA.TABLES"); whoever runs the
 statement provides a relation of that name with exactly these columns, in BigQuery's types.
@@ -61,7 +61,7 @@ def columns(view: str) -> tuple[Field, ...]:
     """Columns of a view, named as in `COLUMNS`.
 
     Raises:
-        SqlError: The view is not on offer.
+        SqlError: The view is not supported.
     """
     if view not in COLUMNS:
         raise unsupported(f"the view {view}; there are {', '.join(sorted(COLUMNS))}")

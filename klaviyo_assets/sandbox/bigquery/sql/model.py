@@ -1,6 +1,6 @@
-"""What goes into a translation and what comes out: fields, parameters, statements, the error.
+"""The input and output of a translation: fields, parameters, statements, the error.
 
-Here: the data classes the rest of the stand-in codes against. Not here: how a statement is made.
+Here: the data classes that the rest of the stand-in uses. Not here: how a statement is built.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ class Field:
 
 
 class SchemaLookup(Protocol):
-    """Where a translation learns what tables and views exist."""
+    """Tells a translation which tables and views exist."""
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:
         """Columns of a table, or the output columns of a view; KeyError when there is neither."""
@@ -38,7 +38,7 @@ class SchemaLookup(Protocol):
 
 
 class SqlError(Exception):
-    """A statement BigQuery would refuse, or one the stand-in does not offer (reason notImplemented)."""
+    """A statement that BigQuery would refuse, or that the stand-in does not support (reason notImplemented)."""
 
     def __init__(self, reason: str, message: str) -> None:
         self.reason, self.message = reason, message
@@ -62,15 +62,15 @@ class Statement:
         kind: SELECT, INSERT, UPDATE, DELETE, MERGE, CREATE_TABLE, CREATE_TABLE_AS_SELECT, CREATE_VIEW,
             DROP_TABLE, DROP_VIEW, TRUNCATE_TABLE, ALTER_TABLE, BEGIN_TRANSACTION, COMMIT_TRANSACTION
             or ROLLBACK_TRANSACTION.
-        duckdb_sql: Ready to execute, `$name` placeholders for `parameters`. For CREATE_VIEW and
-            CREATE_TABLE_AS_SELECT the SELECT alone; empty where the server does the whole work
+        duckdb_sql: SQL to execute, with `$name` placeholders for `parameters`. For CREATE_VIEW and
+            CREATE_TABLE_AS_SELECT the SELECT alone; empty if the server does all the work
             (CREATE_TABLE, DROP_*, ALTER_TABLE, transactions).
         parameters: Python values for the placeholders that `duckdb_sql` uses.
         schema: Output columns of SELECT, CREATE_TABLE_AS_SELECT, CREATE_VIEW; declared ones of CREATE_TABLE,
             added ones of ALTER_TABLE.
         target: The table a DML or DDL statement changes.
         reads: Tables and views the statement reads, those behind views included.
-        options: What DDL says besides columns; each key only where it was said:
+        options: What DDL states besides columns; a key is present only if it was stated:
             or_replace, if_not_exists, if_exists (bool), description, friendly_name (str),
             labels (dict of str), column_descriptions (dict by column name), partition_field (str) with
             partition_type (HOUR, DAY, MONTH, YEAR), cluster_fields (list of str), view_query (the
@@ -86,11 +86,11 @@ class Statement:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-def unsupported(what: str) -> SqlError:
-    """The error for what BigQuery offers and the stand-in does not."""
-    return SqlError("notImplemented", f"not supported by the local stand-in: {what}")
+def unsupported(feature: str) -> SqlError:
+    """The error for a feature that BigQuery has and the stand-in does not."""
+    return SqlError("notImplemented", f"not supported by the local stand-in: {feature}")
 
 
 def invalid(message: str) -> SqlError:
-    """The error for what BigQuery itself refuses."""
+    """The error for SQL that BigQuery itself refuses."""
     return SqlError("invalidQuery", message)

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, coerce, combine, require, unify
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope, member
 from klaviyo_assets.sandbox.bigquery.sql.types import (
@@ -23,7 +23,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
     Type,
     array_of,
     member_names,
-    quoted,
+    quoted_name,
     text,
 )
 
@@ -37,7 +37,7 @@ def _literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def number(spelling: str) -> Bound:
-    """A numeric literal; without point and exponent it is INT64."""
+    """A numeric literal; it is an INT64 if it has no point and no exponent."""
     if re.fullmatch(r"-?\d+", spelling):
         if not -(2**63) <= int(spelling) < 2**63:
             raise invalid(f"Invalid integer literal: {spelling}")
@@ -78,12 +78,12 @@ def _null(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _json_literal(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "is_literal")
     if not isinstance(node.this, exp.Literal):
-        raise unsupported(f"a field of a JSON value: {shown(node)}; use JSON_VALUE or JSON_QUERY")
+        raise unsupported(f"a field of a JSON value: {excerpt(node)}; use JSON_VALUE or JSON_QUERY")
     return Bound(f"CAST({text(normalized_json(node.this.this))} AS JSON)", JSON)
 
 
 def normalized_json(document: str) -> str:
-    """A JSON text as BigQuery writes the value: keys in order, numbers in their shortest form."""
+    """JSON text in BigQuery's form: keys sorted, numbers in their shortest form."""
     try:
         value = json.loads(document)
     except ValueError as error:
@@ -113,7 +113,7 @@ def _column(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _dot(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.expression, exp.Identifier):
         return member(binder.bind(node.this, scope), node.expression.name)
-    raise unsupported(f"the function {shown(node)}")
+    raise unsupported(f"the function {excerpt(node)}")
 
 
 @binds(exp.Paren)
@@ -131,8 +131,8 @@ def _array_of(binder: Binder, nodes: list[exp.Expr], scope: Scope) -> Bound:
     if not nodes:
         return Bound("[]", Type("ARRAY", NULL), literal=None)
     values, kind = unify([binder.bind(each, scope) for each in nodes], "ARRAY")
-    listed = ", ".join(value.sql for value in values)
-    return combine(f"[{listed}]", array_of(kind), values)
+    element_list = ", ".join(value.sql for value in values)
+    return combine(f"[{element_list}]", array_of(kind), values)
 
 
 @binds(exp.Tuple, exp.Struct)
@@ -141,7 +141,7 @@ def _struct(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def struct(binder: Binder, nodes: list[exp.Expr], scope: Scope) -> Bound:
-    """STRUCT(a, b AS c): names come from aliases, else from columns."""
+    """STRUCT(a, b AS c); names come from aliases, or else from columns."""
     if not nodes:
         raise unsupported("a STRUCT without fields")
     values = [binder.bind(each.this if isinstance(each, exp.Alias) else each, scope) for each in nodes]
@@ -153,7 +153,7 @@ def pack(members: list[tuple[str, Bound]]) -> Bound:
     """A STRUCT of named values."""
     kind = Type("STRUCT", None, tuple((name, value.type) for name, value in members))
     parts = zip(member_names(kind), members, strict=True)
-    packed = ", ".join(f"{quoted(name)} := {_typed_null(value)}" for name, (_, value) in parts)
+    packed = ", ".join(f"{quoted_name(name)} := {_typed_null(value)}" for name, (_, value) in parts)
     return combine(f"struct_pack({packed})", kind, [value for _, value in members])
 
 
@@ -171,13 +171,13 @@ def output_name(node: exp.Expr) -> str:
 
 
 def written_name(node: exp.Expr) -> str:
-    """The lower-case name in a list where only names can stand: USING, EXCEPT.
+    """The lower-case name in a list that allows only names: USING, EXCEPT.
 
     Raises:
         SqlError: It is a literal or an expression.
     """
     if not isinstance(node, exp.Identifier | exp.Column):
-        raise invalid(f"Syntax error: a name is expected, not {shown(node)}")
+        raise invalid(f"Syntax error: a name is expected, not {excerpt(node)}")
     return str(node.name.lower())
 
 
@@ -189,14 +189,14 @@ def _subscript(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     values = binder.bind(node.this, scope)
     if values.type.kind != "ARRAY" or values.type.element is None or len(node.expressions) != 1:
         raise unsupported(f"a subscript on a value of type {values.type}")
-    written, first, is_safe = _position(node)
-    place = require(binder.bind(written, scope), INT64, "array subscript")
+    subscript_node, first, is_safe = _position(node)
+    place = require(binder.bind(subscript_node, scope), INT64, "array subscript")
     inside = f"({place.sql} >= {first} AND {place.sql} < len({values.sql}) + {first})"
-    found = f"{values.sql}[{place.sql} + {1 - first}]"
+    element_sql = f"{values.sql}[{place.sql} + {1 - first}]"
     kind = values.type.element
     otherwise = "NULL" if is_safe else f"CAST(error('Array index out of bounds') AS {kind.duckdb})"
     guard = f"{values.sql} IS NULL OR {place.sql} IS NULL"
-    sql = f"CASE WHEN {guard} THEN NULL WHEN {inside} THEN {found} ELSE {otherwise} END"
+    sql = f"CASE WHEN {guard} THEN NULL WHEN {inside} THEN {element_sql} ELSE {otherwise} END"
     return combine(sql, kind, [values, place])
 
 
@@ -213,7 +213,7 @@ _POSITIONS = {
 
 
 def _position(node: exp.Expr) -> tuple[exp.Expr, int, bool]:
-    """What is between the brackets, the number of the first element, whether outside is NULL."""
+    """The expression in the brackets, the number of the first element, and whether an index outside gives NULL."""
     inner = node.expressions[0]
     if isinstance(inner, exp.Anonymous) and inner.name.upper() in _POSITIONS and len(inner.expressions) == 1:
         return inner.expressions[0], *_POSITIONS[inner.name.upper()]
@@ -223,12 +223,12 @@ def _position(node: exp.Expr) -> tuple[exp.Expr, int, bool]:
 def typed_constructor(binder: Binder, node: exp.Expr, target: Type, scope: Scope) -> Bound:
     """ARRAY<T>[...] and STRUCT<...>(...): members coerce, they are not cast."""
     if isinstance(node, exp.Array) and target.element is not None:
-        given = [binder.bind(each, scope) for each in node.expressions]
-        if any(coerce(value, target.element) is None for value in given):
+        members = [binder.bind(each, scope) for each in node.expressions]
+        if any(coerce(value, target.element) is None for value in members):
             raise unsupported(f"an ARRAY whose elements are not of type {target.element}: CAST each of them")
-        values = [require(value, target.element, "ARRAY") for value in given]
-        listed = ", ".join(value.sql for value in values)
-        return combine(f"CAST([{listed}] AS {target.duckdb})", target, values)
+        values = [require(value, target.element, "ARRAY") for value in members]
+        element_list = ", ".join(value.sql for value in values)
+        return combine(f"CAST([{element_list}] AS {target.duckdb})", target, values)
     values = [binder.bind(each, scope) for each in node.expressions]
     if len(values) != len(target.fields):
         raise invalid(f"STRUCT type has {len(target.fields)} fields but constructor call has {len(values)}")

@@ -14,7 +14,7 @@ from klaviyo_assets.sandbox.bigquery.sql.binding import (
 )
 from klaviyo_assets.sandbox.bigquery.sql.casts import cast_text
 from klaviyo_assets.sandbox.bigquery.sql.dates import shift
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.names import number, typed_constructor
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query, Scope
@@ -27,7 +27,7 @@ from klaviyo_assets.sandbox.bigquery.sql.types import (
     Type,
     array_of,
     from_sqlglot,
-    quoted,
+    quoted_name,
 )
 
 _COMPARISONS = {
@@ -44,7 +44,7 @@ _EQUALITIES = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ)
 
 
 def _operands(binder: Binder, node: exp.Expr, sign: str, scope: Scope) -> list[Bound]:
-    """Both sides of an operator, or the one of a sign; BigQuery takes a bare NULL for a mistake."""
+    """Both operands, or the one of a sign; BigQuery refuses a bare NULL."""
     sides = [node.args[name] for name in ("this", "expression") if name in node.args]
     if any(isinstance(side.unnest(), exp.Null) for side in sides if side is not None):
         raise invalid(f"Operands of {sign} cannot be literal NULL")
@@ -71,7 +71,7 @@ _FLOAT_WORDS = {"=": "eq", "<>": "ne", "<": "lt", "<=": "le", ">": "gt", ">=": "
 def compared(left: Bound, sign: str, right: Bound) -> Bound:
     """A comparison of two values of one type."""
     sql = f"({left.sql} {sign} {right.sql})"
-    # To DuckDB NaN equals itself and is the greatest number. A literal is never NaN.
+    # In DuckDB, NaN equals itself and is the greatest number. A literal is never NaN.
     is_safe = sign in ("=", "<>") and (left.literal or right.literal)
     if left.type == FLOAT64 and sign in _FLOAT_WORDS and not is_safe:
         sql = f"bq_float_{_FLOAT_WORDS[sign]}({left.sql}, {right.sql})"
@@ -79,7 +79,7 @@ def compared(left: Bound, sign: str, right: Bound) -> Bound:
 
 
 def comparable(values: list[Bound], where: str) -> tuple[list[Bound], Type]:
-    """Values in their common type, which must have an equality."""
+    """Values in their common type, which must support equality."""
     unified, kind = unify(values, where)
     if kind.kind in ("ARRAY", "JSON"):
         raise invalid(f"{where} is not defined for arguments of type {kind}")
@@ -117,10 +117,10 @@ def _is(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(node.expression, exp.Null):
         return combine(f"({value.sql} IS NULL)", BOOL, [value])
     if not isinstance(node.expression, exp.Boolean):
-        raise unsupported(f"IS {shown(node.expression)}")
+        raise unsupported(f"IS {excerpt(node.expression)}")
     value = require(value, BOOL, "operator IS")
-    wanted = "true" if node.expression.this else "false"
-    return combine(f"({value.sql} IS NOT DISTINCT FROM {wanted})", BOOL, [value])
+    truth = "true" if node.expression.this else "false"
+    return combine(f"({value.sql} IS NOT DISTINCT FROM {truth})", BOOL, [value])
 
 
 @binds(exp.Like)
@@ -137,12 +137,12 @@ def _like_several(binder: Binder, node: exp.Expr, negation: str, scope: Scope) -
     """LIKE ANY (...), LIKE SOME (...), LIKE ALL (...) over a list of patterns."""
     patterns = node.expression.this
     if not isinstance(patterns, exp.Tuple | exp.Paren):
-        raise unsupported(f"LIKE with {shown(node.expression)}")
-    listed = patterns.expressions if isinstance(patterns, exp.Tuple) else [patterns.this]
-    values = [require(binder.bind(each, scope), STRING, "operator LIKE") for each in (node.this, *listed)]
-    value, *others = values
+        raise unsupported(f"LIKE with {excerpt(node.expression)}")
+    pattern_nodes = patterns.expressions if isinstance(patterns, exp.Tuple) else [patterns.this]
+    values = [require(binder.bind(each, scope), STRING, "operator LIKE") for each in (node.this, *pattern_nodes)]
+    value, *pattern_values = values
     sign = " OR " if isinstance(node.expression, exp.Any) else " AND "
-    matches = (f"({value.sql} {negation}LIKE {each.sql} ESCAPE '\\')" for each in others)
+    matches = (f"({value.sql} {negation}LIKE {each.sql} ESCAPE '\\')" for each in pattern_values)
     return combine(f"({sign.join(matches)})", BOOL, values)
 
 
@@ -157,12 +157,12 @@ def _in(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
         return _in_array(value, binder.bind(node.args["unnest"].expressions[0], scope))
     if not node.expressions:
         raise invalid("Syntax error: IN without a list")
-    listed = [binder.bind(each, scope) for each in node.expressions]
-    (value, *listed), kind = comparable([value, *listed], "operator IN")
-    if kind == FLOAT64 and any(each.literal is None for each in listed):
-        sql = " OR ".join(compared(value, "=", each).sql for each in listed)
-        return combine(f"({sql})", BOOL, [value, *listed])
-    return combine(f"({value.sql} IN ({', '.join(each.sql for each in listed)}))", BOOL, [value, *listed])
+    candidates = [binder.bind(each, scope) for each in node.expressions]
+    (value, *candidates), kind = comparable([value, *candidates], "operator IN")
+    if kind == FLOAT64 and any(each.literal is None for each in candidates):
+        sql = " OR ".join(compared(value, "=", each).sql for each in candidates)
+        return combine(f"({sql})", BOOL, [value, *candidates])
+    return combine(f"({value.sql} IN ({', '.join(each.sql for each in candidates)}))", BOOL, [value, *candidates])
 
 
 def _in_array(value: Bound, values: Bound) -> Bound:
@@ -182,14 +182,14 @@ def _in_query(binder: Binder, value: Bound, node: exp.Expr, scope: Scope) -> Bou
     kind = common_type([value, Bound("", output.type)], "operator IN")
     value = require(value, kind, "operator IN")
     alias = binder.alias()
-    cast = cast_text(f"{quoted(alias)}.{quoted(output.physical)}", output.type, kind)
-    kept = f" WHERE {cast} IS NULL OR NOT isnan({cast})" if kind == FLOAT64 else ""
-    sql = f"({value.sql} IN (SELECT {cast} FROM ({query.sql}) AS {quoted(alias)}{kept}))"
+    cast = cast_text(f"{quoted_name(alias)}.{quoted_name(output.physical)}", output.type, kind)
+    filter_sql = f" WHERE {cast} IS NULL OR NOT isnan({cast})" if kind == FLOAT64 else ""
+    sql = f"({value.sql} IN (SELECT {cast} FROM ({query.sql}) AS {quoted_name(alias)}{filter_sql}))"
     return combine(sql, BOOL, [value, Bound("", NULL, ungrouped=query.outer)])
 
 
 def single(query: Query, where: str) -> Output:
-    """The one column a subquery expression must have."""
+    """The only column of a subquery expression."""
     if len(query.outputs) != 1:
         raise invalid(f"{where} must have exactly one column, it has {len(query.outputs)}")
     return query.outputs[0]
@@ -229,12 +229,12 @@ def _concat(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 
 
 def as_texts(values: list[Bound]) -> list[Bound]:
-    """What is concatenated: with a STRING, everything that CAST makes a STRING is one."""
+    """The values to concatenate: if one is a STRING, the others are cast to STRING."""
     kinds = {value.type.kind for value in values} - {"NULL"}
     if kinds & {"ARRAY", "STRUCT", "BYTES", "JSON"} or not kinds - {"STRING"}:
         return values
     texts = [cast_text(value.sql, value.type, STRING) for value in values]
-    return [value.typed(sql, STRING) for value, sql in zip(values, texts, strict=True) if sql is not None]
+    return [value.as_type(sql, STRING) for value, sql in zip(values, texts, strict=True) if sql is not None]
 
 
 _ARITHMETIC = {exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/"}
@@ -289,7 +289,7 @@ def _negative(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     value = _operands(binder, node, "-", scope)[0]
     if not value.type.is_numeric:
         raise mismatch("operator -", [value])
-    # DuckDB gives the opposite of the smallest INT64 as a larger type, where BigQuery fails.
+    # DuckDB negates the smallest INT64 into a larger type; BigQuery fails.
     return combine(f"(0 - {value.sql})" if value.type == INT64 else f"(-{value.sql})", value.type, [value])
 
 
@@ -343,15 +343,15 @@ def _cast(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
 def _safe_cast(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     only(node, "this", "to", "safe")
     value = cast(binder.bind(node.this, scope), from_sqlglot(node.args["to"]))
-    return value.typed(f"TRY({value.sql})", value.type)
+    return value.as_type(f"TRY({value.sql})", value.type)
 
 
 def cast(value: Bound, target: Type) -> Bound:
     """CAST(value AS target)."""
     literal = value.literal
     if literal is not None and value.type.is_numeric and target.kind == "NUMERIC" and not value.is_parameter:
-        return value.typed(f"CAST('{literal}' AS {target.duckdb})", target)
+        return value.as_type(f"CAST('{literal}' AS {target.duckdb})", target)
     sql = cast_text(value.sql, value.type, target)
     if sql is None:
         raise invalid(f"Invalid cast from {value.type} to {target}")
-    return value.typed(sql, target)
+    return value.as_type(sql, target)

@@ -10,27 +10,27 @@ from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
 from klaviyo_assets.sandbox.bigquery.sql.types import FLOAT64, INT64, Type
 
 
-def direction(ordered: exp.Expr) -> str:
-    """ASC or DESC and where NULLs go: first when ascending, last when descending."""
-    only(ordered, "this", "desc", "nulls_first")
-    word = "DESC" if ordered.args.get("desc") else "ASC"
-    return f" {word} NULLS {'FIRST' if ordered.args.get('nulls_first') else 'LAST'}"
+def direction(node: exp.Expr) -> str:
+    """ASC or DESC, and the place of NULLs: first when ascending, last when descending."""
+    only(node, "this", "desc", "nulls_first")
+    word = "DESC" if node.args.get("desc") else "ASC"
+    return f" {word} NULLS {'FIRST' if node.args.get('nulls_first') else 'LAST'}"
 
 
-def ordered_by(sql: str, kind: Type, ordered: exp.Expr, *, single: bool = False) -> str:
-    """A key of ORDER BY with its direction. NaN comes before all other numbers; to DuckDB it is the greatest.
+def ordered_by(sql: str, kind: Type, node: exp.Expr, *, single: bool = False) -> str:
+    """A key of ORDER BY with its direction. NaN comes before all other numbers; in DuckDB it is the greatest.
 
-    `single` keeps to one key, which a RANGE frame with an offset must have.
+    `single` keeps it to one key, as a RANGE frame with an offset requires.
     """
-    way = direction(ordered)
+    way = direction(node)
     if kind != FLOAT64 or single:
         return sql + way
     nulls = way.partition(" NULLS ")[2]
-    return f"isnan({sql}) {'ASC' if ordered.args.get('desc') else 'DESC'} NULLS {nulls}, {sql}{way}"
+    return f"isnan({sql}) {'ASC' if node.args.get('desc') else 'DESC'} NULLS {nulls}, {sql}{way}"
 
 
 def limits(binder: Binder, node: exp.Expr, scope: Scope) -> str:
-    """LIMIT and OFFSET; a literal or a parameter each."""
+    """LIMIT and OFFSET; each is a literal or a parameter."""
     pieces = []
     for name, word in (("limit", "LIMIT"), ("offset", "OFFSET")):
         clause = node.args.get(name)

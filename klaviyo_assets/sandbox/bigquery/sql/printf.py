@@ -1,7 +1,7 @@
 """Allow-list: FORMAT, which puts values into a text as printf does.
 
-A format is a literal, taken apart here. Each element becomes the text of its value, then grouping, sign and width
-go around it. Elements that are seldom typed (%x, %o, %p, %T of a STRING, * for a width) are refused by name.
+A format is a literal and is parsed here. Each element becomes the text of its value, then grouping, sign and width
+go around it. Rare elements (%x, %o, %p, %T of a STRING, * as a width) are refused by name.
 """
 
 import re
@@ -31,7 +31,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class _Element:
-    """What stands after a %."""
+    """The part of a format after a %."""
 
     flags: str
     width: int
@@ -43,22 +43,22 @@ class _Element:
 def _format(call: Call) -> Bound:
     if not call.nodes:
         raise invalid("Number of arguments does not match for function FORMAT")
-    written, values = call.literal(0, "format"), call.bound()[1:]
-    plain, elements = _taken_apart(written)
+    format_text, values = call.literal(0, "format"), call.values()[1:]
+    plain, elements = _taken_apart(format_text)
     if len(elements) != len(values):
         amount = "few" if len(elements) > len(values) else "many"
-        raise invalid(f"Too {amount} arguments to FORMAT for pattern {written!r}")
+        raise invalid(f"Too {amount} arguments to FORMAT for pattern {format_text!r}")
     pieces = [text(plain[0])]
     for element, value, following in zip(elements, values, plain[1:], strict=True):
         pieces += [_piece(element, value), text(following)]
     return combine(f"({' || '.join(pieces)})", STRING, values)
 
 
-def _taken_apart(written: str) -> tuple[list[str], list[_Element]]:
-    """The texts around the elements, one more than there are elements, and the elements."""
+def _taken_apart(format_text: str) -> tuple[list[str], list[_Element]]:
+    """The elements of a format, and the texts around them (one more than there are elements)."""
     plain, elements, end = [""], [], 0
-    for match in _ELEMENT.finditer(written):
-        plain[-1] += _checked(written[end : match.start()], written)
+    for match in _ELEMENT.finditer(format_text):
+        plain[-1] += _checked(format_text[end : match.start()], format_text)
         end = match.end()
         if match[0] == "%%":
             plain[-1] += "%"
@@ -66,13 +66,13 @@ def _taken_apart(written: str) -> tuple[list[str], list[_Element]]:
         precision = None if match[3] is None else int(match[3])
         elements.append(_Element(match[1], int(match[2] or 0), precision, match[4]))
         plain.append("")
-    plain[-1] += _checked(written[end:], written)
+    plain[-1] += _checked(format_text[end:], format_text)
     return plain, elements
 
 
-def _checked(plain: str, written: str) -> str:
+def _checked(plain: str, format_text: str) -> str:
     if "%" in plain:
-        raise unsupported(f"the format {written!r} of FORMAT")
+        raise unsupported(f"the format {format_text!r} of FORMAT")
     return plain
 
 
@@ -100,12 +100,12 @@ def _body(element: _Element, value: Bound) -> str:
     digits = 6 if element.precision is None else element.precision
     if value.type == NUMERIC:
         return f"(CAST(CAST({value.sql} AS DECIMAL(38,{min(digits, 9)})) AS VARCHAR) || {text('0' * (digits - 9))})"
-    # Minus zero is written without its sign.
+    # BigQuery writes minus zero without its sign.
     return f"printf({text(f'%.{digits}{element.letter}')}, CASE WHEN {value.sql} = 0 THEN 0e0 ELSE {value.sql} END)"
 
 
 def _readable(element: _Element, value: Bound) -> str:
-    """%t as CAST to STRING writes it, %T as a literal; NULL is a word."""
+    """%t writes the value as CAST to STRING does, %T as a literal; NULL becomes a word."""
     if value.type.kind == "NULL":
         return "'NULL'"
     if element.precision is not None:

@@ -1,6 +1,6 @@
 """GoogleSQL's reserved words: what cannot be a name unless it is quoted with backticks.
 
-sqlglot takes most of them for a name wherever one fits, BigQuery none. One look at the names of a parsed
+sqlglot accepts most of them as names, BigQuery none. One check of all names in a parsed
 statement covers every position: columns, aliases of columns and tables, WITH queries, fields, windows.
 """
 
@@ -21,8 +21,8 @@ RESERVED = frozenset(
 """As BigQuery's lexical reference lists them."""
 
 
-def refuse_reserved_names(statement: exp.Expr, written: str) -> None:
-    """Check the names of a statement; `written` is the text it was parsed from.
+def refuse_reserved_names(statement: exp.Expr, statement_text: str) -> None:
+    """Check the names of a statement; `statement_text` is the text it was parsed from.
 
     Raises:
         SqlError: An unquoted name is a reserved word.
@@ -31,16 +31,16 @@ def refuse_reserved_names(statement: exp.Expr, written: str) -> None:
         start = name.meta.get("start")
         if name.args.get("quoted") or start is None or name.name.upper() not in RESERVED:
             continue
-        if not _follows_a_dot(written, start) and not _is_array_constructor(name):
+        if not _follows_a_dot(statement_text, start) and not _is_array_constructor(name):
             raise invalid(
-                f"Syntax error: Unexpected keyword {name.name.upper()} at {_place(written, start)};"
+                f"Syntax error: Unexpected keyword {name.name.upper()} at {_place(statement_text, start)};"
                 f" as a name it needs backticks: `{name.name}`"
             )
 
 
-def _follows_a_dot(written: str, start: int) -> bool:
-    """After a dot only a name can stand, so BigQuery takes any word for one."""
-    return written[:start].rstrip().endswith(".")
+def _follows_a_dot(statement_text: str, start: int) -> bool:
+    """Only a name can follow a dot, so BigQuery accepts any word there."""
+    return statement_text[:start].rstrip().endswith(".")
 
 
 def _is_array_constructor(name: exp.Expr) -> bool:
@@ -49,6 +49,6 @@ def _is_array_constructor(name: exp.Expr) -> bool:
     return name.name.upper() == "ARRAY" and isinstance(column, exp.Column) and isinstance(column.parent, exp.Bracket)
 
 
-def _place(written: str, start: int) -> str:
-    before = written[:start]
-    return f"[{before.count(chr(10)) + 1}:{start - before.rfind(chr(10))}]"
+def _place(statement_text: str, start: int) -> str:
+    text_before = statement_text[:start]
+    return f"[{text_before.count(chr(10)) + 1}:{start - text_before.rfind(chr(10))}]"

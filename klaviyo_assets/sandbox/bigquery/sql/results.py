@@ -1,4 +1,4 @@
-"""The outermost query of a statement: the rules for what leaves it."""
+"""The outermost query of a statement: the rules for its output."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from sqlglot import exp
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, invalid
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Output, Query
-from klaviyo_assets.sandbox.bigquery.sql.types import quoted, text, to_field
+from klaviyo_assets.sandbox.bigquery.sql.types import quoted_name, text, to_field
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ def result_query(binder: Binder, node: exp.Expr) -> Result:
         return Result(query.sql, schema)
     alias = binder.alias()
     columns = ", ".join(_checked(output, alias) for output in query.outputs)
-    return Result(f"SELECT {columns} FROM ({query.sql}) AS {quoted(alias)}", schema)
+    return Result(f"SELECT {columns} FROM ({query.sql}) AS {quoted_name(alias)}", schema)
 
 
 def _check_names(query: Query) -> None:
@@ -43,14 +43,14 @@ def _check_names(query: Query) -> None:
 
 
 def _checked(output: Output, alias: str) -> str:
-    """An array that leaves a query holds no NULL element, and NULL becomes empty."""
-    column = f"{quoted(alias)}.{quoted(output.physical)}"
+    """An array in the output has no NULL elements, and a NULL array becomes empty."""
+    column = f"{quoted_name(alias)}.{quoted_name(output.physical)}"
     if output.type.kind != "ARRAY":
-        return f"{column} AS {quoted(output.physical)}"
+        return f"{column} AS {quoted_name(output.physical)}"
     message = f"Array cannot have a null element; error in writing field {output.name}"
     empty = f"CAST([] AS {output.type.duckdb})"
     return (
         f"CASE WHEN len(list_filter({column}, lambda each: each IS NULL)) > 0"
         f" THEN CAST(error({text(message)}) AS {output.type.duckdb})"
-        f" ELSE coalesce({column}, {empty}) END AS {quoted(output.physical)}"
+        f" ELSE coalesce({column}, {empty}) END AS {quoted_name(output.physical)}"
     )

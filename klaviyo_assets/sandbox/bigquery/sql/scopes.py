@@ -1,6 +1,6 @@
-"""Which names an expression may use: range variables, columns, SELECT aliases, the queries around.
+"""Which names an expression may use: range variables, columns, SELECT aliases, and those of outer queries.
 
-Here: name resolution after BigQuery's rules. Not here: how a FROM clause comes by its columns (`relations`).
+Here: name resolution after BigQuery's rules. Not here: how a FROM clause gets its columns (`relations`).
 """
 
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, ColumnUse, combine
 from klaviyo_assets.sandbox.bigquery.sql.model import SqlError, invalid, unsupported
-from klaviyo_assets.sandbox.bigquery.sql.types import Type, member_names, quoted, text
+from klaviyo_assets.sandbox.bigquery.sql.types import Type, member_names, quoted_name, text
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """A range variable. `value` is set for UNNEST, whose alias stands for the element itself."""
+    """A range variable. `value` is set for UNNEST, whose alias means the element itself."""
 
     name: str
     columns: tuple[Column, ...]
@@ -31,10 +31,10 @@ class Range:
 
     def find(self, name: str) -> Column | None:
         """The column called `name`; an error when there are two."""
-        found = [column for column in self.columns if column.name.lower() == name.lower()]
-        if len(found) > 1:
+        matches = [column for column in self.columns if column.name.lower() == name.lower()]
+        if len(matches) > 1:
             raise invalid(f"Column name {name} is ambiguous")
-        return found[0] if found else None
+        return matches[0] if matches else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +56,16 @@ class Query:
     is_value_table: bool = False
 
     def as_columns(self) -> None:
-        """Refuse SELECT AS STRUCT where a query stands for columns, not for a value."""
+        """Refuse SELECT AS STRUCT in a query that must return columns, not a value."""
         if self.is_value_table:
             raise unsupported("SELECT AS STRUCT outside of ARRAY(...) and scalar subqueries")
 
     def as_range(self, name: str, alias: str) -> Range:
-        """The range variable that the query is in a FROM clause."""
+        """The query as the range variable of a FROM clause."""
         self.as_columns()
-        columns = (Column(each.name, f"{quoted(alias)}.{quoted(each.physical)}", each.type) for each in self.outputs)
+        columns = (
+            Column(each.name, f"{quoted_name(alias)}.{quoted_name(each.physical)}", each.type) for each in self.outputs
+        )
         return Range(name, tuple(columns))
 
 
@@ -71,7 +73,7 @@ class Query:
 class Scope:
     """The names of one query level.
 
-    `visible` is what * stands for, `merged` holds the columns of JOIN USING, `group_keys` the DuckDB texts of
+    `visible` is what * expands to, `merged_columns` holds the columns of JOIN USING, `group_keys` the DuckDB texts of
     GROUP BY once they are known,
     `aliases` the SELECT aliases where they are visible, `used_outside` what reaches into the queries around.
     """
@@ -81,17 +83,17 @@ class Scope:
     ctes: dict[str, Query] = field(default_factory=dict)
     ranges: list[Range] = field(default_factory=list)
     visible: list[Column] = field(default_factory=list)
-    merged: dict[str, Column] = field(default_factory=dict)
+    merged_columns: dict[str, Column] = field(default_factory=dict)
     group_keys: frozenset[str] | None = None
     aliases: dict[str, Bound] = field(default_factory=dict)
     used_outside: set[ColumnUse] = field(default_factory=set)
     windows: dict[str, exp.Expr] = field(default_factory=dict)
 
-    def add(self, found: Range) -> None:
-        """Take a range variable in; its name must be new."""
-        if found.name and self.range_named(found.name):
-            raise invalid(f"Duplicate table alias {found.name} in the same FROM clause")
-        self.ranges.append(found)
+    def add(self, range_variable: Range) -> None:
+        """Add a range variable; its name must be new."""
+        if range_variable.name and self.range_named(range_variable.name):
+            raise invalid(f"Duplicate table alias {range_variable.name} in the same FROM clause")
+        self.ranges.append(range_variable)
 
     def range_named(self, name: str) -> Range | None:
         """The range variable of that name at this level."""
@@ -112,76 +114,76 @@ class Scope:
         Raises:
             SqlError: There is no such name, or more than one.
         """
-        passed: list[Scope] = []
+        inner_scopes: list[Scope] = []
         scope: Scope | None = self
         while scope is not None:
-            found = scope.lookup(parts)
-            if found is not None:
-                for inner in passed:
-                    inner.used_outside |= found.ungrouped
-                return found
-            passed.append(scope)
+            value = scope.lookup(parts)
+            if value is not None:
+                for inner in inner_scopes:
+                    inner.used_outside |= value.ungrouped
+                return value
+            inner_scopes.append(scope)
             scope = scope.parent
         raise _unknown(parts)
 
     def lookup(self, parts: list[str]) -> Bound | None:
-        """The same at this level alone."""
-        first, rest = parts[0], parts[1:]
+        """Resolve a name at this level only."""
+        first, field_names = parts[0], parts[1:]
         if first.lower() in self.aliases:
-            return self.kept(members(self.aliases[first.lower()], rest))
+            return self.as_group_key(members(self.aliases[first.lower()], field_names))
         owner = self.range_named(first)
         if owner is not None and owner.value is None:
             # The name of a table hides a column of the same name, and means the whole row.
-            return self._of_table(owner, first, rest)
+            return self._of_table(owner, first, field_names)
         column = self._column(first)
-        if owner is not None and rest and owner.find(rest[0]) is not None:
-            return self.kept(members(self.use(owner.find(rest[0]), first), rest[1:]))
+        if owner is not None and field_names and owner.find(field_names[0]) is not None:
+            return self.as_group_key(members(self.use(owner.find(field_names[0]), first), field_names[1:]))
         if column is not None:
-            return self.kept(members(self.use(column), rest))
+            return self.as_group_key(members(self.use(column), field_names))
         if owner is None:
             return None
-        return self.kept(members(self.use(owner.value), rest))
+        return self.as_group_key(members(self.use(owner.value), field_names))
 
-    def _of_table(self, owner: Range, name: str, rest: list[str]) -> Bound:
-        if not rest:
+    def _of_table(self, owner: Range, name: str, field_names: list[str]) -> Bound:
+        if not field_names:
             return self._row(owner)
-        column = owner.find(rest[0])
+        column = owner.find(field_names[0])
         if column is None:
-            raise invalid(f"Name {rest[0]} not found inside {name}")
-        return self.kept(members(self.use(column, name), rest[1:]))
+            raise invalid(f"Name {field_names[0]} not found inside {name}")
+        return self.as_group_key(members(self.use(column, name), field_names[1:]))
 
-    def kept(self, value: Bound) -> Bound:
-        """`value` with its columns forgotten when the whole is one of the GROUP BY expressions."""
+    def as_group_key(self, value: Bound) -> Bound:
+        """`value` without its ungrouped columns, if the whole expression is a GROUP BY key."""
         if self.group_keys is None or value.sql not in self.group_keys:
             return value
-        others = frozenset(use for use in value.ungrouped if use[0] != self.number)
-        return combine(value.sql, value.type, [Bound("", value.type, ungrouped=others)])
+        outer_uses = frozenset(use for use in value.ungrouped if use[0] != self.number)
+        return combine(value.sql, value.type, [Bound("", value.type, ungrouped=outer_uses)])
 
-    def own(self, value: Bound) -> list[str]:
-        """Names of this level's columns that `value` uses outside of aggregates and GROUP BY expressions."""
+    def ungrouped_names(self, value: Bound) -> list[str]:
+        """Names of this level's columns that `value` uses outside aggregates and GROUP BY keys."""
         return sorted(name for number, name in value.ungrouped if number == self.number)
 
     def use(self, column: Column | None, owner: str = "") -> Bound:
         """A column of this level as an expression."""
         assert column is not None  # noqa: S101 - callers looked it up just now
-        shown = f"{owner}.{column.name}" if owner else column.name
-        use = Bound(column.sql, column.type, ungrouped=frozenset({(self.number, shown)}))
-        return self.kept(use)
+        full_name = f"{owner}.{column.name}" if owner else column.name
+        use = Bound(column.sql, column.type, ungrouped=frozenset({(self.number, full_name)}))
+        return self.as_group_key(use)
 
     def _column(self, name: str) -> Column | None:
-        if name.lower() in self.merged:
-            return self.merged[name.lower()]
-        found = [each.find(name) for each in self.ranges]
-        named = [column for column in found if column is not None]
-        if len(named) > 1:
+        if name.lower() in self.merged_columns:
+            return self.merged_columns[name.lower()]
+        candidates = [each.find(name) for each in self.ranges]
+        matches = [column for column in candidates if column is not None]
+        if len(matches) > 1:
             raise invalid(f"Column name {name} is ambiguous")
-        return named[0] if named else None
+        return matches[0] if matches else None
 
     def _row(self, owner: Range) -> Bound:
         """A whole row as a STRUCT, as in TO_JSON_STRING(t)."""
         kind = Type("STRUCT", None, tuple((column.name, column.type) for column in owner.columns))
         pairs = zip(member_names(kind), owner.columns, strict=True)
-        packed = ", ".join(f"{quoted(name)} := {column.sql}" for name, column in pairs)
+        packed = ", ".join(f"{quoted_name(name)} := {column.sql}" for name, column in pairs)
         return combine(f"struct_pack({packed})", kind, [self.use(column) for column in owner.columns])
 
 
@@ -196,15 +198,15 @@ def member(value: Bound, name: str) -> Bound:
     """One field of a STRUCT.
 
     Raises:
-        SqlError: The value is no STRUCT, or has no such field.
+        SqlError: The value is not a STRUCT, or has no such field.
     """
     if value.type.kind == "JSON":
         raise unsupported(f"the field {name} of a JSON value: use JSON_VALUE or JSON_QUERY")
     if value.type.kind != "STRUCT":
         raise invalid(f"Cannot access field {name} on a value with type {value.type}")
-    for own, (given, kind) in zip(member_names(value.type), value.type.fields, strict=True):
-        if given.lower() == name.lower():
-            return combine(f"struct_extract({value.sql}, {text(own)})", kind, [value])
+    for duckdb_name, (field_name, kind) in zip(member_names(value.type), value.type.fields, strict=True):
+        if field_name.lower() == name.lower():
+            return combine(f"struct_extract({value.sql}, {text(duckdb_name)})", kind, [value])
     raise invalid(f"Field name {name} does not exist in {value.type}")
 
 

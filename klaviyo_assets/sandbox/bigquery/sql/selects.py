@@ -1,4 +1,4 @@
-"""One SELECT: its items, grouping rules, and the clauses in the order BigQuery evaluates them."""
+"""One SELECT: its items, the grouping rules, and the clauses in the order of BigQuery's evaluation."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from klaviyo_assets.sandbox.bigquery.sql.names import output_name, pack, written
 from klaviyo_assets.sandbox.bigquery.sql.ordering import limits, ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.relations import bind_from
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Column, Output, Query, Scope, member
-from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, FLOAT64, NULL, quoted
+from klaviyo_assets.sandbox.bigquery.sql.types import BOOL, FLOAT64, NULL, quoted_name
 
 _CLAUSES = (
     *("with_", "expressions", "from_", "joins", "where", "group", "having", "qualify"),
@@ -23,20 +23,20 @@ _CLAUSES = (
 
 @dataclass
 class Item:
-    """An item of the SELECT list after * is spelt out; `make` binds it, once grouping is known."""
+    """An item of the SELECT list, after * is expanded; `make` binds it once the grouping is known."""
 
     name: str
     make: Callable[[], Bound]
     fixed: Bound | None = None
 
-    def bound(self) -> Bound:
+    def bind(self) -> Bound:
         """The expression."""
         return self.fixed if self.fixed is not None else self.make()
 
 
 @dataclass
 class _Select:
-    """A SELECT being put together."""
+    """A SELECT under construction."""
 
     binder: Binder
     node: exp.Select
@@ -47,7 +47,7 @@ class _Select:
 
 
 def bind_select(binder: Binder, node: exp.Select, scope: Scope) -> Query:
-    """A SELECT whose WITH queries are in `scope` already."""
+    """Bind a SELECT whose WITH queries are already in `scope`."""
     only(node, *_CLAUSES)
     if node.args.get("distinct"):
         only(node.args["distinct"])
@@ -117,9 +117,9 @@ def _star(select: _Select, node: exp.Expr, columns: list[Column], has_from: bool
     if not has_from:
         raise invalid("SELECT * must have a FROM clause")
     dropped = {written_name(each) for each in node.args.get("except_") or ()}
-    replaced = {each.alias.lower(): each.this for each in node.args.get("replace") or ()}
-    _check_names(dropped | replaced.keys(), columns)
-    return [_star_item(select, column, replaced) for column in columns if column.name.lower() not in dropped]
+    replacements = {each.alias.lower(): each.this for each in node.args.get("replace") or ()}
+    _check_names(dropped | replacements.keys(), columns)
+    return [_star_item(select, column, replacements) for column in columns if column.name.lower() not in dropped]
 
 
 def _check_names(names: set[str], columns: list[Column]) -> None:
@@ -128,15 +128,15 @@ def _check_names(names: set[str], columns: list[Column]) -> None:
         raise invalid(f"Column {', '.join(sorted(unknown))} in SELECT * EXCEPT or REPLACE list does not exist")
 
 
-def _star_item(select: _Select, column: Column, replaced: dict[str, exp.Expr]) -> Item:
-    scope, node = select.scope, replaced.get(column.name.lower())
+def _star_item(select: _Select, column: Column, replacements: dict[str, exp.Expr]) -> Item:
+    scope, node = select.scope, replacements.get(column.name.lower())
     if node is not None:
         return Item(column.name, lambda: select.binder.bind(node, scope))
-    return Item(column.name, lambda: scope.kept(scope.use(column)))
+    return Item(column.name, lambda: scope.as_group_key(scope.use(column)))
 
 
 def _group(select: _Select) -> str:
-    """GROUP BY: keys bound, the scope told of them."""
+    """GROUP BY: bind the keys and put them into the scope."""
     clause = select.node.args.get("group")
     if clause is None:
         return ""
@@ -145,7 +145,7 @@ def _group(select: _Select) -> str:
         raise invalid("Syntax error: GROUP BY without an expression")
     keys: list[Bound] = []
     if clause.args.get("all"):
-        keys = [_fix(item) for item in select.items if _is_plain(item.bound())]
+        keys = [_fix(item) for item in select.items if _is_plain(item.bind())]
         pieces = [key.sql for key in keys]
     else:
         pieces = [_grouping(select, each, keys) for each in clause.expressions]
@@ -158,7 +158,7 @@ def _is_plain(value: Bound) -> bool:
 
 
 def _fix(item: Item) -> Bound:
-    item.fixed = item.bound()
+    item.fixed = item.bind()
     return item.fixed
 
 
@@ -172,7 +172,7 @@ def _settle(select: _Select, keys: list[Bound]) -> None:
     select.is_grouped = True
     for item in select.items:
         if item.fixed is not None:
-            item.fixed = select.scope.kept(item.fixed)
+            item.fixed = select.scope.as_group_key(item.fixed)
 
 
 _SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.GroupingSets: "GROUPING SETS"}
@@ -180,8 +180,8 @@ _SETS: dict[type[exp.Expr], str] = {exp.Rollup: "ROLLUP", exp.Cube: "CUBE", exp.
 
 def _grouping(select: _Select, node: exp.Expr, keys: list[Bound]) -> str:
     if type(node) in _SETS:
-        listed = ", ".join(_grouping(select, each, keys) for each in node.expressions)
-        return f"{_SETS[type(node)]} ({listed})"
+        key_list = ", ".join(_grouping(select, each, keys) for each in node.expressions)
+        return f"{_SETS[type(node)]} ({key_list})"
     if isinstance(node, exp.Tuple):
         return f"({', '.join(_grouping(select, each, keys) for each in node.expressions)})"
     key = _group_key(select, node)
@@ -194,9 +194,9 @@ def _group_key(select: _Select, node: exp.Expr) -> Bound:
     if isinstance(node, _LITERALS):
         return _fix(_item_at(select, node, "GROUP BY"))
     if isinstance(node, exp.Column) and len(node.parts) == 1:
-        named = [item for item in select.items if item.name.lower() == node.name.lower()]
-        if named:
-            return _fix(named[0])
+        items_named = [item for item in select.items if item.name.lower() == node.name.lower()]
+        if items_named:
+            return _fix(items_named[0])
     return select.binder.bind(node, select.scope)
 
 
@@ -213,7 +213,7 @@ def _item_at(select: _Select, node: exp.Expr, clause: str) -> Item:
 
 def _bind_items(select: _Select) -> None:
     """Bind the items under the rules of grouping; their names become known to HAVING, QUALIFY, ORDER BY."""
-    select.values = [item.bound() for item in select.items]
+    select.values = [item.bind() for item in select.items]
     if select.node.args.get("from_") is None and not all(_is_plain(value) for value in select.values):
         raise invalid("Aggregate or analytic function not allowed in SELECT without FROM clause")
     having = select.node.args.get("having")
@@ -239,7 +239,7 @@ def _orders_by_aggregate(select: _Select, order: exp.Expr) -> bool:
 def _check_grouped(select: _Select, value: Bound, clause: str) -> None:
     if not select.is_grouped:
         return
-    loose = select.scope.own(value)
+    loose = select.scope.ungrouped_names(value)
     if loose:
         raise invalid(f"{clause} expression references column {loose[0]} which is neither grouped nor aggregated")
 
@@ -272,8 +272,8 @@ def _order(select: _Select) -> str:
     return f" ORDER BY {', '.join(keys)}"
 
 
-def _order_key(select: _Select, ordered: exp.Expr) -> str:
-    node = ordered.this
+def _order_key(select: _Select, order_node: exp.Expr) -> str:
+    node = order_node.this
     if isinstance(node, _LITERALS):
         _item_at(select, node, "ORDER BY")
         value, place = select.values[int(node.this) - 1], int(node.this)
@@ -287,7 +287,7 @@ def _order_key(select: _Select, ordered: exp.Expr) -> str:
     if select.node.args.get("distinct") and not place:
         raise invalid("ORDER BY clause expression must be in the SELECT DISTINCT list")
     is_placed = place and select.node.args.get("kind") is None and value.type != FLOAT64
-    return ordered_by(str(place) if is_placed else value.sql, value.type, ordered)
+    return ordered_by(str(place) if is_placed else value.sql, value.type, order_node)
 
 
 def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:
@@ -305,14 +305,14 @@ def _outputs(select: _Select) -> tuple[tuple[Output, ...], str]:
     outputs: list[Output] = []
     texts, nameless = [], 0
     for place, (name, value) in enumerate(pairs):
-        taken = {output.physical.lower() for output in outputs}
+        taken_names = {output.physical.lower() for output in outputs}
         physical = name or f"f{nameless}_"
         nameless += not name
-        if physical.lower() in taken:
+        if physical.lower() in taken_names:
             physical = f"_c{place}"
         outputs.append(Output(name, physical, value.type))
-        shown = f"CAST({value.sql} AS BIGINT)" if value.type == NULL else value.sql
-        texts.append(f"{shown} AS {quoted(physical)}")
+        value_sql = f"CAST({value.sql} AS BIGINT)" if value.type == NULL else value.sql
+        texts.append(f"{value_sql} AS {quoted_name(physical)}")
     return tuple(outputs), ", ".join(texts)
 
 

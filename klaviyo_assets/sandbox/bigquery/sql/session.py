@@ -1,6 +1,6 @@
 """What a DuckDB connection needs before it runs translated statements: settings and macros.
 
-A macro stands for a piece of GoogleSQL that takes more than a call in DuckDB. Errors inside macros are failing
+A macro implements a piece of GoogleSQL that needs more than one call in DuckDB. Errors inside macros are failing
 casts, not error(): DuckDB's TRY, which SAFE_CAST becomes, refuses error().
 """
 
@@ -53,7 +53,7 @@ _MACROS = {
     " THEN CAST(z[1] || '1' AS BIGINT) * (60 * CAST(regexp_extract(z, '\\d+') AS BIGINT)"
     " + coalesce(TRY_CAST(regexp_extract(z, ':(\\d+)', 1) AS BIGINT), 0)) ELSE 0 END)",
     "bq_local(t, z)": "((t AT TIME ZONE bq_named_zone(z)) + bq_offset(z))",
-    # Of a time that occurs twice when clocks are set back BigQuery takes the first, DuckDB the second.
+    # When clocks are set back, a local time occurs twice: BigQuery takes the first, DuckDB the second.
     "bq_moment(t, z)": "list_transform([t - bq_offset(z)], lambda v: CASE WHEN ((v AT TIME ZONE bq_named_zone(z))"
     " - to_hours(1)) AT TIME ZONE bq_named_zone(z) = v THEN (v AT TIME ZONE bq_named_zone(z)) - to_hours(1)"
     " ELSE v AT TIME ZONE bq_named_zone(z) END)[1]",
@@ -72,7 +72,7 @@ _MACROS = {
     "bq_large_units(x)": "CAST(trunc(x) AS HUGEINT) * CAST(1000000000 AS HUGEINT)"
     " + CAST((x - trunc(x)) * CAST(1000000000 AS DECIMAL(10,0)) AS HUGEINT)",
     "bq_is_small(x)": "x BETWEEN -5000000000 AND 5000000000",
-    # One division of HUGEINT: each costs as much as everything else of a quotient.
+    # Only one division of HUGEINT: each costs as much as the rest of a quotient.
     "bq_halved(n, d)": "(2 * abs(n) + abs(d)) // (2 * abs(d)) * CASE WHEN (n < 0) = (d < 0) THEN 1 ELSE -1 END",
     "bq_numeric_of_units(n)": "CAST(n AS DECIMAL(38,0)) * CAST('0.000000001' AS DECIMAL(9,9))",
     "bq_units_quotient(n, d)": "(n // d) * _E9 + bq_halved((n % d) * _E9, d)",
@@ -130,7 +130,7 @@ _MACROS = {
     "bq_json_query(s, path, written, number)": "CASE json_type(s, path) WHEN 'NULL' THEN NULL"
     " WHEN 'DOUBLE' THEN bq_json_value(s, path, written) ELSE bq_spelled(s, CAST(json_extract(s, path) AS VARCHAR),"
     " number) END",
-    # DuckDB writes 1.50 as 1.5: a text with such a number is refused, not changed.
+    # DuckDB writes 1.50 as 1.5: a text with such a number is refused rather than changed.
     "bq_spelled(s, part, number)": "CASE WHEN list_has_all(regexp_extract_all(s, number),"
     " regexp_extract_all(part, number)) THEN part ELSE CAST(CAST("
     "'not supported by the local stand-in: JSON with a number that is written unlike ' || part"
@@ -150,7 +150,7 @@ _MACROS = {
 }
 
 # GoogleSQL's FLOAT64: NaN equals nothing and is neither less nor greater; what overflows is an error. The operands
-# are put in a list first, so that a macro inside another one does not repeat its text over and over.
+# are put into a list first, so that nested macros do not repeat their text.
 for _word, _sign in (("eq", "="), ("lt", "<"), ("le", "<="), ("gt", ">"), ("ge", ">=")):
     _MACROS[f"bq_float_{_word}(a, b)"] = f"CASE WHEN isnan(a) OR isnan(b) THEN a <> a OR b <> b ELSE a {_sign} b END"
 _MACROS["bq_float_ne(a, b)"] = "CASE WHEN isnan(a) OR isnan(b) THEN a = a AND b = b ELSE a <> b END"

@@ -1,4 +1,4 @@
-"""From one parsed statement to a `Statement`: queries and transactions here, changes in `dml` and `ddl`."""
+"""Binding one parsed statement: queries and transactions here, changes in `dml` and `ddl`."""
 
 from collections.abc import Callable
 
@@ -26,19 +26,19 @@ _CHANGES: dict[type[exp.Expr], Callable[[Binder, exp.Expr], Statement]] = {
 }
 
 
-def bind_statement(binder: Binder, node: exp.Expr, written: str) -> Statement:
-    """One statement; `written` is its text. Parameters and reads are noted in `binder`."""
+def bind_statement(binder: Binder, node: exp.Expr, statement_text: str) -> Statement:
+    """Bind one statement, whose text is `statement_text`; `binder` collects its parameters and reads."""
     if isinstance(node, exp.Query):
         query = result_query(binder, node)
         return Statement("SELECT", query.sql, schema=query.schema)
     if type(node) in _TRANSACTIONS:
         only(node)
         return Statement(_TRANSACTIONS[type(node)], "")
-    if isinstance(node, exp.Command) and written.strip().upper() == "BEGIN":
+    if isinstance(node, exp.Command) and statement_text.strip().upper() == "BEGIN":
         return Statement("BEGIN_TRANSACTION", "")
     if isinstance(node, exp.Create):
-        return ddl.create(binder, node, written)
+        return ddl.create(binder, node, statement_text)
     handler = _CHANGES.get(type(node))
     if handler is None:
-        raise unsupported(f"the statement {written.strip()[:120]!r}")
+        raise unsupported(f"the statement {statement_text.strip()[:120]!r}")
     return handler(binder, node)

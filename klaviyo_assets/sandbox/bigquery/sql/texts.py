@@ -66,10 +66,10 @@ allow("ASCII", signature("CAST(CASE WHEN {0} = '' THEN 0 ELSE ascii({0}) END AS 
 @scalar("CONCAT")
 def _concat(call: Call) -> Bound:
     call.arity(1, 10_000)
-    bound = call.bound()
-    if {value.type.kind for value in bound} == {"STRING", "BYTES"}:
+    arguments = call.values()
+    if {value.type.kind for value in arguments} == {"STRING", "BYTES"}:
         raise unsupported("CONCAT of STRING and BYTES")
-    values, kind = unify(as_texts(bound), "function CONCAT")
+    values, kind = unify(as_texts(arguments), "function CONCAT")
     if kind not in (STRING, BYTES):
         raise mismatch("function CONCAT", values)
     return combine(f"({' || '.join(value.sql for value in values)})", kind, values)
@@ -91,7 +91,7 @@ def _pattern(call: Call) -> tuple[Bound, str, int]:
 @scalar("REGEXP_CONTAINS")
 def _regexp_contains(call: Call) -> Bound:
     call.arity(2)
-    value, pattern = (require(each, STRING, call.name) for each in call.bound())
+    value, pattern = (require(each, STRING, call.name) for each in call.values())
     return combine(f"regexp_matches({value.sql}, {pattern.sql})", BOOL, [value, pattern])
 
 
@@ -102,7 +102,7 @@ def _regexp_extract(call: Call) -> Bound:
     call.arity(2)
     value, pattern, groups = _pattern(call)
     group = _group(call, groups)
-    # The list holds NULL where the group took no part in the match, the text alone would be empty.
+    # The list holds NULL if the group did not take part in the match; the text alone would be empty.
     return combine(f"regexp_extract_all({value.sql}, {pattern}, {group})[1]", STRING, [value])
 
 
@@ -114,13 +114,13 @@ def _regexp_extract_all(call: Call) -> Bound:
         f"list_transform(regexp_extract_all({value.sql}, {pattern}, {_group(call, groups)}), lambda m: coalesce(m, ''))"
     )
     if _matches_nothing(call.literal(1, "regular expression")):
-        # DuckDB looks once more behind the last letter.
+        # DuckDB tries once more after the last letter.
         sql = f"CASE WHEN {value.sql} = '' THEN {sql} ELSE {sql}[:-2] END"
     return combine(sql, array_of(STRING), [value])
 
 
 def _matches_nothing(pattern: str) -> bool:
-    """Whether an expression matches the empty text at any place, as `a*` does and `$` does not."""
+    """Whether an expression can match the empty text anywhere, as `a*` can and `$` cannot."""
     return re.compile(pattern).match("\0\0", 1) is not None
 
 

@@ -28,20 +28,20 @@ from klaviyo_assets.sandbox.bigquery.sql.types import parse as parse_type
 
 @dataclass
 class _Recorded:
-    """A schema lookup that remembers its answers, so that the cache can tell whether they still hold.
+    """A schema lookup that records its answers, so that the cache can check whether they still hold.
 
-    What earlier statements of a script create or drop is laid over it in `made`.
+    What earlier statements of a script create or drop is laid over it in `statement_changes`.
     """
 
     schemas: SchemaLookup
     tables: dict[TableRef, tuple[Field, ...] | None] = field(default_factory=dict)
     views: dict[TableRef, str | None] = field(default_factory=dict)
-    made: dict[TableRef, tuple[tuple[Field, ...] | None, str | None]] = field(default_factory=dict)
+    statement_changes: dict[TableRef, tuple[tuple[Field, ...] | None, str | None]] = field(default_factory=dict)
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:
         """See `SchemaLookup`."""
-        if ref in self.made:
-            columns = self.made[ref][0]
+        if ref in self.statement_changes:
+            columns = self.statement_changes[ref][0]
             if columns is None:
                 raise KeyError(ref)
             return columns
@@ -50,30 +50,30 @@ class _Recorded:
 
     def view(self, ref: TableRef) -> str | None:
         """See `SchemaLookup`."""
-        if ref in self.made:
-            return self.made[ref][1]
+        if ref in self.statement_changes:
+            return self.statement_changes[ref][1]
         self.views[ref] = self.schemas.view(ref)
         return self.views[ref]
 
     def note(self, statement: Statement) -> None:
-        """Take in what a statement does to the catalog."""
+        """Record a statement's changes to the catalog."""
         ref, kind = statement.target, statement.kind
         if ref is None:
             return
         if kind in ("CREATE_TABLE", "CREATE_TABLE_AS_SELECT", "CREATE_VIEW"):
             if not (statement.options.get("if_not_exists") and _columns(self, ref) is not None):
-                self.made[ref] = statement.schema, statement.options.get("view_query")
+                self.statement_changes[ref] = statement.schema, statement.options.get("view_query")
         elif kind in ("DROP_TABLE", "DROP_VIEW"):
-            self.made[ref] = None, None
+            self.statement_changes[ref] = None, None
         elif kind == "ALTER_TABLE":
             self._widen(ref, statement.schema)
 
-    def _widen(self, ref: TableRef, added: tuple[Field, ...]) -> None:
+    def _widen(self, ref: TableRef, added_fields: tuple[Field, ...]) -> None:
         columns = _columns(self, ref)
         if columns is not None:
-            known = {column.name.lower() for column in columns}
-            fresh = tuple(column for column in added if column.name.lower() not in known)
-            self.made[ref] = columns + fresh, None
+            column_names = {column.name.lower() for column in columns}
+            fresh = tuple(column for column in added_fields if column.name.lower() not in column_names)
+            self.statement_changes[ref] = columns + fresh, None
 
     def holds(self, schemas: SchemaLookup) -> bool:
         """Whether `schemas` answers as the recorded one did."""
@@ -91,11 +91,11 @@ def _columns(schemas: SchemaLookup, ref: TableRef) -> tuple[Field, ...] | None:
 
 @dataclass(frozen=True)
 class _Translated:
-    """A script's statements without parameter values, and what they rest on."""
+    """A script's statements without parameter values, and the lookups that they depend on."""
 
     statements: tuple[Statement, ...]
     uses: tuple[frozenset[str], ...]
-    recorded: _Recorded
+    recorded_lookup: _Recorded
     names: Mapping[TableRef, str]
 
 
@@ -115,7 +115,7 @@ def translate(
 ) -> list[Statement]:
     """The statements of a GoogleSQL script for DuckDB, in order.
 
-    Later statements see the tables earlier ones create. Translations are kept by text, parameter types and the
+    Later statements see the tables that earlier ones create. Translations are kept by text, parameter types and the
     schemas they used.
 
     Args:
@@ -127,38 +127,42 @@ def translate(
         physical_name: DuckDB text, quoted where needed, that addresses a table.
 
     Raises:
-        SqlError: BigQuery would refuse the script (invalidQuery, notFound), or the stand-in does not offer
-            something in it (notImplemented).
+        SqlError: BigQuery would refuse the script (invalidQuery, notFound), or the stand-in does not
+            support something in it (notImplemented).
     """
-    kinds = {each.name.lower(): _parameter_type(each) for each in parameters}
+    kinds = {statement.name.lower(): _parameter_type(statement) for statement in parameters}
     if len(kinds) < len(parameters):
         raise invalid("Duplicate query parameter names")
     key = (sql, tuple(sorted(kinds.items(), key=lambda item: item[0])), default_project, default_dataset)
     with _LOCK:
-        known = _CACHE.get(key)
-    if known is None or not _is_fresh(known, schemas, physical_name):
-        known = _translated(sql, kinds, schemas, (default_project, default_dataset), physical_name)
-        _remember(key, known)
-    values = {each.name.lower(): _python_value(each, kinds[each.name.lower()]) for each in parameters}
-    pairs = zip(known.statements, known.uses, strict=True)
+        translation = _CACHE.get(key)
+    if translation is None or not _is_fresh(translation, schemas, physical_name):
+        translation = _translate_script(sql, kinds, schemas, (default_project, default_dataset), physical_name)
+        _remember(key, translation)
+    values = {
+        statement.name.lower(): _python_value(statement, kinds[statement.name.lower()]) for statement in parameters
+    }
+    pairs = zip(translation.statements, translation.uses, strict=True)
     return [
-        replace(each, parameters={name: values[name] for name in uses}, options=dict(each.options))
-        for each, uses in pairs
+        replace(statement, parameters={name: values[name] for name in uses}, options=dict(statement.options))
+        for statement, uses in pairs
     ]
 
 
-def _is_fresh(known: _Translated, schemas: SchemaLookup, physical_name: Callable[[TableRef], str]) -> bool:
-    return known.recorded.holds(schemas) and all(physical_name(ref) == name for ref, name in known.names.items())
+def _is_fresh(translation: _Translated, schemas: SchemaLookup, physical_name: Callable[[TableRef], str]) -> bool:
+    return translation.recorded_lookup.holds(schemas) and all(
+        physical_name(ref) == name for ref, name in translation.names.items()
+    )
 
 
-def _remember(key: tuple[Any, ...], translated: _Translated) -> None:
+def _remember(key: tuple[Any, ...], translation: _Translated) -> None:
     with _LOCK:
         while len(_CACHE) >= _CACHE_SIZE:
             del _CACHE[next(iter(_CACHE))]
-        _CACHE[key] = translated
+        _CACHE[key] = translation
 
 
-def _translated(
+def _translate_script(
     sql: str,
     kinds: Mapping[str, Type],
     schemas: SchemaLookup,
@@ -166,32 +170,32 @@ def _translated(
     physical_name: Callable[[TableRef], str],
 ) -> _Translated:
     allowed.load()
-    recorded, names = _Recorded(schemas), {}
+    recorded_lookup, names = _Recorded(schemas), {}
 
-    def named(ref: TableRef) -> str:
+    def name_table(ref: TableRef) -> str:
         names[ref] = physical_name(ref)
         return names[ref]
 
     statements, uses = [], []
-    for node, written in parse(sql):
-        binder = Binder(Catalog(recorded, *defaults, named), kinds)
-        statement = replace(_bound(binder, node, written), reads=frozenset(binder.reads))
-        recorded.note(statement)
+    for node, statement_text in parse(sql):
+        binder = Binder(Catalog(recorded_lookup, *defaults, name_table), kinds)
+        statement = replace(_bind(binder, node, statement_text), reads=frozenset(binder.reads))
+        recorded_lookup.note(statement)
         statements.append(statement)
         uses.append(frozenset(binder.used_parameters))
-    recorded.schemas = _Nothing()
-    return _Translated(tuple(statements), tuple(uses), recorded, names)
+    recorded_lookup.schemas = _Nothing()
+    return _Translated(tuple(statements), tuple(uses), recorded_lookup, names)
 
 
-def _bound(binder: Binder, node: exp.Expr, written: str) -> Statement:
+def _bind(binder: Binder, node: exp.Expr, statement_text: str) -> Statement:
     try:
-        return bind_statement(binder, node, written)
+        return bind_statement(binder, node, statement_text)
     except RecursionError as error:
         raise invalid("The query is too complex: it is nested too deeply") from error
 
 
 class _Nothing:
-    """What stands in for the schemas of a finished translation, so that it does not keep them alive."""
+    """An empty lookup for finished translations, so that the cache does not keep schemas alive."""
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:
         """Never asked."""
@@ -224,17 +228,17 @@ def _python_value(parameter: Parameter, kind: Type) -> Any:
 def _scalar_value(name: str, value: Any, kind: Type) -> Any:
     if value is None:
         return None
-    written = str(value)
+    value_text = str(value)
     try:
-        return _READERS.get(kind.kind, str)(written)
+        return _READERS.get(kind.kind, str)(value_text)
     except (ValueError, InvalidOperation) as error:
-        raise invalid(f"Invalid value for query parameter {name} of type {kind}: {written!r}") from error
+        raise invalid(f"Invalid value for query parameter {name} of type {kind}: {value_text!r}") from error
 
 
-def _boolean(written: str) -> bool:
-    if written.lower() not in ("true", "false"):
-        raise ValueError(written)
-    return written.lower() == "true"
+def _boolean(value_text: str) -> bool:
+    if value_text.lower() not in ("true", "false"):
+        raise ValueError(value_text)
+    return value_text.lower() == "true"
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

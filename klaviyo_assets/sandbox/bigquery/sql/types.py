@@ -1,4 +1,4 @@
-"""GoogleSQL types: their DuckDB equals, their API names, and which type turns into which by itself.
+"""GoogleSQL types: their DuckDB equivalents, their API names, and the implicit coercions.
 
 Here: facts about types. Not here: casts that look at values (`casts`).
 """
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from klaviyo_assets.sandbox.bigquery.sql.dialect import shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt
 from klaviyo_assets.sandbox.bigquery.sql.model import Field, invalid, unsupported
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A GoogleSQL type. Kind NULL is that of an untyped NULL (and of the elements of `[]`)."""
+    """A GoogleSQL type. Kind NULL is the type of an untyped NULL and of the elements of `[]`."""
 
     kind: str
     element: "Type | None" = None
@@ -36,7 +36,7 @@ class Type:
             return f"{self.element.duckdb}[]"
         if self.kind == "STRUCT":
             members = (
-                f"{quoted(member)} {kind.duckdb}"
+                f"{quoted_name(member)} {kind.duckdb}"
                 for member, (_, kind) in zip(member_names(self), self.fields, strict=True)
             )
             return f"STRUCT({', '.join(members)})"
@@ -91,7 +91,7 @@ def array_of(element: Type) -> Type:
     return Type("ARRAY", element)
 
 
-def quoted(name: str) -> str:
+def quoted_name(name: str) -> str:
     """A DuckDB identifier, quoted."""
     return exp.to_identifier(name, quoted=True).sql("duckdb")
 
@@ -102,7 +102,7 @@ def text(value: str) -> str:
 
 
 def member_names(struct: Type) -> list[str]:
-    """DuckDB member names of a STRUCT; nameless ones are called as the API calls them."""
+    """DuckDB member names of a STRUCT; nameless members have the API's names."""
     names = [name or f"_field_{place}" for place, (name, _) in enumerate(struct.fields, start=1)]
     if len({name.lower() for name in names}) < len(names):
         raise unsupported("a STRUCT with two fields of one name")
@@ -114,7 +114,7 @@ def from_field(column: Field) -> Type:
     if column.type in ("RECORD", "STRUCT"):
         base = Type("STRUCT", None, tuple((part.name, from_field(part)) for part in column.fields))
     else:
-        base = named(column.type)
+        base = type_named(column.type)
     return array_of(base) if column.mode == "REPEATED" else base
 
 
@@ -128,7 +128,7 @@ def to_field(name: str, kind: Type) -> Field:
     return Field(name, API_NAMES.get(kind.kind, kind.kind), "NULLABLE", parts)
 
 
-def named(spelling: str) -> Type:
+def type_named(spelling: str) -> Type:
     """A scalar type by any of its GoogleSQL names."""
     kind = KINDS.get(spelling.upper())
     if kind is None:
@@ -143,7 +143,7 @@ def parse(spelling: str) -> Type:
         return array_of(parse(match[1]))
     if match := re.fullmatch(r"STRUCT\s*<(.*)>", spelling, re.IGNORECASE | re.DOTALL):
         return Type("STRUCT", None, tuple(_member(part) for part in split_top(match[1])))
-    return named(spelling)
+    return type_named(spelling)
 
 
 def _member(part: str) -> tuple[str, Type]:
@@ -152,15 +152,15 @@ def _member(part: str) -> tuple[str, Type]:
     return "", parse(part)
 
 
-def split_top(listed: str) -> list[str]:
-    """Split at the commas that stand in no bracket."""
+def split_top(list_text: str) -> list[str]:
+    """Split at the commas outside brackets."""
     parts, depth, start = [], 0, 0
-    for place, letter in enumerate(listed):
+    for place, letter in enumerate(list_text):
         depth += (letter in "<(") - (letter in ">)")
         if letter == "," and depth == 0:
-            parts.append(listed[start:place])
+            parts.append(list_text[start:place])
             start = place + 1
-    return [*parts, listed[start:]]
+    return [*parts, list_text[start:]]
 
 
 _SQLGLOT_KINDS = {
@@ -194,9 +194,9 @@ def from_sqlglot(node: exp.DataType) -> Type:
     if name == "STRUCT":
         return Type("STRUCT", None, tuple(_struct_member(part) for part in node.expressions))
     if name not in _SQLGLOT_KINDS:
-        raise unsupported(f"the type {shown(node)}")
+        raise unsupported(f"the type {excerpt(node)}")
     if node.expressions:
-        raise unsupported(f"a parameterized type: {shown(node)}")
+        raise unsupported(f"a parameterized type: {excerpt(node)}")
     return Type(_SQLGLOT_KINDS[name])
 
 
@@ -221,21 +221,21 @@ def from_duckdb(spelling: str) -> Type:
 
 
 def promoted(kinds: Sequence[Type]) -> Type | None:
-    """The type several types widen to without a cast, None when there is none."""
-    known = [kind for kind in kinds if kind.kind != "NULL"]
-    if not known:
+    """The type that several types widen to without a cast; None if there is none."""
+    typed_kinds = [kind for kind in kinds if kind.kind != "NULL"]
+    if not typed_kinds:
         return NULL
-    if all(kind == known[0] for kind in known):
-        return known[0]
-    if all(kind.is_numeric for kind in known):
-        return max(known, key=lambda kind: NUMERIC_ORDER[kind.kind])
-    if {kind.kind for kind in known} == {"DATE", "DATETIME"}:
+    if all(kind == typed_kinds[0] for kind in typed_kinds):
+        return typed_kinds[0]
+    if all(kind.is_numeric for kind in typed_kinds):
+        return max(typed_kinds, key=lambda kind: NUMERIC_ORDER[kind.kind])
+    if {kind.kind for kind in typed_kinds} == {"DATE", "DATETIME"}:
         return DATETIME
-    if all(kind.kind == "ARRAY" for kind in known):
-        typed = {kind for kind in known if kind.element != NULL}
-        return typed.pop() if len(typed) == 1 else None
-    if all(kind.kind == "STRUCT" for kind in known):
-        return _promoted_struct(known)
+    if all(kind.kind == "ARRAY" for kind in typed_kinds):
+        distinct_kinds = {kind for kind in typed_kinds if kind.element != NULL}
+        return distinct_kinds.pop() if len(distinct_kinds) == 1 else None
+    if all(kind.kind == "STRUCT" for kind in typed_kinds):
+        return _promoted_struct(typed_kinds)
     return None
 
 

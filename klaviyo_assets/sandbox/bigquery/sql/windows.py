@@ -1,4 +1,4 @@
-"""OVER: window specifications, and the functions that exist only with one."""
+"""OVER: window specifications, and the functions that require one."""
 
 from sqlglot import exp
 
@@ -6,7 +6,7 @@ from klaviyo_assets.sandbox.bigquery.sql.aggregates import refuse_nan, result
 from klaviyo_assets.sandbox.bigquery.sql.binder import Binder, binds
 from klaviyo_assets.sandbox.bigquery.sql.binding import Bound, combine, mismatch, require, unify
 from klaviyo_assets.sandbox.bigquery.sql.calls import AGGREGATES, ANALYTICS, Call, analytic
-from klaviyo_assets.sandbox.bigquery.sql.dialect import only, shown
+from klaviyo_assets.sandbox.bigquery.sql.dialect import excerpt, only
 from klaviyo_assets.sandbox.bigquery.sql.model import invalid, unsupported
 from klaviyo_assets.sandbox.bigquery.sql.ordering import ordered_by
 from klaviyo_assets.sandbox.bigquery.sql.scopes import Scope
@@ -23,7 +23,7 @@ def _window(binder: Binder, node: exp.Expr, scope: Scope) -> Bound:
     if isinstance(inner, exp.IgnoreNulls | exp.RespectNulls):
         raise unsupported("IGNORE NULLS outside of the brackets of an analytic function")
     if not isinstance(inner, exp.Anonymous):
-        raise unsupported(f"OVER after {shown(inner)}")
+        raise unsupported(f"OVER after {excerpt(inner)}")
     name = inner.name.upper()
     over, parts, has_order, has_frame = _over(binder, node, scope)
     _check(name, has_order, has_frame)
@@ -50,23 +50,23 @@ def _check(name: str, has_order: bool, has_frame: bool) -> None:
 
 
 def _over(binder: Binder, node: exp.Expr, scope: Scope) -> tuple[str, list[Bound], bool, bool]:
-    """DuckDB text of OVER (...), what is bound in it, whether it orders, whether it frames."""
+    """DuckDB text of OVER (...), its bound expressions, and whether it has an order and a frame."""
     only(node, "this", "partition_by", "order", "spec", "alias", "over")
-    partition, order, spec = _merged(node, scope)
+    partition, order, spec = _merge_windows(node, scope)
     keys = [_partition_key(binder.bind(each, scope)) for each in partition]
-    ordered = [(binder.bind(each.this, scope), each) for each in order]
+    order_keys = [(binder.bind(each.this, scope), each) for each in order]
     single = spec is not None and spec.args["kind"] == "RANGE"
     pieces = []
     if keys:
         pieces.append("PARTITION BY " + ", ".join(key.sql for key in keys))
-    if ordered:
+    if order_keys:
         pieces.append(
-            "ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each, single=single) for key, each in ordered)
+            "ORDER BY " + ", ".join(ordered_by(key.sql, key.type, each, single=single) for key, each in order_keys)
         )
     if spec is not None:
         pieces.append(_frame(binder, spec, scope))
-    values = [*keys, *(key for key, _ in ordered)]
-    return f" OVER ({' '.join(pieces)})", values, bool(ordered), spec is not None
+    values = [*keys, *(key for key, _ in order_keys)]
+    return f" OVER ({' '.join(pieces)})", values, bool(order_keys), spec is not None
 
 
 def _partition_key(value: Bound) -> Bound:
@@ -75,8 +75,8 @@ def _partition_key(value: Bound) -> Bound:
     return value
 
 
-def _merged(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[exp.Expr], exp.Expr | None]:
-    """A window specification with the named one it builds on."""
+def _merge_windows(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[exp.Expr], exp.Expr | None]:
+    """A window specification merged with the named one that it extends."""
     partition = list(node.args.get("partition_by") or ())
     order = node.args["order"].expressions if node.args.get("order") is not None else []
     spec = node.args.get("spec")
@@ -86,7 +86,7 @@ def _merged(node: exp.Expr, scope: Scope) -> tuple[list[exp.Expr], list[exp.Expr
     base = scope.windows.get(alias.name.lower())
     if base is None:
         raise invalid(f"Unrecognized window alias {alias.name}")
-    of_base = _merged(base, scope)
+    of_base = _merge_windows(base, scope)
     if partition or (order and of_base[1]) or (of_base[2] is not None and (order or spec)):
         raise invalid(f"A window on top of {alias.name} cannot redefine what it says")
     return of_base[0], order or of_base[1], spec or of_base[2]
@@ -106,14 +106,14 @@ def _frame(binder: Binder, spec: exp.Expr, scope: Scope) -> str:
 
 
 def _frame_bound(binder: Binder, spec: exp.Expr, name: str, scope: Scope) -> str:
-    given, side = spec.args[name], spec.args.get(f"{name}_side")
-    if given == "CURRENT ROW":
+    bound_value, side = spec.args[name], spec.args.get(f"{name}_side")
+    if bound_value == "CURRENT ROW":
         return "CURRENT ROW"
     if side not in _BOUNDS:
-        raise unsupported(f"a window frame bound {given} {side}")
-    if given == "UNBOUNDED":
+        raise unsupported(f"a window frame bound {bound_value} {side}")
+    if bound_value == "UNBOUNDED":
         return f"UNBOUNDED {side}"
-    value = binder.bind(given, scope)
+    value = binder.bind(bound_value, scope)
     if value.literal is None or not value.type.is_numeric:
         raise invalid("A window frame bound must be a numeric literal or parameter")
     return f"{value.sql} {side}"
@@ -141,16 +141,16 @@ def _ntile(call: Call) -> Bound:
 @analytic("LAG", "LEAD")
 def _neighbor(call: Call) -> Bound:
     call.arity(1, 3)
-    value, *others = call.bound()
-    offset = require(others[0], INT64, call.name) if others else None
+    value, *more_values = call.values()
+    offset = require(more_values[0], INT64, call.name) if more_values else None
     if offset is not None and (offset.literal is None or offset.literal.startswith("-")):
         raise invalid(f"The offset of {call.name} must be a non-negative literal or parameter")
     extra = f", {offset.sql}" if offset is not None else ""
     kind = value.type
-    if len(others) == 2:
-        (value, default), kind = unify([value, others[1]], call.name)
+    if len(more_values) == 2:
+        (value, default), kind = unify([value, more_values[1]], call.name)
         extra += f", {default.sql}"
-    return result(call, f"{call.name.lower()}({value.sql}{extra}){call.over}", kind, [value, *others])
+    return result(call, f"{call.name.lower()}({value.sql}{extra}){call.over}", kind, [value, *more_values])
 
 
 @analytic("FIRST_VALUE", "LAST_VALUE", "NTH_VALUE")
@@ -159,8 +159,8 @@ def _nth(call: Call) -> Bound:
     call.arity(2 if call.name == "NTH_VALUE" else 1)
     nodes = [node.this if isinstance(node, exp.IgnoreNulls | exp.RespectNulls) else node for node in call.nodes]
     values = [call.binder.bind(node, call.scope) for node in nodes]
-    listed = ", ".join(value.sql for value in values)
-    return result(call, f"{call.name.lower()}({listed}{nulls}){call.over}", values[0].type, values)
+    argument_list = ", ".join(value.sql for value in values)
+    return result(call, f"{call.name.lower()}({argument_list}{nulls}){call.over}", values[0].type, values)
 
 
 @analytic("PERCENTILE_CONT")

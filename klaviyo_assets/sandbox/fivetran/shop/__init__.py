@@ -4,11 +4,11 @@
 `klaviyo_assets.sandbox.fivetran.writer.write_sync` writes them into Postgres.
 """
 
-from .catalog import TABLES, Table
-from .incidents import EFFECTS, KINDS, Incident
-from .profile import Profile, profile, profiles
-from .values_reports import GROUPINGS, STATISTICS, ValuesReports, Wanted
-from .world import Shop
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES, Table
+from klaviyo_assets.sandbox.fivetran.shop.incidents import EFFECTS, KINDS, Incident
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile, profile, profiles
+from klaviyo_assets.sandbox.fivetran.shop.values_reports import GROUPINGS, STATISTICS, ValuesReports, Wanted
+from klaviyo_assets.sandbox.fivetran.shop.world import Shop
 
 __all__ = [
     "EFFECTS",

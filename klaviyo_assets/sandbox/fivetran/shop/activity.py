@@ -1,6 +1,6 @@
-"""One day of a shop: newcomers, campaigns, flows, visits and orders, and all that follows from them.
+"""One day of a shop: newcomers, campaigns, flows, visits and orders, and everything they lead to.
 
-What belongs here: causes, rates and delays. What does not: how an event is spelled (`properties`, `event_rows`),
+Here: causes, rates and delays. Not here: how an event is spelled (`properties`, `event_rows`),
 which touch an order is attributed to (`attribution`).
 """
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .calendar import Calendar
-from .consent import Consent, Queue
-from .dice import Bools, Floats, Ints
-from .journal import BOT, HARD, MACHINE, Events, Journal
-from .messages import Campaign, Messages
-from .orders import Orders
-from .people import People
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.consent import Consent, Queue
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import BOT, HARD, MACHINE, Events, Journal
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Messages
+from klaviyo_assets.sandbox.fivetran.shop.orders import Orders
+from klaviyo_assets.sandbox.fivetran.shop.people import People
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _DAY, _HOUR = 86_400, 3_600
 
-# Recipients of campaigns and visits, per event of the day's budget. Tuned so that a day holds about its budget.
+# Recipients of campaigns and visits, per event of the day's budget; tuned so that a day uses about its budget.
 _MAILED, _TEXTED, _PUSHED, _VISITS = 0.300, 0.034, 0.012, 0.105
 _MAIL_DAYS, _TEXT_DAYS, _PUSH_DAYS = 0.43, 0.17, 0.10
 
@@ -50,7 +50,7 @@ class Household:
 
 
 class Day:
-    """Lives one day of the account and writes its journal."""
+    """Simulates one day of the account and writes its journal."""
 
     def __init__(self, shop: Household, day: int, rng: np.random.Generator) -> None:
         self._shop, self._day, self._rng = shop, day, rng
@@ -72,7 +72,7 @@ class Day:
 
     def _newcomers(self) -> None:
         persons = self._people.born_on(self._day)
-        at = self._people.created(persons)
+        at = self._people.created_at(persons)
         email, sms = self._people.subscribed_email(persons), self._people.subscribed_sms(persons)
         self._journal.write("submitted_form", at[email], persons[email])
         self._journal.write("subscribed_list", at[email], persons[email])
@@ -92,8 +92,8 @@ class Day:
         }[campaign.channel]
         sent_at = campaign.send_at or 0
         audience = self._audience(campaign.channel, sent_at)
-        wanted = share / days * self._shop.events_per_day * self._rng.uniform(0.85, 1.15)
-        persons = audience[self._rng.random(len(audience)) < wanted / max(len(audience), 1)]
+        mean_count = share / days * self._shop.events_per_day * self._rng.uniform(0.85, 1.15)
+        persons = audience[self._rng.random(len(audience)) < mean_count / max(len(audience), 1)]
         variation = self._rng.integers(0, len(campaign.messages), len(persons))
         keys = campaign.messages[0].key + variation
         self._deliver(campaign.channel, persons, keys, np.full(len(persons), sent_at))
@@ -104,8 +104,8 @@ class Day:
             return everyone[self._consent.by_email(everyone, at)]
         if channel == "sms":
             return everyone[self._consent.by_sms(everyone, at)]
-        known = self._people.created(everyone) <= at
-        return everyone[known & self._people.dice.chance(everyone, "push", _PUSH_PEOPLE)]
+        exists = self._people.created_at(everyone) <= at
+        return everyone[exists & self._people.dice.chance(everyone, "push", _PUSH_PEOPLE)]
 
     def _deliver(self, channel: str, persons: Ints, keys: Ints, sent_at: Ints) -> None:
         {"email": self._mail, "sms": self._text, "mobile_push": self._push}[channel](persons, keys, sent_at)
@@ -114,9 +114,9 @@ class Day:
         for key in np.unique(keys):
             channel = self._shop.messages.message(int(key)).channel
             may = self._consent.by_email if channel == "email" else self._consent.by_sms
-            chosen = keys == key
-            chosen[chosen] = may(persons[chosen], at[chosen])
-            self._deliver(channel, persons[chosen], keys[chosen], at[chosen])
+            is_of_key = keys == key
+            is_of_key[is_of_key] = may(persons[is_of_key], at[is_of_key])
+            self._deliver(channel, persons[is_of_key], keys[is_of_key], at[is_of_key])
 
     def _mail(self, persons: Ints, keys: Ints, sent_at: Ints) -> None:
         fate = self._rng.random(len(persons))
@@ -124,10 +124,10 @@ class Day:
         sends = _Sends(persons, keys, sent_at)
         self._record("dropped_email", sends.only(dropped), sent_at[dropped])
         self._bounces(sends.only(bounced))
-        received = sends.only(fate >= _DROPPED + _BOUNCED)
-        at = received.sent_at + self._wait(240, len(received.persons), 2_400)
-        self._record("received_email", received, at)
-        self._reactions(received, at)
+        receipts = sends.only(fate >= _DROPPED + _BOUNCED)
+        at = receipts.sent_at + self._wait(240, len(receipts.persons), 2_400)
+        self._record("received_email", receipts, at)
+        self._reactions(receipts, at)
 
     def _bounces(self, sends: "_Sends") -> None:
         at = sends.sent_at + self._wait(120, len(sends.persons), 3_600)
@@ -143,25 +143,30 @@ class Day:
         self._record("opened_email", sends.only(machine), (at + self._wait(600, count))[machine], MACHINE)
         bot = self._rng.random(count) < _BOT_CLICKS
         self._record("clicked_email", sends.only(bot), at[bot] + 3, BOT)
-        opened = self._rng.random(count) < self._people.opening(sends.persons)
+        has_opened = self._rng.random(count) < self._people.opening(sends.persons)
         opened_at = at + np.minimum(self._rng.lognormal(9.1, 1.3, count), 9 * _DAY).astype(np.int64)
-        self._record("opened_email", sends.only(opened), opened_at[opened], flag[opened])
-        again = opened & (self._rng.random(count) < _REOPENS)
-        self._record("opened_email", sends.only(again), opened_at[again] + self._wait(_DAY, again.sum()), flag[again])
-        self._clicks(sends.only(opened), opened_at[opened])
-        self._departures(sends, at, opened, opened_at)
+        self._record("opened_email", sends.only(has_opened), opened_at[has_opened], flag[has_opened])
+        again_open = has_opened & (self._rng.random(count) < _REOPENS)
+        self._record(
+            "opened_email",
+            sends.only(again_open),
+            opened_at[again_open] + self._wait(_DAY, again_open.sum()),
+            flag[again_open],
+        )
+        self._clicks(sends.only(has_opened), opened_at[has_opened])
+        self._departures(sends, at, has_opened, opened_at)
 
     def _clicks(self, sends: "_Sends", opened_at: Ints) -> None:
         clicked = self._rng.random(len(opened_at)) < _CLICKS_OF_OPENS
         sends, at = sends.only(clicked), opened_at[clicked] + 4 + self._wait(40, clicked.sum())
         self._record("clicked_email", sends, at)
-        again = self._rng.random(len(at)) < _SECOND_CLICK
-        self._record("clicked_email", sends.only(again), at[again] + self._wait(200, again.sum()))
+        clicks_again = self._rng.random(len(at)) < _SECOND_CLICK
+        self._record("clicked_email", sends.only(clicks_again), at[clicks_again] + self._wait(200, clicks_again.sum()))
         lands = self._rng.random(len(at)) < _LANDS
         self._visit(sends.persons[lands], at[lands] + 3)
 
-    def _departures(self, sends: "_Sends", at: Ints, opened: Bools, opened_at: Ints) -> None:
-        leaves = opened & (self._rng.random(len(at)) < _UNSUBSCRIBES_OF_OPENS)
+    def _departures(self, sends: "_Sends", at: Ints, has_opened: Bools, opened_at: Ints) -> None:
+        leaves = has_opened & (self._rng.random(len(at)) < _UNSUBSCRIBES_OF_OPENS)
         left_at = opened_at[leaves] + 15 + self._wait(30, leaves.sum())
         self._record("unsubscribed_email", sends.only(leaves), left_at)
         list_too = self._rng.random(len(left_at)) < _LIST_TOO
@@ -174,13 +179,13 @@ class Day:
 
     def _text(self, persons: Ints, keys: Ints, sent_at: Ints) -> None:
         sends = _Sends(persons, keys, sent_at)
-        failed = self._rng.random(len(persons)) < _TEXT_FAILS
-        self._record("failed_sms", sends.only(failed), sent_at[failed] + 20)
-        sends = sends.only(~failed)
+        has_failed = self._rng.random(len(persons)) < _TEXT_FAILS
+        self._record("failed_sms", sends.only(has_failed), sent_at[has_failed] + 20)
+        sends = sends.only(~has_failed)
         at = sends.sent_at + 2 + self._wait(15, len(sends.persons), 900)
-        received = self._record("received_sms", sends, at)
-        updated = self._rng.random(len(at)) < 0.2
-        received["revised"][updated] = received["arrives"][updated] + 240
+        receipts = self._record("received_sms", sends, at)
+        has_updated = self._rng.random(len(at)) < 0.2
+        receipts["revised"][has_updated] = receipts["arrives"][has_updated] + 240
         clicked = self._rng.random(len(at)) < _TEXT_CLICKS
         clicked_at = at[clicked] + 10 + self._wait(1_200, clicked.sum(), 2 * _DAY)
         self._record("clicked_sms", sends.only(clicked), clicked_at)
@@ -197,8 +202,8 @@ class Day:
         sends = sends.only(~bounced)
         at = sends.sent_at + 1 + self._wait(10, len(sends.persons), 600)
         self._record("received_push", sends, at)
-        opened = self._rng.random(len(at)) < _PUSH_OPENS
-        self._record("opened_push", sends.only(opened), at[opened] + self._wait(1_800, opened.sum(), _DAY))
+        has_opened = self._rng.random(len(at)) < _PUSH_OPENS
+        self._record("opened_push", sends.only(has_opened), at[has_opened] + self._wait(1_800, has_opened.sum(), _DAY))
 
     def _record(self, metric: str, sends: "_Sends", at: Ints, flags: Ints | int = 0) -> Events:
         return self._journal.write(metric, at, sends.persons, sends.keys, sends.sent_at, flags=flags)
@@ -214,16 +219,16 @@ class Day:
     def _visit(self, persons: Ints, at: Ints) -> None:
         count = len(persons)
         self._journal.write("active_on_site", at, persons)
-        views, more, carts = (self._rng.random(count) < p for p in (_VIEWS, _VIEWS * _VIEWS_MORE, _CARTS))
+        views, more_views, carts = (self._rng.random(count) < p for p in (_VIEWS, _VIEWS * _VIEWS_MORE, _CARTS))
         viewed_at = at + 15 + self._wait(40, count)
         self._journal.write("viewed_product", viewed_at[views], persons[views])
-        self._journal.write("viewed_product", viewed_at[more] + 60, persons[more])
+        self._journal.write("viewed_product", viewed_at[more_views] + 60, persons[more_views])
         self._journal.write("added_to_cart", viewed_at[carts] + 90, persons[carts])
-        known = persons >= 0
-        eager = np.where(known, _CHECKOUTS * self._people.buying(persons), 0.0)
+        is_known = persons >= 0
+        eager = np.where(is_known, _CHECKOUTS * self._people.buying(persons), 0.0)
         buys = self._rng.random(count) < eager
         self._checkout(persons[buys], viewed_at[buys] + 150 + self._wait(120, buys.sum()))
-        looks = known & views & ~buys & (self._rng.random(count) < _BROWSE_FLOW)
+        looks = is_known & views & ~buys & (self._rng.random(count) < _BROWSE_FLOW)
         self._trigger("viewed_product", persons[looks], viewed_at[looks])
 
     def _checkout(self, persons: Ints, at: Ints) -> None:
@@ -245,9 +250,9 @@ class Day:
         self._trigger("placed_order", persons, at)
 
     def _after_order(self, persons: Ints, at: Ints, orders: Ints, fate: Floats) -> None:
-        def happens(metric: str, chosen: Bools, earliest: int, mean: int) -> None:
-            later = at[chosen] + earliest + self._wait(mean, chosen.sum(), 9 * _DAY)
-            self._journal.write(metric, later, persons[chosen], order=orders[chosen])
+        def happens(metric: str, mask: Bools, earliest: int, mean: int) -> None:
+            later = at[mask] + earliest + self._wait(mean, mask.sum(), 9 * _DAY)
+            self._journal.write(metric, later, persons[mask], order=orders[mask])
 
         happens("cancelled_order", fate < 0.015, 600, 4 * _HOUR)
         happens("fulfilled_order", fate >= 0.05, 18 * _HOUR, _DAY)
@@ -257,7 +262,7 @@ class Day:
         happens("submitted_review", (fate > 0.2) & (fate < 0.26), 5 * _DAY, 2 * _DAY)
 
     def _second_thoughts(self, placed: Events) -> None:
-        """Some orders are edited a day later; test orders are deleted where Fivetran captures that."""
+        """Edit some orders a day later; delete test orders if Fivetran captures deletes."""
         fate = self._rng.random(len(placed))
         later = (placed["arrives"] + 2 * _HOUR + self._wait(_DAY, len(placed), 3 * _DAY)).astype(np.int64)
         placed["revised"] = np.where(fate < 0.05, later, placed["revised"])
@@ -265,7 +270,7 @@ class Day:
             placed["deleted"] = np.where(fate > 0.996, later, placed["deleted"])
 
     def _wholesale(self) -> None:
-        """Orders that another system reports through the API; some name no person."""
+        """Orders that a second system reports through the API; some name no person."""
         count = self._rng.poisson(0.002 * self._shop.events_per_day)
         at = self._shop.calendar.at(self._day, self._time_of_day(count))
         persons = self._rng.integers(-1, max(self._people.initial // 50, 1), count)
@@ -286,17 +291,17 @@ class Day:
         hours = self._rng.choice(24, count, p=_HOURS / _HOURS.sum())
         return np.asarray((hours + self._rng.random(count)) / 24)
 
-    def _wait(self, mean: float, count: int | np.integer, most: float = 9 * _DAY) -> Ints:
-        return np.minimum(self._rng.exponential(mean, int(count)), most).astype(np.int64)
+    def _wait(self, mean: float, count: int | np.integer, longest: float = 9 * _DAY) -> Ints:
+        return np.minimum(self._rng.exponential(mean, int(count)), longest).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
 class _Sends:
-    """Who was sent what, when: parallel arrays."""
+    """Sends as parallel arrays: person, message, time."""
 
     persons: Ints
     keys: Ints
     sent_at: Ints
 
-    def only(self, chosen: Bools) -> "_Sends":
-        return _Sends(self.persons[chosen], self.keys[chosen], self.sent_at[chosen])
+    def only(self, mask: Bools) -> "_Sends":
+        return _Sends(self.persons[mask], self.keys[mask], self.sent_at[mask])

@@ -1,7 +1,7 @@
 """What Klaviyo would have recorded: which touches an event is attributed to.
 
-What belongs here: finding touches by Klaviyo's rules (same person, at or before the event, within the window of their
-kind; the latest wins, ties to click, open, delivery, then to the later event id). What does not: how the result is
+Here: finding touches by Klaviyo's rules (same person, at or before the event, within the window of their
+kind; the latest wins, ties to click, open, delivery, then to the later event id). Not here: how the result is
 spelled (`attribution_json`).
 """
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .dice import Dice, Ints
-from .journal import Events
-from .metrics import CODES, METRICS
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import Events
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
 
 _HOUR, _DAY = 3_600, 86_400
 
@@ -39,15 +39,15 @@ class Touches:
     windows: Ints
 
     def last(self, persons: Ints, at: Ints) -> Ints:
-        """The position in `events` of each one's last eligible touch; -1 where there is none."""
+        """For each event, the position in `events` of its last eligible touch; -1 if it has none."""
         best = np.full(len(persons), -1, dtype=np.int64)
         for window in set(WINDOWS.values()):
             members = np.flatnonzero(self.windows == window)
-            found = _latest(self.keys[members], persons, at)
-            hit = np.flatnonzero(found >= 0)
-            hit = hit[at[hit] - self.events["at"][members[found[hit]]] <= window]
+            places = _latest(self.keys[members], persons, at)
+            hit = np.flatnonzero(places >= 0)
+            hit = hit[at[hit] - self.events["at"][members[places[hit]]] <= window]
             # Positions are ordered by time and preference, so the later position is the better touch.
-            best[hit] = np.maximum(best[hit], members[found[hit]])
+            best[hit] = np.maximum(best[hit], members[places[hit]])
         return best
 
     def several(self, person: int, at: int) -> Ints:
@@ -62,19 +62,19 @@ class Touches:
 
 
 def touches(dice: Dice, events: Events) -> Touches:
-    """The touches among some events, ready to be searched."""
+    """The touches among some events, ready for searching."""
     window_of, rank_of = np.zeros(len(METRICS), dtype=np.int64), np.zeros(len(METRICS), dtype=np.int64)
     for key, window in WINDOWS.items():
         window_of[CODES[key]], rank_of[CODES[key]] = window, _RANK[key]
-    chosen = events[(window_of[events["metric"]] > 0) & (events["person"] >= 0)]
-    windows, ranks = window_of[chosen["metric"]], rank_of[chosen["metric"]]
-    keys = _key(chosen["person"].astype(np.int64), chosen["at"])
-    order = np.lexsort((dice.event_ids(chosen["sequence"]), ranks, keys))
-    return Touches(chosen[order], keys[order], windows[order])
+    rows = events[(window_of[events["metric"]] > 0) & (events["person"] >= 0)]
+    windows, ranks = window_of[rows["metric"]], rank_of[rows["metric"]]
+    keys = _key(rows["person"].astype(np.int64), rows["at"])
+    order = np.lexsort((dice.event_ids(rows["sequence"]), ranks, keys))
+    return Touches(rows[order], keys[order], windows[order])
 
 
 def _latest(keys: Ints, persons: Ints, at: Ints) -> Ints:
-    """The last position whose key is the person's at or before the time; -1 where there is none."""
+    """The last position whose key is the person's at or before the time; -1 if there is none."""
     if not len(keys):
         return np.full(len(persons), -1, dtype=np.int64)
     positions = np.searchsorted(keys, _key(persons, at), side="right") - 1

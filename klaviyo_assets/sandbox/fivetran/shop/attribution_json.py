@@ -1,6 +1,6 @@
 """How Klaviyo's recorded attribution looks in the raw data, old shape and new.
 
-What belongs here: spelling touches as `property_attribution`. What does not: finding them (`attribution`).
+Here: spelling touches as `property_attribution`. Not here: finding them (`attribution`).
 """
 
 import json
@@ -9,30 +9,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .attribution import LONGEST, Touches, touches
-from .columns import join, number_texts, texts
-from .dice import Column, Ints
-from .history import History
-from .journal import LATE, Events
-from .message_columns import MessageColumns
-from .messages import Message
-from .metrics import IS_MESSAGE
+from klaviyo_assets.sandbox.fivetran.shop.attribution import LONGEST, Touches, touches
+from klaviyo_assets.sandbox.fivetran.shop.columns import join, number_texts, texts
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.messages import Message
+from klaviyo_assets.sandbox.fivetran.shop.metrics import IS_MESSAGE
 
 
 def recorded_attribution(history: History, events: Events) -> Column | None:
     """What Klaviyo recorded on each event, as JSON texts; null for messages, strangers and unattributed events.
 
-    Gives None for accounts that record nothing. What an incident brought late was not there when Klaviyo recorded.
+    Returns None for accounts that record nothing. Events that an incident delayed did not exist for Klaviyo yet.
     """
     if history.profile.attribution_shape == "none" or not len(events):
         return None
     candidates = np.flatnonzero(~IS_MESSAGE[events["metric"]] & (events["person"] >= 0))
-    found = _touches_for(history, events[candidates])
+    touches = _touches_for(history, events[candidates])
     spell = _several if history.profile.linear else _last
-    positions, spelled = spell(history, found, events, candidates)
+    positions, texts = spell(history, touches, events, candidates)
     rows = np.full(len(events), -1, dtype=np.int64)
     rows[positions] = np.arange(len(positions))
-    return spelled.take(pa.array(rows, mask=rows < 0))
+    return texts.take(pa.array(rows, mask=rows < 0))
 
 
 def _touches_for(history: History, events: Events) -> Touches:
@@ -43,27 +43,27 @@ def _touches_for(history: History, events: Events) -> Touches:
     return touches(history.dice, past[near & ((past["flags"] & LATE) == 0)])
 
 
-def _last(history: History, found: Touches, events: Events, candidates: Ints) -> tuple[Ints, Column]:
-    own = events[candidates]
-    touch = found.last(own["person"].astype(np.int64), own["at"])
+def _last(history: History, touches: Touches, events: Events, candidates: Ints) -> tuple[Ints, Column]:
+    candidate_events = events[candidates]
+    touch = touches.last(candidate_events["person"].astype(np.int64), candidate_events["at"])
     has = touch >= 0
-    return candidates[has], _spelled(history, own[has], found.events[touch[has]])
+    return candidates[has], _spell(history, candidate_events[has], touches.events[touch[has]])
 
 
-def _several(history: History, found: Touches, events: Events, candidates: Ints) -> tuple[Ints, Column]:
-    chosen = [found.several(int(event["person"]), int(event["at"])) for event in events[candidates]]
-    counts = np.array([len(positions) for positions in chosen], dtype=np.int64)
-    flat = np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
-    members = _spelled(history, np.repeat(events[candidates], counts), found.events[flat])
+def _several(history: History, touches: Touches, events: Events, candidates: Ints) -> tuple[Ints, Column]:
+    touch_groups = [touches.several(int(event["person"]), int(event["at"])) for event in events[candidates]]
+    counts = np.array([len(positions) for positions in touch_groups], dtype=np.int64)
+    flat = np.concatenate([np.zeros(0, dtype=np.int64), *touch_groups])
+    members = _spell(history, np.repeat(events[candidates], counts), touches.events[flat])
     has = np.flatnonzero(counts > 0)
     ends = np.cumsum(counts)
     groups = [members.slice(ends[i] - counts[i], counts[i]).to_pylist() for i in has]
     return candidates[has], texts(["[" + ", ".join(group) + "]" for group in groups])
 
 
-def _spelled(history: History, own: Events, touch: Events) -> Column:
+def _spell(history: History, credited: Events, touch: Events) -> Column:
     old = history.profile.attribution_shape == "event_id"
-    return _by_event_id(history, touch) if old else _by_relationships(history, own, touch)
+    return _by_event_id(history, touch) if old else _by_relationships(history, credited, touch)
 
 
 def _by_event_id(history: History, touch: Events) -> Column:
@@ -75,13 +75,13 @@ def _by_event_id(history: History, touch: Events) -> Column:
     )  # fmt: skip
 
 
-def _by_relationships(history: History, own: Events, touch: Events) -> Column:
-    attribution_id = history.dice.uuids(own["sequence"] ^ (touch["sequence"] << 1), "attribution")
+def _by_relationships(history: History, credited: Events, touch: Events) -> Column:
+    attribution_id = history.dice.uuids(credited["sequence"] ^ (touch["sequence"] << 1), "attribution")
     keys, inverse = np.unique(touch["message"], return_inverse=True)
     sends = texts([_send(history.messages.message(int(key))) for key in keys]).take(pa.array(inverse))
     return join(
         '{"type": "attribution", "id": "', attribution_id,
-        '", "relationships": {"event": {"data": {"type": "event", "id": "', _event_ids(history, own),
+        '", "relationships": {"event": {"data": {"type": "event", "id": "', _event_ids(history, credited),
         '"}}, "attributed-event": {"data": {"type": "event", "id": "', _event_ids(history, touch),
         '"}}, ', sends, "}}",
     )  # fmt: skip
@@ -90,7 +90,7 @@ def _by_relationships(history: History, own: Events, touch: Events) -> Column:
 def _send(message: Message) -> str:
     """The relationships that lead to the message, as members of a JSON object."""
     flow = message.flow_id is not None
-    related = {
+    relationships = {
         "campaign": message.campaign_id,
         "campaign-message": None if flow else message.message_id,
         "flow": message.flow_id,
@@ -100,7 +100,7 @@ def _send(message: Message) -> str:
     kinds = {"flow-message-variation": "flow-message"}
     data = {
         name: {"data": None if value is None else {"type": kinds.get(name, name), "id": value}}
-        for name, value in related.items()
+        for name, value in relationships.items()
     }
     return json.dumps(data)[1:-1]
 

@@ -1,6 +1,6 @@
 """Days of the account's time zone, counted from the shop's first day.
 
-What belongs here: turning a day number into epoch seconds and back, daylight saving included.
+Here: turning a day number into epoch seconds and back, daylight saving included.
 """
 
 import bisect
@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from .dice import Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.dice import Floats, Ints
 
 
 class Calendar:

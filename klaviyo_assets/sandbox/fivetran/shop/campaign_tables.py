@@ -1,6 +1,6 @@
-"""The rows of `campaign` and its children, as they are at a time.
+"""The rows of `campaign` and its children, as of a given time.
 
-What belongs here: spelling campaigns in the new schema and in the one before September 2023.
+Here: spelling campaigns in the new schema and in the one before September 2023.
 """
 
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from .catalog import TABLES
-from .history import History
-from .lists import list_ids, tag_id
-from .messages import Campaign, Message
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.lists import list_ids, tag_id
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Message
 
 Rows = list[dict[str, Any]]
 
@@ -59,8 +59,8 @@ class CampaignTables:
                 yield from (template(message, campaign.created_at) for message in campaign.messages)
 
     def _campaign(self, campaign: Campaign) -> dict[str, Any]:
-        sent = campaign.send_at is not None and campaign.send_at <= self._until
-        status = "Sent" if sent else "Draft" if campaign.send_at is None else "Scheduled"
+        is_sent = campaign.send_at is not None and campaign.send_at <= self._until
+        status = "Sent" if is_sent else "Draft" if campaign.send_at is None else "Scheduled"
         name, renamed_at = self._history.overlay.campaign_names.get(campaign.campaign_id, (campaign.name, 0))
         row = {
             "id": campaign.campaign_id,
@@ -68,22 +68,22 @@ class CampaignTables:
             "status": status.lower() if self._old else status,
             "archived": False,
             "created": campaign.created_at,
-            "updated": max(campaign.created_at, campaign.send_at or 0 if sent else 0, renamed_at),
+            "updated": max(campaign.created_at, campaign.send_at or 0 if is_sent else 0, renamed_at),
             "scheduled": campaign.created_at + 600 if campaign.send_at else None,
             "send_time": campaign.send_at,
             "_fivetran_deleted": self._is_deleted(campaign),
         }
-        return row | (self._inline(campaign, status, sent) if self._old else self._options(campaign))
+        return row | (self._inline(campaign, status, is_sent) if self._old else self._options(campaign))
 
-    def _inline(self, campaign: Campaign, status: str, sent: bool) -> dict[str, Any]:
+    def _inline(self, campaign: Campaign, status: str, is_sent: bool) -> dict[str, Any]:
         return {
             "campaign_type": "Regular",
             "email_template_id": campaign.messages[0].template_id,
             "from_email": f"hello@{self._history.profile.name}.example",
             "from_name": self._history.profile.name.title(),
             "subject": campaign.subject,
-            "sent_at": campaign.send_at if sent else None,
-            "status_id": 1 if sent else 2,
+            "sent_at": campaign.send_at if is_sent else None,
+            "status_id": 1 if is_sent else 2,
             "status_label": status,
             "is_segmented": False,
         }
@@ -142,8 +142,8 @@ class CampaignTables:
         ]
 
     def _is_deleted(self, campaign: Campaign) -> bool:
-        deleted, at = self._history.overlay.campaigns_deleted.get(campaign.campaign_id, (False, 0))
-        return deleted and at <= self._until
+        is_deleted, at = self._history.overlay.campaigns_deleted.get(campaign.campaign_id, (False, 0))
+        return is_deleted and at <= self._until
 
 
 def content(message: Message, sender: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """The tables Fivetran's Klaviyo connector writes: keys and column types.
 
-What belongs here: the shape of the raw tables, transcribed from Fivetran's schema. What does not: their rows, and the
+Here: the shape of the raw tables, transcribed from Fivetran's schema. Not here: their rows, and the
 custom columns of `event` and `person`, which differ from account to account.
 """
 
@@ -36,10 +36,10 @@ class Table:
     columns: Mapping[str, str]
 
     def of(self, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
-        """The rows as an Arrow table; what a row does not name is null, times may be epoch seconds."""
-        listed = list(rows)
+        """The rows as an Arrow table; columns that a row lacks are null, and times may be epoch seconds."""
+        records = list(rows)
         return pa.table(
-            {name: pa.array([row.get(name) for row in listed], _ARROW[kind]) for name, kind in self.columns.items()}
+            {name: pa.array([row.get(name) for row in records], _ARROW[kind]) for name, kind in self.columns.items()}
         )
 
     @property
@@ -54,7 +54,7 @@ class Table:
 
 
 def _table(name: str, key: str, columns: str) -> Table:
-    """Columns are spelled `name` (text) or `name:x` with a letter of `_SHORT`."""
+    """Build a table; a column is `name` (text), or `name:x` with a type letter of `_SHORT`."""
     pairs = (word.partition(":") for word in f"{columns} _fivetran_synced:t".split())
     return Table(name, tuple(key.split()), {column: _SHORT.get(kind, "text") for column, _, kind in pairs})
 

@@ -1,6 +1,6 @@
-"""Small moves on Arrow columns that all tables of the shop share.
+"""Small operations on Arrow columns that all tables of the shop share.
 
-What belongs here: joining texts, blanking rows, times, JSON literals. What does not: anything about Klaviyo.
+Here: joining texts, blanking rows, times, JSON literals. Not here: anything about Klaviyo.
 """
 
 import json
@@ -11,8 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .dice import Bools, Column, Ints
-from .people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
 
 def texts(values: Sequence[str | None]) -> Column:
@@ -21,7 +21,7 @@ def texts(values: Sequence[str | None]) -> Column:
 
 
 def pick(choices: Sequence[str | None], indices: Ints) -> Column:
-    """The chosen texts."""
+    """The texts at these indices."""
     return texts(choices).take(pa.array(indices))
 
 
@@ -31,7 +31,7 @@ def constant(value: Any, count: int) -> Column:
 
 
 def join(*parts: Column | str) -> Column:
-    """Texts glued row by row; null where a part is null."""
+    """Texts joined row by row; null if a part is null."""
     return pc.binary_join_element_wise(*(pa.scalar(p) if isinstance(p, str) else p for p in parts), "")
 
 
@@ -60,8 +60,8 @@ def json_literals(column: Column) -> Column:
     """The JSON spelling of each value; null stays null."""
     if pa.types.is_string(column.type):
         words = pc.dictionary_encode(column)
-        spelled = texts([json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()])
-        return spelled.take(words.indices)
+        literals = texts([json.dumps(word, ensure_ascii=False) for word in words.dictionary.to_pylist()])
+        return literals.take(words.indices)
     if pa.types.is_floating(column.type):
         return texts([None if value is None else json.dumps(value) for value in column.to_pylist()])
     return column.cast(pa.string())

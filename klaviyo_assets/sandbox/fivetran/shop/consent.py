@@ -1,6 +1,6 @@
-"""Who may be written to, and what is still to be sent: the only memory a day leaves to the next.
+"""Who may be contacted, and what is still to be sent: the only state that one day leaves to the next.
 
-What belongs here: marketing consent by person, and the queue of flow messages.
+Here: marketing consent by person, and the queue of flow messages.
 """
 
 from collections import defaultdict
@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .calendar import Calendar
-from .dice import Bools, Ints
-from .people import NEVER, People
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER, People
 
 Sends = tuple[Ints, Ints, Ints]
 """Persons, message keys, send times."""
@@ -18,7 +18,7 @@ Sends = tuple[Ints, Ints, Ints]
 
 @dataclass
 class Consent:
-    """From when until when each person may be written to, by channel; arrays over person numbers."""
+    """The period in which each person may be contacted, by channel; arrays over person numbers."""
 
     people: People
     email_from: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
@@ -27,13 +27,13 @@ class Consent:
     sms_until: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def grow(self, count: int) -> None:
-        """Take in the persons up to `count` with the consent they came with."""
+        """Add the persons up to `count`, with the consent that they gave at the start."""
         new = np.arange(len(self.email_from), count, dtype=np.int64)
         if not len(new):
             return
-        created = self.people.created(new)
-        email = np.where(self.people.subscribed_email(new), created, NEVER)
-        sms = np.where(self.people.subscribed_sms(new), created, NEVER)
+        created_at = self.people.created_at(new)
+        email = np.where(self.people.subscribed_email(new), created_at, NEVER)
+        sms = np.where(self.people.subscribed_sms(new), created_at, NEVER)
         never = np.full(len(new), NEVER)
         self.email_from, self.email_until = _append(self.email_from, email), _append(self.email_until, never)
         self.sms_from, self.sms_until = _append(self.sms_from, sms), _append(self.sms_until, never)
@@ -47,11 +47,11 @@ class Consent:
         return (self.sms_from[persons] <= at) & (at < self.sms_until[persons])
 
     def leave_email(self, persons: Ints, at: Ints) -> None:
-        """No mail from then on."""
+        """End a person's consent to mail."""
         np.minimum.at(self.email_until, persons, at)
 
     def leave_sms(self, persons: Ints, at: Ints) -> None:
-        """No text messages from then on."""
+        """End a person's consent to text messages."""
         np.minimum.at(self.sms_until, persons, at)
 
 
@@ -68,11 +68,11 @@ class Queue:
             return
         days = np.array([self._calendar.day_of(int(moment)) for moment in at])
         for day in np.unique(days):
-            chosen = days == day
-            self._waiting[int(day)].append((persons[chosen], keys[chosen], at[chosen]))
+            is_that_day = days == day
+            self._waiting[int(day)].append((persons[is_that_day], keys[is_that_day], at[is_that_day]))
 
     def due(self, day: int) -> Sends | None:
-        """Take out what is to be sent on that day or should have been before."""
+        """Remove and return the messages due on that day or earlier."""
         batches = [batch for past in sorted(d for d in self._waiting if d <= day) for batch in self._waiting.pop(past)]
         if not batches:
             return None

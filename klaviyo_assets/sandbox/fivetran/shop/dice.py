@@ -1,8 +1,8 @@
 """Randomness without state: the same key always rolls the same number, whatever was rolled before.
 
-What belongs here: hashing of integers to uniform numbers, and the spellings of Klaviyo's identifiers. What does not:
-what the numbers decide. Because every roll is a function of (seed, account, key, salt), a row written by one sync
-equals the row any other slicing of time would have written.
+Here: hashing of integers to uniform numbers, and the spellings of Klaviyo's identifiers. What does not:
+what the numbers decide. Every roll is a function of (seed, account, key, salt), so rows do not depend on how time is
+cut into syncs.
 """
 
 import hashlib
@@ -56,7 +56,7 @@ class Dice:
         return self.uniform(keys, salt) < probability
 
     def generator(self, *parts: int) -> np.random.Generator:
-        """A sequence of numbers of its own, for the named part of history."""
+        """A separate random generator for the named part of history."""
         return np.random.default_rng([int(self._salt("generator")), *parts])
 
     def short_id(self, *parts: object, length: int = 6) -> str:
@@ -82,8 +82,8 @@ class Dice:
         """ULIDs: ten characters of time, sixteen of chance."""
         millis = at.astype(np.uint64) * np.uint64(1000) + self.words(keys, salt + "/ms") % np.uint64(1000)
         first, second = self.words(keys, salt + "/1"), self.words(keys, salt + "/2")
-        spelled = [_spell(millis, 32, 10), _spell(first, 32, 12), _spell(second, 32, 4)]
-        return fixed_text(_CROCKFORD[np.hstack(spelled)])
+        parts = [_spell(millis, 32, 10), _spell(first, 32, 12), _spell(second, 32, 4)]
+        return fixed_text(_CROCKFORD[np.hstack(parts)])
 
     def uuids(self, keys: Ints, salt: str) -> Column:
         """UUIDs in their dashed spelling, marked as version 1 as Klaviyo's are."""
@@ -98,12 +98,12 @@ class Dice:
     def event_ids(self, sequence: Ints) -> npt.NDArray[np.bytes_]:
         """Event ids of 8 to 11 characters, one to one with the sequence numbers (below 2**47)."""
         shape = self.below(sequence, "event id length", len(_EVENT_ID_SHAPES))
-        spelled = np.empty(len(sequence), dtype="S11")
+        ids = np.empty(len(sequence), dtype="S11")
         for index, (length, bits) in enumerate(_EVENT_ID_SHAPES):
-            chosen = shape == index
-            scrambled = _scramble(sequence[chosen].astype(np.uint64), bits)
-            spelled[chosen] = np.ascontiguousarray(_BASE62[_spell(scrambled, 62, length)]).view(f"S{length}")[:, 0]
-        return spelled
+            mask = shape == index
+            scrambled = _scramble(sequence[mask].astype(np.uint64), bits)
+            ids[mask] = np.ascontiguousarray(_BASE62[_spell(scrambled, 62, length)]).view(f"S{length}")[:, 0]
+        return ids
 
     def _salt(self, salt: str) -> np.uint64:
         if salt not in self._salts:
@@ -116,7 +116,7 @@ class Dice:
 
 
 def fixed_text(letters: npt.NDArray[np.uint8]) -> Column:
-    """An Arrow string column from rows of equally many ASCII letters."""
+    """An Arrow string column from rows of ASCII codes, all of the same length."""
     count, width = letters.shape
     offsets = np.arange(count + 1, dtype=np.int32) * width
     return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(np.ascontiguousarray(letters)))

@@ -1,21 +1,21 @@
 """The rows of table `event`, as Fivetran writes them.
 
-What belongs here: which events a sync carries, and their columns. What does not: their properties (`properties`).
+Here: which events a sync carries, and their columns. Not here: their properties (`properties`).
 """
 
 import numpy as np
 import pyarrow as pa
 
-from .attribution_json import recorded_attribution
-from .columns import constant, texts, times
-from .dice import Bools, Column, Ints
-from .history import History
-from .identity import Identity
-from .journal import Events
-from .message_columns import MessageColumns
-from .metrics import METRICS, Metric
-from .properties import JSON_PROPERTIES, PropertyWriter
-from .spelling import spelled
+from klaviyo_assets.sandbox.fivetran.shop.attribution_json import recorded_attribution
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, texts, times
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import Events
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.metrics import METRICS, Metric
+from klaviyo_assets.sandbox.fivetran.shop.properties import JSON_PROPERTIES, PropertyWriter
+from klaviyo_assets.sandbox.fivetran.shop.spelling import spell_columns
 
 
 def event_rows(history: History, identity: Identity, since: int | None, until: int) -> pa.Table:
@@ -24,8 +24,8 @@ def event_rows(history: History, identity: Identity, since: int | None, until: i
     attribution = recorded_attribution(history, events)
     writer = PropertyWriter(history, identity, until)
     tables = [
-        _of_metric(history, identity, writer, METRICS[code], events, chosen, attribution, until)
-        for code, chosen in _by_metric(events["metric"])
+        _of_metric(history, identity, writer, METRICS[code], events, positions, attribution, until)
+        for code, positions in _by_metric(events["metric"])
     ]
     return pa.concat_tables(tables, promote_options="default") if tables else pa.table({"id": texts([])})
 
@@ -33,8 +33,8 @@ def event_rows(history: History, identity: Identity, since: int | None, until: i
 def json_columns(history: History) -> frozenset[str]:
     """The columns of `event` that hold JSON."""
     columns = {name: texts([]) for name in JSON_PROPERTIES}
-    unpacked = spelled(history.profile, "property", "custom_property_fields", columns, JSON_PROPERTIES)
-    return frozenset(unpacked)
+    unpacked_columns = spell_columns(history.profile, "property", "custom_property_fields", columns, JSON_PROPERTIES)
+    return frozenset(unpacked_columns)
 
 
 def _carried(history: History, since: int | None, until: int) -> Bools:
@@ -44,7 +44,7 @@ def _carried(history: History, since: int | None, until: int) -> Bools:
         news = np.zeros(len(events), dtype=bool)
         for moment in ("arrives", "revised", "deleted", "changed"):
             news |= (events[moment] > since) & (events[moment] <= until)
-        carried &= news | _merged(history, since, until)
+        carried &= news | _is_merged(history, since, until)
     if not history.profile.event_deletes:
         carried &= events["deleted"] > until
     if history.overlay.vanished:
@@ -52,12 +52,12 @@ def _carried(history: History, since: int | None, until: int) -> Bools:
     return carried
 
 
-def _merged(history: History, since: int, until: int) -> Bools:
+def _is_merged(history: History, since: int, until: int) -> Bools:
     persons = history.events["person"].astype(np.int64)
     everyone = np.arange(persons.max(initial=-1) + 1, dtype=np.int64)
-    moved = history.survivors(everyone, since) != history.survivors(everyone, until)
-    merged: Bools = (persons >= 0) & np.append(moved, False)[persons]
-    return merged
+    has_moved = history.survivors(everyone, since) != history.survivors(everyone, until)
+    is_merged: Bools = (persons >= 0) & np.append(has_moved, False)[persons]
+    return is_merged
 
 
 def _by_metric(codes: Ints) -> list[tuple[int, Ints]]:
@@ -72,17 +72,17 @@ def _of_metric(
     writer: PropertyWriter,
     metric: Metric,
     all_events: Events,
-    chosen: Ints,
+    positions: Ints,
     attribution: Column | None,
     until: int,
 ) -> pa.Table:
-    events = all_events[chosen]
+    events = all_events[positions]
     properties = writer.properties(metric.key, events)
     if attribution is not None:
-        properties["attribution"] = attribution.take(pa.array(chosen))
+        properties["attribution"] = attribution.take(pa.array(positions))
     # Amounts are JSON literals already, unless the account writes them as numbers.
     as_json = JSON_PROPERTIES if history.profile.numeric_values else JSON_PROPERTIES | {"value"}
-    custom = spelled(history.profile, "property", "custom_property_fields", properties, as_json)
+    custom = spell_columns(history.profile, "property", "custom_property_fields", properties, as_json)
     return pa.table({**_columns(history, identity, metric, events, until), **custom})
 
 
@@ -102,7 +102,7 @@ def _columns(history: History, identity: Identity, metric: Metric, events: Event
         "_variation": message.variation,
         "datetime": at,
         "timestamp": at,
-        "type": constant(metric.spelled(history.profile), count),
+        "type": constant(metric.spelling_of(history.profile), count),
     }
     if history.profile.event_deletes:
         columns["_fivetran_deleted"] = pa.array(events["deleted"] <= until)

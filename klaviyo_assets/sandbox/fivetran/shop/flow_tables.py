@@ -1,6 +1,6 @@
 """The rows of `flow` and its children.
 
-What belongs here: spelling flows, their actions, messages and templates.
+Here: spelling flows, their actions, messages and templates.
 """
 
 from collections.abc import Iterator
@@ -8,11 +8,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from .campaign_tables import content, template
-from .catalog import TABLES
-from .history import History
-from .lists import founded_at, tag_id
-from .messages import Flow, Message
+from klaviyo_assets.sandbox.fivetran.shop.campaign_tables import content, template
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.lists import founded_at, tag_id
+from klaviyo_assets.sandbox.fivetran.shop.messages import Flow, Message
 
 _HALF_A_YEAR = 180 * 86_400
 _ACTIONS = {"email": "SEND_EMAIL", "sms": "SEND_SMS", "mobile_push": "SEND_PUSH_NOTIFICATION"}
@@ -23,8 +23,8 @@ class FlowTables:
 
     def __init__(self, history: History) -> None:
         self._history = history
-        self._created = founded_at(history)
-        self._updated = self._created + _HALF_A_YEAR
+        self._created_at = founded_at(history)
+        self._updated_at = self._created_at + _HALF_A_YEAR
 
     def flow(self) -> pa.Table:
         """Table `flow`."""
@@ -35,8 +35,8 @@ class FlowTables:
                 "status": "live" if flow.trigger else "draft",
                 "archived": False,
                 "trigger_type": flow.trigger_type,
-                "created": self._created,
-                "updated": self._updated,
+                "created": self._created_at,
+                "updated": self._updated_at,
                 "_fivetran_deleted": False,
             }
             for flow in self._history.messages.flows
@@ -46,7 +46,7 @@ class FlowTables:
         """Rows of `email_template` made for flows."""
         for _, message in self._messages():
             if message.channel == "email":
-                yield template(message, self._created)
+                yield template(message, self._created_at)
 
     def children(self) -> dict[str, pa.Table]:
         """The tables that Fivetran writes at every sync."""
@@ -84,7 +84,7 @@ class FlowTables:
             }
             for action in (delay, send | options):
                 status = "live" if flow.trigger else "draft"
-                times = {"created": self._created, "updated": self._updated}
+                times = {"created": self._created_at, "updated": self._updated_at}
                 yield {"flow_id": flow.flow_id, "status": status, **times, **action}
 
     def _message(self, message: Message) -> dict[str, Any]:
@@ -94,8 +94,8 @@ class FlowTables:
             "template_id": message.template_id if message.channel == "email" else None,
             "channel": message.channel,
             "name": message.name,
-            "created": self._created,
-            "updated": self._updated,
+            "created": self._created_at,
+            "updated": self._updated_at,
             **content(message, self._history.profile.name),
         }
 

@@ -1,6 +1,6 @@
-"""Personal data of simulated people: names, addresses, numbers. All of it invented, each a function of the person.
+"""Personal data of simulated people: names, addresses, numbers. All of it is invented, and is a function of the person.
 
-What belongs here: what a privacy setting must hide. What does not: behavior (`people`).
+Here: what a privacy setting must hide. Not here: behavior (`people`).
 """
 
 import unicodedata
@@ -8,10 +8,10 @@ import unicodedata
 import numpy as np
 import pyarrow as pa
 
-from .columns import join, number_texts, pick, texts, where
-from .dice import Column, Dice, Ints
-from .people import People
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import join, number_texts, pick, texts, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.people import People
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 _FIRST = [
     "Anna",
@@ -95,7 +95,7 @@ _PREFIX = {"US": "+1", "DE": "+49", "GB": "+44", "JP": "+81", "AU": "+61", "BR":
 
 
 class Identity:
-    """Texts about persons; anonymous ones (-1) are null."""
+    """Personal texts by person; null for anonymous ones (-1)."""
 
     def __init__(self, dice: Dice, people: People, profile: Profile) -> None:
         self._dice, self._people, self._country = dice, people, profile.country
@@ -103,21 +103,21 @@ class Identity:
     def ids(self, persons: Ints) -> Column:
         """Klaviyo's person ids (ULIDs)."""
         unique, inverse = np.unique(persons, return_inverse=True)
-        spelled = self._dice.ulids(self._people.created(np.maximum(unique, 0)), unique, "person")
-        return where(unique >= 0, spelled).take(pa.array(inverse))
+        ulids = self._dice.ulids(self._people.created_at(np.maximum(unique, 0)), unique, "person")
+        return where(unique >= 0, ulids).take(pa.array(inverse))
 
     def first_names(self, persons: Ints) -> Column:
         """First names; unknown for some."""
-        known = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
-        return where(known, pick(_FIRST, self._dice.below(persons, "first", len(_FIRST))))
+        has_name = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
+        return where(has_name, pick(_FIRST, self._dice.below(persons, "first", len(_FIRST))))
 
     def last_names(self, persons: Ints) -> Column:
         """Last names; unknown for some."""
-        known = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
-        return where(known, pick(_LAST, self._dice.below(persons, "last", len(_LAST))))
+        has_name = (persons >= 0) & ~self._dice.chance(persons, "nameless", 0.12)
+        return where(has_name, pick(_LAST, self._dice.below(persons, "last", len(_LAST))))
 
     def domains(self, persons: Ints) -> Column:
-        """Where the person has mail."""
+        """Mail domains."""
         return where(persons >= 0, pick(_DOMAINS, self._dice.weighted(persons, "domain", _DOMAIN_WEIGHTS)))
 
     def emails(self, persons: Ints) -> Column:
@@ -129,23 +129,23 @@ class Identity:
 
     def phones(self, persons: Ints) -> Column:
         """Phone numbers where one is known."""
-        known = (persons >= 0) & self._people.has_phone(persons)
+        has_phone = (persons >= 0) & self._people.has_phone(persons)
         digits = number_texts(2_000_000_000 + self._dice.below(persons, "digits", 7_999_999_999))
-        return where(known, join(_PREFIX[self._country], digits))
+        return where(has_phone, join(_PREFIX[self._country], digits))
 
     def ips(self, persons: Ints) -> Column:
         """Addresses people last came from (documentation ranges)."""
         return where(persons >= 0, join("203.0.113.", number_texts(self._dice.below(persons, "ip", 254) + 1)))
 
     def cities(self, persons: Ints, editions: Ints) -> Column:
-        """Where people live; every edition is a move."""
+        """Cities; each edit of a person is a move to a different city."""
         names = _CITIES[self._country]
         return pick(names, (self._dice.below(persons, "city", len(names)) + editions) % len(names))
 
     def streets(self, persons: Ints) -> Column:
         """First address lines; unknown for most."""
-        known = self._dice.chance(persons, "street", 0.4)
-        return where(known, join(number_texts(1 + self._dice.below(persons, "house", 200)), " Garden Street"))
+        has_street = self._dice.chance(persons, "street", 0.4)
+        return where(has_street, join(number_texts(1 + self._dice.below(persons, "house", 200)), " Garden Street"))
 
     def zips(self, persons: Ints) -> Column:
         """Postal codes."""

@@ -1,7 +1,7 @@
-"""Incidents: what befalls a shop on demand, so that a demo or a test can watch the platform cope.
+"""Incidents: faults in a shop's data on demand, so that a demo or a test can watch how the platform copes.
 
-What belongs here: the kinds of incident and their effect on events, persons and names. What does not: re-syncs and
-truncations, which befall the connection (`writer`). An incident takes effect for everything asked for after its time;
+Here: the kinds of incident and their effect on events, persons and names. Not here: re-syncs and
+truncations, which concern the connection (`writer`). An incident takes effect for everything asked for after its time;
 asking again for an earlier time is not supported.
 """
 
@@ -11,12 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from klaviyo_assets.errors import UnknownNameError
-
-from .dice import Dice, Ints
-from .journal import LATE, Events, Journal
-from .messages import Campaign, Messages
-from .metrics import CODES
-from .people import NEVER, People
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice, Ints
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events, Journal
+from klaviyo_assets.sandbox.fivetran.shop.messages import Campaign, Messages
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER, People
 
 _INCIDENT_PARTS = 1 << 19
 """Journal parts from here on belong to incidents; the shop's days are below."""
@@ -48,7 +47,7 @@ class Incident:
 
 
 class Overlay:
-    """What incidents left behind, for rows to be spelled with; every record says since when."""
+    """The lasting effects of incidents on rows, each with the time from which it holds."""
 
     def __init__(self, dice: Dice, people: People, messages: Messages) -> None:
         self._dice, self._people, self._messages = dice, people, messages
@@ -63,20 +62,20 @@ class Overlay:
         self.vanished: set[int] = set()
 
     def apply(self, incident: Incident, events: Events, day: int) -> Events:
-        """Change events in place, remember the rest; gives the events born of the incident."""
+        """Change events in place, remember the rest, and return the events that the incident creates."""
         born = _EFFECTS[incident.kind](_Scene(self, incident, events, day))
         return born if born is not None else events[:0]
 
     def merges_of(self, persons: Ints) -> tuple[Ints, Ints]:
-        """Into whom and when each person is merged (NEVER for most)."""
+        """For each person, the survivor and the time of the merge (NEVER for most)."""
         become, merged_at = self._people.merges(persons)
         if self.merges:
-            gone = np.array(sorted(self.merges), dtype=np.int64)
-            decided = np.array([self.merges[int(person)] for person in gone], dtype=np.int64)
-            place = np.minimum(np.searchsorted(gone, persons), len(gone) - 1)
-            chosen = (gone[place] == persons) & (merged_at == NEVER)
-            become = np.where(chosen, decided[place, 0], become)
-            merged_at = np.where(chosen, decided[place, 1], merged_at)
+            merged_persons = np.array(sorted(self.merges), dtype=np.int64)
+            merge_times = np.array([self.merges[int(person)] for person in merged_persons], dtype=np.int64)
+            place = np.minimum(np.searchsorted(merged_persons, persons), len(merged_persons) - 1)
+            is_merged = (merged_persons[place] == persons) & (merged_at == NEVER)
+            become = np.where(is_merged, merge_times[place, 0], become)
+            merged_at = np.where(is_merged, merge_times[place, 1], merged_at)
         return become, merged_at
 
     def edits_of(self, count: int, until: int) -> tuple[Ints, Ints]:
@@ -95,39 +94,39 @@ class _Scene:
         self.overlay, self.incident, self.events, self.day = overlay, incident, events, day
         self.rng = overlay._dice.generator(_INCIDENT_PARTS, incident.number)
 
-    def positions(self, *metrics: str, deleted: bool = False) -> Ints:
+    def positions(self, *metrics: str, is_deleted: bool = False) -> Ints:
         """Some events the incident may hit, chosen the same way whatever else has been lived."""
         events, at = self.events, self.incident.at
         reach = (events["arrives"] <= at) & (events["at"] >= at - self.incident.days * 86_400)
-        reach &= (events["deleted"] <= at) == deleted
+        reach &= (events["deleted"] <= at) == is_deleted
         if metrics:
             reach &= np.isin(events["metric"], [CODES[metric] for metric in metrics])
-        found = np.flatnonzero(reach)
-        return self._some(found[np.argsort(events["sequence"][found])])
+        positions = np.flatnonzero(reach)
+        return self._sample(positions[np.argsort(events["sequence"][positions])])
 
     def persons(self) -> Ints:
         """Some persons who exist and were not merged away."""
         everyone = np.arange(self.overlay._people.count(self.day), dtype=np.int64)
         merged_at = self.overlay.merges_of(everyone)[1]
-        there = (self.overlay._people.created(everyone) <= self.incident.at) & (merged_at == NEVER)
-        return self._some(everyone[there])
+        is_present = (self.overlay._people.created_at(everyone) <= self.incident.at) & (merged_at == NEVER)
+        return self._sample(everyone[is_present])
 
     def campaigns(self) -> list[Campaign]:
         """The campaigns last sent."""
-        sent = [c for c in self.overlay._messages.campaigns_until(self.incident.at) if c.send_at is not None]
-        return sorted((c for c in sent if (c.send_at or 0) <= self.incident.at), key=lambda c: c.send_at or 0)[
+        campaigns = [c for c in self.overlay._messages.campaigns_until(self.incident.at) if c.send_at is not None]
+        return sorted((c for c in campaigns if (c.send_at or 0) <= self.incident.at), key=lambda c: c.send_at or 0)[
             -self.incident.count :
         ]
 
-    def _some(self, candidates: Ints) -> Ints:
+    def _sample(self, candidates: Ints) -> Ints:
         return self.rng.choice(candidates, min(self.incident.count, len(candidates)), replace=False)
 
 
 def _late_events(scene: _Scene) -> Events:
     """Opens and orders whose time is days back arrive now."""
     incident, journal = scene.incident, Journal(_INCIDENT_PARTS + scene.incident.number, scene.rng)
-    received = scene.events[scene.positions("received_email")]
-    half = received[: (incident.count + 1) // 2]
+    receipts = scene.events[scene.positions("received_email")]
+    half = receipts[: (incident.count + 1) // 2]
     at = np.minimum(half["at"] + 60 + scene.rng.integers(0, 86_400, len(half)), incident.at - 1)
     journal.write("opened_email", at, half["person"], half["message"], half["sent_at"])
     orders = incident.count - len(half)
@@ -140,31 +139,31 @@ def _late_events(scene: _Scene) -> Events:
 
 
 def _edit_events(scene: _Scene) -> None:
-    """Orders get another value."""
-    chosen = scene.positions("placed_order")
-    scene.events["edition"][chosen] += 1
-    scene.events["changed"][chosen] = scene.incident.at
+    """Orders get a different value."""
+    positions = scene.positions("placed_order")
+    scene.events["edition"][positions] += 1
+    scene.events["changed"][positions] = scene.incident.at
 
 
 def _delete_events(scene: _Scene) -> None:
-    """Events are deleted; Fivetran tells where the account captures deletes of events."""
-    chosen = scene.positions()
-    scene.events["deleted"][chosen] = scene.events["changed"][chosen] = scene.incident.at
+    """Events are deleted; Fivetran reports it if the account captures deletes of events."""
+    positions = scene.positions()
+    scene.events["deleted"][positions] = scene.events["changed"][positions] = scene.incident.at
 
 
 def _restore_events(scene: _Scene) -> None:
     """Deleted events come back."""
-    chosen = scene.positions(deleted=True)
-    scene.events["deleted"][chosen], scene.events["changed"][chosen] = NEVER, scene.incident.at
+    positions = scene.positions(is_deleted=True)
+    scene.events["deleted"][positions], scene.events["changed"][positions] = NEVER, scene.incident.at
 
 
 def _vanish_events(scene: _Scene) -> None:
-    """Events are gone at the source and nothing says so: only a re-sync or reload notices."""
+    """Events vanish at the source without a trace: only a re-sync or reload notices."""
     scene.overlay.vanished.update(int(s) for s in scene.events["sequence"][scene.positions()])
 
 
 def _rename_campaign(scene: _Scene) -> None:
-    """The campaigns last sent get another name."""
+    """The campaigns last sent get a different name."""
     for campaign in scene.campaigns():
         name = scene.incident.name or f"{campaign.name} (renamed {scene.incident.number})"
         scene.overlay.campaign_names[campaign.campaign_id] = (name, scene.incident.at)
@@ -184,15 +183,15 @@ def _restore_campaign(scene: _Scene) -> None:
 
 def _merge_persons(scene: _Scene) -> None:
     """Persons are merged into others; their events follow."""
-    chosen = scene.persons()
-    everyone = np.setdiff1d(np.arange(scene.overlay._people.initial), chosen)
+    persons = scene.persons()
+    everyone = np.setdiff1d(np.arange(scene.overlay._people.initial), persons)
     free = everyone[scene.overlay.merges_of(everyone)[1] == NEVER]
-    for person, survivor in zip(chosen, scene.rng.choice(free, len(chosen)), strict=True):
+    for person, survivor in zip(persons, scene.rng.choice(free, len(persons)), strict=True):
         scene.overlay.merges[int(person)] = (int(survivor), scene.incident.at)
 
 
 def _edit_persons(scene: _Scene) -> None:
-    """Persons move to another city."""
+    """Persons move to a different city."""
     for person in scene.persons():
         edition, _ = scene.overlay.persons_edited.get(int(person), (0, 0))
         scene.overlay.persons_edited[int(person)] = (edition + 1, scene.incident.at)
@@ -223,7 +222,7 @@ def _rejoin_lists(scene: _Scene) -> None:
 
 
 def _new_column(scene: _Scene) -> None:
-    """Events from now on carry a property nobody has seen before."""
+    """Events carry a property nobody has seen before."""
     name = scene.incident.name or f"attribute_{scene.incident.number}"
     scene.overlay.columns.setdefault(name, scene.incident.at)
 

@@ -1,14 +1,14 @@
-"""Events as numbers: what happened, before it is spelled as rows.
+"""Events as numbers, before they are written as rows.
 
-What belongs here: the record of one event, and collecting a day's events. What does not: why they happen.
+Here: the record of one event, and collecting a day's events. Not here: why they happen.
 """
 
 import numpy as np
 import numpy.typing as npt
 
-from .dice import Ints
-from .metrics import CODES
-from .people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.dice import Ints
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
 
 EVENT = np.dtype(
     [
@@ -46,7 +46,7 @@ class Journal:
     def __init__(self, part: int, rng: np.random.Generator) -> None:
         self._next = (part << _DAY_SHIFT) + 1
         self._rng = rng
-        self._written: list[Events] = []
+        self._written_events: list[Events] = []
 
     def write(
         self,
@@ -59,7 +59,7 @@ class Journal:
         item: Ints | int = 0,
         flags: Ints | int = 0,
     ) -> Events:
-        """Add one event per element of `at`; gives them, still open to changes until the day ends."""
+        """Add one event per element of `at` and return them; they can be changed until the day ends."""
         events = np.zeros(len(at), dtype=EVENT)
         events["sequence"] = np.arange(self._next, self._next + len(at))
         self._next += len(at)
@@ -68,15 +68,15 @@ class Journal:
         events["item"], events["flags"] = item, flags
         events["arrives"] = at + self._delay(len(at))
         events["revised"] = events["deleted"] = events["changed"] = NEVER
-        self._written.append(events)
+        self._written_events.append(events)
         return events
 
     def events(self) -> Events:
         """All events written, in the order of their sequence numbers."""
-        return np.concatenate([np.zeros(0, dtype=EVENT), *self._written])
+        return np.concatenate([np.zeros(0, dtype=EVENT), *self._written_events])
 
     def _delay(self, count: int) -> Ints:
-        """Seconds to a minute for nearly all; days for the late ones."""
+        """Delays of arrival: up to a minute for nearly all events, days for the late ones."""
         seconds = 1 + self._rng.exponential(30, count)
         late = self._rng.random(count) < _LATE_SHARE
         days = np.minimum(self._rng.exponential(_LATE_DAYS * 86_400, count), _LATE_MOST)

@@ -1,11 +1,11 @@
-"""Lists, segments and tags: which there are, and their ids.
+"""The lists, segments and tags of an account, and their ids.
 
-What belongs here: what other tables refer to by id. What does not: who is in them (`membership_tables`).
+Here: what other tables refer to by id. Not here: who is in them (`membership_tables`).
 """
 
 from dataclasses import dataclass
 
-from .history import History
+from klaviyo_assets.sandbox.fivetran.shop.history import History
 
 LIST_NAMES = ("Newsletter", "Text Subscribers", "Waitlist")
 TAG_NAMES = ("promo", "seasonal", "evergreen", "test")
@@ -41,5 +41,5 @@ def tag_id(history: History, index: int) -> str:
 
 
 def founded_at(history: History) -> int:
-    """When the account's settings were made."""
+    """When the account was set up."""
     return history.calendar.midnight(0) - BEFORE_START

@@ -1,32 +1,32 @@
-"""Who is on which list and in which segment, and who may not be written to.
+"""Who is on which list and in which segment, and who must not be contacted.
 
-What belongs here: `list_person`, `segment_person`, `list_exclusion`, `global_exclusion`.
+Here: `list_person`, `segment_person`, `list_exclusion`, `global_exclusion`.
 """
 
 import numpy as np
 import pyarrow as pa
 
-from .columns import constant, pick, times
-from .dice import Bools, Ints
-from .history import History
-from .identity import Identity
-from .lists import SEGMENTS, Segment, list_ids, segment_id
-from .people import NEVER
-from .standing import REASONS, Standing, standing
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, pick, times
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.lists import SEGMENTS, Segment, list_ids, segment_id
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.standing import REASONS, Standing, standing
 
 _DAY = 86_400
 
 
 def list_person_rows(history: History, identity: Identity, now: Standing, since: int | None, until: int) -> pa.Table:
     """One row per list and person ever on it, changed after `since`."""
-    persons = np.arange(len(now.created), dtype=np.int64)
-    waits = np.where(history.dice.chance(persons, "waitlist", 0.05), now.created + _DAY, NEVER)
-    newsletter = np.where(history.people.subscribed_email(persons), now.created, NEVER)
-    texts = np.where(history.people.subscribed_sms(persons), now.created, NEVER)
+    persons = np.arange(len(now.created_at), dtype=np.int64)
+    waits = np.where(history.dice.chance(persons, "waitlist", 0.05), now.created_at + _DAY, NEVER)
+    newsletter = np.where(history.people.subscribed_email(persons), now.created_at, NEVER)
+    texts = np.where(history.people.subscribed_sms(persons), now.created_at, NEVER)
     nobody = np.full(len(persons), NEVER)
     parts = [
-        _on_list(history, identity, (list_id, joined, left, seen), since, until)
-        for list_id, joined, left, seen in zip(
+        _on_list(history, identity, (list_id, joined_at, left, seen_at), since, until)
+        for list_id, joined_at, left, seen_at in zip(
             list_ids(history),
             (newsletter, texts, waits),
             (now.email_left, now.sms_left, nobody),
@@ -38,16 +38,16 @@ def list_person_rows(history: History, identity: Identity, now: Standing, since:
 
 
 def exclusions(history: History, identity: Identity, now: Standing, since: int | None) -> tuple[pa.Table, pa.Table]:
-    """Tables `global_exclusion` and `list_exclusion`: people who left e-mail, news of it after `since`."""
+    """Tables `global_exclusion` and `list_exclusion`: people who left e-mail, changed after `since`."""
     left = now.email_left < NEVER
     if since is not None:
         left &= np.maximum(now.email_left_seen, now.gone_at) > since
     persons = np.flatnonzero(left)
-    ids, at, gone = identity.ids(persons), times(now.email_left[persons]), pa.array(now.gone[persons])
+    ids, at, is_gone = identity.ids(persons), times(now.email_left[persons]), pa.array(now.is_gone[persons])
     reasons, newsletter = pick(REASONS, now.email_reason[persons]), constant(list_ids(history)[0], len(persons))
-    everywhere = {"person_id": ids, "reason": reasons, "timestamp": at, "_fivetran_deleted": gone}
-    here = {"id": ids, "list_id": newsletter, "created": at, "reason": reasons, "_fivetran_deleted": gone}
-    return pa.table(everywhere), pa.table(here)
+    everywhere = {"person_id": ids, "reason": reasons, "timestamp": at, "_fivetran_deleted": is_gone}
+    rows = {"id": ids, "list_id": newsletter, "created": at, "reason": reasons, "_fivetran_deleted": is_gone}
+    return pa.table(everywhere), pa.table(rows)
 
 
 def segment_person_rows(history: History, identity: Identity, since: int | None, until: int) -> pa.Table:
@@ -56,8 +56,8 @@ def segment_person_rows(history: History, identity: Identity, since: int | None,
     Segments are counted once a day, at the account's midnight.
     """
     now = _standing_at_midnight(history, until)
-    before = None if since is None else _standing_at_midnight(history, since)
-    parts = [_in_segment(history, identity, segment, now, before) for segment in SEGMENTS]
+    earlier_standing = None if since is None else _standing_at_midnight(history, since)
+    parts = [_in_segment(history, identity, segment, now, earlier_standing) for segment in SEGMENTS]
     return pa.concat_tables(parts)
 
 
@@ -68,30 +68,30 @@ def _on_list(
     since: int | None,
     until: int,
 ) -> pa.Table:
-    list_id, joined, left, seen = membership
-    off, decided_at = _removed(history, len(joined), until)
-    merged_at = history.overlay.merges_of(np.arange(len(joined)))[1]
-    merged = merged_at <= until
-    member = joined <= until
+    list_id, joined_at, left, seen_at = membership
+    off, decided_at = _removals(history, len(joined_at), until)
+    merged_at = history.overlay.merges_of(np.arange(len(joined_at)))[1]
+    is_merged = merged_at <= until
+    member = joined_at <= until
     if since is not None:
-        news = np.max([joined, seen, decided_at, np.where(merged, merged_at, 0)], axis=0)
+        news = np.max([joined_at, seen_at, decided_at, np.where(is_merged, merged_at, 0)], axis=0)
         member &= (news > since) & (news <= until)
     persons = np.flatnonzero(member)
     return pa.table(
         {
             "list_id": constant(list_id, len(persons)),
             "person_id": identity.ids(persons),
-            "joined_group_at": times(joined[persons]),
-            "_fivetran_deleted": pa.array(((left < NEVER) | off | merged)[persons]),
+            "joined_group_at": times(joined_at[persons]),
+            "_fivetran_deleted": pa.array(((left < NEVER) | off | is_merged)[persons]),
         }
     )
 
 
-def _removed(history: History, count: int, until: int) -> tuple[Bools, Ints]:
+def _removals(history: History, count: int, until: int) -> tuple[Bools, Ints]:
     off, at = np.zeros(count, dtype=bool), np.zeros(count, dtype=np.int64)
-    for person, (removed, decided_at) in history.overlay.lists_left.items():
+    for person, (is_removed, decided_at) in history.overlay.lists_left.items():
         if person < count and decided_at <= until:
-            off[person], at[person] = removed, decided_at
+            off[person], at[person] = is_removed, decided_at
     return off, at
 
 
@@ -105,16 +105,16 @@ def _in_segment(
     identity: Identity,
     segment: Segment,
     now: tuple[Standing, int],
-    before: tuple[Standing, int] | None,
+    earlier_standing: tuple[Standing, int] | None,
 ) -> pa.Table:
     ever, current = _membership(segment, *now)
-    changed = ever
-    if before is not None:
-        was_ever, was = _membership(segment, *before)
+    has_changed = ever
+    if earlier_standing is not None:
+        was_ever, was = _membership(segment, *earlier_standing)
         old = len(was)
-        changed = ever.copy()
-        changed[:old] &= (ever[:old] != was_ever) | (current[:old] != was)
-    persons = np.flatnonzero(changed)
+        has_changed = ever.copy()
+        has_changed[:old] &= (ever[:old] != was_ever) | (current[:old] != was)
+    persons = np.flatnonzero(has_changed)
     return pa.table(
         {
             "person_id": identity.ids(persons),
@@ -128,6 +128,6 @@ def _membership(segment: Segment, now: Standing, midnight: int) -> tuple[Bools, 
     """Who was ever in the segment, and who is."""
     if segment.orders is not None:
         ever = now.ever_orders >= segment.orders
-        return ever, ever & ~now.gone
+        return ever, ever & ~now.is_gone
     ever = now.ever_engaged > 0
-    return ever, ever & ~now.gone & (now.last_engaged >= midnight - (segment.days or 0) * _DAY)
+    return ever, ever & ~now.is_gone & (now.last_engaged >= midnight - (segment.days or 0) * _DAY)

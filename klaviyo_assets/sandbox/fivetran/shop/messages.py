@@ -1,6 +1,6 @@
 """The messages an account sends: campaigns planned by day, and flows.
 
-What belongs here: which messages exist, their names, ids, variations and times. What does not: who received them
+Here: which messages exist, their names, ids, variations and times. Not here: who received them
 (`activity`) and how their rows look (`campaign_tables`, `flow_tables`).
 """
 
@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
-from .calendar import Calendar
-from .dice import Dice
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.calendar import Calendar
+from klaviyo_assets.sandbox.fivetran.shop.dice import Dice
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 Channel = Literal["email", "sms", "mobile_push"]
 
@@ -132,8 +132,8 @@ class Messages:
     def campaigns_until(self, at: int) -> list[Campaign]:
         """All campaigns created by then, drafts included, oldest first."""
         last = self._calendar.day_of(at) + _PLANNED_AHEAD + 1
-        planned = [campaign for day in range(last + 1) for campaign in self.campaigns_on(day)]
-        return [campaign for campaign in (*self.drafts, *planned) if campaign.created_at <= at]
+        campaigns = [campaign for day in range(last + 1) for campaign in self.campaigns_on(day)]
+        return [campaign for campaign in (*self.drafts, *campaigns) if campaign.created_at <= at]
 
     def message(self, key: int) -> Message:
         """The message of a key."""

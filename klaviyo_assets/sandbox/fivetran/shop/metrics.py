@@ -1,14 +1,14 @@
 """The metrics (kinds of event) a simulated account has.
 
-What belongs here: their names today and some years ago, and the integration each comes from.
+Here: their names today and some years ago, and the integration each comes from.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from .dice import Bools
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Metric:
     integration: str
     former_name: str | None = None
 
-    def spelled(self, profile: Profile) -> str:
+    def spelling_of(self, profile: Profile) -> str:
         """The name as the account shows it."""
         return self.former_name if profile.former_names and self.former_name else self.name
 

@@ -1,6 +1,6 @@
 """How amounts of money look in the raw data: mostly clean, sometimes not.
 
-What belongs here: the spellings of `property_value`.
+Here: the spellings of `property_value`.
 """
 
 import json
@@ -9,9 +9,9 @@ from decimal import Decimal
 import numpy as np
 import pyarrow as pa
 
-from .columns import texts
-from .dice import Column, Floats
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import texts
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Floats
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 # What real shops send instead of a plain number, and how often in all.
 _ODD_SHARE = 0.012
@@ -50,7 +50,7 @@ def _odd(amount: float, roll: int) -> str:
 
 
 def understood(profile: Profile, amounts: Floats, rolls: Floats) -> list[Decimal]:
-    """The same amounts as whoever reads their spellings understands them; 0 where that is nothing."""
+    """The amounts that a reader understands from these spellings; 0 if they cannot be read."""
     exact = [Decimal(str(round(float(amount), 2))) for amount in amounts]
     if profile.numeric_values:
         return exact

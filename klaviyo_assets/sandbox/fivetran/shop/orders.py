@@ -1,6 +1,6 @@
-"""What is in an order: lines, money and texts, each a pure function of the order's number.
+"""The contents of an order: lines, money and texts, each a pure function of the order's number.
 
-What belongs here: the product range and the order's contents. What does not: who ordered when (`activity`).
+Here: the product range and the order's contents. Not here: who ordered when (`activity`).
 """
 
 import json
@@ -10,8 +10,8 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
-from .dice import Column, Dice, Floats, Ints
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Dice, Floats, Ints
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 MOST_LINES = 4
 _COUNT = 48
@@ -74,8 +74,8 @@ class Orders:
 
     def discounts(self, orders: Ints) -> Floats:
         """What a coupon takes off: a tenth, for a fifth of the orders."""
-        used = self._dice.chance(orders, "discount", 0.2)
-        return np.where(used, self._round(self._goods(orders) * 0.1), 0.0)
+        has_discount = self._dice.chance(orders, "discount", 0.2)
+        return np.where(has_discount, self._round(self._goods(orders) * 0.1), 0.0)
 
     def totals(self, orders: Ints, edition: Ints | int = 0) -> Floats:
         """What the customer paid; each edition of an edited order adds one unit of money."""

@@ -1,40 +1,40 @@
 """The rows of table `person`.
 
-What belongs here: spelling persons. What does not: how they stand (`standing`), which lists they are on.
+Here: spelling persons. Not here: how they stand (`standing`), which lists they are on.
 """
 
 import numpy as np
 import pyarrow as pa
 
-from .columns import constant, iso_times, join, number_texts, pick, times, where
-from .dice import Column, Ints
-from .history import History
-from .identity import Identity
-from .people import NEVER
-from .spelling import spelled
-from .standing import Standing
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, iso_times, join, number_texts, pick, times, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.people import NEVER
+from klaviyo_assets.sandbox.fivetran.shop.spelling import spell_columns
+from klaviyo_assets.sandbox.fivetran.shop.standing import Standing
 
 _METHODS = ("FORM", "PREFERENCE_PAGE", "SHOPIFY_INTEGRATION")
 
 
 def person_rows(history: History, identity: Identity, now: Standing, since: int | None, until: int) -> pa.Table:
     """One row per person whose row changed after `since` (None: ever)."""
-    chosen = now.exists & (now.updated <= until)
+    is_due = now.exists & (now.updated_at <= until)
     if since is not None:
-        chosen &= now.updated > since
-    persons = np.flatnonzero(chosen)
+        is_due &= now.updated_at > since
+    persons = np.flatnonzero(is_due)
     rows = {
-        **_who(history, identity, now, persons),
+        **_identity_columns(history, identity, now, persons),
         **_worth(history, now, persons),
         **_consent(history, now, persons, "email"),
         **_consent(history, now, persons, "sms"),
         **_custom(history, identity, persons),
-        "_fivetran_deleted": pa.array(now.gone[persons]),
+        "_fivetran_deleted": pa.array(now.is_gone[persons]),
     }
     return pa.table(rows)
 
 
-def _who(history: History, identity: Identity, now: Standing, persons: Ints) -> dict[str, Column]:
+def _identity_columns(history: History, identity: Identity, now: Standing, persons: Ints) -> dict[str, Column]:
     count, dice = len(persons), history.dice
     located = dice.chance(persons, "located", 0.7)
     latitude = pa.array(np.round(dice.uniform(persons, "latitude") * 120 - 60, 4)).cast(pa.string())
@@ -55,26 +55,26 @@ def _who(history: History, identity: Identity, now: Standing, persons: Ints) -> 
         "longitude": where(located, longitude),
         "timezone": constant(history.profile.timezone, count),
         "ip": where(dice.chance(persons, "ip known", 0.5), identity.ips(persons)),
-        "created": times(now.created[persons]),
-        "updated": times(now.updated[persons]),
+        "created": times(now.created_at[persons]),
+        "updated": times(now.updated_at[persons]),
         "last_event_date": times(now.last_event[persons]),
     }
 
 
 def _worth(history: History, now: Standing, persons: Ints) -> dict[str, Column]:
     """Predictive analytics, for people who ordered."""
-    orders, spent = now.orders[persons], np.round(now.spent[persons], 2)
+    orders, amounts = now.orders[persons], np.round(now.amount_spent[persons], 2)
     buyer, roll = orders > 0, history.dice.uniform(persons, "churn")
-    predicted = np.round(spent * (0.2 + 0.5 * roll), 2)
+    predicted = np.round(amounts * (0.2 + 0.5 * roll), 2)
     values = {
         "average_days_between_orders": np.round(20 + 60 * roll, 1),
-        "average_order_value": np.round(spent / np.maximum(orders, 1), 2),
+        "average_order_value": np.round(amounts / np.maximum(orders, 1), 2),
         "churn_probability": np.round(roll, 4),
-        "historic_clv": spent,
+        "historic_clv": amounts,
         "historic_number_of_orders": orders.astype(np.float64),
         "predicted_clv": predicted,
         "predicted_number_of_orders": np.round(2 * roll, 2),
-        "total_clv": np.round(spent + predicted, 2),
+        "total_clv": np.round(amounts + predicted, 2),
     }
     columns = {f"predictive_analytics_{name}": where(buyer, pa.array(value)) for name, value in values.items()}
     next_order = np.where(buyer, now.last_event[persons] + (40 * 86_400 * (1 + roll)).astype(np.int64), NEVER)
@@ -85,16 +85,16 @@ def _consent(history: History, now: Standing, persons: Ints, channel: str) -> di
     people = history.people
     came = people.subscribed_email(persons) if channel == "email" else people.subscribed_sms(persons)
     left = (now.email_left if channel == "email" else now.sms_left)[persons]
-    created, left_now = now.created[persons], left < NEVER
+    created_at, left_now = now.created_at[persons], left < NEVER
     status = np.where(left_now, 2, np.where(came, 1, 0))
-    changed = np.where(left_now, left, np.where(came, created, NEVER))
+    changed_at = np.where(left_now, left, np.where(came, created_at, NEVER))
     columns = {
         f"can_receive_{channel}_marketing": pa.array(status == 1),
         "consent": pick(("NEVER_SUBSCRIBED", "SUBSCRIBED", "UNSUBSCRIBED"), status),
         "double_optin": where(came, constant(True, len(persons))),
-        "last_updated": times(changed),
+        "last_updated": times(changed_at),
         "method": where(came, pick(_METHODS, history.dice.below(persons, f"{channel} method", len(_METHODS)))),
-        "timestamp": times(np.where(came, created, NEVER)),
+        "timestamp": times(np.where(came, created_at, NEVER)),
     }
     return {f"subscriptions_{channel}_marketing_{name}": column for name, column in columns.items()}
 
@@ -110,4 +110,4 @@ def _custom(history: History, identity: Identity, persons: Ints) -> dict[str, Co
         "email": where(dice.chance(persons, "custom email", 0.05), identity.emails(persons)),
         "shopify_tags": where(dice.chance(persons, "tagged", 0.2), constant('["newsletter"]', count)),
     }
-    return spelled(history.profile, "custom", "custom_fields", fields, {"shopify_tags"})
+    return spell_columns(history.profile, "custom", "custom_fields", fields, {"shopify_tags"})

@@ -1,6 +1,6 @@
-"""What makes one simulated account different from the next.
+"""How simulated accounts differ from each other.
 
-What belongs here: the choices (time zone, currency, spellings, shapes). What does not: how they are acted on.
+Here: the choices (time zone, currency, spellings, shapes). Not here: their effects.
 """
 
 from dataclasses import dataclass

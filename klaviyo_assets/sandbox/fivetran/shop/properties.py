@@ -1,6 +1,6 @@
 """The properties an event carries, by metric: what Fivetran puts into `property_*`.
 
-What belongs here: names and values of properties, without spelling (`spelling` turns `value` into `property_value`,
+Here: names and values of properties, without spelling (`spelling` turns `value` into `property_value`,
 `propertyValue` or a member of `custom_property_fields`). Attribution is added by `event_rows`.
 """
 
@@ -11,15 +11,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from .columns import constant, iso_times, join, number_texts, pick, texts, where
-from .dice import Column, Ints
-from .history import History
-from .identity import Identity
-from .journal import BOT, HARD, MACHINE, Events
-from .lists import LIST_NAMES, list_ids
-from .message_columns import MessageColumns
-from .metrics import METRICS
-from .money import spelled_money
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, iso_times, join, number_texts, pick, texts, where
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import BOT, HARD, MACHINE, Events
+from klaviyo_assets.sandbox.fivetran.shop.lists import LIST_NAMES, list_ids
+from klaviyo_assets.sandbox.fivetran.shop.message_columns import MessageColumns
+from klaviyo_assets.sandbox.fivetran.shop.metrics import METRICS
+from klaviyo_assets.sandbox.fivetran.shop.money import spelled_money
 
 Properties = dict[str, Column]
 
@@ -52,10 +52,10 @@ class PropertyWriter:
 
     def properties(self, metric: str, events: Events) -> Properties:
         """The properties of events that are all of one metric."""
-        written = self._written(metric, events)
-        return {**written, **self._columns_of_incidents(events)}
+        properties = self._write(metric, events)
+        return {**properties, **self._columns_of_incidents(events)}
 
-    def _written(self, metric: str, events: Events) -> Properties:
+    def _write(self, metric: str, events: Events) -> Properties:
         return self._writers[metric](events) if metric in self._writers else {}
 
     def _by_metric(self) -> dict[str, Callable[[Events], Properties]]:
@@ -137,16 +137,16 @@ class PropertyWriter:
 
     def _text_receipt(self, events: Events) -> Properties:
         """A delivered text message; accounts that buy credits see what it used and cost."""
-        written = self._text(events)
+        properties = self._text(events)
         if not self._profile.text_credits:
-            return written
-        segments = written["segment_count"].to_numpy()
-        is_mms = pc.equal(written["message_format"], "MMS").to_numpy(zero_copy_only=False)
-        used = segments * np.where(is_mms, 3, 1)
+            return properties
+        segments = properties["segment_count"].to_numpy()
+        is_mms = pc.equal(properties["message_format"], "MMS").to_numpy(zero_copy_only=False)
+        parts = segments * np.where(is_mms, 3, 1)
         return {
-            **written,
-            "text_message_credit_usage_amount": pa.array(used),
-            "text_message_spend": pa.array(np.round(used * _CREDIT_PRICE, 4)),
+            **properties,
+            "text_message_credit_usage_amount": pa.array(parts),
+            "text_message_spend": pa.array(np.round(parts * _CREDIT_PRICE, 4)),
         }
 
     def _text_click(self, events: Events) -> Properties:
@@ -166,18 +166,18 @@ class PropertyWriter:
         return {"title": message.subject, "message_name": message.name, **self._cohort(message, events)}
 
     def _cohort(self, message: MessageColumns, events: Events) -> Properties:
-        sent = where(events["sent_at"] > 0, number_texts(events["sent_at"]))
+        sent_texts = where(events["sent_at"] > 0, number_texts(events["sent_at"]))
         return {
-            "cohort_message_send_cohort": join(sent, ":", message.message_id),
-            "cohort_variation_send_cohort": join(sent, ":", message.variation),
+            "cohort_message_send_cohort": join(sent_texts, ":", message.message_id),
+            "cohort_variation_send_cohort": join(sent_texts, ":", message.variation),
             "message_interaction": join(message.message_id, ":", number_texts(events["sequence"])),
         }
 
     def _client(self, events: Events, apple: np.ndarray) -> Properties:
-        other = 1 + self._dice.below(_persons(events), "client", len(_CLIENTS) - 1)
-        chosen = np.where(apple, 0, other)
+        other_client = 1 + self._dice.below(_persons(events), "client", len(_CLIENTS) - 1)
+        client_index = np.where(apple, 0, other_client)
         names = ("client_name", "client_type", "client_os", "client_os_family", "client_canonical")
-        return {name: pick([client[i] for client in _CLIENTS], chosen) for i, name in enumerate(names)}
+        return {name: pick([client[i] for client in _CLIENTS], client_index) for i, name in enumerate(names)}
 
     def _link(self, keys: Ints, tracking: str) -> Column:
         page = pick(_PAGES, self._dice.below(keys, "page", len(_PAGES)))
@@ -209,32 +209,32 @@ class PropertyWriter:
         }
 
     def _product(self, events: Events) -> Properties:
-        chosen = self._orders.product_of(events["sequence"], 0)
+        product_index = self._orders.product_of(events["sequence"], 0)
         products = self._orders.products
-        prices = np.array([product.price for product in products])[chosen]
+        prices = np.array([product.price for product in products])[product_index]
         return {
-            "product_id": pick([p.product_id for p in products], chosen),
-            "name": pick([p.name for p in products], chosen),
-            "sku": pick([p.sku for p in products], chosen),
-            "brand": pick([p.brand for p in products], chosen),
-            "url": pick([f"{self._site}/products/{p.sku.lower()}" for p in products], chosen),
-            "image_url": pick([f"{self._site}/images/{p.sku.lower()}.jpg" for p in products], chosen),
-            "categories": pick([json.dumps([p.kind, "All"]) for p in products], chosen),
+            "product_id": pick([p.product_id for p in products], product_index),
+            "name": pick([p.name for p in products], product_index),
+            "sku": pick([p.sku for p in products], product_index),
+            "brand": pick([p.brand for p in products], product_index),
+            "url": pick([f"{self._site}/products/{p.sku.lower()}" for p in products], product_index),
+            "image_url": pick([f"{self._site}/images/{p.sku.lower()}.jpg" for p in products], product_index),
+            "categories": pick([json.dumps([p.kind, "All"]) for p in products], product_index),
             "price": pa.array(prices),
             "compare_at_price": where(self._dice.chance(events["sequence"], "was", 0.15), pa.array(prices * 1.25)),
         }
 
     def _line(self, events: Events) -> Properties:
         orders, line = events["order"], events["item"].astype(np.int64)
-        chosen, products = self._orders.product_of(orders, line), self._orders.products
+        product, products = self._orders.product_of(orders, line), self._orders.products
         return {
             "value": spelled_money(self._profile, self._orders.line_values(orders, line), None),
             "currency_code": self._orders.currencies(orders),
             "event_id": join(self._orders.numbers(orders), ":", number_texts(line)),
-            "product_id": pick([p.product_id for p in products], chosen),
-            "name": pick([p.name for p in products], chosen),
-            "sku": pick([p.sku for p in products], chosen),
-            "vendor": pick([p.brand for p in products], chosen),
+            "product_id": pick([p.product_id for p in products], product),
+            "name": pick([p.name for p in products], product),
+            "sku": pick([p.sku for p in products], product),
+            "vendor": pick([p.brand for p in products], product),
             "variant_option_size": self._orders.size_of(orders, line),
             "quantity": pa.array(self._orders.quantity_of(orders, line)),
         }
@@ -261,9 +261,9 @@ class PropertyWriter:
 
     def _gifts(self, events: Events, orders: Ints) -> Properties:
         """Two columns that come only once the shop offers gifts and a loyalty program."""
-        offered = events["at"] >= self._history.calendar.midnight(10)
+        is_offered = events["at"] >= self._history.calendar.midnight(10)
         loyal = (events["at"] >= self._history.calendar.midnight(20)) & self._dice.chance(orders, "loyal", 0.3)
-        gift = offered & self._dice.chance(orders, "gift", 0.03)
+        gift = is_offered & self._dice.chance(orders, "gift", 0.03)
         return {
             "recipient_name": where(gift, self._identity.first_names(_persons(events))),
             "attribute_loyalty_tier": where(loyal, constant("gold", len(events))),

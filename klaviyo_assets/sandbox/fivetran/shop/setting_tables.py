@@ -1,6 +1,6 @@
 """The rows of small tables that describe the account: metrics, lists, segments, tags, coupons.
 
-What belongs here: tables of a few rows, and the coupon codes.
+Here: tables of a few rows, and the coupon codes.
 """
 
 import json
@@ -8,12 +8,20 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from .catalog import TABLES
-from .columns import constant, join, number_texts, pick, times, where
-from .history import History
-from .identity import Identity
-from .lists import LIST_NAMES, SEGMENTS, TAG_NAMES, founded_at, list_ids, segment_id, tag_id
-from .metrics import CATEGORIES, metrics_of
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.columns import constant, join, number_texts, pick, times, where
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.lists import (
+    LIST_NAMES,
+    SEGMENTS,
+    TAG_NAMES,
+    founded_at,
+    list_ids,
+    segment_id,
+    tag_id,
+)
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CATEGORIES, metrics_of
 
 _COUPONS = (("WELCOME10", "10% off the first order"), ("VIP20", "20% for regulars"))
 _VALID_FOR = 30 * 86_400
@@ -44,20 +52,20 @@ def setting_tables(history: History) -> dict[str, pa.Table]:
 def coupon_codes(history: History, identity: Identity, until: int) -> pa.Table:
     """One row per code: newcomers who subscribed got one each."""
     everyone = np.arange(history.people.initial, history.people.count(history.calendar.day_of(until)))
-    created = history.people.created(everyone)
-    chosen = history.people.subscribed_email(everyone) & (created <= until)
-    persons, created = everyone[chosen], created[chosen]
+    created_at = history.people.created_at(everyone)
+    is_due = history.people.subscribed_email(everyone) & (created_at <= until)
+    persons, created_at = everyone[is_due], created_at[is_due]
     code = join("WELCOME10-", number_texts(history.dice.below(persons, "code", 10**9)), number_texts(persons))
-    used = history.dice.chance(persons, "code used", 0.8)
+    is_used = history.dice.chance(persons, "code used", 0.8)
     owner = identity.ids(history.survivors(persons, until))
     return pa.table(
         {
             "id": code,
             "coupon_id": constant("WELCOME10", len(persons)),
-            "person_id": where(used, owner),
+            "person_id": where(is_used, owner),
             "unique_code": code,
-            "status": pick(("UNASSIGNED", "ASSIGNED_TO_PROFILE"), used.astype(np.int64)),
-            "expires_at": times(created + _VALID_FOR),
+            "status": pick(("UNASSIGNED", "ASSIGNED_TO_PROFILE"), is_used.astype(np.int64)),
+            "expires_at": times(created_at + _VALID_FOR),
         }
     )
 
@@ -67,7 +75,7 @@ def _metrics(history: History) -> pa.Table:
     return TABLES["metric"].of(
         {
             "id": history.dice.short_id("metric", metric.key),
-            "name": metric.spelled(history.profile),
+            "name": metric.spelling_of(history.profile),
             "integration_id": history.dice.short_id("integration", metric.integration),
             "integration_name": metric.integration,
             "integration_category": CATEGORIES[metric.integration],

@@ -1,16 +1,16 @@
 """The three spellings of custom fields: UNPACKED columns, one PACKED JSON, source naming.
 
-What belongs here: turning a property's name into a column or a member of the JSON.
+Here: turning a property's name into a column or a member of the JSON.
 """
 
 from collections.abc import Collection, Mapping
 
-from .columns import json_literals, json_objects
-from .dice import Column
-from .profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.columns import json_literals, json_objects
+from klaviyo_assets.sandbox.fivetran.shop.dice import Column
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
 
 
-def spelled(
+def spell_columns(
     profile: Profile, prefix: str, packed_name: str, fields: Mapping[str, Column], json_fields: Collection[str]
 ) -> dict[str, Column]:
     """Custom fields as the account's columns.

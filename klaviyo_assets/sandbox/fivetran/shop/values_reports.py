@@ -1,10 +1,10 @@
-"""What Klaviyo's own pages would show of an account's messages: statistics by send date, from the shop's books.
+"""What Klaviyo's own pages would show for an account's messages: statistics by send date, from the shop's own events.
 
-What belongs here: counting what happened. What does not: how the API is spoken (`klaviyo`). Nothing of the product
-counts here: the point of these numbers is to be found by another way.
+Here: counting events. Not here: the API (`klaviyo`). No code of the product is used: these numbers are
+worth something only because they are computed independently.
 
-Klaviyo sees everything that has happened and reached it; what was deleted is gone. Orders count where they are in the
-account's currency. Where Klaviyo recorded no attribution, the last touch earns an order all the same.
+Klaviyo counts every event that has reached it and was not deleted. Orders count if they are in the account's
+currency. Where Klaviyo recorded no attribution, the last touch still earns an order.
 """
 
 from collections import defaultdict
@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from .attribution import Touches, touches
-from .dice import Bools, Ints
-from .history import History
-from .identity import Identity
-from .journal import LATE, Events
-from .messages import Message
-from .metrics import CODES, METRICS
-from .money import understood
-from .properties import PropertyWriter
+from klaviyo_assets.sandbox.fivetran.shop.attribution import Touches, touches
+from klaviyo_assets.sandbox.fivetran.shop.dice import Bools, Ints
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.journal import LATE, Events
+from klaviyo_assets.sandbox.fivetran.shop.messages import Message
+from klaviyo_assets.sandbox.fivetran.shop.metrics import CODES, METRICS
+from klaviyo_assets.sandbox.fivetran.shop.money import understood
+from klaviyo_assets.sandbox.fivetran.shop.properties import PropertyWriter
 
 _COUNTS: Mapping[str, tuple[str, ...]] = {
     "delivered": ("received_email", "received_sms", "received_push"),
@@ -70,7 +70,7 @@ _CHANNELS = {"email": "email", "sms": "sms", "mobile_push": "push-notification"}
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a report is asked for: both days belong to it, and are the account's."""
+    """A request for a report; `first` and `last` are included, in the account's time zone."""
 
     owner: str
     first: date
@@ -82,26 +82,26 @@ class Wanted:
 
 @dataclass
 class _Tally:
-    """What is counted of one group of messages."""
+    """The counts of one group of messages."""
 
     counts: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     people: defaultdict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
 
     def take(self, count: str, amount: Decimal, person: int) -> None:
-        """Count something a person did; strangers (-1) are nobody's."""
+        """Count something that a person did; -1 is an anonymous person."""
         self.counts[count] += amount
         if person >= 0:
             self.people[count].add(person)
 
     def statistics(self, names: Iterable[str]) -> dict[str, float]:
         """The numbers as Klaviyo writes them."""
-        known = dict(self.counts) | {name: Decimal(len(self.people[count])) for name, count in _UNIQUES.items()}
+        counts = dict(self.counts) | {name: Decimal(len(self.people[count])) for name, count in _UNIQUES.items()}
         zero = Decimal(0)
-        known["bounced_or_failed"] = known.get("bounced", zero) + known.get("failed", zero)
-        known["recipients"] = known.get("delivered", zero) + known["bounced_or_failed"]
+        counts["bounced_or_failed"] = counts.get("bounced", zero) + counts.get("failed", zero)
+        counts["recipients"] = counts.get("delivered", zero) + counts["bounced_or_failed"]
         for name, (above, below) in _RATES.items():
-            known[name] = known.get(above, zero) / known[below] if known.get(below) else zero
-        return {name: float(known.get(name, zero)) for name in names}
+            counts[name] = counts.get(above, zero) / counts[below] if counts.get(below) else zero
+        return {name: float(counts.get(name, zero)) for name in names}
 
 
 class ValuesReports:
@@ -111,121 +111,121 @@ class ValuesReports:
         self._history, self._until = history, until
         self._writer = PropertyWriter(history, identity, until)
         events = history.events
-        there = (events["arrives"] <= until) & (events["deleted"] > until)
-        there &= ~np.isin(events["sequence"], list(history.overlay.vanished))
-        self._events: Events = events[there].copy()
+        is_present = (events["arrives"] <= until) & (events["deleted"] > until)
+        is_present &= ~np.isin(events["sequence"], list(history.overlay.vanished))
+        self._events: Events = events[is_present].copy()
         self._born_as = self._events["person"].astype(np.int64)
         # A merged person is one person, also for what happened before.
         self._events["person"] = history.survivors(self._born_as, until)
 
     def metric_key(self, metric_id: str) -> str | None:
-        """The metric of an id; None where there is none."""
+        """The metric of an id; None if there is none."""
         keys = {self._history.dice.short_id("metric", metric.key): metric.key for metric in METRICS}
         return keys.get(metric_id)
 
-    def results(self, wanted: Wanted) -> list[dict[str, Any]]:
+    def results(self, query: Wanted) -> list[dict[str, Any]]:
         """One result per group: `groupings` and `statistics`."""
         tallies: defaultdict[tuple[str | None, ...], _Tally] = defaultdict(_Tally)
-        for group, count, amount, person in self._taken(wanted):
+        for group, count, amount, person in self._countable(query):
             tallies[group].take(count, amount, person)
         return [
             {
-                "groupings": dict(zip(wanted.group_by, group, strict=True)),
-                "statistics": tally.statistics(wanted.statistics),
+                "groupings": dict(zip(query.group_by, group, strict=True)),
+                "statistics": tally.statistics(query.statistics),
             }
             for group, tally in sorted(tallies.items(), key=lambda item: [name or "" for name in item[0]])
         ]
 
-    def _taken(self, wanted: Wanted) -> Iterator[tuple[tuple[str | None, ...], str, Decimal, int]]:
-        """What counts: the group, as what, how much, and whose it is."""
+    def _countable(self, query: Wanted) -> Iterator[tuple[tuple[str | None, ...], str, Decimal, int]]:
+        """Each contribution: group, statistic, amount, person."""
         zone = self._history.calendar.zone
         begin, end = (
             int(datetime.combine(day, time(), zone).timestamp())
-            for day in (wanted.first, wanted.last + timedelta(days=1))
+            for day in (query.first, query.last + timedelta(days=1))
         )
-        for key, sent_at, count, amount, person in (*self._happened(), *self._earned(wanted.conversion_metric_id)):
+        for key, sent_at, count, amount, person in (*self._happened(), *self._earned(query.conversion_metric_id)):
             message = self._history.messages.message(key)
-            is_owners = (message.flow_id is None) == (wanted.owner == "campaign")
+            is_owners = (message.flow_id is None) == (query.owner == "campaign")
             if is_owners and begin <= sent_at < end:
-                yield tuple(_grouping(message, name) for name in wanted.group_by), count, amount, person
+                yield tuple(_grouping(message, name) for name in query.group_by), count, amount, person
 
     def _happened(self) -> Iterator[tuple[int, int, str, Decimal, int]]:
-        """Message events: message, send time, what it counts as, one, person."""
-        chosen = self._events[self._is_counted()]
-        for event in chosen:
+        """Message events as contributions: message, send time, statistic, 1, person."""
+        events = self._events[self._is_counted()]
+        for event in events:
             key, sent_at, person = int(event["message"]), int(event["sent_at"]), int(event["person"])
             yield key, sent_at, _COUNT_OF[int(event["metric"])], Decimal(1), person
-        received = chosen[chosen["metric"] == CODES["received_sms"]]
-        if not len(received):
+        receipts = events[events["metric"] == CODES["received_sms"]]
+        if not len(receipts):
             return
-        properties = self._writer.properties("received_sms", received)
+        properties = self._writer.properties("received_sms", receipts)
         for name, source in _TEXTS.items():
             amounts = properties[source].to_pylist() if source in properties else []
-            for event, amount in zip(received, amounts, strict=False):
+            for event, amount in zip(receipts, amounts, strict=False):
                 yield int(event["message"]), int(event["sent_at"]), name, Decimal(str(amount)), -1
 
     def _is_counted(self) -> Bools:
-        """Events of messages that count; of one act of unsubscribing, spelled as several events, only one."""
+        """Which message events count; an unsubscribe that is written as several events counts once."""
         events = self._events
-        counted: Bools = np.isin(events["metric"], list(_COUNT_OF)) & (events["message"] >= 0)
-        seen: set[tuple[int, int, bool]] = set()
+        is_countable: Bools = np.isin(events["metric"], list(_COUNT_OF)) & (events["message"] >= 0)
+        keys: set[tuple[int, int, bool]] = set()
         leaving = [CODES[metric] for metric in _COUNTS["unsubscribes"]]
-        for position in np.flatnonzero(counted & np.isin(events["metric"], leaving) & (events["person"] >= 0)):
+        for position in np.flatnonzero(is_countable & np.isin(events["metric"], leaving) & (events["person"] >= 0)):
             event = events[position]
             act = (int(event["person"]), int(event["at"]), bool(event["metric"] == CODES["unsubscribed_sms"]))
-            counted[position] = act not in seen
-            seen.add(act)
-        return counted
+            is_countable[position] = act not in keys
+            keys.add(act)
+        return is_countable
 
     def _earned(self, metric_id: str) -> Iterator[tuple[int, int, str, Decimal, int]]:
         """Shares of conversions and of their value, for the messages that earned them."""
         metric = self.metric_key(metric_id)
         orders = self._history.orders
         positions = np.flatnonzero(self._events["metric"] == (CODES[metric] if metric else -1))
-        own = np.array(
+        earlier_id = np.array(
             [
                 name == self._history.profile.currency
                 for name in orders.currencies(self._orders_of(positions)).to_pylist()
             ],
             dtype=bool,
         )
-        positions = positions[own]
+        positions = positions[earlier_id]
         amounts = self._amounts(positions)
-        found, persons = self._touches()
+        touches, persons = self._touches()
         for position, amount in zip(positions, amounts, strict=True):
             event = self._events[position]
-            earners = self._earners(found, int(persons[position]), int(event["at"]))
-            for touch in found.events[earners]:
+            earners = self._earners(touches, int(persons[position]), int(event["at"]))
+            for touch in touches.events[earners]:
                 key, sent_at, person = int(touch["message"]), int(touch["sent_at"]), int(event["person"])
                 yield key, sent_at, "conversions", Decimal(1) / len(earners), person
                 yield key, sent_at, "conversion_value", amount / len(earners), -1
 
     def _orders_of(self, positions: Ints) -> Ints:
-        chosen = self._events[positions]
-        return np.where(chosen["order"] > 0, chosen["order"], chosen["sequence"])
+        orders = self._events[positions]
+        return np.where(orders["order"] > 0, orders["order"], orders["sequence"])
 
     def _amounts(self, positions: Ints) -> list[Decimal]:
-        """What each order is worth, as far as the shop's own spelling of it can be understood."""
+        """The value of each order, as far as its spelling can be read."""
         orders, history = self._orders_of(positions), self._history
         totals = history.orders.totals(orders, self._events["edition"][positions].astype(np.int64))
         return understood(history.profile, totals, history.dice.uniform(orders, "spelling"))
 
     def _touches(self) -> tuple[Touches, Ints]:
-        """The touches that may earn something, and by event the person they are looked up by.
+        """The touches that may earn conversions, and for each event the person to look them up with.
 
-        What Klaviyo recorded, it recorded when the order came: by the person of then, without what came late.
+        Klaviyo records attribution when the order arrives: for the person as of then, without late events.
         """
         history, events = self._history, self._history.events
         if history.profile.attribution_shape == "none":
             return touches(history.dice, self._events), self._events["person"].astype(np.int64)
         return touches(history.dice, events[(events["flags"] & LATE) == 0]), self._born_as
 
-    def _earners(self, found: Touches, person: int, at: int) -> Ints:
+    def _earners(self, touches: Touches, person: int, at: int) -> Ints:
         if person < 0:
             return np.zeros(0, dtype=np.int64)
         if self._history.profile.linear:
-            return found.several(person, at)
-        last = found.last(np.array([person]), np.array([at]))
+            return touches.several(person, at)
+        last = touches.last(np.array([person]), np.array([at]))
         return last[last >= 0]
 
 
@@ -236,5 +236,5 @@ def _grouping(message: Message, name: str) -> str | None:
         return message.message_id
     if name.endswith("_message_name"):
         return message.name
-    found: str | None = message.variation if name == "variation" else getattr(message, name)
-    return found
+    value: str | None = message.variation if name == "variation" else getattr(message, name)
+    return value

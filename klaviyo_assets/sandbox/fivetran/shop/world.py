@@ -1,6 +1,6 @@
 """A simulated Klaviyo account, asked for rows by time.
 
-What belongs here: `Shop`, the entry to this package: which table's rows a sync carries. What does not: writing them
+Here: `Shop`, the entry to this package: which table's rows a sync carries. Not here: writing them
 anywhere (`klaviyo_assets.sandbox.fivetran.writer`).
 """
 
@@ -11,19 +11,19 @@ from itertools import chain
 
 import pyarrow as pa
 
-from .campaign_tables import CampaignTables
-from .catalog import TABLES
-from .event_rows import event_rows, json_columns
-from .flow_tables import FlowTables
-from .history import History
-from .identity import Identity
-from .incidents import Incident
-from .membership_tables import exclusions, list_person_rows, segment_person_rows
-from .person_tables import person_rows
-from .profile import Profile
-from .setting_tables import coupon_codes, setting_tables
-from .standing import standing
-from .values_reports import ValuesReports
+from klaviyo_assets.sandbox.fivetran.shop.campaign_tables import CampaignTables
+from klaviyo_assets.sandbox.fivetran.shop.catalog import TABLES
+from klaviyo_assets.sandbox.fivetran.shop.event_rows import event_rows, json_columns
+from klaviyo_assets.sandbox.fivetran.shop.flow_tables import FlowTables
+from klaviyo_assets.sandbox.fivetran.shop.history import History
+from klaviyo_assets.sandbox.fivetran.shop.identity import Identity
+from klaviyo_assets.sandbox.fivetran.shop.incidents import Incident
+from klaviyo_assets.sandbox.fivetran.shop.membership_tables import exclusions, list_person_rows, segment_person_rows
+from klaviyo_assets.sandbox.fivetran.shop.person_tables import person_rows
+from klaviyo_assets.sandbox.fivetran.shop.profile import Profile
+from klaviyo_assets.sandbox.fivetran.shop.setting_tables import coupon_codes, setting_tables
+from klaviyo_assets.sandbox.fivetran.shop.standing import standing
+from klaviyo_assets.sandbox.fivetran.shop.values_reports import ValuesReports
 
 _DAY = 86_400
 _WEEK_BEGINS = 4 * _DAY
@@ -60,7 +60,7 @@ class Shop:
         self._identity = Identity(self._history.dice, self._history.people, profile)
 
     def happen(self, incident: Incident) -> None:
-        """Let an incident befall the shop: it shows in rows asked for from its time on."""
+        """Add an incident: it shows in rows requested for its time or later."""
         self._history.happen(incident)
 
     def rows(
@@ -78,18 +78,18 @@ class Shop:
         """
         end, begin = _seconds(until), None if since is None else _seconds(since)
         self._history.live_until(end)
-        made = {name: make() for name, make in self._makers(begin, end).items()}
+        tables = {name: make() for name, make in self._makers(begin, end).items()}
         synced = pa.scalar(synced_at or until, pa.timestamp("ms", "UTC"))
         return {
             name: table.drop_columns([c for c in ("_fivetran_synced",) if c in table.column_names]).append_column(
                 "_fivetran_synced", pa.repeat(synced, table.num_rows)
             )
-            for name, table in made.items()
+            for name, table in tables.items()
             if table.num_rows
         }
 
     def values_reports(self, at: datetime) -> ValuesReports:
-        """What Klaviyo's own reports show at an instant, which is not before any that rows were asked for."""
+        """Klaviyo's own reports at an instant, which must not be before any instant for which rows were requested."""
         self._history.live_until(_seconds(at))
         return ValuesReports(self._history, self._identity, _seconds(at))
 
@@ -108,11 +108,11 @@ class Shop:
         # Fivetran re-imports the incremental tables, events aside, once a week.
         weekly = since if since is not None and _week(since) == _week(until) else None
         now, campaigns, flows = standing(history, until), CampaignTables(history, until), FlowTables(history)
-        everywhere, here = exclusions(history, identity, now, weekly)
+        everywhere, exclusion_rows = exclusions(history, identity, now, weekly)
         templates = chain(campaigns.templates(weekly), flows.templates() if weekly is None else ())
         ready = {
             "global_exclusion": everywhere,
-            "list_exclusion": here,
+            "list_exclusion": exclusion_rows,
             "email_template": TABLES["email_template"].of(templates),
             "campaign_tag": campaigns.tags(),
             "coupon_code": coupon_codes(history, identity, until),
@@ -134,8 +134,8 @@ class Shop:
         if since is None or since // _DAY != until // _DAY:
             return True
         overlay = self._history.overlay
-        touched = chain(overlay.campaign_names.values(), overlay.campaigns_deleted.values())
-        return any(since < at <= until for _, at in touched)
+        decisions = chain(overlay.campaign_names.values(), overlay.campaigns_deleted.values())
+        return any(since < at <= until for _, at in decisions)
 
 
 def _seconds(moment: datetime) -> int:

@@ -19,7 +19,7 @@ def test_no_fixed_window_ever_sees_more_than_its_limit(quota, gaps, phase):
         now += gap
         # Klaviyo counts a hair later than we do: a request on the very edge belongs to either window.
         now += (wait := spending.wait(quota, now)) + (1e-3 if wait else 0)
-        spending = spending.spent(now)
+        spending = spending.after_request(now)
         made.append(now)
     for limit, seconds in quota.windows:
         assert max(Counter(int((at - phase) // seconds) for at in made).values()) <= limit
@@ -30,7 +30,9 @@ def test_nobody_waits_for_longer_than_the_fullest_window_needs(quota, ages):
     """A wait ends when the window that is full has room again, and is nothing where all have."""
     spending = Spending(tuple(sorted(NOW - age for age in ages)))
     wait = spending.wait(quota, NOW)
-    full = [seconds for limit, seconds in quota.windows if sum(at > NOW - seconds for at in spending.made) >= limit]
+    full = [
+        seconds for limit, seconds in quota.windows if sum(at > NOW - seconds for at in spending.request_times) >= limit
+    ]
     assert 0 <= wait <= max(full, default=0)
     assert (wait > 0) == bool(full)
 
@@ -38,8 +40,8 @@ def test_nobody_waits_for_longer_than_the_fullest_window_needs(quota, ages):
 def test_the_default_is_klaviyos_quota():
     spending = Spending()
     assert spending.wait(Quota(), NOW) == 0
-    assert spending.spent(NOW).wait(Quota(), NOW + 0.25) == 0.75
-    assert spending.spent(NOW).spent(NOW + 1).wait(Quota(), NOW + 5) == 55
+    assert spending.after_request(NOW).wait(Quota(), NOW + 0.25) == 0.75
+    assert spending.after_request(NOW).after_request(NOW + 1).wait(Quota(), NOW + 5) == 55
     busy = Spending(tuple(NOW - 80_000 + 100 * number for number in range(225)))
     assert busy.left(Quota(), NOW) == 0
     assert busy.wait(Quota(), NOW) == DAY_SECONDS - 80_000
@@ -64,6 +66,6 @@ def test_a_pause_that_klaviyo_asked_for_holds_in_the_next_run_too():
 
 
 def test_requests_of_more_than_a_day_ago_are_forgotten():
-    spending = Spending((NOW - DAY_SECONDS - 1, NOW - 10)).spent(NOW)
-    assert spending.made == (NOW - 10, NOW)
+    spending = Spending((NOW - DAY_SECONDS - 1, NOW - 10)).after_request(NOW)
+    assert spending.request_times == (NOW - 10, NOW)
     assert spending.left(Quota(), NOW) == 223

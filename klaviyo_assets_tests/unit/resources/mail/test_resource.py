@@ -50,7 +50,7 @@ def parsed(content):
 
 
 def test_a_message_has_text_and_html_and_its_pictures_by_content_id():
-    content = MESSAGE.built("reports@shop.example", ["a@x.example"]).as_bytes()
+    content = MESSAGE.build("reports@shop.example", ["a@x.example"]).as_bytes()
     assert content.isascii()
     read = parsed(content)
     assert (read["Subject"], read["To"]) == ("Grüße, 50 %", "a@x.example")
@@ -65,11 +65,11 @@ def test_a_message_has_text_and_html_and_its_pictures_by_content_id():
 
 
 def test_a_message_without_html_is_plain_text():
-    assert Message("s", "t").built("a@x.example", ["b@x.example"]).get_content_type() == "text/plain"
+    assert Message("s", "t").build("a@x.example", ["b@x.example"]).get_content_type() == "text/plain"
 
 
 def test_a_line_break_in_a_subject_makes_no_header():
-    built = Message("one\r\nBcc: victim@x.example", "t").built("a@x.example", ["b@x.example"])
+    built = Message("one\r\nBcc: victim@x.example", "t").build("a@x.example", ["b@x.example"])
     assert parsed(built.as_bytes())["Bcc"] is None
 
 
@@ -85,7 +85,7 @@ def test_a_line_break_in_a_subject_makes_no_header():
 def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, chosen):
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
-    assert MailResource().chosen == chosen
+    assert MailResource().chosen_transport == chosen
 
 
 @pytest.mark.parametrize(

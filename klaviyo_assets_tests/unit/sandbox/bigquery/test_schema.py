@@ -67,7 +67,7 @@ def test_equal_schemas_change_nothing_in_any_case_of_the_names():
 
     evolution = evolve("p:d.t", existing, columns(("B", "DATE", "REQUIRED"), ("A", "STRING")), ())
 
-    assert (evolution.columns, evolution.added, evolution.relaxed) == (existing, [], [])
+    assert (evolution.columns, evolution.added_columns, evolution.relaxed) == (existing, [], [])
 
 
 def test_an_allowed_change_is_told():
@@ -76,7 +76,7 @@ def test_an_allowed_change_is_told():
     evolution = evolve("p:d.t", existing, columns(("a", "STRING"), ("n", "DATE")), {ADDITION, RELAXATION})
 
     assert [(column["name"], column["mode"]) for column in evolution.columns] == [("a", "NULLABLE"), ("n", "NULLABLE")]
-    assert ([column["name"] for column in evolution.added], evolution.relaxed) == (["n"], ["a"])
+    assert ([column["name"] for column in evolution.added_columns], evolution.relaxed) == (["n"], ["a"])
 
 
 @pytest.mark.parametrize(

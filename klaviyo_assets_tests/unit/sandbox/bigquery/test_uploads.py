@@ -54,7 +54,7 @@ def test_other_headers_are_refused(header):
 def test_a_chunk_follows_what_has_arrived(tmp_path):
     uploads = Uploads(tmp_path)
     session = uploads.session(uploads.start({}))
-    session.received = 10
+    session.received_bytes = 10
 
     check_place(session, Chunk(10, None))
     for start in (0, 9, 11):
