@@ -120,7 +120,7 @@ def _purchases(history: History, events: Events, ever: Events, count: int) -> di
     return {
         "orders": np.bincount(placed["person"], minlength=count),
         "ever_orders": np.bincount(ever_placed["person"], minlength=count),
-        "spent": np.bincount(placed["person"], totals, minlength=count),
+        "amount_spent": np.bincount(placed["person"], totals, minlength=count),
     }
 
 
