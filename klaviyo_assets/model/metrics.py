@@ -4,10 +4,11 @@ Here: canonical metric names, their older names, channel and role, and finding a
 here: statistics (`model/statistics.py`), SQL (`reports/`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
+from typing import Any
 
 from klaviyo_assets.errors import SettingsError
 
@@ -128,6 +129,17 @@ class AccountMetrics:
     conversion_ids: frozenset[str] = frozenset()
     problem: str | None = None
     names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The metrics as a frame's record keeps them, as JSON."""
+        rows = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics]
+        return {"metrics": rows}
+
+
+def read_metrics(details: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that a frame's record keeps (`AccountMetrics.details`)."""
+    return [Metric(*row) for row in details.get("metrics", [])]
 
 
 def resolve_metrics(

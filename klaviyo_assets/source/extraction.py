@@ -16,8 +16,9 @@ from psycopg import sql
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.frames.store import FrameRecord, FrameWriter, TableState
+from klaviyo_assets.mapping.event import event_days
 from klaviyo_assets.model.arrow import table_to_frame
-from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled, resolve_metrics
+from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.postgres.resource import Snapshot
 from klaviyo_assets.source.catalog import SourceCatalog, accepted_names, require_key
@@ -26,7 +27,6 @@ from klaviyo_assets.source.sql import RawTable, event_time, id_text, order_by, p
 from klaviyo_assets.source.sql import during as during
 from klaviyo_assets.source.touches import Needs, TouchReader
 from klaviyo_assets.tables import EVENT, METRIC
-from klaviyo_assets.tables.event import event_days
 
 EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
                         "_fivetran_synced")  # fmt: skip
@@ -119,7 +119,7 @@ class AccountSource:
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
-            return resolve_metrics([], self.account.conversion_metric, self.account.conversion_integration)
+            return self.account.metrics([])
         read = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False))
         # Python has no value for every time that may be in the others.
         rows = read.select(["id", "name", "integration_name", "integration_id", "_fivetran_deleted"]).to_pylist()
@@ -134,7 +134,7 @@ class AccountSource:
             for row in rows
             if row["id"]
         ]
-        return resolve_metrics(found, self.account.conversion_metric, self.account.conversion_integration)
+        return self.account.metrics(found)
 
     def _attribution_source(self) -> str:
         """`native` where Klaviyo's own attribution is wanted, or `auto` finds any; decided for the whole account."""
@@ -185,8 +185,7 @@ class AccountSource:
 
     def details(self) -> dict[str, Any]:
         """What the mapping of a day needs to know of the account, as JSON."""
-        metrics = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics.metrics]
-        return {"metrics": metrics, "attribution_source": self.attribution_source}
+        return {**self.metrics.details, "attribution_source": self.attribution_source}
 
     def digests(self, days: Iterable[date]) -> dict[date, str]:
         """The digest of each day's events: it differs when any of them was added, changed, deleted or synced again."""

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from klaviyo_assets.mapping.credit import MAX_HOPS, TOUCH_KINDS, Recorded, recorded
+from klaviyo_assets.mapping.event import MESSAGE_INPUTS, MessageColumns, message_columns
 from klaviyo_assets.model.metrics import MESSAGE_ROLES, METRIC_KINDS, AccountMetrics, MetricKind, Role, metric_kind
 from klaviyo_assets.resources.postgres.resource import Snapshot
 from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, select
 from klaviyo_assets.tables import EVENT
-from klaviyo_assets.tables.event import MESSAGE_INPUTS, MessageColumns, message_columns
 
 _IDS_PER_QUERY = 10_000
 # No index of Postgres holds a longer key, whatever an event records as the id of another one.

@@ -16,19 +16,19 @@ from typing import Any
 from psycopg import sql
 
 from klaviyo_assets.destinations.bigquery.ledger import Entry
-from klaviyo_assets.model.spec import TableSpec
-from klaviyo_assets.source.days import late_receipts, metrics_of_days, ranges, row_count
-from klaviyo_assets.source.extraction import NO_ROWS, AccountSource
-from klaviyo_assets.source.spellings import columns_gone, columns_read
-from klaviyo_assets.source.sql import id_text
-from klaviyo_assets.stages.looks import OVERLAP, Known, Look, all_days, is_older, known_days, reads
-from klaviyo_assets.stages.mapping import (
+from klaviyo_assets.mapping.fingerprints import (
     UNDATED,
     UNDATED_WITH,
     attribution_fingerprint,
     event_fingerprint,
     event_settings,
 )
+from klaviyo_assets.model.spec import TableSpec
+from klaviyo_assets.source.days import late_receipts, metrics_of_days, ranges, row_count
+from klaviyo_assets.source.extraction import NO_ROWS, AccountSource
+from klaviyo_assets.source.spellings import columns_gone, columns_read
+from klaviyo_assets.source.sql import id_text
+from klaviyo_assets.stages.looks import OVERLAP, Known, Look, all_days, is_older, known_days, reads
 from klaviyo_assets.stages.vanished import COLUMNS, loaded_event_days, refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 

@@ -21,9 +21,10 @@ from klaviyo_assets.defs.columns import asset_tags, column_metadata
 from klaviyo_assets.defs.partitions import Partitions, account_days
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.fingerprints import UNDATED_WITH
 from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
-from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
+from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
 STAGE = "mapped"
