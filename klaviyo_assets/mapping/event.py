@@ -25,13 +25,18 @@ from klaviyo_assets.mapping.copied import (
 from klaviyo_assets.mapping.credit import first_recorded_event
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.mapping.values import parse
-from klaviyo_assets.model.metrics import MESSAGE_ROLES, AccountMetrics, Role, canonical_metric, metric_kind
+from klaviyo_assets.model.metrics import MESSAGE_ROLES, AccountMetrics, Role, metric_kind
 from klaviyo_assets.model.spec import CURRENCY_CODE, END_OF_EVENTS, LogicalType
 from klaviyo_assets.tables import EVENT
 
+SEND_COHORT = "property_cohort_message_send_cohort"
+COHORT_TIME, COHORT_MESSAGE = "[0-9]{9,10}", r"[^\n]+"
+"""A send cohort is `<unix seconds>:<message id>`: what stands on either side of the colon, for RE2 and for Postgres."""
+MESSAGE_COLUMNS = ("flow_message_id", SEND_COHORT, "property_message")
+"""The raw columns that name an event's message; the first one that does so counts."""
 MESSAGE_INPUTS = (
     "id", "person_id", "metric_id", "type", "campaign_id", "flow_id", "flow_message_id", "datetime", "timestamp",
-    "_fivetran_deleted", "property_cohort_message_send_cohort", "property_message",
+    "_fivetran_deleted", SEND_COHORT, "property_message",
 )  # fmt: skip
 """The raw columns that `message_columns` reads."""
 
@@ -124,7 +129,9 @@ def _deleted(raw: pd.DataFrame) -> pa.Array:
 
 
 def _message(raw: pd.DataFrame, sends: pa.StructArray) -> pa.Array:
-    return pc.coalesce(_text(raw, "flow_message_id"), sends.field("message"), _text(raw, "property_message"))
+    return pc.coalesce(
+        *(sends.field("message") if name == SEND_COHORT else _text(raw, name) for name in MESSAGE_COLUMNS)
+    )
 
 
 def _text(raw: pd.DataFrame, name: str) -> pa.Array:
@@ -165,13 +172,10 @@ def _local_days(instants: pa.Array, account: Account) -> pa.Array:
 
 def _metrics(raw: pd.DataFrame, metric_ids: pa.Array, metrics: AccountMetrics) -> tuple[pa.Array, pa.Array]:
     """Canonical names and channels; each distinct pair of id and written name is looked at once."""
-    pairs = pc.binary_join_element_wise(pc.fill_null(metric_ids, ""), pc.fill_null(_text(raw, "type"), ""), "\n")
+    # No text of Postgres holds a NUL.
+    pairs = pc.binary_join_element_wise(pc.fill_null(metric_ids, ""), pc.fill_null(_text(raw, "type"), ""), "\0")
     encoded = pairs.dictionary_encode()
-    names: list[str | None] = []
-    for pair in encoded.dictionary.to_pylist():
-        metric_id, _, name = pair.partition("\n")
-        # The event's own metric id is what is unique; its written name serves where the metric table lacks the id.
-        names.append(metrics.names.get(metric_id) or (canonical_metric(name) if name else None))
+    names = [metrics.name_of(*pair.split("\0")) for pair in encoded.dictionary.to_pylist()]
     kinds = [metric_kind(name) for name in names]
     channels = pa.array([kind.channel if kind else None for kind in kinds], pa.string())
     return pa.array(names, pa.string()).take(encoded.indices), channels.take(encoded.indices)
@@ -202,8 +206,8 @@ def _sends(
 
     Notes name the events whose send cohort is of another form, by `ids`; without ids there are none.
     """
-    cohorts = _text(raw, "property_cohort_message_send_cohort")
-    found = pc.extract_regex(cohorts, r"^(?P<at>[0-9]{9,10}):(?P<message>.+)$")
+    cohorts = _text(raw, SEND_COHORT)
+    found = pc.extract_regex(cohorts, f"^(?P<at>{COHORT_TIME}):(?P<message>{COHORT_MESSAGE})$")
     seconds = pc.struct_field(found, "at").cast(pa.int64())
     times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", tz="UTC"))
     sends = pa.StructArray.from_arrays([times, pc.struct_field(found, "message")], names=["at", "message"])

@@ -54,6 +54,9 @@ INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
 A text that only one of them understood would be a row of one day for the one and of another day for the other.
 """
 
+BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What Python and Arrow take off the ends of a text; Postgres's `btrim` takes off the plain blank alone if not told."""
+
 
 FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
 LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)

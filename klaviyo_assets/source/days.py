@@ -10,9 +10,9 @@ from itertools import accumulate
 
 from psycopg import sql
 
+from klaviyo_assets.source.event_rules import is_receipt
 from klaviyo_assets.source.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
 from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, sync_time
-from klaviyo_assets.source.touches import TouchReader
 from klaviyo_assets.tables import EVENT
 
 SYNCED = "_fivetran_synced"
@@ -129,7 +129,7 @@ def _late(
         "{person} IS NOT NULL AND {day} <= {last} AND {late} AND {synced} GROUP BY 1, 2"
     ).format(
         person=id_text(table, "person_id"), day=day, table=table.identifier, late=late,
-        receipt=TouchReader(source.snapshot, table, source.metrics, (_NEVER, _NEVER)).is_receipt,
+        receipt=is_receipt(table, source.metrics),
         days=sql.Literal(days), moments=sql.Literal(moments),
         last=sql.Literal(days[-1]), synced=sync_time(sql.SQL("t._fivetran_synced")),
     )  # fmt: skip

@@ -18,9 +18,10 @@ from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.frames.store import FrameRecord, FrameWriter, TableState
 from klaviyo_assets.mapping.event import event_days
 from klaviyo_assets.model.arrow import table_to_frame
-from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled
+from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled, spelling
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.postgres.resource import Snapshot
+from klaviyo_assets.source import event_rules
 from klaviyo_assets.source.catalog import SourceCatalog, accepted_names, require_key
 from klaviyo_assets.source.spellings import columns_read
 from klaviyo_assets.source.sql import RawTable, event_time, id_text, order_by, plan, select, sync_time
@@ -109,13 +110,14 @@ class AccountSource:
 
     def _is_of(self, metric: str) -> sql.Composed:
         """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
-        table, listed = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
-        metric_id, names = id_text(table, "metric_id"), sql.Literal([name.casefold() for name in metric_names(metric)])
+        table, named = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
+        metric_id = id_text(table, "metric_id")
         by_id = sql.SQL("{} = {}").format(metric_id, sql.Literal(metric))
         if "type" not in table.columns:
             return by_id
-        by_name = sql.SQL("{} = ANY({}::text[]) AND lower(btrim({})) = ANY({}::text[])")
-        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, listed, id_text(table, "type"), names))
+        written, spellings = event_rules.spelling(id_text(table, "type")), list(map(spelling, metric_names(metric)))
+        by_name = sql.SQL("{} = ANY({}::text[]) AND {} = ANY({}::text[])")
+        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, named, written, sql.Literal(spellings)))
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
