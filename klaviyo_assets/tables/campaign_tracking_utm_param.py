@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per campaign and parameter.",
     description="The parameters a campaign adds to its links, by which web analytics recognize its visits.",
     key=("campaign_id", "name"),
+    previewed=("campaign_id", "name", "type"),
     fields=(
         key_text("campaign_id", "Id of the campaign."),
         key_text("name", "Name of the parameter, such as `utm_source`."),

@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="Codes of coupons and who each was given to. A code is not personal.",
     key=("coupon_code_id",),
     deletes=False,
+    previewed=("coupon_code_id", "coupon_id", "status", "expires_at"),
     fields=(
         key_text("coupon_code_id", "Klaviyo's id of the code.", raw="id"),
         text("coupon_id", "Id of the coupon the code belongs to."),

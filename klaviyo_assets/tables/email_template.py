@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per email template.",
     description="The body of emails, with Klaviyo's template tags where a recipient's values go.",
     key=("email_template_id",),
+    previewed=("email_template_id", "name", "editor_type", "created_at", "updated_at"),
     fields=(
         key_text("email_template_id", "Klaviyo's id of the template.", raw="id"),
         text("name", "Name of the template."),

@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per flow.",
     description="Automations that send messages after a trigger, such as joining a list or leaving a cart.",
     key=("flow_id",),
+    previewed=("flow_id", "name", "status", "is_archived", "trigger_type"),
     fields=(
         key_text("flow_id", "Klaviyo's id of the flow.", raw="id"),
         text("name", "Name of the flow as Klaviyo shows it now."),

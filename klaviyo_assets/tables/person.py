@@ -61,6 +61,7 @@ SPEC = copied_table(
         "recipient_name", "recipient_email", "external_id", "customer_id", "user_id", "image", "avatar",
         "instagram", "facebook", "twitter", "tiktok", "linkedin", "tax_id", "vat_number", "passport_number",
     ),
+    previewed=("country", "created_at", "updated_at", "last_event_at"),
     fields=(
         key_text("person_id", "Klaviyo's id of the person.", raw="id"),
         personal("email", "Email address."),

@@ -28,19 +28,18 @@ NAMES = [name for kind in METRIC_KINDS for name in (kind.name, *kind.older_names
 PADDING = st.text(BLANKS, max_size=2)
 HOSTILE = st.one_of(st.none(), st.sampled_from(JUNK), TEXTS, st.text(BLANKS, max_size=3))
 # Letters that one system counts as a K, an s or an i and another one does not, among the ordinary spellings.
-SPELLINGS = st.sampled_from([
-    *NAMES, *map(str.upper, NAMES), *map(str.swapcase, NAMES), "Clic\u212aed Email", "Received Text Me\u00dfage",
-    "Received Pu\u017fh", "RECE\u0130VED EMAIL", "Received\u00a0Email",
-])  # fmt: skip
+ODD_NAMES = ["Clic\u212aed Email", "Received Text Me\u00dfage", "Received Pu\u017fh", "RECE\u0130VED EMAIL",
+             "Received\u00a0Email", "received email", "RECEIVED EMAIL"]  # fmt: skip
+SPELLINGS = st.sampled_from([*NAMES, *map(str.upper, NAMES), *map(str.swapcase, NAMES), *ODD_NAMES])
 WRITTEN = st.one_of(HOSTILE, st.tuples(PADDING, SPELLINGS, PADDING).map("".join))
 METRIC_IDS = st.sampled_from([None, "", " ", "\u3000", "a", "b", "c", "a\nb", "A", "gone"])
+COHORT_TIMES = ["170000000", "1700000000", "17000000000", "\u0661" * 10, " 1700000000", "\n1700000000"]
+COHORT_MESSAGES = ["m1", "", " ", "m1\n", "m\n1", "m\r1", "m\u20281", "01:ab"]
 COHORTS = st.one_of(
     HOSTILE,
-    st.tuples(
-        st.sampled_from(["170000000", "1700000000", "17000000000", "\u0661" * 10, " 1700000000", "\n1700000000"]),
-        st.sampled_from([":", "::", ""]),
-        st.one_of(st.sampled_from(["m1", "", " ", "m1\n", "m\n1", "m\r1", "m\u20281", "01:ab"]), TEXTS),
-    ).map("".join),
+    st.tuples(st.sampled_from(COHORT_TIMES), st.just(":"), st.one_of(st.sampled_from(COHORT_MESSAGES), TEXTS)).map(
+        "".join
+    ),
 )
 TIMES = st.one_of(
     HOSTILE,
@@ -66,7 +65,7 @@ def read(url, rows, metrics):
         cursor.execute("TRUNCATE event")
         with cursor.copy("COPY event FROM STDIN") as copy:
             for number, row in enumerate(rows):
-                copy.write_row((f"{number:03}", *row))
+                copy.write_row((f"{number:04}", *row))
     narrow = select(EVENT, table, properties=False)
     is_message = event_rules.is_of_kind(table, metrics, lambda kind: kind.role in MESSAGE_ROLES)
     decided = sql.SQL(
@@ -81,9 +80,7 @@ def read(url, rows, metrics):
         return table_to_frame(raw), snapshot.read(decided)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ROW, min_size=1, max_size=40), METRICS)
-def test_sql_and_the_mapping_agree_on_kind_time_and_message(url, rows, names):
+def assert_agreement(url, rows, names):
     metrics = resolve_metrics([Metric(*named) for named in names.items()], "Nobody's Metric")
     raw, decided = read(url, rows, metrics)
     mapped = message_columns(raw, metrics)
@@ -92,6 +89,23 @@ def test_sql_and_the_mapping_agree_on_kind_time_and_message(url, rows, names):
     assert decided["is_message"].to_pylist() == mapped.of_message.to_pylist()
     assert decided["message"].to_pylist() == mapped.message.to_pylist()
     assert decided["at"].to_pylist() == mapped.at.to_pylist()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ROW, min_size=1, max_size=40), METRICS)
+def test_sql_and_the_mapping_agree_on_kind_time_and_message(url, rows, names):
+    assert_agreement(url, rows, names)
+
+
+def test_they_agree_on_every_pairing_of_cells_that_were_ever_read_differently(url):
+    written = [
+        f"{before}{name}{after}" for name in ODD_NAMES for before in ("", "\t", "\u3000") for after in ("", "\x1c")
+    ]
+    cohorts = [f"{at}{colon}{name}" for at in COHORT_TIMES for colon in (":", "::", "") for name in COHORT_MESSAGES]
+    kinds = [(metric_id, name, None, None, None, None, None) for metric_id in ("a", "gone", None) for name in written]
+    messages = [(None, None, flow, cohort, "p", None, None) for flow in (None, "\u2003", "f") for cohort in cohorts]
+
+    assert_agreement(url, [*kinds, *messages], {"a": "Received Email"})
 
 
 def test_the_rows_reach_what_they_are_to_tell_apart(url):
