@@ -38,6 +38,20 @@ class Kind(StrEnum):
     NET = "net"  # one statistic less another
 
 
+class Unit(StrEnum):
+    """What a statistic is measured in."""
+
+    COUNT = "count"  # events, people, sends; a credited event may count in parts
+    MONEY = "money"  # the account's currency
+    CREDITS = "credits"  # what Klaviyo charges for text messages
+    SHARE = "share"  # a count per count
+    MULTIPLE = "multiple"  # money per money: 3 is three times as much
+
+
+# The units of the measures that are sums of something else than events.
+_UNITS = {"value": Unit.MONEY, "spend": Unit.MONEY, "credit_usage": Unit.CREDITS}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
     """A number in a report.
@@ -74,6 +88,16 @@ class Statistic:
     def is_additive(self) -> bool:
         """Whether a sum over rows of a report means anything."""
         return self.kind not in (Kind.PEOPLE, Kind.RATE)
+
+    @property
+    def unit(self) -> Unit:
+        """What it is measured in: that of its measure, or what the division of its parts gives."""
+        if self.kind is not Kind.RATE:
+            return _UNITS.get(self.measure, Unit.COUNT)
+        above, below = STATISTICS[self.numerator].unit, STATISTICS[self.denominator].unit
+        if above is below:
+            return Unit.SHARE if above is Unit.COUNT else Unit.MULTIPLE
+        return above
 
     @property
     def is_computed(self) -> bool:
