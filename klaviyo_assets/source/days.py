@@ -10,8 +10,9 @@ from itertools import accumulate
 
 from psycopg import sql
 
+from klaviyo_assets.source.digests import EVENT_DIGEST_COLUMNS, digest_expression
 from klaviyo_assets.source.event_rules import is_receipt
-from klaviyo_assets.source.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
+from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, sync_time
 from klaviyo_assets.tables import EVENT
 
@@ -152,12 +153,6 @@ def _kept(table: RawTable) -> sql.Composable:
     if table.columns.get(deleted) != "bool":
         return sql.SQL("true")
     return sql.SQL("NOT coalesce(t._fivetran_deleted, false)")
-
-
-def row_count(digest: str | None) -> int:
-    """The number of rows that a digest tells; 0 where it tells none."""
-    count = (digest or NO_ROWS).partition(":")[0]
-    return int(count) if count.isdigit() else 0
 
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:

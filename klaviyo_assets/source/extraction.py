@@ -23,15 +23,13 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.postgres.resource import Snapshot
 from klaviyo_assets.source import event_rules
 from klaviyo_assets.source.catalog import SourceCatalog, accepted_names, require_key
+from klaviyo_assets.source.digests import EVENT_DIGEST_COLUMNS, NO_ROWS, digest_expression
 from klaviyo_assets.source.spellings import columns_read
 from klaviyo_assets.source.sql import RawTable, event_time, id_text, order_by, plan, select, sync_time
 from klaviyo_assets.source.sql import during as during
 from klaviyo_assets.source.touches import Needs, TouchReader
 from klaviyo_assets.tables import EVENT, METRIC
 
-EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
-                        "_fivetran_synced")  # fmt: skip
-NO_ROWS = "0:0"
 # Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
 MOST_MISSING = 500
 # Klaviyo's ids have up to 36 letters. What an event records as one may be anything that somebody sent.
@@ -389,14 +387,6 @@ def _empty(spec: TableSpec, *, properties: bool = True) -> pa.Table:
     names = [raw.name for raw in spec.raw] + [f"property_{item.name}" for item in spec.properties]
     names += ["_properties", "_packed"] if properties else []
     return pa.table({name: pa.nulls(0, pa.string()) for name in names})
-
-
-def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
-    """A digest of a set of rows that does not depend on their order: count and sum of 64-bit hashes."""
-    present = [name for name in columns if name in table.columns]
-    texts = sql.SQL(", ").join(sql.SQL("coalesce(t.{}::text, '')").format(sql.Identifier(name)) for name in present)
-    row = sql.SQL("hashtextextended(concat_ws('|', {}), 0)").format(texts)
-    return sql.SQL("count(*)::text || ':' || coalesce(sum({}::numeric), 0)::text").format(row)
 
 
 def _digest(source: AccountSource, spec: TableSpec, table: RawTable) -> str:

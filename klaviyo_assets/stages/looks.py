@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from klaviyo_assets.destinations.bigquery.ledger import Entry
-from klaviyo_assets.source.days import days_synced_since, digests_of, events_between, row_count, source_days
-from klaviyo_assets.source.extraction import NO_ROWS, AccountSource
+from klaviyo_assets.source.days import days_synced_since, digests_of, events_between, source_days
+from klaviyo_assets.source.digests import NO_ROWS, row_count
+from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.tables import EVENT
 
 # The rows of one sync may have sync times this far apart, and a sync that is still running shows only in part.

@@ -25,8 +25,9 @@ from klaviyo_assets.mapping.fingerprints import (
     event_settings,
 )
 from klaviyo_assets.model.spec import TableSpec
-from klaviyo_assets.source.days import late_receipts, metrics_of_days, ranges, row_count
-from klaviyo_assets.source.extraction import NO_ROWS, AccountSource
+from klaviyo_assets.source.days import late_receipts, metrics_of_days, ranges
+from klaviyo_assets.source.digests import NO_ROWS, row_count
+from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.spellings import columns_gone, columns_read
 from klaviyo_assets.source.sql import id_text
 from klaviyo_assets.stages.looks import OVERLAP, Known, Look, all_days, is_older, known_days, reads
