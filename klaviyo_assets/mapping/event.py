@@ -31,7 +31,7 @@ from klaviyo_assets.tables import EVENT
 
 SEND_COHORT = "property_cohort_message_send_cohort"
 COHORT_TIME, COHORT_MESSAGE = "[0-9]{9,10}", r"[^\n]+"
-"""A send cohort is `<unix seconds>:<message id>`: what stands on either side of the colon, for RE2 and for Postgres."""
+"""A send cohort is `<unix seconds>:<message id>`: the two sides of the colon, for RE2 and for Postgres."""
 MESSAGE_COLUMNS = ("flow_message_id", SEND_COHORT, "property_message")
 """The raw columns that name an event's message; the first one that does so counts."""
 MESSAGE_INPUTS = (

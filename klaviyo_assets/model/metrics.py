@@ -85,7 +85,7 @@ METRIC_KINDS: tuple[MetricKind, ...] = (
     _kind("Refunded Order", None, Role.OTHER),
 )  # fmt: skip
 
-# One letter more, less or another of a dozen; "Ordered Product" is no slip of "Placed Order".
+# One letter of a dozen added, missing or different; "Ordered Product" is not a slip of "Placed Order".
 _NEARLY = 0.9
 _SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
 
@@ -149,7 +149,7 @@ class KindTest:
 class AccountMetrics:
     """The metrics of one account, with the conversion metric found among them.
 
-    `conversion_ids` is empty when the account has no such metric (yet); `problem` then says so.
+    `conversion_ids` is empty while the account has no such metric; `problem` then says so.
     """
 
     metrics: tuple[Metric, ...] = ()
@@ -227,7 +227,7 @@ def metric_names(name: str) -> tuple[str, ...]:
 
 
 def misspelled(metrics: Iterable[Metric], wanted: str) -> str | None:
-    """The metric that a name which fits none was most likely meant to be; None where none is nearly the same."""
+    """The metric that was most likely meant by a name that fits none; None if no name is nearly the same."""
     names = {metric.canonical.casefold(): metric.canonical for metric in metrics if metric.name.strip()}
     if canonical_metric(wanted).casefold() in names:
         return None

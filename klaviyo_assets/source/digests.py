@@ -24,6 +24,6 @@ def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
 
 
 def row_count(digest: str | None) -> int:
-    """The number of rows that a digest tells; 0 where it tells none."""
+    """The number of rows that a digest states; 0 if it states none."""
     count = (digest or NO_ROWS).partition(":")[0]
     return int(count) if count.isdigit() else 0

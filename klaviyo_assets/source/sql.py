@@ -64,7 +64,7 @@ class RawTable:
 
     @property
     def identifier(self) -> sql.Composable:
-        """What stands behind FROM: the quoted name with its schema."""
+        """What follows FROM: the quoted name with its schema."""
         return self.relation or sql.Identifier(self.schema, self.name)
 
 

@@ -1,4 +1,4 @@
-"""Which events of other days a day's mapping asks for, and reading them in the day's own snapshot.
+"""Which events of other days a day's mapping needs, and reading them in the day's own snapshot.
 
 Here: gathering what a day's rows need while they stream by, and the queries that find it: recorded events, touches of
 the window, receipts. Not here: the day itself (`source/extraction.py`), and who gets the credit (`mapping/credit.py`).
@@ -24,7 +24,7 @@ from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, sel
 from klaviyo_assets.tables import EVENT
 
 _IDS_PER_QUERY = 10_000
-# No index of Postgres holds a longer key, whatever an event records as the id of another one.
+# No index of Postgres holds a longer key, whatever an event records as the id of a different event.
 _LONGEST_KEY = 100_000
 _T = TypeVar("_T")
 
@@ -154,7 +154,7 @@ class TouchReader:
         for _hop in range(MAX_HOPS):
             wanted = {event_id for event_id in wanted - seen if len(event_id) <= _LONGEST_KEY}
             seen |= wanted
-            # Those that are nowhere yet are remembered, whoever named them.
+            # Ids that are missing so far are remembered, whichever event named them.
             needs.recorded_ids |= wanted
             following: set[str] = set()
             for chunk in _chunks(sorted(wanted), _IDS_PER_QUERY):

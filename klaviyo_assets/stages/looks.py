@@ -2,7 +2,7 @@
 
 Here: `Look`, and the digests of the days that syncs wrote to since the last look, or of all days. Not here: what
 follows from a changed digest (`stages/planning.py`), and the queries (`source/days.py`). Why a look is kept at all:
-docs/decisions/0008-days-are-dirty-by-digest.md.
+docs/decisions/0008-dirty-by-digest.md.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set

@@ -39,7 +39,7 @@ SPEC = TableSpec(
                description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "
                "last_touch: the person's last eligible touch."),
         Column(name="touch_event_id", type=_S, made_of=("event_id", _RECORDED),
-               description="The touch; null where only the message is known: the event names it, or Klaviyo recorded "
+               description="The touch; null if only the message is known: the event names it, or Klaviyo recorded "
                "it without an event that can be found."),
         Column(name="touch_metric", type=_S, made_of=("metric",),
                description="Metric of the touch, such as Clicked Email."),

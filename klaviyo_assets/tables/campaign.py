@@ -27,7 +27,7 @@ SPEC = copied_table(
     fields=(
         key_text("campaign_id", "Klaviyo's id of the campaign.", raw="id"),
         text("name", "Name of the campaign as Klaviyo shows it now."),
-        text("status", "Where the campaign stands, in Klaviyo's words, such as `Draft`, `Scheduled` or `Sent`."),
+        text("status", "State of the campaign, in Klaviyo's words, such as `Draft`, `Scheduled` or `Sent`."),
         flag("is_archived", "Whether the campaign was archived in Klaviyo.", raw="archived"),
         created_at("campaign"),
         updated_at("campaign"),

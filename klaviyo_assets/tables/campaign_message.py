@@ -7,7 +7,7 @@ SPEC = copied_table(
     name="campaign_message",
     grain="One row per message of a campaign.",
     description="Subject, sender and text of each message of a campaign. Filled since September 2023; what older "
-    "connections know stands on `campaign`.",
+    "connections know is on `campaign`.",
     key=("campaign_message_id",),
     previewed=("campaign_message_id", "channel", "label"),
     fields=(

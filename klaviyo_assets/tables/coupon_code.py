@@ -15,7 +15,7 @@ SPEC = copied_table(
         text("coupon_id", "Id of the coupon the code belongs to."),
         text("person_id", "Id of the person the code was given to; null while it is free."),
         text("unique_code", "The code itself."),
-        text("status", "Where the code stands, such as `UNASSIGNED` or `ASSIGNED_TO_PROFILE`."),
+        text("status", "State of the code, such as `UNASSIGNED` or `ASSIGNED_TO_PROFILE`."),
         instant("expires_at", "When the code stops working (UTC); null where it never does."),
     ),
 )

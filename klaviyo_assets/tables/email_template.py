@@ -14,7 +14,7 @@ SPEC = copied_table(
         text("name", "Name of the template."),
         text("html", "The body as HTML, tags not filled in."),
         text("text", "The body as plain text, tags not filled in."),
-        text("editor_type", "Editor the template is made with, such as `CODE` or `SYSTEM_DRAGGABLE`."),
+        text("editor_type", "Editor the template was made with, such as `CODE` or `SYSTEM_DRAGGABLE`."),
         created_at("template"),
         updated_at("template"),
     ),

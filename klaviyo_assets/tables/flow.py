@@ -14,7 +14,7 @@ SPEC = copied_table(
         text("name", "Name of the flow as Klaviyo shows it now."),
         text("status", "Whether the flow sends: `draft`, `manual` or `live`."),
         flag("is_archived", "Whether the flow was archived in Klaviyo.", raw="archived"),
-        text("trigger_type", "What sets the flow off, such as `Metric` or `Added to List`."),
+        text("trigger_type", "What starts the flow, such as `Metric` or `Added to List`."),
         created_at("flow"),
         updated_at("flow"),
     ),
