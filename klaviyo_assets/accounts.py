@@ -10,7 +10,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from klaviyo_assets.errors import SettingsError, UnknownNameError
+from klaviyo_assets.model.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.model.time_zones import UTC_NAME, canonical_zone
 
 DEFAULT_FILE = "accounts.toml"
@@ -101,6 +102,14 @@ class Account:
     def today(self) -> date:
         """The calendar day it is now in the account's time zone."""
         return datetime.now(self.zone).date()
+
+    def metrics(self, metrics: Iterable[Metric]) -> AccountMetrics:
+        """The account's metrics, with its conversion metric found among them.
+
+        Raises:
+            SettingsError: the name of the conversion metric fits several metrics.
+        """
+        return resolve_metrics(metrics, self.conversion_metric, self.conversion_integration)
 
     @property
     def event_settings(self) -> dict[str, Any]:

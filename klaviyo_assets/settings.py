@@ -7,5 +7,5 @@ import os
 
 
 def optional(given: str, name: str, default: str = "") -> str:
-    """A field's value if it was given, else the environment variable's, else the default."""
+    """A field's value if there is one, else the environment variable's, else the default."""
     return given or os.environ.get(name, "") or default

@@ -20,11 +20,12 @@ from klaviyo_assets.frames.store import FrameKey, FrameStore
 from klaviyo_assets.mapping.credit import MAX_HOPS
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.arrow import arrow_type, mapped_schema
+from klaviyo_assets.model.metrics import read_metrics
 from klaviyo_assets.model.spec import PACKED, UNLISTED, Property, TableSpec, packed_spellings, squash
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days
 from klaviyo_assets.source.touches import Needs, Wanted
-from klaviyo_assets.stages.mapping import AccountMapping, metrics_of
+from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 from klaviyo_assets_tests.reference import Row, Settings, Shop, Standing
 from klaviyo_assets_tests.unit.reports.warehouse import Warehouse
@@ -124,7 +125,7 @@ class Extraction:
         """Write the frame of each day that has events, and name the day."""
         for day, rows in self.by_day.items():
             if day >= self.account.start_date:
-                needs = Needs(metrics_of(self.details, self.account), self.source == "native")
+                needs = Needs(self.account.metrics(read_metrics(self.details)), self.source == "native")
                 table = raw_table(EVENT, rows)
                 needs.look(table)
                 found = {raw["id"]: raw for raw in self.touches(day, rows, needs)}

@@ -26,6 +26,7 @@ from psycopg import sql
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.ledger import PLANNING_DETAILS, Entry
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports import REPORTS
@@ -33,7 +34,7 @@ from klaviyo_assets.reports.statement import Days, restate, restate_parameters
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_table, extract_undated
 from klaviyo_assets.stages.looks import Look
-from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH, AccountMapping
+from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets.stages.restating import AccountReports
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES

@@ -349,7 +349,7 @@ class Pipeline:
 
 
 def _has_no_events(entries: "Mapping[tuple[str, str], Entry]") -> bool:
-    from klaviyo_assets.source.extraction import NO_ROWS
+    from klaviyo_assets.source.digests import NO_ROWS
     from klaviyo_assets.tables import EVENT
 
     return not any(entry.day and entry.source_digest != NO_ROWS for (table, _), entry in entries.items()

@@ -1,13 +1,13 @@
 """Who gets the credit for what a person did: pure rules over events and touches.
 
-Here: reading what Klaviyo recorded, and choosing the touches of an event. Not here: frames and files
-(`tables/attribution.py`, `assets/`), windows per account (`accounts.py`), and which rows are read from Postgres.
+Here: reading what Klaviyo recorded, and choosing the touches of an event. Not here: frames
+(`mapping/attribution.py`), windows per account (`accounts.py`), and which rows are read from Postgres.
 
 Order of preference for one event: its own campaign or flow; what Klaviyo recorded; and, only in accounts where
 Klaviyo recorded nothing, the person's last eligible touch. The sources are never mixed within an account.
 
-Credit stands on the row of its message, channel, variation and send: what the touch does not say, because there is
-none to be found, is read off the person's latest receipt of the campaign or flow.
+Credit belongs to the row of its message, channel, variation and send. What is unknown because no touch can be found is
+taken from the person's latest receipt of the campaign or flow.
 """
 
 import json

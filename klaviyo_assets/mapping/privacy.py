@@ -1,8 +1,8 @@
 """Personal data: what counts as personal, and what is done with it before a row leaves the mapping.
 
-Here: the keyed hash, the three `pii` modes for whole columns and for JSON text, and the scrubbing of free text.
-Not here: which columns are personal (the specs say so). With `hash`, the default, the same value has the same hash
-everywhere, so people can be counted and joined without being known.
+Here: what personal values look like in free text, the keyed hash, and the three `pii` modes for whole columns and for
+JSON text. Not here: which columns are personal (the specs say so), and secrets. With `hash`, the default, the same
+value has the same hash everywhere, so people can be counted and joined without being known.
 """
 
 import hashlib
@@ -37,6 +37,10 @@ _EMAIL = r"[\w.%+\-]+(?:@|%40)[\w\-]+(?:\.[\w\-]+)+"
 _PHONE = r"\+[0-9][0-9 ().\-]{6,17}[0-9]"
 _EMAIL_AT, _EMAIL_FROM = re.compile(_EMAIL), re.compile(rf"(?<![\w.%+\-]){_EMAIL}")
 _PHONE_NUMBER = re.compile(_PHONE)
+# Klaviyo's ids of people are ULIDs. Mapped rows keep them: people are joined and counted by them.
+_PERSON_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
+# A number that is written with a slash: rows keep it, because it may be a date; a message of a system needs neither.
+_SLASHED_PHONE = re.compile(r"(?<![\w.])\+\d[\d ()/-]{6,}\d")
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,17 @@ def _personal_texts(text: str) -> Iterator[re.Match[str]]:
             email = _EMAIL_AT.match(text, at) or _EMAIL_FROM.search(text, at)
         if phone and phone.start() < at:
             phone = _PHONE_NUMBER.search(text, at)
+
+
+def without_people(text: str) -> str:
+    """A message of a system, such as an error, without the e-mail addresses, phone numbers and ids of people."""
+    parts, end = [], 0
+    for found in _personal_texts(text):
+        is_number = _PHONE_NUMBER.fullmatch(found.group())
+        parts += [text[end : found.start()], "(number hidden)" if is_number else "(address hidden)"]
+        end = found.end()
+    hidden = _SLASHED_PHONE.sub("(number hidden)", "".join([*parts, text[end:]]))
+    return _PERSON_ID.sub("(id hidden)", hidden)
 
 
 @lru_cache

@@ -214,7 +214,7 @@ def _sentence(error: SchemaError, spec: TableSpec, rows: pd.DataFrame) -> str:
         case SchemaErrorReason.COLUMN_NOT_ORDERED:
             return f"the column {name!r} is not in its place"
         case SchemaErrorReason.DUPLICATE_COLUMN_LABELS:
-            return f"the column {', '.join(map(repr, error.failure_cases))} stands more than once"
+            return f"the column {', '.join(map(repr, error.failure_cases))} is there more than once"
         case SchemaErrorReason.WRONG_DATATYPE:
             found, wanted = rows[error.schema.name].dtype, pandas_dtype(spec.column(error.schema.name).type)
             return f"the column {error.schema.name!r} is {found}, not {wanted}"

@@ -4,10 +4,12 @@ Here: canonical metric names, their older names, channel and role, and finding a
 here: statistics (`model/statistics.py`), SQL (`reports/`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
+from typing import Any
 
 from klaviyo_assets.errors import SettingsError
 
@@ -83,16 +85,27 @@ METRIC_KINDS: tuple[MetricKind, ...] = (
     _kind("Refunded Order", None, Role.OTHER),
 )  # fmt: skip
 
-# One letter more, less or another of a dozen; "Ordered Product" is no slip of "Placed Order".
+# One letter of a dozen added, missing or different; "Ordered Product" is not a slip of "Placed Order".
 _NEARLY = 0.9
-_BY_NAME = {name.casefold(): kind for kind in METRIC_KINDS for name in (kind.name, *kind.older_names)}
+_SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
+
+
+def spelling(name: str) -> str:
+    """A metric's name without outer blanks and in small letters, A to Z alone: names that have one are the same.
+
+    `source/event_rules.py` does the same in SQL, where `lower` depends on the database's locale.
+    """
+    return name.strip().translate(_SMALL_LETTERS)
+
+
+_BY_SPELLING = {spelling(name): kind for kind in METRIC_KINDS for name in (kind.name, *kind.older_names)}
 # Roles whose events belong to one message that was sent to one person.
 MESSAGE_ROLES = frozenset(Role) - {Role.OTHER, Role.SUBSCRIBED}
 
 
 def metric_kind(name: str | None) -> MetricKind | None:
     """The kind a metric name stands for, in any case and under any of its older names; None for custom metrics."""
-    return _BY_NAME.get(name.strip().casefold()) if name else None
+    return _BY_SPELLING.get(spelling(name)) if name else None
 
 
 def canonical_metric(name: str) -> str:
@@ -118,16 +131,60 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class KindTest:
+    """Tells whether an event's metric is of a chosen kind, from the event's metric id and written name alone.
+
+    Attributes:
+        ids: The metric ids that the account gives a name of a chosen kind.
+        named_ids: The metric ids that the account gives any name: there the written name does not matter.
+        spellings: The written names of the chosen kinds, each as `spelling` gives it.
+    """
+
+    ids: tuple[str, ...]
+    named_ids: tuple[str, ...]
+    spellings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class AccountMetrics:
     """The metrics of one account, with the conversion metric found among them.
 
-    `conversion_ids` is empty when the account has no such metric (yet); `problem` then says so.
+    `conversion_ids` is empty while the account has no such metric; `problem` then says so.
     """
 
     metrics: tuple[Metric, ...] = ()
     conversion_ids: frozenset[str] = frozenset()
     problem: str | None = None
     names: dict[str, str] = field(default_factory=dict)
+
+    def name_of(self, metric_id: str | None, written: str | None) -> str | None:
+        """The canonical name of an event's metric.
+
+        Args:
+            metric_id: The event's metric id. It is unique, so the account's name of it is taken first.
+            written: The name on the event itself. It serves where the account has no name of the id.
+        """
+        return self.names.get(metric_id or "") or (canonical_metric(written) if written else None)
+
+    def test_of(self, is_chosen: Callable[[MetricKind], bool]) -> "KindTest":
+        """`name_of` as data, for SQL: which ids and which written names are those of a chosen kind."""
+        kinds = {metric_id: metric_kind(name) for metric_id, name in self.names.items() if name and metric_id.strip()}
+        return KindTest(
+            ids=tuple(sorted(metric_id for metric_id, kind in kinds.items() if kind and is_chosen(kind))),
+            named_ids=tuple(sorted(kinds)),
+            spellings=tuple(sorted(name for name, kind in _BY_SPELLING.items() if is_chosen(kind))),
+        )
+
+    @property
+    def details(self) -> dict[str, Any]:
+        """The metrics as a frame's record keeps them, as JSON."""
+        rows = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics]
+        return {"metrics": rows}
+
+
+def read_metrics(details: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that a frame's record keeps (`AccountMetrics.details`)."""
+    return [Metric(*row) for row in details.get("metrics", [])]
 
 
 def resolve_metrics(
@@ -170,7 +227,7 @@ def metric_names(name: str) -> tuple[str, ...]:
 
 
 def misspelled(metrics: Iterable[Metric], wanted: str) -> str | None:
-    """The metric that a name which fits none was most likely meant to be; None where none is nearly the same."""
+    """The metric that was most likely meant by a name that fits none; None if no name is nearly the same."""
     names = {metric.canonical.casefold(): metric.canonical for metric in metrics if metric.name.strip()}
     if canonical_metric(wanted).casefold() in names:
         return None

@@ -7,7 +7,7 @@ Dagster; `schemas/` and `destinations/` translate a spec into those, one library
 
 import re
 from collections.abc import Callable, Container, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import count
@@ -53,6 +53,9 @@ INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
 
 A text that only one of them understood would be a row of one day for the one and of another day for the other.
 """
+
+BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
+"""What Python and Arrow take off the ends of a text; Postgres's `btrim` takes off the plain blank alone if not told."""
 
 
 FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
@@ -123,6 +126,8 @@ class Column:
     `raw` names the raw column whose value is copied; None: the table's mapping function computes it, from the raw
     columns that `made_of` names (of a table without raw columns: from columns of mapped events).
     `personal` values are hashed, kept or dropped as the account's `pii` setting says.
+    `is_previewed`: the first values are shown in Dagster's UI, to anyone who can open it, and stay in its event log.
+    Only state this of a column that says nothing about a person and that nobody types freely.
     `has_day`: Reports take the account's calendar day of the instant, so that there must be one in every time zone.
     """
 
@@ -133,6 +138,7 @@ class Column:
     made_of: tuple[str, ...] = ()
     required: bool = False
     personal: bool = False
+    is_previewed: bool = False
     has_day: bool = False
     constraints: tuple[Constraint, ...] = ()
 
@@ -202,6 +208,8 @@ def _faults(spec: TableSpec) -> Iterator[str]:
     if spec.is_daily and spec.day_column not in names:
         yield f"a daily table needs a day_column; {spec.day_column!r} is no column"
     for column in spec.columns:
+        if column.is_previewed and (column.personal or column.type is LogicalType.JSON):
+            yield f"column {column.name!r} may hold personal values, so it cannot be previewed"
         if column.raw is not None and column.raw not in raw_names:
             yield f"column {column.name!r} copies the raw column {column.raw!r}, which the spec does not list"
         yield from (
@@ -256,17 +264,22 @@ PROPERTIES = Column(
 
 def copied_table(
     *, name: str, grain: str, description: str, key: tuple[str, ...], fields: tuple[Field, ...],
-    custom_fields: CustomFields | None = None, personal_properties: tuple[str, ...] = (), deletes: bool = True,
+    previewed: tuple[str, ...] = (), custom_fields: CustomFields | None = None,
+    personal_properties: tuple[str, ...] = (), deletes: bool = True,
 ) -> TableSpec:  # fmt: skip
     """Spec of a table whose mapped columns copy raw columns one to one, with what every such table has besides.
 
-    Appends `properties`, `is_deleted` (where Fivetran captures deletes) and `synced_at`.
+    Appends `properties`, `is_deleted` (where Fivetran captures deletes) and `synced_at`. `previewed` names the columns
+    whose `is_previewed` holds.
     """
     book_keeping = (IS_DELETED, SYNCED_AT) if deletes else (SYNCED_AT,)
+    columns = (*(field.column for field in fields), PROPERTIES, *(field.column for field in book_keeping))
+    if unknown := set(previewed) - {column.name for column in columns}:
+        raise ValueError(f"table {name!r}: previewed columns {sorted(unknown)} are not columns of the table")
     return TableSpec(
         name=name, grain=grain, description=description, key=key,
         raw=tuple(field.raw_column for field in (*fields, *book_keeping)),
-        columns=(*(field.column for field in fields), PROPERTIES, *(field.column for field in book_keeping)),
+        columns=tuple(replace(column, is_previewed=column.name in previewed) for column in columns),
         custom_fields=custom_fields, personal_properties=personal_properties,
     )  # fmt: skip
 

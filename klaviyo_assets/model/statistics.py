@@ -38,6 +38,20 @@ class Kind(StrEnum):
     NET = "net"  # one statistic less another
 
 
+class Unit(StrEnum):
+    """What a statistic is measured in."""
+
+    COUNT = "count"  # events, people, sends; a credited event may count in parts
+    MONEY = "money"  # the account's currency
+    CREDITS = "credits"  # what Klaviyo charges for text messages
+    SHARE = "share"  # a count per count
+    MULTIPLE = "multiple"  # money per money: 3 is three times as much
+
+
+# The units of the measures that are sums of something else than events.
+_UNITS = {"value": Unit.MONEY, "spend": Unit.MONEY, "credit_usage": Unit.CREDITS}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Statistic:
     """A number in a report.
@@ -76,6 +90,16 @@ class Statistic:
         return self.kind not in (Kind.PEOPLE, Kind.RATE)
 
     @property
+    def unit(self) -> Unit:
+        """What it is measured in: that of its measure, or what the division of its parts gives."""
+        if self.kind is not Kind.RATE:
+            return _UNITS.get(self.measure, Unit.COUNT)
+        above, below = STATISTICS[self.numerator].unit, STATISTICS[self.denominator].unit
+        if above is below:
+            return Unit.SHARE if above is Unit.COUNT else Unit.MULTIPLE
+        return above
+
+    @property
     def is_computed(self) -> bool:
         """Whether it is made of other statistics of the same row, not of facts."""
         return self.kind in (Kind.RATE, Kind.NET)
@@ -104,8 +128,8 @@ class Statistic:
     def description(self) -> str:
         """Meaning, formula and whether it may be added: the column's description."""
         warning = {
-            Kind.PEOPLE: " Do not add rows: a person in two rows is one person.",
-            Kind.RATE: " Null where the denominator is 0. Do not add or average rows: divide the sums.",
+            Kind.PEOPLE: " Do not add rows: one person can be in several.",
+            Kind.RATE: " Null if the denominator is 0. Do not add or average rows: divide the sums.",
         }
         return f"{self.meaning} Formula: {self.formula}.{warning.get(self.kind, '')}"
 
@@ -205,12 +229,12 @@ _CATALOGUE: tuple[Statistic, ...] = (
     _events("bounced_or_failed", "Messages that bounced or failed.", Role.BOUNCED, Role.FAILED),
     _rate("bounced_or_failed_rate", "Share of the attempted messages that bounced or failed.",
           "bounced_or_failed", "recipients"),
-    _events("dropped", "Emails that Klaviyo never attempted; they are no recipients.", Role.DROPPED,
+    _events("dropped", "Emails that Klaviyo never attempted; they are not among the recipients.", Role.DROPPED,
             is_klaviyos=False),
     _events("opens", "Opens, every one of them; machine opens included.", Role.OPENED),
     _people("opens_unique", "People who opened.", Role.OPENED),
-    _sends("sends_opened", "Sends that were opened: opens_unique in a form that may be added up.", Role.OPENED),
-    _events("opens_excl_machine", "Opens but for those that a mail program's privacy protection may have made.",
+    _sends("sends_opened", "Sends that were opened: opens_unique in a form that can be added up.", Role.OPENED),
+    _events("opens_excl_machine", "Opens, except those that a mail program's privacy protection may have caused.",
             Role.OPENED, is_klaviyos=False, machines=False),
     _people("opens_unique_excl_machine", "People who opened, machine opens left out.", Role.OPENED,
             is_klaviyos=False, machines=False),
@@ -221,8 +245,8 @@ _CATALOGUE: tuple[Statistic, ...] = (
           "opens_unique_excl_machine", "delivered", is_klaviyos=False),
     _events("clicks", "Clicks, every one of them; bot clicks included.", Role.CLICKED),
     _people("clicks_unique", "People who clicked.", Role.CLICKED),
-    _sends("sends_clicked", "Sends that were clicked: clicks_unique in a form that may be added up.", Role.CLICKED),
-    _events("clicks_excl_bot", "Clicks but for those that Klaviyo takes for a security scanner's.", Role.CLICKED,
+    _sends("sends_clicked", "Sends that were clicked: clicks_unique in a form that can be added up.", Role.CLICKED),
+    _events("clicks_excl_bot", "Clicks, except those that Klaviyo attributes to a security scanner.", Role.CLICKED,
             is_klaviyos=False, machines=False),
     _people("clicks_unique_excl_bot", "People who clicked, bot clicks left out.", Role.CLICKED,
             is_klaviyos=False, machines=False),
@@ -241,21 +265,21 @@ _CATALOGUE: tuple[Statistic, ...] = (
     _rate("spam_complaint_rate", "Complaints per message that arrived.", "spam_complaints", "delivered"),
     _sum("conversions", f"Conversions credited to the message. {_SHARES} {_OWN_MONEY}", "weight", CONVERTED),
     _people("conversion_uniques", f"People with a conversion credited to the message. {_OWN_MONEY}", CONVERTED),
-    _sends("sends_converted", "Sends credited with a conversion: conversion_uniques in a form that may be added up. "
+    _sends("sends_converted", "Sends credited with a conversion: conversion_uniques in a form that can be added up. "
            f"{_OWN_MONEY}", CONVERTED),
     _sum("conversion_value", f"Value of the conversions credited to the message. {_OWN_MONEY}", "value", CONVERTED),
-    _sum("conversions_other_currency", "Credited conversions in another currency than the account's. They are in no "
+    _sum("conversions_other_currency", "Credited conversions in a currency other than the account's. They are in no "
          f"other column: amounts are never converted. {_SHARES}", "weight", CONVERTED_OTHER_CURRENCY,
          is_klaviyos=False),
     _rate("conversion_rate", "People with a conversion per message that arrived.", "conversion_uniques", "delivered"),
     _rate("average_order_value", "Money per conversion.", "conversion_value", "conversions", LogicalType.NUMERIC),
     _rate("revenue_per_recipient", "Money per message that arrived, as in Klaviyo's glossary.",
           "conversion_value", "delivered", LogicalType.NUMERIC),
-    _sum("message_segment_count_sum", "Segments of the text messages that arrived; null where none states a number.",
+    _sum("message_segment_count_sum", "Segments of the text messages that arrived; null if none states a number.",
          "segment_count", Role.RECEIVED, LogicalType.INTEGER, is_null_without_data=True),
-    _sum("text_message_credit_usage_amount", "Credits used for text messages; null where the data state none.",
+    _sum("text_message_credit_usage_amount", "Credits used for text messages; null if the data state none.",
          "credit_usage", Role.RECEIVED, is_null_without_data=True),
-    _sum("text_message_spend", "Money spent on text messages; null where the data state none.",
+    _sum("text_message_spend", "Money spent on text messages; null if the data state none.",
          "spend", Role.RECEIVED, is_null_without_data=True),
     _rate("text_message_roi", "Money earned per money spent on text messages.",
           "conversion_value", "text_message_spend", LogicalType.NUMERIC),
@@ -265,15 +289,15 @@ _CATALOGUE: tuple[Statistic, ...] = (
          is_klaviyos=False),
     _sum("conversion_value_unattributed", f"Value of the conversions that no message earned. {_OWN_MONEY}", "value",
          UNATTRIBUTED, is_klaviyos=False),
-    _sum("conversions_unattributed_other_currency", "Conversions that no message earned, in another currency than the "
+    _sum("conversions_unattributed_other_currency", "Conversions that no message earned, in a currency other than the "
          "account's. They are in no other column.", "weight", UNATTRIBUTED_OTHER_CURRENCY, is_klaviyos=False),
-    _people("delivered_uniques", "People at whom a message arrived.", Role.RECEIVED, is_klaviyos=False),
+    _people("delivered_uniques", "People who received a message.", Role.RECEIVED, is_klaviyos=False),
     _people("spam_complaint_uniques", "People who marked an email as spam.", Role.SPAM, is_klaviyos=False),
     _events("subscribes", "Subscribes: those of one person, list, channel and second count once.", Role.SUBSCRIBED,
             is_klaviyos=False),
     _people("subscribe_uniques", "People who subscribed.", Role.SUBSCRIBED, is_klaviyos=False),
-    Statistic(name="net_growth", kind=Kind.NET, meaning="By how many the subscribers became more (or, negative, "
-              "fewer).", numerator="subscribes", denominator="unsubscribes", is_klaviyos=False),
+    Statistic(name="net_growth", kind=Kind.NET, meaning="By how many the number of subscribers grew (negative: "
+              "shrank).", numerator="subscribes", denominator="unsubscribes", is_klaviyos=False),
 )  # fmt: skip
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _CATALOGUE}

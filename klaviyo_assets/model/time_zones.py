@@ -1,7 +1,7 @@
 """Time zones: the one name under which every system that the product uses knows a zone.
 
-Here: bringing an older or shorter name to the canonical one, and refusing what is none. Not here: which zone an
-account is in (`accounts.py`).
+Here: replacing an older or shorter name by the canonical one, and refusing what is not a time zone. Not here: which
+zone an account is in (`accounts.py`).
 
 Python finds zones in the package tzdata, Arrow in the operating system, Postgres and BigQuery in data of their own. Not
 all of them have the older names: Debian keeps US/Eastern, which Klaviyo itself writes, in a package of its own.

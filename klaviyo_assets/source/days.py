@@ -1,4 +1,4 @@
-"""What Postgres says of an account's days: digests of their rows, which days a sync wrote to, and late receipts.
+"""What Postgres says about an account's days: digests of their rows, days that a sync wrote to, and late receipts.
 
 Here: questions about days of events, each one statement in one snapshot. Not here: what follows from the answers
 (`stages/planning.py`), and reading the rows themselves (`source/extraction.py`).
@@ -10,9 +10,10 @@ from itertools import accumulate
 
 from psycopg import sql
 
-from klaviyo_assets.source.extraction import EVENT_DIGEST_COLUMNS, NO_ROWS, AccountSource, digest_expression
+from klaviyo_assets.source.digests import EVENT_DIGEST_COLUMNS, digest_expression
+from klaviyo_assets.source.event_rules import is_receipt
+from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, sync_time
-from klaviyo_assets.source.touches import TouchReader
 from klaviyo_assets.tables import EVENT
 
 SYNCED = "_fivetran_synced"
@@ -25,7 +26,7 @@ def source_days(source: AccountSource, first: date, last: date) -> dict[date, st
 
 
 def digests_of(source: AccountSource, days: Iterable[date]) -> dict[date, str]:
-    """The digests of some days; those without events are not among them."""
+    """The digests of some days; days without events are left out."""
     return _digests(source, ranges(days))
 
 
@@ -51,7 +52,7 @@ def events_between(source: AccountSource, first: date, last: date) -> int:
 
 
 def days_synced_since(source: AccountSource, since: datetime) -> set[date] | None:
-    """The days of events that Fivetran wrote at or after a moment; None where the table does not tell."""
+    """The days of events that Fivetran wrote at or after a moment; None if the table does not say."""
     table = source.table(EVENT)
     if table.columns.get(SYNCED) != "timestamptz":
         return None
@@ -79,14 +80,14 @@ def metrics_of_days(source: AccountSource, days: Iterable[date]) -> dict[date, f
 def late_receipts(
     source: AccountSource, loaded: Mapping[date, datetime], since: datetime | None, renamed: Collection[date] = ()
 ) -> dict[date, datetime]:
-    """Days with events of people of whom a receipt arrived late, and when it did (`_fivetran_synced`).
+    """Days that contain events of people whose receipts arrived late, with the time of arrival (`_fivetran_synced`).
 
-    A receipt of an earlier day says when a message was sent, or which one is credited. A day that found none did not
-    read the receipt's day, so nothing in what it read tells.
+    A receipt of an earlier day says when a message was sent, or which one is credited. A day that found no receipt did
+    not read the receipt's day, so the digests of what it read do not show the arrival.
 
     Args:
         source: The account in one snapshot.
-        loaded: Up to which sync the days have been read that may want receipts.
+        loaded: For each day that may need receipts, up to which sync it was read.
         since: Receipts that were written before this are known to have been taken in; None: of any time.
         renamed: Days whose receipts count as having arrived just now: they may not have been receipts before.
     """
@@ -114,7 +115,7 @@ def _late(
     renamed: Collection[date],
 ) -> list[tuple[str, date, datetime]]:  # fmt: skip
     """Person, day and arrival of the receipts that came after a later day, or their own, had been read."""
-    # Of each day, when the first of the days from it on was read: a receipt that came later is missing there.
+    # For each day, the earliest time at which it or any later day was read; a receipt that came afterwards was missed.
     days = [min(loaded) + timedelta(days=ahead) for ahead in range((max(loaded) - min(loaded)).days + 1)]
     moments = list(accumulate((loaded.get(day, _FOREVER) for day in reversed(days)), min))[::-1]
     day = _day(source, table)
@@ -129,7 +130,7 @@ def _late(
         "{person} IS NOT NULL AND {day} <= {last} AND {late} AND {synced} GROUP BY 1, 2"
     ).format(
         person=id_text(table, "person_id"), day=day, table=table.identifier, late=late,
-        receipt=TouchReader(source.snapshot, table, source.metrics, (_NEVER, _NEVER)).is_receipt,
+        receipt=is_receipt(table, source.metrics),
         days=sql.Literal(days), moments=sql.Literal(moments),
         last=sql.Literal(days[-1]), synced=sync_time(sql.SQL("t._fivetran_synced")),
     )  # fmt: skip
@@ -152,12 +153,6 @@ def _kept(table: RawTable) -> sql.Composable:
     if table.columns.get(deleted) != "bool":
         return sql.SQL("true")
     return sql.SQL("NOT coalesce(t._fivetran_deleted, false)")
-
-
-def row_count(digest: str | None) -> int:
-    """The number of rows that a digest tells; 0 where it tells none."""
-    count = (digest or NO_ROWS).partition(":")[0]
-    return int(count) if count.isdigit() else 0
 
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:

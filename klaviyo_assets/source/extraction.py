@@ -16,21 +16,20 @@ from psycopg import sql
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.frames.store import FrameRecord, FrameWriter, TableState
+from klaviyo_assets.mapping.event import event_days
 from klaviyo_assets.model.arrow import table_to_frame
-from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled, resolve_metrics
+from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled, spelling
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.postgres.resource import Snapshot
+from klaviyo_assets.source import event_rules
 from klaviyo_assets.source.catalog import SourceCatalog, accepted_names, require_key
+from klaviyo_assets.source.digests import EVENT_DIGEST_COLUMNS, NO_ROWS, digest_expression
 from klaviyo_assets.source.spellings import columns_read
 from klaviyo_assets.source.sql import RawTable, event_time, id_text, order_by, plan, select, sync_time
 from klaviyo_assets.source.sql import during as during
 from klaviyo_assets.source.touches import Needs, TouchReader
 from klaviyo_assets.tables import EVENT, METRIC
-from klaviyo_assets.tables.event import event_days
 
-EVENT_DIGEST_COLUMNS = ("id", "datetime", "timestamp", "person_id", "metric_id", "_fivetran_deleted",
-                        "_fivetran_synced")  # fmt: skip
-NO_ROWS = "0:0"
 # Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
 MOST_MISSING = 500
 # Klaviyo's ids have up to 36 letters. What an event records as one may be anything that somebody sent.
@@ -109,17 +108,18 @@ class AccountSource:
 
     def _is_of(self, metric: str) -> sql.Composed:
         """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
-        table, listed = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
-        metric_id, names = id_text(table, "metric_id"), sql.Literal([name.casefold() for name in metric_names(metric)])
+        table, named = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
+        metric_id = id_text(table, "metric_id")
         by_id = sql.SQL("{} = {}").format(metric_id, sql.Literal(metric))
         if "type" not in table.columns:
             return by_id
-        by_name = sql.SQL("{} = ANY({}::text[]) AND lower(btrim({})) = ANY({}::text[])")
-        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, listed, id_text(table, "type"), names))
+        written, spellings = event_rules.spelling(id_text(table, "type")), list(map(spelling, metric_names(metric)))
+        by_name = sql.SQL("{} = ANY({}::text[]) AND {} = ANY({}::text[])")
+        return sql.SQL("{} OR ({})").format(by_id, by_name.format(metric_id, named, written, sql.Literal(spellings)))
 
     def _metrics(self) -> AccountMetrics:
         if METRIC.name not in self.tables:
-            return resolve_metrics([], self.account.conversion_metric, self.account.conversion_integration)
+            return self.account.metrics([])
         read = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False))
         # Python has no value for every time that may be in the others.
         rows = read.select(["id", "name", "integration_name", "integration_id", "_fivetran_deleted"]).to_pylist()
@@ -134,7 +134,7 @@ class AccountSource:
             for row in rows
             if row["id"]
         ]
-        return resolve_metrics(found, self.account.conversion_metric, self.account.conversion_integration)
+        return self.account.metrics(found)
 
     def _attribution_source(self) -> str:
         """`native` where Klaviyo's own attribution is wanted, or `auto` finds any; decided for the whole account."""
@@ -185,8 +185,7 @@ class AccountSource:
 
     def details(self) -> dict[str, Any]:
         """What the mapping of a day needs to know of the account, as JSON."""
-        metrics = [[m.metric_id, m.name, m.integration, m.integration_id, m.is_deleted] for m in self.metrics.metrics]
-        return {"metrics": metrics, "attribution_source": self.attribution_source}
+        return {**self.metrics.details, "attribution_source": self.attribution_source}
 
     def digests(self, days: Iterable[date]) -> dict[date, str]:
         """The digest of each day's events: it differs when any of them was added, changed, deleted or synced again."""
@@ -388,14 +387,6 @@ def _empty(spec: TableSpec, *, properties: bool = True) -> pa.Table:
     names = [raw.name for raw in spec.raw] + [f"property_{item.name}" for item in spec.properties]
     names += ["_properties", "_packed"] if properties else []
     return pa.table({name: pa.nulls(0, pa.string()) for name in names})
-
-
-def digest_expression(table: RawTable, columns: Iterable[str]) -> sql.Composed:
-    """A digest of a set of rows that does not depend on their order: count and sum of 64-bit hashes."""
-    present = [name for name in columns if name in table.columns]
-    texts = sql.SQL(", ").join(sql.SQL("coalesce(t.{}::text, '')").format(sql.Identifier(name)) for name in present)
-    row = sql.SQL("hashtextextended(concat_ws('|', {}), 0)").format(texts)
-    return sql.SQL("count(*)::text || ':' || coalesce(sum({}::numeric), 0)::text").format(row)
 
 
 def _digest(source: AccountSource, spec: TableSpec, table: RawTable) -> str:

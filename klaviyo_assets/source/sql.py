@@ -16,6 +16,7 @@ from datetime import datetime
 from psycopg import sql
 
 from klaviyo_assets.model.spec import (
+    BLANKS,
     END_OF_EVENTS,
     FIRST_INSTANT,
     INSTANT_TEXT,
@@ -43,8 +44,6 @@ _LIKELY_VALID = r"sound.document ~ '^\s*[\[{].*[]}]\s*$' AND sound.document !~ '
 # Times beyond these are read as these: ADBC gives microseconds in 64 bits, which hold neither Postgres's last years nor
 # its infinities. The mapping knows both for no times of a calendar.
 _EARLIEST, _LATEST = "4713-01-01 00:00:00+00 BC", "200000-01-01 00:00:00+00"
-# What is no part of a text that stands for a value, as the mapping takes it off.
-_BLANKS = " \t\n\r\f\v\u00a0"
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class RawTable:
 
     @property
     def identifier(self) -> sql.Composable:
-        """What stands behind FROM: the quoted name with its schema."""
+        """What follows FROM: the quoted name with its schema."""
         return self.relation or sql.Identifier(self.schema, self.name)
 
 
@@ -265,7 +264,7 @@ def _timestamp(name: str, postgres_type: str) -> sql.Composed:
     column = _column(name)
     if postgres_type not in {"timestamptz", "timestamp", "date"}:
         # A text that is no time is null; a cast of it would fail every day of the account.
-        text = sql.SQL("btrim({}, {})").format(_text(name, postgres_type), sql.Literal(_BLANKS))
+        text = sql.SQL("btrim({}, {})").format(_text(name, postgres_type), sql.Literal(BLANKS))
         return sql.SQL("CASE WHEN {0} ~ {1} THEN ({0})::timestamptz END").format(text, sql.Literal(INSTANT_TEXT))
     instant = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if postgres_type != "timestamptz" else column
     return sql.SQL(

@@ -1,11 +1,11 @@
-"""Which events of other days a day's mapping asks for, and reading them in the day's own snapshot.
+"""Which events of other days a day's mapping needs, and reading them in the day's own snapshot.
 
 Here: gathering what a day's rows need while they stream by, and the queries that find it: recorded events, touches of
 the window, receipts. Not here: the day itself (`source/extraction.py`), and who gets the credit (`mapping/credit.py`).
 More may be read than the rules use, never less.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
@@ -16,14 +16,15 @@ import pyarrow.compute as pc
 from psycopg import sql
 
 from klaviyo_assets.mapping.credit import MAX_HOPS, TOUCH_KINDS, Recorded, recorded
-from klaviyo_assets.model.metrics import MESSAGE_ROLES, METRIC_KINDS, AccountMetrics, MetricKind, Role, metric_kind
+from klaviyo_assets.mapping.event import MESSAGE_INPUTS, MessageColumns, message_columns
+from klaviyo_assets.model.metrics import MESSAGE_ROLES, AccountMetrics
 from klaviyo_assets.resources.postgres.resource import Snapshot
+from klaviyo_assets.source.event_rules import is_of_kind, is_receipt, message
 from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, select
 from klaviyo_assets.tables import EVENT
-from klaviyo_assets.tables.event import MESSAGE_INPUTS, MessageColumns, message_columns
 
 _IDS_PER_QUERY = 10_000
-# No index of Postgres holds a longer key, whatever an event records as the id of another one.
+# No index of Postgres holds a longer key, whatever an event records as the id of a different event.
 _LONGEST_KEY = 100_000
 _T = TypeVar("_T")
 
@@ -153,7 +154,7 @@ class TouchReader:
         for _hop in range(MAX_HOPS):
             wanted = {event_id for event_id in wanted - seen if len(event_id) <= _LONGEST_KEY}
             seen |= wanted
-            # Those that are nowhere yet are remembered, whoever named them.
+            # Ids that are missing so far are remembered, whichever event named them.
             needs.recorded_ids |= wanted
             following: set[str] = set()
             for chunk in _chunks(sorted(wanted), _IDS_PER_QUERY):
@@ -176,11 +177,13 @@ class TouchReader:
         if "person_id" not in self.table.columns or not earning:
             return self.none()
         start, end = self.bounds
-        touching = self._of_kind(lambda kind: f"{kind.channel}_{TOUCH_KINDS.get(kind.role)}" in earning)
+        touching = is_of_kind(
+            self.table, self.metrics, lambda kind: f"{kind.channel}_{TOUCH_KINDS.get(kind.role)}" in earning
+        )
         person = id_text(self.table, "person_id")
         acting = sql.SQL("SELECT {0} FROM {1} AS t WHERE {2} AND {0} IS NOT NULL AND NOT {3}").format(
             person, self.table.identifier, during(self.table, start, end),
-            self._of_kind(lambda kind: kind.role in MESSAGE_ROLES),
+            is_of_kind(self.table, self.metrics, lambda kind: kind.role in MESSAGE_ROLES),
         )  # fmt: skip
         query = sql.SQL("{} WHERE {} AND {} AND {} IN ({})")
         return self.snapshot.read(
@@ -193,50 +196,18 @@ class TouchReader:
             return
         received = sql.SQL("{} WHERE {} < {} AND {}").format(
             self._narrow, event_time(self.table), sql.Literal(self.bounds[1]),
-            self.is_receipt,
+            is_receipt(self.table, self.metrics),
         )  # fmt: skip
         for chunk in _chunks(wanted, _IDS_PER_QUERY):
             columns = [sql.Literal(list(part)) for part in zip(*chunk, strict=True)]
-            yield self.snapshot.read(_WANTED_RECEIPTS.format(received, *columns))
-
-    @property
-    def is_receipt(self) -> sql.Composable:
-        """Whether an event `t` is the receipt of a message."""
-        return self._of_kind(lambda kind: kind.role is Role.RECEIVED)
-
-    def _of_kind(self, chosen: Callable[[MetricKind], bool]) -> sql.Composable:
-        """Whether an event's metric is chosen: by its id, else by its written name, exactly as it will be mapped."""
-        kinds = {metric_id: metric_kind(name) for metric_id, name in self.metrics.names.items() if name}
-        ids = sorted(metric_id for metric_id, kind in kinds.items() if kind and chosen(kind))
-        names = sorted(
-            name.casefold() for kind in METRIC_KINDS if chosen(kind) for name in (kind.name, *kind.older_names)
-        )
-        columns = self.table.columns
-        tests: list[sql.Composable] = []
-        known: sql.Composable = sql.SQL("false")
-        if "metric_id" in columns:
-            tests.append(sql.SQL("{} = ANY({}::text[])").format(id_text(self.table, "metric_id"), sql.Literal(ids)))
-            known = sql.SQL("{} = ANY({}::text[])").format(id_text(self.table, "metric_id"), sql.Literal(sorted(kinds)))
-        if "type" in columns:
-            tests.append(
-                sql.SQL("NOT coalesce({}, false) AND lower(btrim({})) = ANY({}::text[])").format(
-                    known, id_text(self.table, "type"), sql.Literal(names)
-                )
-            )
-        return sql.SQL("coalesce({}, false)").format(sql.SQL(" OR ").join(tests)) if tests else sql.SQL("false")
+            yield self.snapshot.read(_WANTED_RECEIPTS.format(received, *columns, message("e")))
 
 
-# The message of a receipt, as `tables/event.py` finds it.
-_MESSAGE = (
-    "coalesce(CASE WHEN btrim(e.flow_message_id) <> '' THEN e.flow_message_id END, "
-    "substring(e.property_cohort_message_send_cohort from '^[0-9]{{9,10}}:(.+)$'), "
-    "CASE WHEN btrim(e.property_message) <> '' THEN e.property_message END)"
-)
 _WANTED_RECEIPTS = sql.SQL(
     "SELECT e.* FROM ({}) AS e WHERE EXISTS (SELECT 1 FROM unnest({}::text[], {}::text[], {}::text[], {}::text[]) "
     "AS n(person, campaign, flow, message) WHERE n.person = e.person_id "
     "AND (n.campaign IS NULL OR n.campaign = e.campaign_id) AND (n.flow IS NULL OR n.flow = e.flow_id) "
-    f"AND (n.message IS NULL OR n.message = {_MESSAGE}))"
+    "AND (n.message IS NULL OR n.message = {}))"
 )
 
 

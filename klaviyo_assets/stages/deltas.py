@@ -20,6 +20,7 @@ from klaviyo_assets.destinations.bigquery.ledger import NEWEST, PARTITION
 from klaviyo_assets.destinations.bigquery.merge import checksum
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.frames.store import FrameRecord, FrameWriter, Part, TableState
+from klaviyo_assets.mapping.fingerprints import MAPPING_VERSION
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.privacy import PrivacyResource
@@ -33,7 +34,6 @@ from klaviyo_assets.source.changes import (
     watermark,
 )
 from klaviyo_assets.source.extraction import AccountSource, extract_table
-from klaviyo_assets.stages.mapping import MAPPING_VERSION
 
 # Below this a whole load takes a second or two, which a delta would hardly beat.
 DELTA_FROM_ROWS = 50_000

@@ -1,7 +1,8 @@
-"""What one look at an account's days knows, and leaves for the next: digests of the days that may have changed.
+"""What one look at an account's days knows, and what it leaves for the next look.
 
-Here: `Look`, and finding the days by what syncs wrote since the last one, or all of them. Not here: what follows from
-another digest (`stages/planning.py`), and the questions to Postgres (`source/days.py`).
+Here: `Look`, and the digests of the days that syncs wrote to since the last look, or of all days. Not here: what
+follows from a changed digest (`stages/planning.py`), and the queries (`source/days.py`). Why a look is kept at all:
+docs/decisions/0008-dirty-by-digest.md.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Set
@@ -11,20 +12,21 @@ from functools import cached_property
 from typing import Any
 
 from klaviyo_assets.destinations.bigquery.ledger import Entry
-from klaviyo_assets.source.days import days_synced_since, digests_of, events_between, row_count, source_days
-from klaviyo_assets.source.extraction import NO_ROWS, AccountSource
+from klaviyo_assets.source.days import days_synced_since, digests_of, events_between, source_days
+from klaviyo_assets.source.digests import NO_ROWS, row_count
+from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.tables import EVENT
 
-# Rows of one sync may bear times that lie so far apart, and a sync under way shows only in part.
+# The rows of one sync may have sync times this far apart, and a sync that is still running shows only in part.
 OVERLAP = timedelta(hours=6)
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a look leaves for the next one: up to which sync it saw, and what it found dirty.
+    """What a look leaves for the next one: the newest sync it saw, and the days it found dirty.
 
-    `dirty` and `credits` are ranges of days, first and last, of all tables and of attribution alone. They are looked
-    at again until they have been loaded from that sync or a later one.
+    `dirty` and `credits` are ranges of days (first and last, inclusive): of all tables, and of attribution alone. They
+    are looked at again until they have been loaded from that sync or a later one.
     """
 
     through: datetime
@@ -33,14 +35,14 @@ class Look:
 
     @property
     def written(self) -> dict[str, Any]:
-        """As JSON keeps it."""
+        """The look as JSON."""
         spans = {"dirty": self.dirty, "credits": self.credits}
         kept = {name: [[first.isoformat(), last.isoformat()] for first, last in each] for name, each in spans.items()}
         return {"through": self.through.isoformat(), **kept}
 
     @classmethod
     def read(cls, written: Mapping[str, Any]) -> "Look":
-        """What was written."""
+        """The look that `written` gave."""
         spans = [
             tuple((date.fromisoformat(first), date.fromisoformat(last)) for first, last in written[name])
             for name in ("dirty", "credits")
@@ -54,12 +56,12 @@ class Look:
 
     @cached_property
     def days(self) -> frozenset[date]:
-        """The days of which anything was dirty."""
+        """The days that had anything dirty."""
         return self.of_events | frozenset(_days_of(self.credits))
 
 
 def all_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> "Known":
-    """The digest of every day, and of those outside that touches were read from."""
+    """The digest of every day, and of the days outside the range that touches were read from."""
     read = {day for entry in entries.values() for day in reads(entry)}
     begin, end = min({first, *read}), max({last, *read})
     return Known(source_days(source, begin, end))
@@ -68,31 +70,29 @@ def all_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], fi
 def known_days(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date, seen: Look
 ) -> "Known | None":
-    """The digests of the days that may have changed since a look; None where these are not all that did."""
+    """The digests of the days that may have changed since a look; None if other days changed too."""
     written = days_synced_since(source, seen.through - OVERLAP)
     if written is None:
         return None
+    looked_at = written | seen.days | _read_outside(entries, seen, first, last)
+    digests = digests_of(source, looked_at)
     loaded = {entry.day: entry for entry in entries.values() if entry.table == EVENT.name and entry.day}
-    # The ledger knows no digests of days before the first one.
-    left = {day.isoformat() for day in seen.days}
-    outside = {
-        day for (_, partition), entry in entries.items() if partition in left for day in reads(entry)
-        if not first <= day <= last
-    }  # fmt: skip
-    looked_at = written | seen.days | outside
-    found = digests_of(source, looked_at)
-    expected = sum(row_count(found.get(day)) for day in looked_at if first <= day <= last) + sum(
-        row_count(entry.source_digest) for day, entry in loaded.items() if day not in looked_at and first <= day <= last
-    )
-    # Fewer or more events than that: some are gone, or have come to be on another day.
-    if events_between(source, first, last) != expected:
-        return None
-    believed = {day: entry.source_digest or NO_ROWS for day, entry in loaded.items()}
-    return Known({**believed, **{day: found.get(day, NO_ROWS) for day in looked_at}}, (first, last), looked_at)
+    expected = {day: entry.source_digest or NO_ROWS for day, entry in loaded.items()}
+    expected |= {day: digests.get(day, NO_ROWS) for day in looked_at}
+    events = sum(row_count(digest) for day, digest in expected.items() if first <= day <= last)
+    # With fewer or more events than that, some are gone or are on a different day now.
+    return Known(expected, (first, last), looked_at) if events_between(source, first, last) == events else None
+
+
+def _read_outside(entries: Mapping[tuple[str, str], Entry], seen: Look, first: date, last: date) -> set[date]:
+    """The days outside the range that dirty days were read from: the ledger has no digests of days before the first."""
+    dirty = {day.isoformat() for day in seen.days}
+    days_read = {day for (_, partition), entry in entries.items() if partition in dirty for day in reads(entry)}
+    return {day for day in days_read if not first <= day <= last}
 
 
 def is_older(entry: Entry, seen: Look) -> bool:
-    """Whether a load was made from less than a look saw."""
+    """Whether a load was made from older data than a look saw."""
     return entry.data_through is not None and entry.data_through < seen.through
 
 
@@ -101,20 +101,20 @@ def _days_of(spans: Iterable[tuple[date, date]]) -> Iterator[date]:
 
 
 def reads(entry: Entry) -> dict[date, str]:
-    """The other days that a day was made from, with their digests of then."""
+    """The other days that a day was built from, with the digests they had then."""
     return {date.fromisoformat(day): digest for day, digest in (entry.details.get("reads") or {}).items()}
 
 
 @dataclass(frozen=True)
 class Known:
-    """Digests of days: of every day that has rows, or of those of `within` and of some others."""
+    """Digests of days: of every day that has rows, or of the days of `within` and some others."""
 
     digests: Mapping[date, str]
     within: tuple[date, date] | None = None
     others: Set[date] = frozenset()
 
     def of(self, day: date) -> str | None:
-        """A day's digest; None where nobody looked and there is no reason to."""
+        """A day's digest; None if the day was not looked at."""
         if self.within is None or self.within[0] <= day <= self.within[1] or day in self.others:
             return self.digests.get(day, NO_ROWS)
         return None

@@ -1,11 +1,11 @@
 """From extracted frames to mapped ones, a chunk at a time: map, check, set aside what broke a rule, write.
 
-Here: the frames of the mapped stage and their records. Not here: what a table's mapping does (`tables/`), the rules
-(`mapping/rules.py`), Dagster (`defs/assets/mapped.py`).
+Here: the frames of the mapped stage and their records. Not here: what a table's mapping does, its
+fingerprint, and the rules (`mapping/`), Dagster (`defs/assets/mapped.py`).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Context, Decimal
@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from klaviyo_assets.accounts import Account, fingerprint_of
+from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore, FrameWriter
+from klaviyo_assets.mapping.attribution import map_attribution, touches_of
 from klaviyo_assets.mapping.copied import (
     QUARANTINE_COLUMNS,
     Mapped,
@@ -30,18 +31,16 @@ from klaviyo_assets.mapping.copied import (
     notes_frame,
 )  # fmt: skip
 from klaviyo_assets.mapping.credit import TouchBook
+from klaviyo_assets.mapping.event import Receipts, map_event, message_columns
+from klaviyo_assets.mapping.fingerprints import UNDATED, attribution_fingerprint, event_fingerprint, event_settings
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.mapping.rules import validate
 from klaviyo_assets.model.arrow import empty_frame, frame_to_table, mapped_schema
-from klaviyo_assets.model.metrics import AccountMetrics, Metric, resolve_metrics
+from klaviyo_assets.model.metrics import read_metrics
 from klaviyo_assets.model.spec import PACKED, UNLISTED, Partitioning, TableSpec
-from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
-from klaviyo_assets.tables.attribution import map_attribution, touches_of
-from klaviyo_assets.tables.event import Receipts, map_event, message_columns
+from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
 CHUNK_ROWS = 200_000
-# Version of the mapping's meaning: raising it makes every partition be made again.
-MAPPING_VERSION = 3
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )
@@ -50,21 +49,12 @@ _PLAIN_SUM = Decimal(10) ** 20
 QUARANTINE_SHARE = 0.1
 # So few rows never tell of a broken source: anyone can send a quiet shop three bad events in a day.
 FEW_ROWS = 10
-UNDATED = "undated"
 # More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
 _EXACT = Context(prec=60)
-# Events without a time belong to no day: they are looked for together with this table, which every account has.
-UNDATED_WITH = METRIC
 
 
 class BrokenPartitionError(PermanentError):
     """A partition that must not be handed on: broken columns, lost rows, or too much of it in quarantine."""
-
-
-def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
-    """The account's metrics from an extracted frame's record."""
-    listed = [Metric(*row) for row in details.get("metrics", [])]
-    return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
 
 
 @dataclass
@@ -201,7 +191,7 @@ class AccountMapping:
             )
 
     def _context(self, record: FrameRecord, day: date | None) -> MappingContext:
-        return MappingContext(self.account, metrics_of(record.details, self.account), self.privacy, day)
+        return MappingContext(self.account, self.account.metrics(read_metrics(record.details)), self.privacy, day)
 
     def _chunks(self, key: FrameKey, name: str = "rows", without: tuple[str, ...] = ()) -> Iterator[pd.DataFrame]:
         file = self.frames.open(key, name)
@@ -267,38 +257,6 @@ class AccountMapping:
             # Without a record the frame is not there: nothing downstream can take it.
             writer.record = None
             raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {fault}")
-
-
-def event_settings(account: Account) -> dict[str, Any]:
-    """The settings that decide mapped events, kept with each load so that a change can be named."""
-    return account.event_settings | {
-        "conversion metric": account.conversion_metric,
-        "conversion integration": account.conversion_integration,
-        "mapping version": MAPPING_VERSION,
-    }
-
-
-def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
-    """Fingerprint of what decides a day's mapped events: the settings, and the names of the day's own metrics.
-
-    A metric that is renamed, or becomes the conversion metric, concerns only the days that have events of it.
-    """
-    known = _names(metrics, seen)
-    converting = sorted(metrics.conversion_ids & {metric for metric, _ in known})
-    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, known, converting])}"
-
-
-def attribution_fingerprint(account: Account, source: str, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
-    """Fingerprint of what decides a day's credits: where they come from, and the names of its and its touches' metrics.
-
-    `source` is `native` or `touch`; windows decide only where the last touch is computed.
-    """
-    settings = fingerprint_of([MAPPING_VERSION, account.attribution_settings(source)])
-    return f"{settings}:{fingerprint_of(_names(metrics, seen))}"
-
-
-def _names(metrics: AccountMetrics, seen: Iterable[str | None]) -> list[tuple[str, str | None]]:
-    return sorted({(metric, metrics.names.get(metric)) for metric in seen if metric}, key=str)
 
 
 def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float) -> str | None:

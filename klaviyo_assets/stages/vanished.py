@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.ledger import Entry
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.mapping.fingerprints import UNDATED
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.source.changes import table_rows
-from klaviyo_assets.source.days import events_between, row_count
+from klaviyo_assets.source.days import events_between
+from klaviyo_assets.source.digests import row_count
 from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.spellings import columns_gone, columns_read
-from klaviyo_assets.stages.mapping import UNDATED
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT, METRIC, TABLES
 
 # A table that lost more than this share of its rows since they were loaded is being filled again, or was damaged. Of

@@ -25,7 +25,7 @@ def text(name: str, description: str, *, raw: str = "", older_names: tuple[str, 
 
 
 def personal(name: str, description: str, *, raw: str = "") -> Field:
-    """A text that speaks of one person. It is a text whatever it holds: a hash has to fit in."""
+    """A text about one person. It is a text whatever it holds, because a hash has to fit in."""
     return Field(name=name, raw=raw, type=LogicalType.STRING, description=description, personal=True)
 
 
@@ -45,7 +45,7 @@ def amount(name: str, description: str, *, raw: str = "") -> Field:
 
 
 def measure(name: str, description: str, *, raw: str = "") -> Field:
-    """A measurement or a prediction that is no money."""
+    """A measurement or a prediction, not money."""
     return Field(name=name, raw=raw, type=LogicalType.FLOAT, description=description)
 
 
@@ -55,16 +55,16 @@ def document(name: str, description: str, *, raw: str = "") -> Field:
 
 
 def created_at(noun: str) -> Field:
-    """When the noun came to be."""
+    """When the noun was created."""
     return instant("created_at", f"When the {noun} was created (UTC).", raw="created")
 
 
 def updated_at(noun: str) -> Field:
-    """When the noun was changed last."""
+    """When the noun was last changed."""
     return instant("updated_at", f"When the {noun} was last changed in Klaviyo (UTC).", raw="updated")
 
 
-TAG_ID = key_text("tag_id", "Id of the tag; its name stands in `tags`.")
+TAG_ID = key_text("tag_id", "Id of the tag; its name is in `tags`.")
 CHANNEL = text("channel", "How the message goes out: `email`, `sms`, `mobile_push` or a channel added since.")
 IS_TRACKING_OPENS = flag(
     "is_tracking_opens", "Whether opens of the messages are tracked.", raw="tracking_options_is_tracking_opens"
@@ -85,7 +85,7 @@ MESSAGE_CONTENT = (
     text("content_preview_text", "Preview text an inbox shows beside the subject."),
     text("content_from_email", "Sender's email address: the business, not a person."),
     text("content_from_label", "Sender's name as recipients see it."),
-    text("content_reply_to_email", "Address that replies go to, where it is not the sender's."),
+    text("content_reply_to_email", "Address that replies go to, if it is not the sender's."),
     text("content_cc_email", "Address that gets a copy of each email."),
     text("content_bcc_email", "Address that gets a blind copy of each email."),
     text("content_body", "Text of a text message or push notification; an email's is in its template."),

@@ -12,8 +12,9 @@ def tagging(noun: str) -> TableSpec:
     return copied_table(
         name=f"{noun}_tag",
         grain=f"One row per {noun} and tag on it.",
-        description=f"Which tags are on which {noun}; names stand in `{noun}` and `tags`.",
+        description=f"Which tags are on which {noun}; names are in `{noun}` and `tags`.",
         key=(f"{noun}_id", "tag_id"),
         deletes=False,
+        previewed=(f"{noun}_id", "tag_id"),
         fields=(key_text(f"{noun}_id", f"Id of the tagged {noun}."), TAG_ID),
     )

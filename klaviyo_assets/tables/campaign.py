@@ -23,10 +23,11 @@ SPEC = copied_table(
     description="Campaigns of every channel and state, drafts included. Columns that say `before September 2023` are "
     "filled by old connections only; read `campaign_message` first and fall back on them.",
     key=("campaign_id",),
+    previewed=("campaign_id", "name", "status", "is_archived", "created_at"),
     fields=(
         key_text("campaign_id", "Klaviyo's id of the campaign.", raw="id"),
         text("name", "Name of the campaign as Klaviyo shows it now."),
-        text("status", "Where the campaign stands, in Klaviyo's words, such as `Draft`, `Scheduled` or `Sent`."),
+        text("status", "State of the campaign, in Klaviyo's words, such as `Draft`, `Scheduled` or `Sent`."),
         flag("is_archived", "Whether the campaign was archived in Klaviyo.", raw="archived"),
         created_at("campaign"),
         updated_at("campaign"),

@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per campaign and list or segment in its audience.",
     description="The lists and segments a campaign goes to, and those it leaves out.",
     key=("campaign_id", "list_id"),
+    previewed=("campaign_id", "list_id", "list_included_or_excluded"),
     fields=(
         key_text("campaign_id", "Id of the campaign."),
         key_text("list_id", "Id of the list or of the segment; Klaviyo uses one kind of id for both."),

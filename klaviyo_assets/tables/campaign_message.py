@@ -7,8 +7,9 @@ SPEC = copied_table(
     name="campaign_message",
     grain="One row per message of a campaign.",
     description="Subject, sender and text of each message of a campaign. Filled since September 2023; what older "
-    "connections know stands on `campaign`.",
+    "connections know is on `campaign`.",
     key=("campaign_message_id",),
+    previewed=("campaign_message_id", "channel", "label"),
     fields=(
         key_text("campaign_message_id", "Klaviyo's id of the message.", raw="id"),
         text("campaign_id", "Id of the campaign the message belongs to."),

@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per campaign message and time it is sent at.",
     description="The times a campaign message goes out; several where sends are spread.",
     key=("campaign_message_id", "send_at"),
+    previewed=("campaign_message_id", "send_at", "is_local"),
     fields=(
         key_text("campaign_message_id", "Id of the message."),
         key_instant("send_at", "Time of the send (UTC); where `is_local`, a time of day in each recipient's own zone.",

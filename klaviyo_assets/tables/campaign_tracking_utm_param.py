@@ -8,10 +8,14 @@ SPEC = copied_table(
     grain="One row per campaign and parameter.",
     description="The parameters a campaign adds to its links, by which web analytics recognize its visits.",
     key=("campaign_id", "name"),
+    previewed=("campaign_id", "name", "type"),
     fields=(
         key_text("campaign_id", "Id of the campaign."),
         key_text("name", "Name of the parameter, such as `utm_source`."),
-        text("type", "How the value comes about: `static` as written, `dynamic` from the campaign."),
-        text("value", "Value of the parameter, or the name of what a dynamic one is filled with."),
+        text(
+            "type",
+            "Where the value comes from: `static` as written, `dynamic` filled in from the campaign.",
+        ),
+        text("value", "Value of the parameter; for a dynamic one, the name of what it is filled with."),
     ),
 )

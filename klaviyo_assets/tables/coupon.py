@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="Offers whose codes messages carry. Imported anew at every sync; deletes are not captured.",
     key=("coupon_id",),
     deletes=False,
+    previewed=("coupon_id", "external_id"),
     fields=(
         key_text("coupon_id", "Klaviyo's id of the coupon.", raw="id"),
         text("external_id", "Id of the coupon in the shop it comes from; often its name there."),

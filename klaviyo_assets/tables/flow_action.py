@@ -18,6 +18,7 @@ SPEC = copied_table(
     description="What a flow does, step by step. Imported anew at every sync; deletes are not captured.",
     key=("flow_action_id",),
     deletes=False,
+    previewed=("flow_action_id", "action_type", "status", "is_transactional", "is_using_smart_sending"),
     fields=(
         key_text("flow_action_id", "Klaviyo's id of the step.", raw="id"),
         text("flow_id", "Id of the flow the step belongs to."),

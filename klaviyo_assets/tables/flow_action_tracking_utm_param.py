@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="The parameters a flow's messages add to their links, by which web analytics recognize the visits.",
     key=("flow_action_id", "name"),
     deletes=False,
+    previewed=("flow_action_id", "name"),
     fields=(
         key_text("flow_action_id", "Id of the flow step."),
         key_text("name", "Name of the parameter, such as `utm_source`."),

@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="Name, subject, sender and text of each message of a flow. Its flow is found through `flow_action`.",
     key=("flow_message_id",),
     deletes=False,
+    previewed=("flow_message_id", "channel", "name"),
     fields=(
         key_text("flow_message_id", "Klaviyo's id of the message.", raw="id"),
         text("flow_action_id", "Id of the flow step that sends the message."),

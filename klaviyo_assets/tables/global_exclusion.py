@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="People Klaviyo suppresses: unsubscribed from all, bounced for good, or suppressed by hand.",
     key=("person_id",),
     personal_properties=("email", "phone_number"),
+    previewed=("reason", "excluded_at"),
     fields=(
         key_text("person_id", "Id of the person."),
         text("reason", "Why, in Klaviyo's words, such as `UNSUBSCRIBE`, `HARD_BOUNCE` or `USER_SUPPRESSED`."),

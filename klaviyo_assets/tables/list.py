@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per list.",
     description="Lists that people join and leave. Segments, which a rule fills, are in `segment`.",
     key=("list_id",),
+    previewed=("list_id", "name", "created_at", "updated_at"),
     fields=(
         key_text("list_id", "Klaviyo's id of the list.", raw="id"),
         text("name", "Name of the list as Klaviyo shows it now.", raw="list_name", older_names=("name",)),

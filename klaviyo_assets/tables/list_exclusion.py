@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="People who unsubscribed from one list or were taken off it.",
     key=("list_id", "person_id"),
     personal_properties=("email", "phone_number"),
+    previewed=("list_id", "created_at", "reason"),
     fields=(
         key_text("list_id", "Id of the list."),
         key_text("person_id", "Id of the person; Fivetran calls the column `id`.", raw="id"),

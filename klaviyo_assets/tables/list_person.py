@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per list and person on it.",
     description="Who is on which list now. Deletes are inferred weekly, so a person may leave up to a week late.",
     key=("list_id", "person_id"),
+    previewed=("list_id", "joined_group_at"),
     fields=(
         key_text("list_id", "Id of the list."),
         key_text("person_id", "Id of the person."),

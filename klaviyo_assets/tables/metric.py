@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="Kinds of event, such as `Placed Order`. The same name exists once per integration: the id is what is "
     "unique.",
     key=("metric_id",),
+    previewed=("metric_id", "name", "integration_name", "integration_category", "integration_object"),
     fields=(
         key_text("metric_id", "Klaviyo's id of the metric.", raw="id"),
         text("name", "Name of the metric as this account has it; Klaviyo renamed several over the years."),

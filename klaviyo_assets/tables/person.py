@@ -34,7 +34,7 @@ def _consent(channel: str, words: str) -> tuple[Field, ...]:
                 raw=f"{raw}timestamp"),
         instant(f"{name}_updated_at", f"When Klaviyo last changed the consent to {words} (UTC).",
                 raw=f"{raw}last_updated"),
-        text(f"{name}_method", f"How the consent to {words} came about, such as `FORM` or `API`.", raw=f"{raw}method"),
+        text(f"{name}_method", f"How the consent to {words} was given, such as `FORM` or `API`.", raw=f"{raw}method"),
         text(f"{name}_method_detail", "Details of the method, such as the form's id.", raw=f"{raw}method_detail"),
         text(f"{name}_custom_method_detail", "Details of the method that the account wrote itself.",
              raw=f"{raw}custom_method_detail"),
@@ -61,6 +61,7 @@ SPEC = copied_table(
         "recipient_name", "recipient_email", "external_id", "customer_id", "user_id", "image", "avatar",
         "instagram", "facebook", "twitter", "tiktok", "linkedin", "tax_id", "vat_number", "passport_number",
     ),
+    previewed=("country", "created_at", "updated_at", "last_event_at"),
     fields=(
         key_text("person_id", "Klaviyo's id of the person.", raw="id"),
         personal("email", "Email address."),
@@ -87,7 +88,7 @@ SPEC = copied_table(
         measure("predictive_analytics_average_days_between_orders", "Average time between two orders, in days."),
         amount("predictive_analytics_average_order_value", "Average value of the person's orders so far, in the "
                "account's currency."),
-        measure("predictive_analytics_churn_probability", "Probability, 0 to 1, that the person orders no more."),
+        measure("predictive_analytics_churn_probability", "Probability, 0 to 1, that the person will not order again."),
         instant("predictive_analytics_expected_next_order_at", "When Klaviyo expects the next order (UTC).",
                 raw=f"{_PREDICTED}expected_date_of_next_order"),
         amount("predictive_analytics_historic_clv", "Value of all orders so far, in the account's currency."),

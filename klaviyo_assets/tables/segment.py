@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per segment.",
     description="Groups that Klaviyo keeps filled by a rule. Lists, which people join, are in `list`.",
     key=("segment_id",),
+    previewed=("segment_id", "name", "created_at", "updated_at"),
     fields=(
         key_text("segment_id", "Klaviyo's id of the segment.", raw="id"),
         text("name", "Name of the segment as Klaviyo shows it now."),

@@ -8,6 +8,7 @@ SPEC = copied_table(
     grain="One row per segment and person in it.",
     description="Who is in which segment now. Deletes are inferred weekly, so a person may leave up to a week late.",
     key=("segment_id", "person_id"),
+    previewed=("segment_id",),
     fields=(
         key_text("segment_id", "Id of the segment."),
         key_text("person_id", "Id of the person."),

@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="How tags are grouped, such as by brand or season.",
     key=("tag_group_id",),
     deletes=False,
+    previewed=("tag_group_id", "name", "is_default", "is_exclusive"),
     fields=(
         key_text("tag_group_id", "Klaviyo's id of the group.", raw="id"),
         text("name", "Name of the group."),

@@ -9,6 +9,7 @@ SPEC = copied_table(
     description="Labels of the account. Imported anew at every sync; deletes are not captured.",
     key=("tag_id",),
     deletes=False,
+    previewed=("tag_id", "tag_group_id", "name"),
     fields=(
         key_text("tag_id", "Klaviyo's id of the tag.", raw="id"),
         text("tag_group_id", "Id of the group the tag belongs to."),

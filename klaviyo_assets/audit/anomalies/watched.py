@@ -7,6 +7,8 @@ Here: which numbers, made of which columns of the report, and how they vary. Not
 from dataclasses import dataclass
 from datetime import date
 
+from klaviyo_assets.model.statistics import STATISTICS, Unit
+
 
 @dataclass(frozen=True, kw_only=True)
 class Watched:
@@ -45,7 +47,7 @@ class Watched:
     @property
     def is_money(self) -> bool:
         """Whether it is an amount."""
-        return self.sums == ("conversion_value",)
+        return not self.per and all(STATISTICS[name].unit is Unit.MONEY for name in self.sums)
 
     @property
     def is_share(self) -> bool:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from klaviyo_assets.model.spec import LogicalType
-from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind
+from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Unit
 from klaviyo_assets.reports.messages import COUNTS, OF_SENDS
 
 # What both sides have: Klaviyo's statistics among those of our reports by send date.
@@ -26,9 +26,8 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     "unsubscribe_uniques": (ADDITIVE_TWINS["unsubscribe_uniques"],),
     "conversion_uniques": (ADDITIVE_TWINS["conversion_uniques"],),
 }
-MONEY = frozenset(
-    {"conversion_value", "average_order_value", "revenue_per_recipient", "text_message_spend", "text_message_roi"}
-)
+# What Klaviyo writes with two digits after the point.
+MONEY = frozenset(name for name in COMPARED if STATISTICS[name].unit in (Unit.MONEY, Unit.MULTIPLE))
 _HALF_A_CENT, _HALF_A_DIGIT = Decimal("0.005"), Decimal("0.00005")
 _IDS = {"campaign": ("campaign_id", "campaign_message_id"), "flow": ("flow_id", "flow_message_id")}
 

@@ -31,12 +31,12 @@ from klaviyo_assets.destinations.bigquery.merge import checksum, merge
 from klaviyo_assets.destinations.s3.archive import S3Archive
 from klaviyo_assets.errors import PermanentError, contained
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.stages.deltas import kept_state, loaded_states
-from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
 
 STAGE = "bigquery"

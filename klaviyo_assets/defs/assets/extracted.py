@@ -20,6 +20,7 @@ from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done,
 from klaviyo_assets.destinations.bigquery.ledger import Entry, loaded_entries
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
@@ -27,7 +28,6 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.stages.deltas import DELTA_FROM_ROWS, TableReading
-from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.stages.vanished import refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 

@@ -21,21 +21,15 @@ from klaviyo_assets.defs.columns import asset_tags, column_metadata
 from klaviyo_assets.defs.partitions import Partitions, account_days
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
-from klaviyo_assets.model.spec import LogicalType, TableSpec
+from klaviyo_assets.mapping.fingerprints import UNDATED_WITH
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
-from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
+from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
 STAGE = "mapped"
 PREVIEW_ROWS = 5
-# More columns do not fit on a page.
-PREVIEW_COLUMNS = 5
 _SHOWN_REASONS = 10
-# Who somebody is and where, what was given to one person, bookkeeping, and whole pages of text.
-_NOT_SHOWN = {
-    "person_id", "city", "region", "timezone", "unique_code", "synced_at", "is_deleted", "touch_event_id", "html",
-    "text",
-}  # fmt: skip
 
 
 class MappingConfig(dg.Config):
@@ -199,25 +193,13 @@ def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
-    """The first rows as a Markdown table, a few columns that tell most."""
-    shown = preview_columns(table)
+    """The first rows as a Markdown table: the columns that the spec lets be previewed."""
+    shown = [column.name for column in table.columns if column.is_previewed]
     rows = _first_rows(frames.open(frame), shown)
     if not rows:
         return "no rows"
     header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
     return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
-
-
-def preview_columns(table: TableSpec) -> list[str]:
-    """The columns of a preview: nothing that speaks of a person, not who they are either.
-
-    Names, times, numbers and states come before ids and the bookkeeping of syncs, in the order of the spec.
-    """
-    plain = [column for column in table.columns if not column.personal and column.type is not LogicalType.JSON]
-    names = [column.name for column in plain if column.name not in _NOT_SHOWN]
-    first = [name for name in names if name in table.total_order or not name.endswith(("_id", "_on"))]
-    chosen = (first + [name for name in names if name not in first])[:PREVIEW_COLUMNS]
-    return [name for name in names if name in chosen]
 
 
 def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from klaviyo_assets.defs.automation.jobs import LOADING
 from klaviyo_assets.defs.partitions import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.errors import contained, stack_of
+from klaviyo_assets.mapping.fingerprints import event_settings
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran.errors import RateLimitedError
 from klaviyo_assets.resources.fivetran.models import Connection
@@ -26,7 +27,6 @@ from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.stages.looks import Look
-from klaviyo_assets.stages.mapping import event_settings
 from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets.tables import TABLES
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.model.statistics import STATISTICS, Unit
 
 VIEW = "looker_account_by_event_date"
 DAYS_DRAWN = 28
@@ -38,7 +39,7 @@ class Headline:
     @property
     def is_money(self) -> bool:
         """Whether it is an amount."""
-        return bool(self.made_by)
+        return all(STATISTICS[name].unit is Unit.MONEY for name in self.columns)
 
 
 HEADLINES: tuple[Headline, ...] = (

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from klaviyo_assets.errors import UnknownNameError
 from klaviyo_assets.model.spec import Column, LogicalType
-from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Statistic
+from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Statistic, Unit
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS, report_of
 from klaviyo_assets.reports.views.looker import additive, sums_of
 
@@ -88,7 +88,7 @@ _TYPES: Mapping[LogicalType, str] = {
     LogicalType.DATE: "Date", LogicalType.TIMESTAMP: "Date & Time", LogicalType.BOOLEAN: "Boolean",
     LogicalType.INTEGER: "Number", LogicalType.NUMERIC: "Number", LogicalType.FLOAT: "Number",
 }  # fmt: skip
-_MONEY = ("_value", "_spend", "revenue_per_recipient")
+_FORMATS: Mapping[Unit, Format] = {Unit.MONEY: Format.MONEY, Unit.SHARE: Format.PERCENT}
 _STANDS_FOR = {
     "sends_opened": "sends that were opened", "sends_opened_excl_machine": "sends that were opened",
     "sends_clicked": "sends that were clicked", "sends_clicked_excl_bot": "sends that were clicked",
@@ -105,19 +105,13 @@ def label(name: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _format(name: str) -> Format:
-    is_money = "conversion_value" in name or name.endswith(_MONEY) or name == "average_order_value"
-    return Format.MONEY if is_money else Format.NUMBER
-
-
 def _ratio(rate: Statistic) -> Ratio:
-    is_share = rate.type is LogicalType.FLOAT
     people = [ADDITIVE_TWINS[name] for name in (rate.numerator, rate.denominator) if name in ADDITIVE_TWINS]
     counted = " and ".join(dict.fromkeys(_STANDS_FOR[name] for name in people))
     note = f" Counted in {counted}, not people, so that it is right for any rows." if counted else ""
     return Ratio(
         name=rate.name, numerator=additive(rate.numerator), denominator=additive(rate.denominator),
-        label=label(rate.name), format=Format.PERCENT if is_share else _format(rate.name),
+        label=label(rate.name), format=_FORMATS.get(rate.unit, Format.NUMBER),
         sentence=f"{rate.meaning}{note}", sums=sums_of(rate),
     )  # fmt: skip
 
@@ -137,8 +131,9 @@ def fields_of(view: str) -> tuple[Field, ...]:
     if view not in LOOKER_VIEWS:
         raise UnknownNameError("view for Looker Studio", view, LOOKER_VIEWS)
     report = report_of(view)
-    metrics = report.additive if report else frozenset()
-    return tuple(_field(column, column.name in metrics) for column in LOOKER_VIEWS[view].columns)
+    statistics = report.statistics if report else ()
+    additive_statistics = {statistic.name: statistic for statistic in statistics if statistic.is_additive}
+    return tuple(_field(column, additive_statistics.get(column.name)) for column in LOOKER_VIEWS[view].columns)
 
 
 def ratios_of(view: str) -> tuple[Ratio, ...]:
@@ -167,8 +162,10 @@ def _is_of_the_same_events(rate: Statistic) -> bool:
     return bool(above.facts) and set(above.facts) <= set(below.facts) and Kind.PEOPLE not in (above.kind, below.kind)
 
 
-def _field(column: Column, is_metric: bool) -> Field:
+def _field(column: Column, statistic: Statistic | None) -> Field:
     return Field(
-        name=column.name, label=label(column.name), type=_TYPES.get(column.type, "Text"), is_metric=is_metric,
-        format=_format(column.name) if is_metric else Format.NUMBER, description=column.description,
+        name=column.name, label=label(column.name), type=_TYPES.get(column.type, "Text"),
+        is_metric=statistic is not None,
+        format=_FORMATS.get(statistic.unit, Format.NUMBER) if statistic else Format.NUMBER,
+        description=column.description,
     )  # fmt: skip

@@ -142,7 +142,7 @@ def test_a_column_that_stands_twice_breaks_the_table():
 
     result = validate(twice, SPEC)
 
-    assert "the column 'email' stands more than once" in result.schema_errors
+    assert "the column 'email' is there more than once" in result.schema_errors
 
 
 def test_a_rule_that_cannot_be_applied_breaks_the_table():

@@ -34,6 +34,10 @@ SOUND = {
     ({"cluster": ("at",)}, "cluster column 'at' is no column"),
     ({"raw": ()}, "column 'sample_id' copies the raw column 'id', which the spec does not list"),
     ({"partitioning": Partitioning.ACCOUNT_DAY}, "a daily table needs a day_column; None is no column"),
+    ({"columns": (ID, Column(name="email", type=LogicalType.STRING, description="E.", personal=True,
+                             is_previewed=True))}, "column 'email' may hold personal values"),
+    ({"columns": (ID, Column(name="all", type=LogicalType.JSON, description="A.", is_previewed=True))},
+     "column 'all' may hold personal values"),
     ({"columns": (ID, Column(name="Bad Name", type=LogicalType.STRING, description="No."))}, "'Bad Name' is not snake"),
 ])  # fmt: skip
 def test_a_contradiction_is_refused_naming_table_and_column(change, fault):
@@ -54,6 +58,18 @@ def test_a_field_is_both_sides_of_a_copied_column():
     assert made.column("list_name").raw == "name"
     assert made.column("list_name").personal
     assert made.column_names == ("list_name", "properties", "is_deleted", "synced_at")
+
+
+def test_a_new_column_is_not_previewed_until_its_table_says_so():
+    fields = tuple(Field(name=name, type=LogicalType.STRING, description="A text.") for name in ("t_id", "remarks"))
+    table = {"name": "t", "grain": "One row per t.", "description": "T.", "key": ("t_id",), "fields": fields}
+
+    assert not any(column.is_previewed for column in copied_table(**table).columns)
+    assert [column.name for column in copied_table(**table, previewed=("t_id",)).columns if column.is_previewed] == [
+        "t_id"
+    ]
+    with pytest.raises(ValueError, match=r"table 't': previewed columns \['remark'\] are not columns of the table"):
+        copied_table(**table, previewed=("remark",))
 
 
 @pytest.mark.parametrize(("rule", "good", "bad"), [

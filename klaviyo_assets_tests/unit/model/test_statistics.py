@@ -9,8 +9,10 @@ from klaviyo_assets.model.statistics import (
     CONVERTED,
     COUNTED_ROLES,
     NOT_ADDITIVE,
+    SHOP_METRICS,
     STATISTICS,
     Kind,
+    Unit,
     credited_events,
     fact_of,
     metric_events,
@@ -35,6 +37,31 @@ KLAVIYOS = (
 def test_the_31_statistics_of_klaviyos_reporting_api_are_there_by_name():
     assert len(KLAVIYOS) == 31
     assert {name for name, statistic in STATISTICS.items() if statistic.is_klaviyos} == set(KLAVIYOS)
+
+
+def test_every_statistic_has_the_unit_that_its_formula_gives():
+    """Money per money is not money: three dollars per dollar is no amount."""
+    named = {unit: {name for name, statistic in STATISTICS.items() if statistic.unit is unit} for unit in Unit}
+
+    assert named[Unit.MONEY] == {
+        "conversion_value", "conversion_value_unattributed", "average_order_value", "revenue_per_recipient",
+        "text_message_spend",
+    }  # fmt: skip
+    assert named[Unit.MULTIPLE] == {"text_message_roi"}
+    assert named[Unit.CREDITS] == {"text_message_credit_usage_amount"}
+    assert named[Unit.SHARE] == {name for name in STATISTICS if name.endswith("_rate") or "_rate_excl_" in name}
+    assert {metric_value(metric).unit for metric in SHOP_METRICS} == {Unit.MONEY}
+    assert {
+        make(metric).unit for make in (metric_events, credited_events, metric_people) for metric in SHOP_METRICS
+    } == {Unit.COUNT}
+
+
+def test_money_is_exact_and_shares_are_measurements():
+    for statistic in STATISTICS.values():
+        if statistic.unit in (Unit.MONEY, Unit.MULTIPLE, Unit.CREDITS):
+            assert statistic.type is LogicalType.NUMERIC, statistic.name
+        if statistic.unit is Unit.SHARE:
+            assert statistic.type is LogicalType.FLOAT, statistic.name
 
 
 def test_rates_divide_statistics_of_the_catalogue_that_are_no_rates():

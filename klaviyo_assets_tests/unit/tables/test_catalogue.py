@@ -135,3 +135,26 @@ def test_personal_columns_are_the_ones_decided():
     }  # fmt: skip
 
     assert personal == decided, "mark a column that tells who a person is as personal, and name it here"
+
+
+# What names or locates one person, or was given to one, without being personal by itself.
+OF_ONE_PERSON = {"person_id", "city", "region", "timezone", "unique_code", "touch_event_id", "attributed_event_id"}
+# Short words of Klaviyo, names that a business gives, and ids; every other text may hold anything.
+PREVIEWED_TEXTS = (
+    r".*_id|.*name|label|metric|channel|status|reason|country|type|.*_type|.*_source|.*_category|.*_object|.*_or_.*"
+)
+
+
+@SPECS
+def test_no_personal_and_no_freely_typed_column_is_previewed(spec):
+    """A preview stays in Dagster's event log, which anyone with the UI can read and no `pii` setting reaches."""
+    previewed = [column for column in spec.columns if column.is_previewed]
+    texts = {column.name for column in previewed if column.type is LogicalType.STRING}
+
+    assert previewed, f"name a few columns of {spec.name} in `previewed`: its preview in Dagster's UI would be empty"
+    assert not any(column.personal or column.type is LogicalType.JSON for column in previewed)
+    assert not texts & OF_ONE_PERSON
+    freely_typed = [name for name in sorted(texts) if not re.fullmatch(PREVIEWED_TEXTS, name)]
+    assert freely_typed == [], (
+        "a text that people type freely must not be previewed; if it is a word of Klaviyo's, add it to PREVIEWED_TEXTS"
+    )

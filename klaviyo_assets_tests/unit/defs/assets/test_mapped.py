@@ -2,13 +2,15 @@
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
-from klaviyo_assets.defs.assets.mapped import PREVIEW_COLUMNS, preview_columns, why_noted
+from klaviyo_assets.defs.assets.mapped import preview, why_noted
 from klaviyo_assets.defs.columns import asset_tags, code_references, column_metadata, raw_column_metadata
 from klaviyo_assets.defs.links import bigquery_url, s3_url
+from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.model.arrow import frame_to_table
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.tables import EVENT, PERSON, TABLES
+from klaviyo_assets_tests.factories import NOON, mapped_frame
 
 
 def described(metadata):
@@ -44,13 +46,17 @@ def test_each_stage_leads_to_the_one_before():
     assert "`value` of [mapped/event]" in described(raw_column_metadata(EVENT, "fivetran"))["property_value"]
 
 
-@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
-def test_a_preview_shows_nothing_of_a_person(table):
-    shown = preview_columns(table)
+def test_a_preview_shows_the_columns_that_the_spec_lets_be_previewed(tmp_path):
+    frames, key = FrameStore(url=str(tmp_path)), FrameKey("mapped", "acme", "list")
+    row = {"list_id": "L1", "name": "News | daily", "created_at": NOON, "updated_at": None}
+    with frames.write(key) as writer:
+        writer.append(frame_to_table(mapped_frame(TABLES["list"], row), TABLES["list"]))
+        writer.finish(source_digest="1:1", data_through=None)
 
-    assert 0 < len(shown) <= PREVIEW_COLUMNS
-    assert not {column.name for column in table.columns if column.personal} & set(shown)
-    assert not {"person_id", "city", "region", "unique_code"} & set(shown)
+    assert preview(frames, key, TABLES["list"]).splitlines() == [
+        "| list_id | name | created_at | updated_at |", "|---|---|---|---|",
+        "| L1 | News \\| daily | 2024-01-31 12:00:00 |  |",
+    ]  # fmt: skip
 
 
 def test_the_reasons_of_a_check_are_counted_and_name_no_row_and_no_value(tmp_path):

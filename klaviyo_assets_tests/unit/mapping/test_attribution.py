@@ -6,13 +6,13 @@ from decimal import Decimal
 import pytest
 
 from klaviyo_assets.accounts import Account
+from klaviyo_assets.mapping.attribution import is_message_event, map_attribution, touches_of
 from klaviyo_assets.mapping.copied import MappingContext
 from klaviyo_assets.mapping.credit import TouchBook
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.mapping.rules import validate
 from klaviyo_assets.model.metrics import AccountMetrics
-from klaviyo_assets.tables.attribution import SPEC, is_message_event, map_attribution, touches_of
-from klaviyo_assets.tables.event import SPEC as EVENT
+from klaviyo_assets.tables import ATTRIBUTION, EVENT
 from klaviyo_assets_tests.factories import NOON, mapped_frame
 
 DAY = date(2024, 1, 31)
@@ -50,7 +50,7 @@ def test_a_row_holds_the_touch_and_never_the_event_it_is_credited_with():
         "message_id": "m1", "variation_id": "v1", "send_at": NOON - timedelta(days=1), "send_on": date(2024, 1, 30),
     }  # fmt: skip
     assert result.rows["flow_id"].isna().all()
-    assert validate(result.rows, SPEC, DAY).ok
+    assert validate(result.rows, ATTRIBUTION, DAY).ok
 
 
 def test_linear_attribution_is_one_row_per_touch_and_the_shares_sum_exactly():
@@ -66,7 +66,7 @@ def test_linear_attribution_is_one_row_per_touch_and_the_shares_sum_exactly():
     assert rows["touch_event_id"].tolist() == names
     assert sum(rows["weight"]) == 1
     assert sum(rows["value"]) == Decimal("0.000000001")
-    assert validate(rows, SPEC, DAY).ok
+    assert validate(rows, ATTRIBUTION, DAY).ok
 
 
 def test_the_largest_amount_is_shared_exactly():
@@ -97,7 +97,7 @@ def test_an_event_nothing_led_to_has_no_row():
     rows = credited(ORDER | {"person_id": "bob"}).rows
 
     assert len(rows) == 0
-    assert list(rows.columns) == list(SPEC.column_names)
+    assert list(rows.columns) == list(ATTRIBUTION.column_names)
 
 
 def test_a_recorded_id_that_leads_nowhere_is_noted():

@@ -9,10 +9,11 @@ from hypothesis import HealthCheck, given, settings
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.mapping.copied import MappingContext, column
+from klaviyo_assets.mapping.event import Receipts, map_event
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.mapping.rules import validate
 from klaviyo_assets.model.metrics import Metric, resolve_metrics
-from klaviyo_assets.tables.event import SPEC, Receipts, map_event
+from klaviyo_assets.tables import EVENT
 from klaviyo_assets_tests.factories import NOON, raw_frame
 from klaviyo_assets_tests.strategies import raw_frames
 
@@ -29,7 +30,7 @@ MICROSECONDS = 1_000_000
 def mapped(*rows, receipts=None, day=None):
     context = MappingContext(NEW_YORK, METRICS, PRIVACY, day)
     blank = {"flow_message_id": None, "metric_id": "ope", "_fivetran_deleted": None}
-    return map_event(raw_frame(SPEC, *(blank | row for row in rows)), context, receipts)
+    return map_event(raw_frame(EVENT, *(blank | row for row in rows)), context, receipts)
 
 
 def event(row, **options):
@@ -43,7 +44,7 @@ def test_a_sound_event_passes_every_check():
     result = mapped({"property_value": "49.990000", "property_currency_code": "usd"}, {})
 
     assert result.notes == []
-    assert validate(result.rows, SPEC).ok
+    assert validate(result.rows, EVENT).ok
 
 
 def test_deleted_events_are_left_out():
@@ -213,9 +214,9 @@ def test_personal_values_are_hashed_wherever_they_stand():
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(raw_frames(SPEC))
+@given(raw_frames(EVENT))
 def test_junk_never_breaks_the_table(raw):
     result = map_event(raw, CONTEXT)
 
-    assert validate(result.rows, SPEC).schema_errors == ()
+    assert validate(result.rows, EVENT).schema_errors == ()
     assert len(result.rows) <= len(raw)
