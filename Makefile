@@ -54,7 +54,7 @@ lint: $(STAMP) ## style, types, import contracts, spelling, and whether the code
 	env -i PATH="$$PATH" HOME="$$empty" DAGSTER_DISABLE_TELEMETRY=yes \
 	"$$here/$(BIN)/dagster" definitions validate -m klaviyo_assets.definitions; found=$$?; rm -rf "$$empty"; exit $$found
 
-format: $(STAMP) ## format the code and mend what ruff can
+format: $(STAMP) ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 

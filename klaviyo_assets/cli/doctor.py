@@ -1,4 +1,4 @@
-"""`klaviyo-assets doctor`: what is wrong with this deployment, and how to mend it.
+"""`klaviyo-assets doctor`: what is wrong with this deployment, and how to fix it.
 
 Here: options, the table, the two lines of a finding, JSON, the exit code. Not here: any check (`diagnosis/`).
 """
@@ -19,7 +19,7 @@ from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors,
 from klaviyo_assets.cli.options import AccountNames
 
 if TYPE_CHECKING:
-    from klaviyo_assets.diagnosis.findings import Finding, Level
+    from klaviyo_assets.diagnosis.findings import DoctorFinding, Level
     from klaviyo_assets.diagnosis.run import Diagnosis
 
 _STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
@@ -33,7 +33,7 @@ def doctor(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every setting, permission, schema and index; each finding says how to mend it.
+    """Check every setting, permission, schema and index; each finding says how to fix it.
 
     Starts no sync and changes no data. What it writes to see whether it may, it deletes again: an object in S3, a
     dataset and a table in BigQuery, a file among the frames. Exit 0: all works (warnings are allowed); 1: something
@@ -110,13 +110,13 @@ def _cell(level: "Level | None") -> Text:
     return Text("-", style="dim") if level is None else Text(level.name, style=_STYLES[level.name])
 
 
-def _show_finding(finding: "Finding", shown: Console) -> None:
+def _show_finding(finding: "DoctorFinding", shown: Console) -> None:
     head = Text(finding.level.name, style=_STYLES[finding.level.name])
     where = " ".join(part for part in (finding.account, finding.system) if part)
     head.append(f" {where}: {finding.what}", style="default")
     shown.print(head, soft_wrap=True)
-    if finding.mend:
-        shown.print(Text(f"  {finding.mend}"), soft_wrap=True)
+    if finding.fix:
+        shown.print(Text(f"  {finding.fix}"), soft_wrap=True)
 
 
 def _verdict(diagnosis: "Diagnosis") -> Text:

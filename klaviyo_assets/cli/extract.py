@@ -83,8 +83,8 @@ def table_named(name: str) -> "TableSpec":
     for known, spec in raw_tables.items():
         if wanted in {known, *_plurals(known)}:
             return spec
-    mend = "It is computed, not read; look at it with `klaviyo-assets query`." if wanted in TABLES else ""
-    raise UnknownNameError("raw table", name, raw_tables, mend)
+    fix = "It is computed, not read; look at it with `klaviyo-assets query`." if wanted in TABLES else ""
+    raise UnknownNameError("raw table", name, raw_tables, fix)
 
 
 def _plurals(name: str) -> Iterator[str]:
@@ -102,9 +102,15 @@ def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> li
             notes().print(f"{spec.name} has no days: --start and --end are ignored, all rows are written.")
         return []
     if start is None or end is None:
-        raise SettingsError(f"{spec.name} is cut by day. Give its first and last day: --start 2026-01-01 --end ...")
+        raise SettingsError(
+            f"{spec.name} is partitioned by day, so it needs a range",
+            "Give its first and last day: --start 2026-01-01 --end ...",
+        )
     if end < start:
-        raise SettingsError(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}. Both are inclusive days.")
+        raise SettingsError(
+            f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}",
+            "Give the earlier day as --start; both days are included.",
+        )
     return [start.date() + timedelta(days=number) for number in range((end - start).days + 1)]
 
 

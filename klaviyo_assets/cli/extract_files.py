@@ -111,7 +111,7 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
             # Arrow's, for a stream from Postgres that broke: not about this file.
             raise
         raise PermanentError(
-            f"cannot write {path}: {error.strerror or error}. Give a folder with --out that can be written to."
+            f"cannot write {path}: {error.strerror or error}", "Choose a writable folder with --out."
         ) from error
     finally:
         # It is mostly not there any more, and may never have been.

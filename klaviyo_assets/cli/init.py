@@ -69,7 +69,10 @@ def _settings(*, yes: bool) -> dict[str, str]:
     """The connection settings, from the environment or from the person at the keyboard."""
     missing = [name for name in _ASKED if not os.environ.get(name)]
     if missing and yes:
-        raise SettingsError(f"{', '.join(missing)} must be set when nothing may be asked. Set it, or leave out --yes.")
+        raise SettingsError(
+            f"{', '.join(missing)} must be set, because --yes asks no questions",
+            "Set what is missing, or leave out --yes.",
+        )
     asked = {name: typer.prompt(_ASKED[name], hide_input=True).strip() for name in missing}
     optional = {name: os.environ[name] for name in ("FIVETRAN_API_URL",) if os.environ.get(name)}
     return {**{name: os.environ.get(name) or asked[name] for name in _ASKED}, **optional}
@@ -87,8 +90,8 @@ def _discovered(given: Mapping[str, str]) -> "list[Draft]":
     if not drafts:
         services = ", ".join(sorted({connection.service for connection in connections})) or "none"
         raise PermanentError(
-            f"no Klaviyo connection in Fivetran (services there: {services}) and no Klaviyo schema in Postgres. "
-            "Set up the connection in Fivetran first, or use a key that may see it."
+            f"Fivetran has no Klaviyo connection (services there: {services}), and Postgres has no Klaviyo schema",
+            "Set up the connection in Fivetran first, or use an API key that can see it.",
         )
     return drafts
 
@@ -155,7 +158,7 @@ def _known_currency(value: str) -> str:
 def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value not in allowed:
-            raise SettingsError(f"{value!r} is none of {', '.join(allowed)}.")
+            raise SettingsError(f"{value!r} is not one of the choices", f"Choose one of: {', '.join(allowed)}.")
         return value
 
     return check
@@ -163,7 +166,7 @@ def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:
 
 def _matching(value: str, pattern: str, allowed: str) -> str:
     if not re.fullmatch(pattern, value):
-        raise SettingsError(f"{value!r} does not fit. Allowed: {allowed}.")
+        raise SettingsError(f"{value!r} is not valid", f"Allowed: {allowed}.")
     return value
 
 
@@ -219,7 +222,9 @@ def _quoted(value: str) -> str:
 
 def _refuse_silent_overwrite(path: Path, *, yes: bool, force: bool) -> None:
     if path.exists() and yes and not force:
-        raise SettingsError(f"{path} exists and is left as it is. Overwrite it with --force, or leave out --yes.")
+        raise SettingsError(
+            f"{path} already exists, so it was left unchanged", "Overwrite it with --force, or leave out --yes."
+        )
 
 
 def _write(path: Path, text: str, mode: int, *, yes: bool, force: bool) -> None:

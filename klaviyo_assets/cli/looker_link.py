@@ -54,12 +54,12 @@ def looker_link(
         found = list(_links(bigquery, account, portfolio=portfolio, template=template))
         if open_it and len(found) > 1:
             raise SettingsError(
-                f"--open opens one link, and these are {len(found)}: {', '.join(link.of for link in found)}. Say which "
-                "with --account, or --portfolio."
+                f"--open opens one link, but there are {len(found)}: {', '.join(link.of for link in found)}",
+                "Choose one with --account, or use --portfolio.",
             )
         _print(found, bigquery, as_json=as_json)
         if open_it and not webbrowser.open(found[0].url):
-            raise PermanentError("no browser could be opened. Copy the link into one.")
+            raise PermanentError("no browser could be opened", "Copy the link into a browser.")
 
 
 def _links(

@@ -58,5 +58,5 @@ def days_between(start: datetime | None, end: datetime | None) -> tuple[date | N
         SettingsError: the first lies after the last.
     """
     if start and end and start > end:
-        raise SettingsError(f"--start {start:%Y-%m-%d} lies after --end {end:%Y-%m-%d}. Give the earlier day first.")
+        raise SettingsError(f"--start {start:%Y-%m-%d} is after --end {end:%Y-%m-%d}", "Give the earlier day first.")
     return start.date() if start else None, end.date() if end else None

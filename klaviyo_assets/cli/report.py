@@ -73,7 +73,7 @@ def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tu
     last = end or min(account.today() for account in accounts) - timedelta(days=1)
     first = start or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
-        raise SettingsError(f"--start {first} lies after the last day, {last}. Give the earlier day first.")
+        raise SettingsError(f"--start {first} is after the last day, {last}", "Give the earlier day first.")
     return first, last
 
 
@@ -99,7 +99,7 @@ def _written(html: str, out: Path) -> Path:
         with suppress(OSError):
             beside.unlink()
         raise SettingsError(
-            f"cannot write --out {out}: {error.strerror}. Give a file in a folder that exists and may be written to."
+            f"cannot write --out {out}: {error.strerror}", "Choose a file in a folder that exists and is writable."
         ) from error
     return target
 

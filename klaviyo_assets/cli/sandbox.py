@@ -184,8 +184,8 @@ def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterato
             if (error.name or "").startswith("klaviyo_assets"):
                 raise
             raise PermanentError(
-                f"the package {error.name!r} is missing. Install the sandbox with `pip install "
-                "'klaviyo-assets[sandbox]'`."
+                f"the package {error.name!r} is missing",
+                "Install the sandbox with `pip install 'klaviyo-assets[sandbox]'`.",
             ) from error
 
 

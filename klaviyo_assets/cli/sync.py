@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 _USAGE = (
-    "these options do not go together. Give --account (once or more), or --group with --connector, or none for all."
+    "these options do not go together",
+    "Give --account (once or more), or --group with --connector, or none for all accounts.",
 )
 
 
@@ -74,7 +75,7 @@ def sync(
     """
     with errors(verbose=verbose, stopped="Syncs that were started go on at Fivetran."):
         if (group is None) != (connector is None) or (account and group):
-            raise SettingsError(_USAGE)
+            raise SettingsError(*_USAGE)
         from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 
         fivetran = fivetran_from_environment()

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
-from klaviyo_assets.diagnosis.findings import Finding, Scope
-from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
+from klaviyo_assets.errors import NotFoundError
 from klaviyo_assets.model.spec import Column, LogicalType
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 
@@ -20,7 +20,7 @@ _PATIENCE_SECONDS = 15.0
 _PROBE = (Column(name="probe", type=LogicalType.STRING, description="What `klaviyo-assets doctor` wrote."),)
 
 
-def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
+def check_project(bigquery: BigQueryProjectResource) -> Iterator[DoctorFinding]:
     """Credentials and permissions: a dataset is made, a row loaded, and both deleted."""
     scope = Scope(BIGQUERY)
     probe = dataset_of(bigquery, Account(f"doctor_{uuid4().hex[:12]}", postgres_schema=""))
@@ -33,20 +33,16 @@ def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
     yield scope.ok(f"project {probe.client.project}: datasets can be made, written and deleted")
 
 
-def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
+def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[DoctorFinding]:
     """The account's dataset, if it is there: its location, and whether it can be written."""
-    from google.api_core.exceptions import NotFound
-
     scope = Scope(BIGQUERY, account.name)
     dataset = dataset_of(bigquery, account)
     try:
         with explained(f"looking at the dataset {dataset.qualified}"):
             found = _located(dataset)
-    except PermanentError as error:
-        if isinstance(error.__cause__, NotFound):
-            yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
-            return
-        raise
+    except NotFoundError:
+        yield scope.ok(f"the first load will create the dataset {dataset.qualified}")
+        return
     if found.casefold() != dataset.location.casefold():
         yield scope.fail(
             f"dataset {dataset.qualified} lies in {found}, BIGQUERY_LOCATION says {dataset.location}",

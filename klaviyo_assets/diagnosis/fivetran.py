@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.resources.fivetran.models import Connection, SourceTable, until
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.tables import TABLES
@@ -19,7 +19,7 @@ _DAY = timedelta(days=1)
 _MISSED = 3
 
 
-def check_key(fivetran: FivetranResource) -> Iterator[Finding]:
+def check_key(fivetran: FivetranResource) -> Iterator[DoctorFinding]:
     """Whether the key is let in, and sees anything."""
     scope = Scope(FIVETRAN)
     groups = fivetran.groups()
@@ -29,7 +29,7 @@ def check_key(fivetran: FivetranResource) -> Iterator[Finding]:
         yield scope.fail("the key sees no group", "Give its user access to the destination's group in Fivetran.")
 
 
-def check_account(fivetran: FivetranResource, account: Account) -> Iterator[Finding]:
+def check_account(fivetran: FivetranResource, account: Account) -> Iterator[DoctorFinding]:
     """One account's connection and its tables."""
     scope = Scope(FIVETRAN, account.name)
     if not account.fivetran_connection_id:
@@ -43,7 +43,7 @@ def check_account(fivetran: FivetranResource, account: Account) -> Iterator[Find
     yield from judged_schema(account, connection, fivetran.schemas(connection.id))
 
 
-def judged(account: Account, connection: Connection, now: datetime) -> Iterator[Finding]:
+def judged(account: Account, connection: Connection, now: datetime) -> Iterator[DoctorFinding]:
     """What the connection's state means for the account."""
     scope = Scope(FIVETRAN, account.name)
     last = f"last success {connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "no success yet"
@@ -56,7 +56,7 @@ def judged(account: Account, connection: Connection, now: datetime) -> Iterator[
         yield from _lateness(scope, connection, now)
 
 
-def _identity(scope: Scope, account: Account, connection: Connection) -> Iterator[Finding]:
+def _identity(scope: Scope, account: Account, connection: Connection) -> Iterator[DoctorFinding]:
     if connection.service not in {"", "klaviyo"}:
         yield scope.fail(
             f"connection {connection.id} is one of {connection.service}, not of Klaviyo",
@@ -70,12 +70,12 @@ def _identity(scope: Scope, account: Account, connection: Connection) -> Iterato
         )
 
 
-def _stopped(scope: Scope, connection: Connection) -> Iterator[Finding]:
+def _stopped(scope: Scope, connection: Connection) -> Iterator[DoctorFinding]:
     """What keeps the connection from syncing, the worst first and alone."""
     because = f": {'; '.join(connection.problems)[:300].rstrip('.')}" if connection.problems else ""
     if connection.setup_state != "connected":
         yield scope.fail(f"the set-up of the connection is {connection.setup_state}{because}",
-                         f"Mend it at {connection.url}/setup.")  # fmt: skip
+                         f"Fix it at {connection.url}/setup.")  # fmt: skip
     elif connection.is_paused:
         yield scope.fail("the connection is paused: nothing new arrives", f"Enable it at {connection.url}.")
     elif connection.awaits_schema_review:
@@ -89,7 +89,7 @@ def _stopped(scope: Scope, connection: Connection) -> Iterator[Finding]:
                          "Nothing: it goes on then.")  # fmt: skip
 
 
-def _schedule(scope: Scope, connection: Connection) -> Iterator[Finding]:
+def _schedule(scope: Scope, connection: Connection) -> Iterator[DoctorFinding]:
     if connection.schedule_type == "manual":
         yield scope.warn(
             "Fivetran does not sync it by itself (schedule: manual)",
@@ -102,7 +102,7 @@ def _schedule(scope: Scope, connection: Connection) -> Iterator[Finding]:
         )
 
 
-def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[Finding]:
+def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[DoctorFinding]:
     if connection.succeeded_at is None:
         yield scope.warn("it has never finished a sync", "Wait for its first one, or start it: `klaviyo-assets sync`.")
         return
@@ -117,10 +117,10 @@ def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[F
         )
 
 
-def judged_schema(account: Account, connection: Connection, tables: Iterable[SourceTable]) -> Iterator[Finding]:
+def judged_schema(account: Account, connection: Connection, tables: Iterable[SourceTable]) -> Iterator[DoctorFinding]:
     """Tables and columns that the product reads and that somebody switched off, or has Fivetran hash."""
     scope = Scope(FIVETRAN, account.name)
-    mend = f"Change it at {connection.url}/schema, then re-sync the table there."
+    fix = f"Change it at {connection.url}/schema, then re-sync the table there."
     read = {table.destination_name: table for table in tables if table.destination_name in TABLES}
     off = sorted(name for name, table in read.items() if not table.enabled)
     if off:
@@ -132,6 +132,6 @@ def judged_schema(account: Account, connection: Connection, tables: Iterable[Sou
         wanted = {column.name for column in TABLES[name].raw}
         keys = {part for part in wanted if part == "id" or part.endswith("_id")}
         if missing := sorted(wanted & set(table.columns_off)):
-            yield scope.warn(f"columns of {name} switched off in Fivetran: {', '.join(missing)}", mend)
+            yield scope.warn(f"columns of {name} switched off in Fivetran: {', '.join(missing)}", fix)
         if hashed := sorted(keys & set(table.columns_hashed)):
-            yield scope.fail(f"ids of {name} are hashed by Fivetran, so nothing joins: {', '.join(hashed)}", mend)
+            yield scope.fail(f"ids of {name} are hashed by Fivetran, so nothing joins: {', '.join(hashed)}", fix)

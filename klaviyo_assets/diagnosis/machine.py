@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pyarrow.fs as pa_fs
 
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.frames.store import place_of
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _FAIL_BYTES, _WARN_BYTES = GIGABYTE, 5 * GIGABYTE
 OpenInstance = Callable[[], "AbstractContextManager[DagsterInstance]"]
 
 
-def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
+def check_frames(url: str, endpoint: str) -> Iterator[DoctorFinding]:
     """Whether frames can be written, read and removed where they are to live between stages."""
     scope = Scope(MACHINE)
     name = f"doctor-{uuid4().hex}"
@@ -48,7 +48,7 @@ def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
         yield judged_space(root, shutil.disk_usage(root).free)
 
 
-def judged_space(folder: str, free: int) -> Finding:
+def judged_space(folder: str, free: int) -> DoctorFinding:
     """What it means that `free` bytes are left where frames live."""
     scope = Scope(MACHINE)
     what = f"{free / GIGABYTE:,.1f} GB are free at {folder}"
@@ -60,7 +60,7 @@ def judged_space(folder: str, free: int) -> Finding:
     )
 
 
-def check_instance(open_instance: OpenInstance) -> Iterator[Finding]:
+def check_instance(open_instance: OpenInstance) -> Iterator[DoctorFinding]:
     """Whether Dagster's instance opens and can be read."""
     scope = Scope(MACHINE)
     try:

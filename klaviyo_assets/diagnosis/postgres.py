@@ -13,7 +13,7 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
-from klaviyo_assets.diagnosis.findings import Finding, Level, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Level, Scope
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource, Snapshot
@@ -34,7 +34,7 @@ _EVENT_NEEDS = {"id": "no event can be told from another", "metric_id": "no even
 Row = dict[str, Any]
 
 
-def check_server(postgres: PostgresResource) -> Iterator[Finding]:
+def check_server(postgres: PostgresResource) -> Iterator[DoctorFinding]:
     """The server itself: version, login, clock."""
     scope = Scope(POSTGRES)
     with postgres.snapshot() as snapshot:
@@ -57,13 +57,13 @@ def check_server(postgres: PostgresResource) -> Iterator[Finding]:
         yield _clock(scope, snapshot)
 
 
-def _clock(scope: Scope, snapshot: Snapshot) -> Finding:
+def _clock(scope: Scope, snapshot: Snapshot) -> DoctorFinding:
     before = time.time()
     (told,) = _rows(snapshot, "SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
     return judged_clock(scope, told["at"] - (before + time.time()) / 2)
 
 
-def judged_clock(scope: Scope, skew: float) -> Finding:
+def judged_clock(scope: Scope, skew: float) -> DoctorFinding:
     """What it means that Postgres' clock is `skew` seconds ahead of this machine's."""
     what = f"the clocks of Postgres and this machine are {abs(skew):.1f} s apart"
     if abs(skew) <= _SKEW_WARN:
@@ -72,7 +72,7 @@ def judged_clock(scope: Scope, skew: float) -> Finding:
     return finding(what, "Switch time synchronization (NTP) on where the clock is wrong.")
 
 
-def check_account(postgres: PostgresResource, account: Account) -> Iterator[Finding]:
+def check_account(postgres: PostgresResource, account: Account) -> Iterator[DoctorFinding]:
     """One account's schema: what is hidden, tables, columns, indexes, conversion metric, days that no run loads."""
     scope = Scope(POSTGRES, account.name)
     with postgres.snapshot() as snapshot:
@@ -92,7 +92,9 @@ def check_account(postgres: PostgresResource, account: Account) -> Iterator[Find
             yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or have Klaviyo's clock looked at.")
 
 
-def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
+def check_loaded(
+    postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account
+) -> Iterator[DoctorFinding]:
     """Whether what was loaded of an account is still in Postgres. Asks the ledger, a query of some kilobytes."""
     scope, entries = Scope(POSTGRES, account.name), loaded_entries(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
@@ -104,7 +106,7 @@ def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, 
         yield scope.ok("what was loaded is still there")
 
 
-def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[Finding]:
+def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[DoctorFinding]:
     """What keeps the login from the schema, or from tables, columns and rows that are read; nothing where it may."""
     if fault := catalog.missing_schema():
         yield scope.fail(*fault)
@@ -121,7 +123,7 @@ def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[
             yield scope.fail(obstacle.cause, f"Run as Fivetran's user: {obstacle.statement}")
 
 
-def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[Finding]:
+def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[DoctorFinding]:
     """Which tables and columns are there, and how custom fields are spelled."""
     missing = [name for name in _EXPECTED if name not in tables]
     if "event" in missing:
@@ -140,7 +142,7 @@ def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[
         yield from _event_columns(scope, tables["event"])
 
 
-def _event_columns(scope: Scope, table: RawTable) -> Iterator[Finding]:
+def _event_columns(scope: Scope, table: RawTable) -> Iterator[DoctorFinding]:
     for name, consequence in _EVENT_NEEDS.items():
         if name not in table.columns:
             yield scope.fail(
@@ -190,7 +192,7 @@ def spelling(spec: TableSpec, table: RawTable) -> list[str]:
     ]
 
 
-def _conversion(scope: Scope, source: AccountSource) -> Iterator[Finding]:
+def _conversion(scope: Scope, source: AccountSource) -> Iterator[DoctorFinding]:
     """Whether the conversion metric is there; an ambiguous one was refused when the source was opened."""
     if source.metrics.problem:
         yield scope.warn(
@@ -214,7 +216,7 @@ def _indexes(snapshot: Snapshot, schema: str) -> list[Row]:
     )
 
 
-def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[Finding]:
+def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[DoctorFinding]:
     """Which recommended indexes a table lacks; everything works without them, more slowly."""
     for index in possible(table.columns, table.name):
         serving = [row for row in present if _serves(row, index)]

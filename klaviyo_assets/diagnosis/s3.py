@@ -1,4 +1,4 @@
-"""S3: can the archive be written, read and mended there, and does the store keep two runs from overwriting each other.
+"""S3: can the archive be written, read and fixed there, and does the store keep two runs from overwriting each other.
 
 Here: a probe object under each account's prefix, put, read and deleted again. Not here: the archive itself
 (`destinations/s3/archive.py`).
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.s3.archive import S3Archive
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.transport.limited_http import network_problem
 
 if TYPE_CHECKING:
@@ -23,20 +23,20 @@ _REFUSED = {409, 412}
 _MISSING = {404}
 
 
-def check_bucket(archive: S3Archive) -> Iterator[Finding]:
+def check_bucket(archive: S3Archive) -> Iterator[DoctorFinding]:
     """The bucket: there, and ours to look into."""
     scope = Scope(S3)
     yield from _answered(scope, lambda: _bucket(scope, archive))
 
 
-def check_account(archive: S3Archive, account: Account) -> Iterator[Finding]:
+def check_account(archive: S3Archive, account: Account) -> Iterator[DoctorFinding]:
     """An object below the account's prefix: written, read, guarded by conditions, deleted."""
     scope = Scope(S3, account.name)
     key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
     yield from _answered(scope, lambda: _probe(scope, archive, key))
 
 
-def _answered(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
+def _answered(scope: Scope, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
     """The findings of a check; no answer from S3, or no credentials to ask with, is one of them."""
     from botocore.exceptions import BotoCoreError, HTTPClientError
     from botocore.exceptions import ConnectionError as UnreachableError
@@ -54,7 +54,7 @@ def _answered(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[
         )
 
 
-def _bucket(scope: Scope, archive: S3Archive) -> Iterator[Finding]:
+def _bucket(scope: Scope, archive: S3Archive) -> Iterator[DoctorFinding]:
     from botocore.exceptions import ClientError
 
     try:
@@ -71,7 +71,7 @@ def _bucket(scope: Scope, archive: S3Archive) -> Iterator[Finding]:
         yield scope.ok(f"bucket {archive.bucket} answers")
 
 
-def _probe(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _probe(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     written = list(_written(scope, archive, key))
     yield from written
     if written:
@@ -86,11 +86,11 @@ def _probe(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
                        "and conditions hold")  # fmt: skip
 
 
-def _written(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _written(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     yield from _attempt(scope, archive, "write to", "s3:PutObject", lambda: _put(archive, key, IfNoneMatch="*"))
 
 
-def _readable(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _readable(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     def read() -> None:
         archive.client.get_object(Bucket=archive.bucket, Key=key)["Body"].read()
 
@@ -98,7 +98,7 @@ def _readable(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
     yield from _knows_what_is_missing(scope, archive, f"{key}-missing")
 
 
-def _knows_what_is_missing(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _knows_what_is_missing(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     """Without s3:ListBucket Amazon says "denied" of an object that is not there."""
     from botocore.exceptions import ClientError
 
@@ -109,7 +109,7 @@ def _knows_what_is_missing(scope: Scope, archive: S3Archive, key: str) -> Iterat
             yield _refused(scope, archive, "tell what is missing from", "s3:ListBucket", error)
 
 
-def _conditional(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _conditional(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     """Whether a write whose condition does not hold is refused: it guards manifests against a second writer."""
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
         name = next(iter(condition))
@@ -132,7 +132,7 @@ def _overwrites(archive: S3Archive, key: str, condition: dict[str, str]) -> bool
     return True
 
 
-def _deleted(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
+def _deleted(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
     from botocore.exceptions import ClientError
 
     try:
@@ -147,7 +147,7 @@ def _deleted(scope: Scope, archive: S3Archive, key: str) -> Iterator[Finding]:
 
 def _attempt(
     scope: Scope, archive: S3Archive, doing: str, permission: str, action: Callable[[], Any]
-) -> Iterator[Finding]:
+) -> Iterator[DoctorFinding]:
     from botocore.exceptions import ClientError
 
     try:
@@ -160,7 +160,7 @@ def _put(archive: S3Archive, key: str, **condition: Any) -> None:
     archive.client.put_object(Bucket=archive.bucket, Key=key, Body=_BODY, **condition)
 
 
-def _refused(scope: Scope, archive: S3Archive, doing: str, permission: str, error: "ClientError") -> Finding:
+def _refused(scope: Scope, archive: S3Archive, doing: str, permission: str, error: "ClientError") -> DoctorFinding:
     told = error.response.get("Error", {})
     said = ": ".join(part for part in (told.get("Code", ""), told.get("Message", "")) if part)
     return scope.fail(

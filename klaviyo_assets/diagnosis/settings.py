@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.reports.looker.link import template_id
@@ -123,7 +123,7 @@ _OURS = re.compile(r"(POSTGRES|FIVETRAN|S3|BIGQUERY|LOOKER|PII|KLAVIYO|MAIL|SES)
 _MAIL = ("MAIL_FROM", "MAIL_TO", "SES_REGION", "SES_ENDPOINT_URL", "SMTP_URL", "MAIL_TRANSPORT")
 
 
-def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[Finding]:
+def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[DoctorFinding]:
     """What all accounts share: variables that are missing, ill-formed or only half set."""
     scope = Scope(SETTINGS)
     yield scope.ok(f"{sum(name in environment for name in FORMS)} settings are set")
@@ -137,7 +137,7 @@ def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) 
         yield scope.fail(f"{given[0]} is set without its other half", "Set both AWS_ variables, or neither.")
 
 
-def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[str]) -> Iterator[Finding]:
+def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[str]) -> Iterator[DoctorFinding]:
     for name in names:
         value, form = environment.get(name), FORMS[name]
         if value and not form.holds(value):
@@ -145,7 +145,7 @@ def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[st
             yield scope.fail(f"{shown} is not written as it should be", f"Allowed: {form.words}.")
 
 
-def check_dotenv(path: Path) -> Iterator[Finding]:
+def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
     """The `.env` file: who may read it, and names in it that nothing reads but that look like one of ours."""
     scope = Scope(SETTINGS)
     if not path.is_file():
@@ -159,11 +159,11 @@ def check_dotenv(path: Path) -> Iterator[Finding]:
         is_known = name in known or name.startswith("KLAVIYO_API_KEY_")
         if _OURS.fullmatch(name) and not is_known:
             near = difflib.get_close_matches(name, known, 1)
-            mend = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists what there is."
-            yield scope.warn(f"nothing reads {name}, which .env sets", mend)
+            fix = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists what there is."
+            yield scope.warn(f"nothing reads {name}, which .env sets", fix)
 
 
-def check_mail(environment: Mapping[str, str]) -> Iterator[Finding]:
+def check_mail(environment: Mapping[str, str]) -> Iterator[DoctorFinding]:
     """Mail settings, where there are any: they are optional."""
     scope = Scope(MAIL)
     given = [name for name in _MAIL if environment.get(name)]
@@ -175,11 +175,11 @@ def check_mail(environment: Mapping[str, str]) -> Iterator[Finding]:
         if name not in given:
             yield scope.warn(f"{name} is not set, so no mail is sent", f"Set it in .env: {FORMS[name].words}.")
     if not {"SES_REGION", "SMTP_URL"} & set(given):
-        mend = "Set SES_REGION or SMTP_URL in .env; docs/mail.md says how."
-        yield scope.warn("neither SES_REGION nor SMTP_URL is set, so no mail is sent", mend)
+        fix = "Set SES_REGION or SMTP_URL in .env; docs/mail.md says how."
+        yield scope.warn("neither SES_REGION nor SMTP_URL is set, so no mail is sent", fix)
 
 
-def check_privacy(account: Account, key: str) -> Iterator[Finding]:
+def check_privacy(account: Account, key: str) -> Iterator[DoctorFinding]:
     """Whether the account's personal values can be hashed, and with a key that nobody guesses."""
     scope = Scope(SETTINGS, account.name)
     if account.pii == "keep":

@@ -106,7 +106,7 @@ def known_state(folder: Folder) -> State:
     """
     state = State.load(folder.state_file)
     if state is None or not state.ports:
-        raise SettingsError(f"no sandbox was started in {folder.root}. Run `klaviyo-assets sandbox start` first.")
+        raise SettingsError(f"no sandbox was started in {folder.root}", "Run `klaviyo-assets sandbox start` first.")
     return state
 
 
@@ -128,7 +128,7 @@ def reset(folder: Folder, servers: ServerList = all_servers) -> None:
 
 
 def _readable_state(folder: Folder) -> State | None:
-    """The state; an unreadable one must not keep a reset from mending it."""
+    """The state; an unreadable one must not keep a reset from fixing it."""
     try:
         return State.load(folder.state_file)
     except PermanentError:

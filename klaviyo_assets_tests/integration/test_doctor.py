@@ -74,7 +74,7 @@ class Findings:
 
     def of(self, account: str | None, *, system: str | None = None, level: str | None = None) -> list[str]:
         return [
-            f"{one['what']} | {one['mend']}"
+            f"{one['what']} | {one['fix']}"
             for one in self.document["findings"]
             if one["account"] == account and system in {None, one["system"]} and level in {None, one["level"]}
         ]
@@ -264,7 +264,7 @@ def archive(patient, sandbox):
 
 def of_s3(archive):
     return [
-        (one.level, one.what, one.mend) for one in collected(Scope("s3"), lambda: s3.check_account(archive, ACCOUNT))
+        (one.level, one.what, one.fix) for one in collected(Scope("s3"), lambda: s3.check_account(archive, ACCOUNT))
     ]
 
 
@@ -310,8 +310,8 @@ def test_what_amazon_denies_is_told_with_the_permission_that_is_missing(archive)
     assert [level for level, _, _ in found] == [Level.FAIL, Level.WARN]
     assert "Allow s3:ListBucket" in found[0][2]
     assert "Allow s3:DeleteObject" in found[1][2]
-    ((level, what, mend),) = of_s3(archive)
-    assert (level, "cannot write to s3://" in what, "Allow s3:PutObject" in mend) == (Level.FAIL, True, True)
+    ((level, what, fix),) = of_s3(archive)
+    assert (level, "cannot write to s3://" in what, "Allow s3:PutObject" in fix) == (Level.FAIL, True, True)
 
 
 def test_a_bucket_that_is_not_there_is_told(patient):
@@ -335,12 +335,12 @@ def test_a_store_that_cannot_be_asked_is_told(patient, sandbox, changes, told):
     with environment(patient.variables):
         archive = S3ArchiveResource(bucket=sandbox.variables["S3_BUCKET"]).archive
         (finding,) = s3.check_bucket(archive)
-        ((level, what, mend),) = of_s3(archive)
+        ((level, what, fix),) = of_s3(archive)
 
     assert (finding.level, level) == (Level.FAIL, Level.FAIL)
     assert told in finding.what
     assert told in what
-    assert "S3_ENDPOINT_URL, AWS_REGION and the credentials" in mend
+    assert "S3_ENDPOINT_URL, AWS_REGION and the credentials" in fix
 
 
 def test_missing_google_credentials_are_told_with_what_to_do(patient):
@@ -354,7 +354,7 @@ def test_missing_google_credentials_are_told_with_what_to_do(patient):
         "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS names '/nowhere/key.json', and there is no "
         "such file"
     )
-    assert "gcloud auth application-default login" in finding.mend
+    assert "gcloud auth application-default login" in finding.fix
 
 
 def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
@@ -372,7 +372,7 @@ def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
 
     assert (well.level, elsewhere.level) == (Level.OK, Level.FAIL)
     assert "lies in EU, BIGQUERY_LOCATION says US" in elsewhere.what
-    assert "Set BIGQUERY_LOCATION=EU" in elsewhere.mend
+    assert "Set BIGQUERY_LOCATION=EU" in elsewhere.fix
     assert tables == [], "the probe is deleted"
 
 

@@ -50,7 +50,7 @@ class Case:
     requests: list[str]
     error: type[KlaviyoAssetsError] | None = None
     what: str = ""
-    mend: str = ""
+    fix: str = ""
     fault: dict[str, Any] | None = None
     state: dict[str, Any] = field(default_factory=dict)
     next_sync: dict[str, Any] = field(default_factory=dict)
@@ -69,12 +69,12 @@ def lost(kind: str, **more: Any) -> dict[str, Any]:
 
 LOOKED, STARTED = f"{LOOK} 200", f"{START} 200"
 ONCE = [LOOKED, STARTED]
-KEY_MEND = "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; a new pair is made under Account Settings, API key"
+KEY_FIX = "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; a new pair is made under Account Settings, API key"
 LESS = "Run it again after that, and ask less often"
 CASES = [
     Case("no fault", ONCE),
     # Refused: asking again would not help.
-    Case("401 wrong key", [f"{LOOK} 401"], SettingsError, "refuses the API key (401, Unauthorized", KEY_MEND,
+    Case("401 wrong key", [f"{LOOK} 401"], SettingsError, "refuses the API key (401, Unauthorized", KEY_FIX,
          settings={"api_secret": "wrong"}),
     Case("403", [f"{LOOK} 403"], PermanentError, "does not let this API key do GET", "Give its user a role that may",
          on("error", "GET", status=403)),
@@ -127,8 +127,8 @@ CASES = [
     Case("paused", [LOOKED], ConnectionPausedError, r"speak_menial (klaviyo_acme) is paused, so it cannot sync",
          "Enable it at https://fivetran.com/dashboard/connections/speak_menial", state={"paused": True}),
     Case("broken set-up", [LOOKED], BrokenSetupError, "is broken: Reconnect: the API key was refused",
-         "Mend it at https://fivetran.com/dashboard/connections/speak_menial/setup", state={"setup_state": "broken"}),
-    Case("incomplete set-up", [LOOKED], BrokenSetupError, "is incomplete", "Mend it at https",
+         "Fix it at https://fivetran.com/dashboard/connections/speak_menial/setup", state={"setup_state": "broken"}),
+    Case("incomplete set-up", [LOOKED], BrokenSetupError, "is incomplete", "Fix it at https",
          state={"setup_state": "incomplete"}),
     Case("schema changed", [LOOKED], SchemaBlockedError, "the schema of .* changed and waits for review",
          "Review it at https://fivetran.com/dashboard/connections/speak_menial/schema",
@@ -238,7 +238,7 @@ def test_each_fault_makes_the_requests_it_should_and_shows_what_to_do(stand_in, 
         assert [line[:7] for line in lines][:1] == ["error: "]
         assert len(lines) == 2
         assert re.search(pattern(case.what), lines[0]), lines[0]
-        assert re.search(pattern(case.mend), lines[1]), lines[1]
+        assert re.search(pattern(case.fix), lines[1]), lines[1]
         assert KEY not in "".join(lines)
         assert SECRET not in "".join(lines)
 

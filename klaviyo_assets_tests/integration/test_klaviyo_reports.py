@@ -200,7 +200,7 @@ def test_a_server_that_does_not_answer_is_a_passing_fault(server, reports, times
         reports().values(asked())
 
 
-def test_an_address_that_is_none_is_a_setting_to_mend(monkeypatch):
+def test_an_address_that_is_none_is_a_setting_to_fix(monkeypatch):
     monkeypatch.setenv("KLAVIYO_API_KEY_ACME", KEY)
     with pytest.raises(SettingsError, match=r"Set KLAVIYO_API_URL to https://a\.klaviyo\.com"):
         KlaviyoResource(api_url="klaviyo").reports("acme", ["acme"], Memory(), print)

@@ -47,7 +47,7 @@ def test_a_message_arrives_as_it_was_sent(sandbox, told, transport):
     assert "cid:" not in as_page(read)
 
 
-def test_an_unverified_sender_is_refused_with_the_mend(told):
+def test_an_unverified_sender_is_refused_with_the_fix(told):
     with pytest.raises(PermanentError, match="Verify that address or its domain in SES's region us-east-1"):
         MailResource(sender="x@unknown.example").send(MESSAGE)
 

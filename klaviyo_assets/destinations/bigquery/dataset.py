@@ -116,7 +116,7 @@ class BigQueryDataset:
         """Create a table, or add the columns it lacks; never drops one.
 
         Raises:
-            PermanentError: a column is there with another type; the message says how to mend it.
+            PermanentError: a column is there with another type; the message says how to fix it.
         """
         with explained(f"preparing the table {self.qualified}.{name}"):
             table = self._existing(name)
@@ -153,9 +153,10 @@ class BigQueryDataset:
             found = present.get(column.name)
             if found is not None and _api_type(found.field_type) != TYPES[column.type]:
                 raise PermanentError(
-                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {found.field_type}, this version "
-                    f"writes {TYPES[column.type]}. Rename the table, then materialize "
-                    "its bigquery asset for every partition: the archive has them all."
+                    f"column {column.name!r} of {self.qualified}.{table.table_id} is {found.field_type}, but this "
+                    f"version writes {TYPES[column.type]}",
+                    "Rename the table, then materialize its bigquery asset for every partition; the archive has "
+                    "them all.",
                 )
         missing = [column for column in columns if column.name not in present]
         if not missing:
@@ -219,8 +220,9 @@ class BigQueryDataset:
             job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
             raise PermanentError(
-                f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "
-                "Materialize the partition again."
+                f"loading {target}: the file has {rows} rows, but BigQuery reports {job.output_rows} (job "
+                f"{job.job_id})",
+                "Materialize the partition again.",
             )
         return Loaded(target, job.job_id, rows)
 

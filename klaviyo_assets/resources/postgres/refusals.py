@@ -40,7 +40,9 @@ def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
     """Find out why connecting failed."""
     text = _asked(address)
     if text is None:
-        return TransientError(f"{action}: the connection was refused, and a second one accepted. Run this again.")
+        return TransientError(
+            f"{action}: the connection was refused, but a second attempt succeeded", "Run this again."
+        )
     stated = _STATE.search(text)
     if stated:
         return judged(action, address, stated["state"], stated["message"])
@@ -104,24 +106,29 @@ def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
     try:
         socket.create_connection((host, port), ASK_SECONDS).close()
     except socket.gaierror:
-        return TransientError(f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS.")
+        return TransientError(
+            f"{action}: the host name {host!r} is unknown", "Check the host in POSTGRES_URL, and DNS."
+        )
     except ConnectionRefusedError:
         return TransientError(
-            f"{at} refused the connection: nothing listens there. Start Postgres (of the local servers: "
-            "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
+            f"{at} refused the connection: nothing listens there",
+            "Start Postgres (the local servers: `klaviyo-assets sandbox start`), or correct host and port in "
+            "POSTGRES_URL.",
         )
     except OSError as error:
         said = error.strerror or "no answer"
-        return TransientError(f"{at} cannot be reached: {said}. Check host, port, network and firewall.")
+        return TransientError(f"{at} cannot be reached: {said}", "Check host, port, network and firewall.")
     return None
 
 
 def _by_libpq(action: str, text: str, said: str) -> KlaviyoAssetsError:
     if _PASSING.search(text):
-        return TransientError(f"{action}: no connection came about: {said}. Check the server, and run this again.")
+        return TransientError(
+            f"{action}: no connection was established: {said}", "Check the server, and run this again."
+        )
     if _TLS.search(text):
         return PermanentError(
-            f"{action}: {said}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
-            "machine's clock."
+            f"{action}: {said}",
+            "Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this machine's clock.",
         )
-    return PermanentError(f"{action}: {said}. Check POSTGRES_URL: whether Postgres listens there, and its options.")
+    return PermanentError(f"{action}: {said}", "Check POSTGRES_URL: its options, and that Postgres listens there.")

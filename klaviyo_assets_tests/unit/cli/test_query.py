@@ -146,21 +146,21 @@ def test_a_statement_without_rows_is_done(call, terminal):
 def test_a_syntax_error_is_bigquerys_word_in_two_lines(call):
     result = call(query, "SELEC 1")
 
-    said, mend = result.stderr.splitlines()
+    said, fix = result.stderr.splitlines()
     assert result.exit_code == 1
     assert said.startswith("error: BigQuery refused the query: Syntax error: ")
     assert "[1:" in said
     assert "Job ID" not in said
-    assert mend == "  Mend the SQL; places are [line:column]."
+    assert fix == "  Fix the SQL; places are [line:column]."
 
 
 def test_an_unknown_table_is_answered_with_those_there_are(call):
     result = call(query, "SELECT * FROM events")
 
-    said, mend = result.stderr.splitlines()
+    said, fix = result.stderr.splitlines()
     assert result.exit_code == 1
     assert "Not found: Table local:klaviyo_acme.events" in said
-    assert mend.startswith("  local.klaviyo_acme has: event")
+    assert fix.startswith("  local.klaviyo_acme has: event")
 
 
 def test_before_the_first_load_it_says_how_to_load(call, environment):

@@ -29,7 +29,7 @@ def failed(account: str, *reasons: str) -> Totals:
     return totals
 
 
-@pytest.mark.parametrize(("arguments", "what", "mend"), [
+@pytest.mark.parametrize(("arguments", "what", "fix"), [
     (["--account", "acmee"], "no account 'acmee'; known: acme, bloom", "Did you mean 'acme'?"),
     (["--start", "31.1.2026"], "--start '31.1.2026' is no day", "Allowed: a day such as 2026-01-31."),
     (["--end", "2026-01-31"], "--end without --start", "Give both"),
@@ -39,13 +39,13 @@ def failed(account: str, *reasons: str) -> Totals:
     (["--upload-to-s3", "s3://b/{start}.csv"], "--upload-s3 's3://b/{start}.csv' names a file", "such as s3://bucket/"),
     ([], "the setting POSTGRES_URL is missing", "Set it in .env"),
 ])  # fmt: skip
-def test_wrong_usage_is_two_lines_and_exit_code_2(call, arguments, what, mend):
+def test_wrong_usage_is_two_lines_and_exit_code_2(call, arguments, what, fix):
     result = call(run, *arguments)
     first, second = result.stderr.splitlines()
 
     assert result.exit_code == 2
     assert first.startswith(f"error: {what}")
-    assert mend in second
+    assert fix in second
     assert result.stdout == ""
 
 

@@ -18,7 +18,7 @@ WELL = Connection(
 
 
 def problems(findings):
-    return [(one.level, one.what, one.mend) for one in findings if one.level]
+    return [(one.level, one.what, one.fix) for one in findings if one.level]
 
 
 def test_a_well_connection_has_no_problem():
@@ -26,11 +26,11 @@ def test_a_well_connection_has_no_problem():
 
 
 @pytest.mark.parametrize(
-    ("changes", "level", "what", "mend"),
+    ("changes", "level", "what", "fix"),
     [
         ({"paused": True}, Level.FAIL, "paused", "Enable it at https"),
         ({"setup_state": "broken", "problems": ("Reconnect: refused.",)}, Level.FAIL, "broken: Reconnect: refused",
-         "Mend it at https"),
+         "Fix it at https"),
         ({"setup_state": "incomplete", "paused": True}, Level.FAIL, "incomplete", "/setup"),
         ({"schema_status": "blocked_on_customer"}, Level.FAIL, "waits for review", "/schema"),
         ({"failed_at": NOW, "problems": ("The source refused",)}, Level.FAIL, "failed at 2026-03-01 12:00 UTC: The",
@@ -44,12 +44,12 @@ def test_a_well_connection_has_no_problem():
         ({"schema": "klaviyo_other"}, Level.WARN, "to 'klaviyo_other', the account reads 'klaviyo_acme'", "belong"),
     ],
 )  # fmt: skip
-def test_each_state_is_told_once_with_what_to_do(changes, level, what, mend):
-    ((found_level, found_what, found_mend),) = problems(judged(ACCOUNT, replace(WELL, **changes), NOW))
+def test_each_state_is_told_once_with_what_to_do(changes, level, what, fix):
+    ((found_level, found_what, found_fix),) = problems(judged(ACCOUNT, replace(WELL, **changes), NOW))
 
     assert found_level is level
     assert what in found_what
-    assert mend in found_mend
+    assert fix in found_fix
 
 
 @pytest.mark.parametrize("changes", [{"sync_state": "syncing"}, {"sync_frequency": 1440}])

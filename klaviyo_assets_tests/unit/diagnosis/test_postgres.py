@@ -109,12 +109,12 @@ def test_an_index_that_does_less_does_not_count(spoiled):
 
 
 def test_a_missing_index_comes_with_the_statement_that_makes_it():
-    mends = [one.mend for one in check_indexes(SCOPE, event(), [])]
+    fixes = [one.fix for one in check_indexes(SCOPE, event(), [])]
 
-    assert len(mends) == len(RECOMMENDED)
+    assert len(fixes) == len(RECOMMENDED)
     assert (
         'CREATE INDEX CONCURRENTLY IF NOT EXISTS "event_datetime" ON "klaviyo_acme"."event" USING BTREE ("datetime");'
-        in mends[1]
+        in fixes[1]
     )
 
 
@@ -124,7 +124,7 @@ def test_an_index_whose_making_was_interrupted_is_to_be_made_again():
     (finding,) = [one for one in check_indexes(SCOPE, event(), [GOOD[1], spoiled, GOOD[3]]) if one.level]
 
     assert "invalid" in finding.what
-    assert 'DROP INDEX "klaviyo_acme"."x"; CREATE INDEX' in finding.mend
+    assert 'DROP INDEX "klaviyo_acme"."x"; CREATE INDEX' in finding.fix
 
 
 def test_an_index_on_a_column_that_is_not_there_is_not_missed():

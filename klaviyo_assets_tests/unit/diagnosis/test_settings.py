@@ -17,7 +17,7 @@ WATCHED = Account("acme", "klaviyo_acme", fivetran_connection_id="speak_menial")
 
 
 def problems(findings):
-    return [(one.level, one.what, one.mend) for one in findings if one.level]
+    return [(one.level, one.what, one.fix) for one in findings if one.level]
 
 
 def test_good_settings_have_no_problem():
@@ -29,10 +29,10 @@ def test_good_settings_have_no_problem():
 def test_a_missing_setting_is_named_with_its_form(name, value):
     given = {**GOOD, name: value} if value is not None else {key: GOOD[key] for key in GOOD if key != name}
 
-    ((level, what, mend),) = problems(check_settings(given, [WATCHED]))
+    ((level, what, fix),) = problems(check_settings(given, [WATCHED]))
 
     assert (level, what) == (Level.FAIL, f"{name} is not set")
-    assert FORMS[name].words in mend
+    assert FORMS[name].words in fix
 
 
 def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
@@ -55,12 +55,12 @@ def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
     ],
 )  # fmt: skip
 def test_an_ill_formed_setting_is_named_and_a_secret_is_not_shown(name, value):
-    ((level, what, mend),) = problems(check_settings({**GOOD, name: value}, [WATCHED]))
+    ((level, what, fix),) = problems(check_settings({**GOOD, name: value}, [WATCHED]))
 
     assert level is Level.FAIL
     assert what.startswith(name)
-    assert mend == f"Allowed: {FORMS[name].words}."
-    assert "hidden-word" not in what + mend
+    assert fix == f"Allowed: {FORMS[name].words}."
+    assert "hidden-word" not in what + fix
 
 
 def test_half_of_the_aws_credentials_is_named():
@@ -85,18 +85,18 @@ def test_a_good_dotenv_has_no_problem(dotenv, tmp_path):
 def test_a_dotenv_that_others_may_read_is_told(dotenv):
     dotenv.chmod(0o644)
 
-    ((level, _, mend),) = problems(check_dotenv(dotenv))
+    ((level, _, fix),) = problems(check_dotenv(dotenv))
 
-    assert (level, mend) == (Level.WARN, "Run `chmod 600 .env`.")
+    assert (level, fix) == (Level.WARN, "Run `chmod 600 .env`.")
 
 
 def test_a_misspelled_name_in_dotenv_is_told_with_the_right_one(dotenv):
     dotenv.write_text("POSTGRES_URI=postgresql://me:hidden-word@db/x\n")
 
-    ((_, what, mend),) = problems(check_dotenv(dotenv))
+    ((_, what, fix),) = problems(check_dotenv(dotenv))
 
     assert what == "nothing reads POSTGRES_URI, which .env sets"
-    assert mend == "Did you mean POSTGRES_URL?"
+    assert fix == "Did you mean POSTGRES_URL?"
 
 
 _SMTP = {"SMTP_URL": "smtps://me:password@mail.example"}
@@ -135,7 +135,7 @@ def test_a_hash_key_is_judged_by_how_hard_it_is_to_guess(key, level):
 
     assert finding.level is level
     assert finding.account == "acme"
-    assert not key or key not in finding.what + finding.mend
+    assert not key or key not in finding.what + finding.fix
 
 
 @pytest.mark.parametrize(("pii", "levels"), [("keep", [Level.WARN]), ("drop", [])])

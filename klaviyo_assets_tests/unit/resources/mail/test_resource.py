@@ -103,7 +103,7 @@ def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, ch
         ({"transport": "smtp"}, "SMTP_URL is no address"),
     ],
 )
-def test_a_setting_that_is_missing_or_wrong_is_named_with_its_mend(settings, said):
+def test_a_setting_that_is_missing_or_wrong_is_named_with_its_fix(settings, said):
     with pytest.raises(SettingsError, match=said):
         mail(**settings).send(MESSAGE)
 
@@ -166,7 +166,7 @@ def test_too_many_today_is_not_tried_again():
         ("SomethingNew", "Who knows.", r"SES refused the mail \(SomethingNew\): Who knows"),
     ],
 )  # fmt: skip
-def test_what_ses_refuses_for_good_is_said_with_the_mend(code, message, said):
+def test_what_ses_refuses_for_good_is_said_with_the_fix(code, message, said):
     with pytest.raises(PermanentError, match=said):
         Ses((code, message, 400)).send("a@x.example")
 
@@ -260,7 +260,7 @@ def test_an_smtp_server_that_asks_to_wait_is_tried_again():
 @pytest.mark.parametrize(
     ("answer", "said"), [("552 Too much mail data", "Leave pictures out"), ("550 Not from you", "Check MAIL_FROM")]
 )
-def test_what_an_smtp_server_refuses_for_good_is_said_with_the_mend(answer, said):
+def test_what_an_smtp_server_refuses_for_good_is_said_with_the_fix(answer, said):
     with smtp_server(Handler(answer)) as at, pytest.raises(PermanentError, match=said):
         by_smtp(f"smtp://{at}").send(MESSAGE)
 
