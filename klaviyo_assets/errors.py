@@ -54,7 +54,7 @@ class UnknownNameError(PermanentError):
 
     def __init__(self, kind: str, name: str, names: Iterable[str], hint: str = "") -> None:
         self.kind, self.name, self.names = kind, name, sorted(names)
-        choices = f"Choose one of: {', '.join(self.names)}." if self.names else f"There is no {kind} at all."
+        choices = f"Choose one of: {', '.join(self.names)}." if self.names else ""
         near = get_close_matches(name, self.names, n=1)
         question = f"Did you mean {near[0]!r}?" if near else ""
         super().__init__(f"there is no {kind} {name!r}", " ".join(filter(None, [question, choices, hint])))

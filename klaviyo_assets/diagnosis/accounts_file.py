@@ -64,7 +64,8 @@ def _block_by_block(path: Path) -> FoundAccounts:
         try:
             account = _read(block, path, found.names)
         except SettingsError as error:
-            found.findings.append(Scope(SETTINGS, name).error(error, _FIX.format(path.name)))
+            fix = f"{error.fix} {_FIX.format(path.name)}".strip()
+            found.findings.append(Scope(SETTINGS, name).fail(error.what, fix))
         else:
             found.accounts.append(account)
             found.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))

@@ -165,7 +165,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "unknown_connection",
         "FAIL",
         "fivetran",
-        r"no Fivetran connection 'nobody'; known: .*klaviyo_acme.* \| Set fivetran_",
+        r"no Fivetran connection 'nobody' \| Choose one of: .*klaviyo_acme.*\. Set fivetran_",
     )
     told(
         "unknown_connection",
@@ -194,7 +194,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
     told(
         "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"
     )
-    told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is no time zone")
+    told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is not a time zone")
     told("ambiguous", "FAIL", "postgres", r"fits 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids")
     for name in ("no_schema", "unreadable", "bare", "ambiguous"):
         assert found.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"
@@ -252,7 +252,7 @@ def test_an_unknown_account_is_wrong_usage(patient, sandbox):
         done = CliRunner().invoke(app, ["doctor", "--account", "nobody"])
 
     assert done.exit_code == 2
-    assert "no account 'nobody'; known: acme" in done.stderr
+    assert "no account 'nobody'" in done.stderr
 
 
 @pytest.fixture

@@ -264,9 +264,7 @@ def test_404_an_unknown_id_is_answered_with_those_there_are(stand_in, noun, caps
 
     assert isinstance(error, UnknownNameError)
     assert code == 2
-    assert (
-        "no Fivetran connection 'nobody'; known: speak_menial (klaviyo_acme), warm_harbor (klaviyo_bloom)" in lines[0]
-    )
+    assert "Choose one of: speak_menial (klaviyo_acme), warm_harbor (klaviyo_bloom)." in lines[1]
     assert "Set fivetran_connection_id to one of these" in lines[1]
     tried = [f"GET /v1/{CURRENT}/nobody 404", f"GET /v1/{OLDER}/nobody 404"]
     listed = [f"GET /v1/{CURRENT} 200"] if noun == CURRENT else [f"GET /v1/{CURRENT} 404", f"GET /v1/{OLDER} 200"]

@@ -285,7 +285,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             known = [f"{connection.id} ({connection.schema})" for connection in self.connections()]
         except KlaviyoAssetsError:
             known = []
-        hint = "Set fivetran_connection_id to one of these; `klaviyo-assets connections` shows them."
+        hint = "Set fivetran_connection_id in accounts.toml; `klaviyo-assets connections` shows the connections."
         return UnknownNameError("Fivetran connection", connection_id, known, hint)
 
 

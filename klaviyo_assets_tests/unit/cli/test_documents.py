@@ -80,7 +80,7 @@ def test_an_address_of_a_file_is_refused_with_what_to_give_instead(call):
     result = CliRunner().invoke(app, ["run", "--upload-to-s3", "s3://bucket/prefix/{start}_{end}.csv"])
 
     assert result.exit_code == 2
-    assert "give the folder they go to" in result.stderr
+    assert "Give a folder" in result.stderr
 
 
 def test_run_prints_the_document_that_is_described():

@@ -120,14 +120,14 @@ def test_open_takes_one_link(call):
     result = call(looker_link, "--open")
 
     assert result.exit_code == 2
-    assert "these are 2: acme, bloom" in result.stderr
+    assert "there are 2: acme, bloom" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--account", "acne"], "no account 'acne'; known: acme, bloom"),
-        (["--template", "x y"], "'x y' is no Looker Studio template"),
+        (["--account", "acne"], "Choose one of: acme, bloom."),
+        (["--template", "x y"], "'x y' is not a Looker Studio template"),
     ],
 )
 def test_a_wrong_name_is_wrong_usage(call, arguments, said):

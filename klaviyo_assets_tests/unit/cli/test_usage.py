@@ -24,7 +24,7 @@ def _root(verbose: Verbose = False) -> None:
 def fails(verbose: Verbose = False) -> None:
     """Fail."""
     with errors(verbose=verbose):
-        raise PermanentError("it broke. Fix it.")
+        raise PermanentError("it broke", "Fix it.")
 
 
 @app.command()

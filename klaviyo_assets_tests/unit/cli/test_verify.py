@@ -50,8 +50,8 @@ def lines(found: Reconciliation, **options) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--start", "2024-05-02", "--end", "2024-05-01"], "--start 2024-05-02 lies after --end 2024-05-01"),
-        (["--account", "acmee"], "no account 'acmee'; known: acme"),
+        (["--start", "2024-05-02", "--end", "2024-05-01"], "--start 2024-05-02 is after --end 2024-05-01"),
+        (["--account", "acmee"], "no account 'acmee'"),
         ([], "the setting POSTGRES_URL is missing"),
         (["--start", "yesterday"], "does not match the format"),
     ],

@@ -34,13 +34,13 @@ def test_good_blocks_are_read(find):
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ('timezone = "Berlin"', "'Berlin' is no time zone. Allowed: an IANA name"),
-        ('currency = "euro"', "currency = 'euro'; allowed: three capital letters"),
-        ('pii = "hahs"', "pii = 'hahs'; allowed: hash | keep | drop"),
-        ('start_date = "yesterday"', "start_date = 'yesterday'; allowed: a day"),
-        ('curency = "EUR"', "unknown setting 'curency'; known: "),
+        ('timezone = "Berlin"', "'Berlin' is not a time zone. Allowed: an IANA name"),
+        ('currency = "euro"', "currency = 'euro'. Allowed: three capital letters"),
+        ('pii = "hahs"', "pii = 'hahs'. Allowed: hash | keep | drop"),
+        ('start_date = "yesterday"', "start_date = 'yesterday'. Allowed: a date"),
+        ('curency = "EUR"', "there is no setting 'curency'. Choose one of: "),
         ("currency = EUR", "Invalid value"),
-        ('[account.attribution]\nemail_click = "five days"', "email_click = 'five days'; allowed: hours"),
+        ('[account.attribution]\nemail_click = "five days"', "email_click = 'five days'. Allowed: hours"),
     ],
 )
 def test_a_wrong_block_is_named_and_the_others_are_read(find, wrong, reason):
@@ -53,7 +53,7 @@ def test_a_wrong_block_is_named_and_the_others_are_read(find, wrong, reason):
     assert reason in f"{what}. {fix}"
     assert "accounts.toml" in what
     assert "klaviyo_assets-" not in what, "the folder of a copy"
-    assert any(words in fix for words in ("every other command refuses the whole file", "known: ", "Did you mean"))
+    assert "every other command refuses the whole file" in fix
 
 
 def test_the_line_of_a_syntax_error_is_that_of_the_file(find):

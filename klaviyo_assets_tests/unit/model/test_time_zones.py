@@ -51,7 +51,7 @@ def test_canonical_names_are_ones_that_every_tz_database_has():
     {"europe/berlin": "Europe/Berlin", "Europe/Berln": "Europe/Berlin", "US/Estern": "US/Eastern"}.items(),
 )
 def test_a_misspelled_zone_is_refused_with_what_is_meant(given, meant):
-    with pytest.raises(SettingsError, match=rf"is no time zone.*Did you mean {meant}\?"):
+    with pytest.raises(SettingsError, match=rf"is not a time zone.*Did you mean {meant}\?"):
         canonical_zone(given)
 
 

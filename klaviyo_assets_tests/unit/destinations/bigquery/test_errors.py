@@ -202,7 +202,7 @@ def google():
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "there is no such file"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
+    (None, "which does not exist"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
     ("{}", "not a key file of Google's"), ('{"type": "authorized_user"}', "not a key file of Google's"),
     ("[]", "not a key file of Google's"),
     ('{"type": "service_account", "client_email": "a@b", "token_uri": "http://127.0.0.1:9", "private_key": "x"}',
@@ -219,7 +219,7 @@ def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words)
 
 def test_a_key_file_that_is_a_folder_is_named(key_file):
     key_file.mkdir()
-    with pytest.raises(SettingsError, match="there is no such file"):
+    with pytest.raises(SettingsError, match="which does not exist"):
         _ = google().client
 
 

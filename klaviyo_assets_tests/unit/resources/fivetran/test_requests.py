@@ -182,14 +182,14 @@ def test_a_long_retry_after_is_handed_on_instead_of_slept_through(server, status
 def test_an_unknown_connection_is_answered_with_those_there_are(server):
     server.on("GET /v1/connections", page(connection("one"), connection("two", schema="klaviyo_bloom")))
 
-    with pytest.raises(UnknownNameError, match=r"'nobody'; known: one \(klaviyo_acme\), two \(klaviyo_bloom\)"):
+    with pytest.raises(UnknownNameError, match=r"Choose one of: one \(klaviyo_acme\), two \(klaviyo_bloom\)"):
         server.resource().connection("nobody")
 
 
 def test_an_unknown_connection_is_named_even_where_the_others_cannot_be_listed(server):
     server.on("GET /v1/connections", Answer(403))
 
-    with pytest.raises(UnknownNameError, match="'nobody'; known: none"):
+    with pytest.raises(UnknownNameError, match=r"'nobody'\. Set fivetran_connection_id in"):
         server.resource().connection("nobody")
 
 
@@ -203,7 +203,7 @@ def test_an_id_is_one_segment_of_the_path(server):
 def test_an_unknown_group_is_answered_with_those_there_are(server):
     server.on("GET /v1/groups", page(GROUP))
 
-    with pytest.raises(UnknownNameError, match="'nowhere'; known: sunny_warehouse"):
+    with pytest.raises(UnknownNameError, match=r"'nowhere'\. Choose one of: sunny_warehouse"):
         server.resource().connections("nowhere")
 
 

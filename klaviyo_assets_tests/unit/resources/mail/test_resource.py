@@ -91,16 +91,16 @@ def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, ch
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"recipients": ""}, "no MAIL_TO is set"),
+        ({"recipients": ""}, "MAIL_TO is not set"),
         ({"recipients": "a@x.example; b@x.example"}, "commas between them"),
         ({"recipients": "nobody"}, "'nobody'"),
         ({"recipients": ",".join(f"a{n}@x.example" for n in range(51))}, "at most 50"),
-        ({"sender": ""}, "no MAIL_FROM is set"),
+        ({"sender": ""}, "MAIL_FROM is not set"),
         ({"sender": "a@x.example, b@x.example"}, "one sender"),
         ({"region": ""}, "Set SES_REGION, or SMTP_URL"),
-        ({"transport": "pigeon"}, "allowed: ses, smtp"),
+        ({"transport": "pigeon"}, "Allowed: ses, smtp"),
         ({"transport": "ses", "region": ""}, "SES_REGION is not set"),
-        ({"transport": "smtp"}, "SMTP_URL is no address"),
+        ({"transport": "smtp"}, "SMTP_URL is not the address"),
     ],
 )
 def test_a_setting_that_is_missing_or_wrong_is_named_with_its_fix(settings, said):

@@ -85,7 +85,7 @@ def test_what_is_no_address_is_refused_with_how_to_write_one(wrong):
 
 @pytest.mark.parametrize("option", ["connect_timeout=soon", "keepalives_idle=x", "tcp_user_timeout=1s"])
 def test_an_option_that_is_no_number_is_named(option):
-    with pytest.raises(SettingsError, match=f"its {option.partition('=')[0]} is no whole number"):
+    with pytest.raises(SettingsError, match=f"its {option.partition('=')[0]} is not a whole number"):
         PostgresAddress.read(f"postgresql://u@h/d?{option}")
 
 
