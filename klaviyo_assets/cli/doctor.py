@@ -1,6 +1,7 @@
 """`klaviyo-assets doctor`: what is wrong with this deployment, and how to fix it.
 
-Here: options, the table, the two lines of a finding, JSON, the exit code. Not here: any check (`diagnosis/`).
+What belongs here: options, the table, the two lines of a finding, JSON, the exit code. What does not: any check
+(`diagnosis/`).
 """
 
 import json
@@ -35,9 +36,9 @@ def doctor(
 ) -> None:
     """Check every setting, permission, schema and index; each finding says how to fix it.
 
-    Starts no sync and changes no data. What it writes to see whether it may, it deletes again: an object in S3, a
-    dataset and a table in BigQuery, a file among the frames. Exit 0: all works (warnings are allowed); 1: something
-    does not.
+    Starts no sync and changes no data. To test permissions it writes and deletes an object in S3, a dataset and a table
+    in BigQuery, and a file among the frames. Exit code 0: everything works (warnings are allowed); 1: something does
+    not.
 
     Example: klaviyo-assets doctor --account acme
     """
@@ -75,7 +76,7 @@ def _progress() -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with shown.status("settings") as status:
-        yield lambda system: status.update(f"looking at {system}")
+        yield lambda system: status.update(f"checking {system}")
 
 
 def show(diagnosis: "Diagnosis", shown: Console, *, everything: bool = False) -> None:
@@ -124,8 +125,8 @@ def _verdict(diagnosis: "Diagnosis") -> Text:
     told = ", ".join(f"{count} {name}" for name, count in counted.items() if count)
     failing = sorted({one.account for one in diagnosis.findings if one.level.name == "FAIL" and one.account})
     if not told:
-        return Text("All is well.", style="green")
-    broken = f"; accounts that do not work: {', '.join(failing)}" if failing else ""
+        return Text("Everything works.", style="green")
+    broken = f"; these accounts do not work: {', '.join(failing)}" if failing else ""
     return Text(f"{told}{broken}.", style=_STYLES["FAIL" if counted["FAIL"] else "WARN"])
 
 

@@ -38,7 +38,7 @@ def report(
                      "in every account's time zone."),
     ] = None,
     account: AccountNames = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Show the file in the browser.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the file in the browser.")] = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Write a report of some days, compared with the days before, as one HTML file that needs no network.
@@ -109,17 +109,19 @@ def _tell(made: "Report", written: Path, days: tuple[date, date]) -> None:
     shown.print(f"Report of {days[0]} to {days[1]}: {written}", markup=False, soft_wrap=True)
     if made.empty:
         said = ", ".join(made.empty)
-        notes().print(f"Nothing to show for {said}: the page says why.", style="yellow", markup=False, soft_wrap=True)
+        notes().print(
+            f"There is nothing to show for {said}; the page says why.", style="yellow", markup=False, soft_wrap=True
+        )
     for name in made.broken:
         notes().print(
-            f"{name}: its reports do not add up to the loaded events. `klaviyo-assets verify --account {name}` says "
-            "what to do.", style="red", markup=False, soft_wrap=True,
+            f"{name}: the reports do not add up to the loaded events. Run `klaviyo-assets verify --account {name}` to "
+            "see what to do.", style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """A spinner that says what is being done, on a terminal; silence when piped."""
+    """A spinner with the current action on a terminal; nothing when piped."""
     shown = notes()
     if not shown.is_terminal:
         yield lambda _: None

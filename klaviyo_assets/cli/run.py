@@ -38,12 +38,12 @@ def run(
         str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
     ] = None,
     account: AccountNames = None,
-    source: Annotated[str, typer.Option(help="Where data come from; `fivetran` is the one there is.")] = "fivetran",
+    source: Annotated[str, typer.Option(help="Where the data come from; only `fivetran` is supported.")] = "fivetran",
     upload_s3: Annotated[
         str | None,
         typer.Option(metavar="S3_URI", help="Archive to s3://bucket/prefix, instead of S3_BUCKET and S3_PREFIX."),
     ] = None,
-    upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="An older name of --upload-s3.")] = None,
+    upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="Older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
     whole: Annotated[
         bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
@@ -53,7 +53,7 @@ def run(
         typer.Option(metavar="TABLE[.COLUMN]", help="Take this table or column as empty where it is hidden or gone "
                      "from Postgres, and empty BigQuery of it. May repeat."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which days would be made.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which days would be loaded.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip

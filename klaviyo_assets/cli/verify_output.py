@@ -1,4 +1,4 @@
-"""How a reconciliation is shown: rows and money per stage, what does not hold and how to fix it, and JSON.
+"""How a reconciliation is shown: rows and money per stage, discrepancies and their fixes, and JSON.
 
 Here: layout, at most 80 columns wide. Not here: the equations (`audit/reconciliation/`).
 """
@@ -47,7 +47,7 @@ def _stages(found: "Reconciliation") -> Table:
 
 
 def _money(amounts: Mapping[str, Decimal]) -> str:
-    """One line per currency; `all` for a sum over currencies, which is a checksum and no amount."""
+    """One line per currency; `all` for a sum over currencies, which is a checksum, not an amount."""
     return "\n".join(f"{_amount(amount)} {currency or 'all'}" for currency, amount in amounts.items())
 
 
@@ -91,7 +91,7 @@ def _verdict(found: "Reconciliation") -> Text:
 
 
 def as_json(found: "Reconciliation") -> dict[str, Any]:
-    """As programs read it. Exact numbers are text, as readers of JSON make doubles of its numbers."""
+    """The JSON document. Exact numbers are text, because readers of JSON turn its numbers into doubles."""
     stages = [
         {"stage": stage.stage.strip(), "rows": stage.rows, "money": dict(stage.money or {})} for stage in found.stages
     ]
@@ -104,7 +104,7 @@ def as_json(found: "Reconciliation") -> dict[str, Any]:
 
 
 def _shortest(value: Any) -> Any:
-    """Exact decimals without zeros that say nothing: 12.500000000 is 12.5."""
+    """Exact decimals without trailing zeros: 12.500000000 is 12.5."""
     if isinstance(value, Mapping):
         return {name: _shortest(inner) for name, inner in value.items()}
     if isinstance(value, list):

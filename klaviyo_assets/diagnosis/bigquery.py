@@ -1,7 +1,7 @@
-"""BigQuery: do the credentials work, may datasets be made and written, and do they lie where they should.
+"""BigQuery: do the credentials work, can datasets be created and written, and are they in the right location.
 
-Here: a probe dataset that is made and deleted again, and looking at each account's dataset. Not here: loading
-(`destinations/bigquery/dataset.py`). Loads are free, and nothing is queried, so a diagnosis costs nothing.
+What belongs here: a probe dataset that is created and deleted again, and a look at each account's dataset. What does
+not: loading (`destinations/bigquery/dataset.py`). Loads are free and nothing is queried, so a diagnosis costs nothing.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _PROBE = (Column(name="probe", type=LogicalType.STRING, description="What `klavi
 
 
 def check_project(bigquery: BigQueryProjectResource) -> Iterator[DoctorFinding]:
-    """Credentials and permissions: a dataset is made, a row loaded, and both deleted."""
+    """Credentials and permissions: create a dataset, load a row, and delete both."""
     scope = Scope(BIGQUERY)
     probe = dataset_of(bigquery, Account(f"doctor_{uuid4().hex[:12]}", postgres_schema=""))
     probe.ensure("A probe of `klaviyo-assets doctor`; it may be deleted.")
@@ -30,37 +30,37 @@ def check_project(bigquery: BigQueryProjectResource) -> Iterator[DoctorFinding]:
     finally:
         with explained(f"deleting the dataset {probe.qualified}"):
             probe.client.delete_dataset(probe.qualified, delete_contents=True, not_found_ok=True, retry=probe.retry)
-    yield scope.ok(f"project {probe.client.project}: datasets can be made, written and deleted")
+    yield scope.ok(f"project {probe.client.project}: datasets can be created, written and deleted")
 
 
 def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[DoctorFinding]:
-    """The account's dataset, if it is there: its location, and whether it can be written."""
+    """The account's dataset, if it exists: its location, and whether it is writable."""
     scope = Scope(BIGQUERY, account.name)
     dataset = dataset_of(bigquery, account)
     try:
         with explained(f"looking at the dataset {dataset.qualified}"):
-            found = _located(dataset)
+            location = _location(dataset)
     except NotFoundError:
         yield scope.ok(f"the first load will create the dataset {dataset.qualified}")
         return
-    if found.casefold() != dataset.location.casefold():
+    if location.casefold() != dataset.location.casefold():
         yield scope.fail(
-            f"dataset {dataset.qualified} lies in {found}, BIGQUERY_LOCATION says {dataset.location}",
-            f"Set BIGQUERY_LOCATION={found}, or another BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
+            f"dataset {dataset.qualified} is in {location}, but BIGQUERY_LOCATION is {dataset.location}",
+            f"Set BIGQUERY_LOCATION={location}, or a different BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
         )
         return
     _write(dataset)
-    yield scope.ok(f"dataset {dataset.qualified} in {found} is writable")
+    yield scope.ok(f"dataset {dataset.qualified} in {location} is writable")
 
 
 def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryDataset:
-    """The account's dataset, asked with less patience than a load has."""
+    """The account's dataset, with a shorter timeout than a load has."""
     with explained("looking for Google credentials"):
         dataset = bigquery.dataset(account)
     return replace(dataset, patience_seconds=min(dataset.patience_seconds, _PATIENCE_SECONDS))
 
 
-def _located(dataset: BigQueryDataset) -> str:
+def _location(dataset: BigQueryDataset) -> str:
     return str(dataset.client.get_dataset(dataset.qualified, retry=dataset.retry).location or "US")
 
 

@@ -48,7 +48,7 @@ class Scope:
     account: str | None = None
 
     def ok(self, what: str) -> DoctorFinding:
-        """All is well."""
+        """Everything works."""
         return DoctorFinding(self.account, self.system, Level.OK, what)
 
     def warn(self, what: str, fix: str) -> DoctorFinding:

@@ -1,7 +1,7 @@
 """Postgres: can it be reached, and does it show what each account needs.
 
-Here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. Not here: reading rows for
-the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
+What belongs here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. What does not:
+reading rows for the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
 """
 
 import re
@@ -29,7 +29,7 @@ _OLDEST_VERSION = 13
 _SKEW_WARN, _SKEW_FAIL = 5.0, 300.0
 # Without these, whole reports are empty; the others come with their first row, and many shops never have one.
 _EXPECTED = ("event", "metric", "person", "campaign", "campaign_message", "flow", "flow_message")
-_EVENT_NEEDS = {"id": "no event can be told from another", "metric_id": "no event can be told what kind it is",
+_EVENT_NEEDS = {"id": "events cannot be told apart", "metric_id": "the kind of an event is unknown",
                 "person_id": "nothing can be attributed"}  # fmt: skip
 Row = dict[str, Any]
 
@@ -46,13 +46,13 @@ def check_server(postgres: PostgresResource) -> Iterator[DoctorFinding]:
         yield scope.ok(f"Postgres {server['version'] // 10_000} answers")
         if server["version"] < _OLDEST_VERSION * 10_000:
             yield scope.warn(
-                f"Postgres {server['version'] // 10_000} is older than any version that is tested",
+                f"Postgres {server['version'] // 10_000} is older than any tested version",
                 f"Upgrade it to {_OLDEST_VERSION} or newer.",
             )
         if server["is_superuser"]:
             yield scope.warn(
                 "the login of POSTGRES_URL is a superuser",
-                "Make a role with USAGE on the schemas and SELECT on their tables, nothing more.",
+                "Create a role that has only USAGE on the schemas and SELECT on their tables.",
             )
         yield _clock(scope, snapshot)
 
@@ -64,12 +64,12 @@ def _clock(scope: Scope, snapshot: Snapshot) -> DoctorFinding:
 
 
 def judged_clock(scope: Scope, skew: float) -> DoctorFinding:
-    """What it means that Postgres' clock is `skew` seconds ahead of this machine's."""
+    """What a clock of Postgres that is `skew` seconds ahead of this machine's means."""
     what = f"the clocks of Postgres and this machine are {abs(skew):.1f} s apart"
     if abs(skew) <= _SKEW_WARN:
         return scope.ok(what)
     finding = scope.warn if abs(skew) <= _SKEW_FAIL else scope.fail
-    return finding(what, "Switch time synchronization (NTP) on where the clock is wrong.")
+    return finding(what, "Switch on time synchronization (NTP) on the machine whose clock is wrong.")
 
 
 def check_account(postgres: PostgresResource, account: Account) -> Iterator[DoctorFinding]:
@@ -89,13 +89,13 @@ def check_account(postgres: PostgresResource, account: Account) -> Iterator[Doct
         source = AccountSource.open(account, snapshot)
         yield from _conversion(scope, source)
         for warning in outside_warnings(account, source.events_outside(account.today())):
-            yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or have Klaviyo's clock looked at.")
+            yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or check the times in Klaviyo.")
 
 
 def check_loaded(
     postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account
 ) -> Iterator[DoctorFinding]:
-    """Whether what was loaded of an account is still in Postgres. Asks the ledger, a query of some kilobytes."""
+    """Whether Postgres still has what was loaded of an account. Queries the ledger, some kilobytes."""
     scope, entries = Scope(POSTGRES, account.name), loaded_entries(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
         gone = losses(AccountSource.open(account, snapshot), entries)
@@ -103,7 +103,7 @@ def check_loaded(
         finding = scope.warn if loss.subject in account.accept_empty else scope.fail
         yield finding(loss.what, advice(account, [loss]))
     if not gone:
-        yield scope.ok("what was loaded is still there")
+        yield scope.ok("Postgres still has what was loaded")
 
 
 def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[DoctorFinding]:
@@ -128,13 +128,13 @@ def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[
     missing = [name for name in _EXPECTED if name not in tables]
     if "event" in missing:
         yield scope.fail(
-            f"there is no table event, only {_listed(sorted(tables))}",
-            "Switch event on in Fivetran's schema settings, then `klaviyo-assets sync`.",
+            f"the table event is missing; the schema has {_listed(sorted(tables))}",
+            "Switch event on in Fivetran's schema settings, then run `klaviyo-assets sync`.",
         )
     elif missing:
         yield scope.warn(
-            f"Fivetran has not created {_listed(missing)}; taken as empty",
-            "Nothing, if the shop has none of these; else switch them on in Fivetran's schema settings.",
+            f"Fivetran has not created {_listed(missing)}, so they count as empty",
+            "Switch them on in Fivetran's schema settings if the shop has any; otherwise there is nothing to do.",
         )
     read = sum(name in TABLES for name in tables)
     yield scope.ok(f"{read} tables are read; {'; '.join(spellings(tables)) or 'no custom fields'}")
@@ -156,13 +156,13 @@ def _event_columns(scope: Scope, table: RawTable) -> Iterator[DoctorFinding]:
     if odd:
         kinds = ", ".join(f"{name} is {table.columns[name]}" for name in odd)
         yield scope.warn(
-            f"event: {kinds}, not timestamptz: times are converted row by row, and no index on them serves",
-            "Have Fivetran re-sync the table (`klaviyo-assets sync` does not), or leave it: it is read all the same.",
+            f"event: {kinds}, not timestamptz, so times are converted row by row",
+            "Have Fivetran re-sync the table (`klaviyo-assets sync` does not), or leave it: it is read anyway.",
         )
     if not spelling(EVENT, table):
         yield scope.warn(
             "event has no custom fields in any known spelling, so no event has a value",
-            "Expected columns property_..., propertyValue ... or custom_property_fields: see what Fivetran writes.",
+            "Check what Fivetran writes. Expected: columns property_..., propertyValue... or custom_property_fields.",
         )
 
 
@@ -226,12 +226,12 @@ def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> It
         elif serving:
             broken = sql.Identifier(table.schema, serving[0]["name"]).as_string(None)
             yield scope.warn(
-                f"the index {serving[0]['name']} is invalid: its making was interrupted",
+                f"the index {serving[0]['name']} is invalid, because its creation was interrupted",
                 f"Run as Fivetran's user: DROP INDEX {broken}; {statement};",
             )
         else:
             yield scope.warn(
-                f"{table.name} has no index on {', '.join(index.columns)} for {index.purpose}: it works, slowly",
+                f"{table.name} has no index on {', '.join(index.columns)}, so {index.purpose} is slow",
                 f"Run as Fivetran's user: {statement}; (docs/postgres_indexes.md)",
             )
 

@@ -110,7 +110,7 @@ def test_a_sound_deployment_is_well_and_nothing_is_left_behind(patient, sandbox)
     assert table[1] == ["(all)", "OK", "OK", "OK", "OK", "OK", "OK", "OK"]
     assert [row[:6] for row in table[2:]] == [[name, "OK", "OK", "OK", "OK", "OK"] for name in sandbox.accounts.names]
     assert max(map(len, printed.splitlines()[: len(table)])) <= 80
-    assert printed.splitlines()[-1] == "All is well."
+    assert printed.splitlines()[-1] == "Everything works."
     assert list((patient.folder / "frames").iterdir()) == []
     with environment(patient.variables):
         archive = S3ArchiveResource(bucket=sandbox.variables["S3_BUCKET"]).archive

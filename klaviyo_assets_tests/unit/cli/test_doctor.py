@@ -55,7 +55,7 @@ def test_each_problem_is_two_lines_failures_of_an_account_first():
 
 def test_the_verdict_names_the_accounts_that_do_not_work():
     assert shown(width=200)[-1] == f"2 FAIL, 1 WARN; accounts that do not work: {LONG}, acme."
-    assert shown(Diagnosis(("acme",), FINDINGS[:1]))[-1] == "All is well."
+    assert shown(Diagnosis(("acme",), FINDINGS[:1]))[-1] == "Everything works."
 
 
 def test_what_is_well_is_shown_where_it_is_asked_for():

@@ -140,7 +140,7 @@ def test_a_statement_without_rows_is_done(call, terminal):
     result = call(query, "CREATE TABLE made (n INT64)", "--write")
 
     assert result.exit_code == 0, result.stderr
-    assert plain(terminal.getvalue())[0] == "Done; the statement gives no rows."
+    assert plain(terminal.getvalue())[0] == "Done; the statement returned no rows."
 
 
 def test_a_syntax_error_is_bigquerys_word_in_two_lines(call):

@@ -112,13 +112,13 @@ def test_without_mail_settings_mail_is_not_looked_at():
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example, E <e@f.example>", "SES_REGION": "eu-central-1"}, []),
         ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent",
                                         "neither SES_REGION nor SMTP_URL is set, so no mail is sent"]),
-        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example", **_SMTP},
-         ["MAIL_TO = 'c@d.example;e@f.example' is not written as it should be"]),
+         ["MAIL_TO = 'c@d.example;e@f.example' has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SMTP_URL": "http://me:hidden@host"},
-         ["SMTP_URL is not written as it should be"]),
+         ["SMTP_URL has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SES_REGION": "Frankfurt"},
-         ["SES_REGION = 'Frankfurt' is not written as it should be"]),
+         ["SES_REGION = 'Frankfurt' has the wrong form"]),
     ],
 )  # fmt: skip
 def test_mail_settings_are_looked_at_for_their_form(given, told):
