@@ -5,7 +5,6 @@ Here: naming, writing whole or not at all, reading, removing. Not here: what is 
 when it is archived and loaded.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -24,7 +23,8 @@ import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from pydantic import Field as Setting
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
+from klaviyo_assets.frames.errors import explained
 from klaviyo_assets.settings import optional
 from klaviyo_assets.transport.time_limits import S3_CONNECT, S3_SILENCE
 
@@ -139,25 +139,6 @@ class FrameRecord:
         """From JSON."""
         state = known.get("state")
         return cls(**{**known, "state": TableState.of(state) if state else None})
-
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
-
-
-@contextmanager
-def explained(action: str, place: str) -> Iterator[None]:
-    """The file system's errors as ours: a full disk may have room later, a folder that refuses us will not change."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{action}: {error.strerror or str(error).splitlines()[0]}"
-        folders = f"{place} (KLAVIYO_FRAMES_URL) and {tempfile.gettempdir()} (TMPDIR)"
-        if error.errno in _FULL:
-            raise TransientError(what, f"Make room in {folders}, then run this again.") from error
-        if error.errno in _REFUSED or "ACCESS_DENIED" in str(error) or "NO_SUCH_BUCKET" in str(error):
-            raise PermanentError(what, f"This user needs write access to {folders}.") from error
-        raise TransientError(what, f"Frames are kept in {folders}.") from error
 
 
 def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:

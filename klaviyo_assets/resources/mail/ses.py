@@ -125,6 +125,7 @@ def _unreached(error: Exception, region: str) -> KlaviyoAssetsError:
 
 def _of_ses(code: str, said: str, status: int, region: str) -> KlaviyoAssetsError:
     said = " ".join(said.split()).rstrip(".")
+    # SES has the code MessageRejected, or Throttling, for several reasons that only its words tell apart.
     if "quota exceeded" in said.lower():
         return DailyQuotaError(
             f"SES: {said}",

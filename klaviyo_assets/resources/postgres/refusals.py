@@ -1,7 +1,7 @@
-"""Why no session with Postgres came about.
+"""Why no session with Postgres was established.
 
-Here: asking once more in a way that shows the reason. Not here: errors of a session that was open
-(`postgres_errors.py`).
+What belongs here: connecting once more in a way that shows the reason. What does not: errors of a session that was open
+(`errors.py`).
 
 libpq gives a text for a connection that failed, and no SQLSTATE: its text is what the server said, in the server's
 language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5
 _VERBOSE = 2
 _STATE = re.compile(r"\w+:  (?P<state>[0-9A-Z]{5}): (?P<message>[^\n]*)")
-# libpq's own conditions have no code; these pass. A standby that is not yet promoted answers like the fourth.
-_PASSING = re.compile(
+# libpq's own conditions have no code, only a text; these are transient. The last two are those of a standby that is
+# not yet promoted.
+_TRANSIENT = re.compile(
     r"closed the connection|SYSCALL|unexpected eof|reset by peer|could not (receive|send) data|timeout expired|"
     r"session is (not )?read-only|server is (not )?in hot standby mode"
 )
@@ -122,7 +123,7 @@ def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
 
 
 def _by_libpq(action: str, text: str, said: str) -> KlaviyoAssetsError:
-    if _PASSING.search(text):
+    if _TRANSIENT.search(text):
         return TransientError(
             f"{action}: no connection was established: {said}", "Check the server, and run this again."
         )
