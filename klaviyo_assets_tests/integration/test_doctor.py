@@ -159,7 +159,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
             assert any(re.search(pattern, line) for line in lines), (account, pattern, lines)
         assert len(lines) == len(patterns), lines
 
-    told("paused", "FAIL", "fivetran", r"the connection is paused: nothing new arrives \| Enable it at https://")
+    told("paused", "FAIL", "fivetran", r"the connection is paused, so no new data arrive \| Enable it at https://")
     told("paused", "WARN", "fivetran", "switched off in Fivetran: coupon")
     told(
         "unknown_connection",
@@ -195,7 +195,9 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"
     )
     told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is not a time zone")
-    told("ambiguous", "FAIL", "postgres", r"fits 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids")
+    told(
+        "ambiguous", "FAIL", "postgres", r"matches 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids"
+    )
     for name in ("no_schema", "unreadable", "bare", "ambiguous"):
         assert found.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"
         assert found.of(name, system="s3", level="OK")
@@ -325,7 +327,7 @@ def test_a_bucket_that_is_not_there_is_told(patient):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3 cannot be asked: nobody accepts connections there"),
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3 does not respond: nobody accepts connections there"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true",
           "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CONFIG_FILE": "/dev/null"}, "Unable to locate credentials"),
     ],
@@ -351,8 +353,7 @@ def test_missing_google_credentials_are_told_with_what_to_do(patient):
 
     assert finding.level == Level.FAIL
     assert finding.what == (
-        "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS names '/nowhere/key.json', and there is no "
-        "such file"
+        "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS is '/nowhere/key.json', which does not exist"
     )
     assert "gcloud auth application-default login" in finding.fix
 
@@ -371,7 +372,7 @@ def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
             dataset.client.delete_dataset(dataset.qualified, delete_contents=True)
 
     assert (well.level, elsewhere.level) == (Level.OK, Level.FAIL)
-    assert "lies in EU, BIGQUERY_LOCATION says US" in elsewhere.what
+    assert "is in EU, but BIGQUERY_LOCATION is US" in elsewhere.what
     assert "Set BIGQUERY_LOCATION=EU" in elsewhere.fix
     assert tables == [], "the probe is deleted"
 

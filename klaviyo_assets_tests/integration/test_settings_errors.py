@@ -91,7 +91,7 @@ def test_a_bucket_that_does_not_exist(account, tmp_path):
     code, shown = run(account, tmp_path)
     assert code == FAILED
     assert "NoSuchBucket" in shown
-    assert "Make the bucket, or set S3_BUCKET" in shown
+    assert "Create the bucket, or set S3_BUCKET" in shown
 
 
 def test_a_wrong_bigquery_token(account, tmp_path):
@@ -156,9 +156,9 @@ def test_an_unknown_table_is_named_with_those_there_are(account, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--start", "31.01.2026"], "Allowed: a day such as 2026-01-31"),
-        (["--end", "2026-01-31"], "--end without --start"),
-        (["--start", "2026-02-01", "--end", "2026-01-31"], "lies after --end 2026-01-31"),
+        (["--start", "31.01.2026"], "Allowed: a date such as 2026-01-31"),
+        (["--end", "2026-01-31"], "--end was given without --start"),
+        (["--start", "2026-02-01", "--end", "2026-01-31"], "is after --end 2026-01-31"),
         (["--upload-s3", "bucket/prefix"], "Allowed: s3://bucket or s3://bucket/prefix"),
         (["--source", "csv"], "Allowed: fivetran"),
     ],

@@ -60,9 +60,9 @@ def test_accounts_keep_the_order_of_the_file(read):
 
 
 @pytest.mark.parametrize(("text", "said"), [
-    ("", r"holds no \[\[account\]\] block"),
-    ('[account]\nname = "acme"', r"holds no \[\[account\]\] block \(in double brackets\)"),
-    ("account = [1]", "holds no"),
+    ("", r"has no \[\[account\]\] block"),
+    ('[account]\nname = "acme"', r"has no \[\[account\]\] block"),
+    ("account = [1]", "has no"),
     ("[[account", "cannot read the accounts file"),
     (b"\xff\xfe", "cannot read the accounts file"),
     ('[[account]]\npostgres_schema = "s"', r"account '\(without a name\)': name is missing"),
@@ -132,7 +132,7 @@ def test_an_empty_environment_is_an_account_too(tmp_path, monkeypatch):
 def test_a_named_file_that_is_not_there_is_an_error(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    with pytest.raises(SettingsError, match=r"KLAVIYO_ACCOUNTS_FILE names 'elsewhere\.toml'"):
+    with pytest.raises(SettingsError, match=r"KLAVIYO_ACCOUNTS_FILE is 'elsewhere\.toml'"):
         load_accounts({"KLAVIYO_ACCOUNTS_FILE": "elsewhere.toml"})
 
 

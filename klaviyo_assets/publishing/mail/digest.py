@@ -67,7 +67,7 @@ class Digest:
     def verdict(self) -> str:
         """The first line of the mail."""
         if not self.findings:
-            return "Everything works."
+            return "All is well."
         bad = sum(one.level is Level.BAD for one in self.findings)
         odd = len(self.findings) - bad
         said = [_things(bad, "to fix") if bad else "", _things(odd, "to look at") if odd else ""]

@@ -54,7 +54,7 @@ def test_each_problem_is_two_lines_failures_of_an_account_first():
 
 
 def test_the_verdict_names_the_accounts_that_do_not_work():
-    assert shown(width=200)[-1] == f"2 FAIL, 1 WARN; accounts that do not work: {LONG}, acme."
+    assert shown(width=200)[-1] == f"2 FAIL, 1 WARN; these accounts do not work: {LONG}, acme."
     assert shown(Diagnosis(("acme",), FINDINGS[:1]))[-1] == "Everything works."
 
 

@@ -113,7 +113,7 @@ def test_what_could_not_be_learned_is_said_there_and_in_the_file(folder, call, s
         date(2020, 1, 1),
         "Placed Order",
     )
-    for note in ("there are no events yet", "no metric 'Placed Order' yet", "no event states a currency"):
+    for note in ("there are no events yet", "no metric 'Placed Order' yet", "no event has a currency"):
         assert note in result.stderr
         assert note in (folder / "accounts.toml").read_text()
 

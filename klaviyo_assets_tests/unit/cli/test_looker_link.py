@@ -79,8 +79,8 @@ def test_without_a_template_it_says_how_to_make_one(call):
     assert parameters(result.stdout.strip())["ds.tableId"] == FIRST_VIEW
     assert result.stderr.splitlines() == [
         f"acme: one data source, {FIRST_VIEW}, of my-project.klaviyo_acme",
-        "Without a template the report is empty and has one data source. docs/looker_studio.md tells how to make a "
-        "template once; then set LOOKER_TEMPLATE_ID in .env.",
+        "Without a template the report is empty and has one data source. docs/looker_studio.md explains how to "
+        "create one; then set LOOKER_TEMPLATE_ID in .env.",
     ]
 
 

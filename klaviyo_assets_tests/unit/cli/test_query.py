@@ -225,7 +225,9 @@ def test_what_is_no_select_is_refused_and_changes_nothing(call, stand_in, sql, k
     result = call(query, sql)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert f"the statement was not run: BigQuery classes it as {kind}, and without --write only" in " ".join(result.stderr.split())
+    assert f"the statement was not run: BigQuery classes it as {kind}, and without --write only" in " ".join(
+        result.stderr.split()
+    )
     assert rows_of(stand_in, "event") == 2
     assert {table.table_id for table in stand_in.client().list_tables(f"{PROJECT}.klaviyo_acme")} <= {"event", "made"}
 

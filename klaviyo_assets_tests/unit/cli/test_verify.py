@@ -74,7 +74,7 @@ def test_a_range_in_which_the_account_has_no_day_is_said_and_holds(call, environ
     done = call(verify, "--end", "2019-12-31", "--json")
 
     assert (done.exit_code, json.loads(done.stdout)) == (0, [])
-    assert "no day to verify between its start_date, 2020-01-01, and today" in done.stderr
+    assert "there is no day to verify from its start_date, 2020-01-01, to today" in done.stderr
 
 
 def test_every_line_fits_80_columns_of_a_terminal():

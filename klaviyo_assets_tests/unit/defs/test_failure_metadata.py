@@ -21,7 +21,7 @@ def test_every_partition_is_named_once_with_its_reason_and_what_comes_next():
         "3 of 8 partition(s) failed, the others are done:",
         "attribution [acme|2026-01-01], event [acme|2026-01-01]: S3 is away",
         "event [bloom|2026-01-02]: no such column",
-        "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page).",
+        "Next: fix the cause above, then rerun (in the UI: Re-execute on the run's page).",
     ]
 
 
@@ -42,7 +42,7 @@ def test_others_are_called_done_only_where_there_are_others(failed, asked, said)
     described = failure_of(not_done, asked).description or ""
     assert described.startswith(said)
     assert ("the others are done" in described) is (failed < asked)
-    assert "Next: when that system is back" in described
+    assert "Next: rerun when that system is back" in described
 
 
 def test_a_retry_policy_applies_only_where_all_of_it_may_succeed():

@@ -38,7 +38,7 @@ def test_little_room_is_told(gigabytes, level):
     finding = judged_space("/frames", int(gigabytes * GIGABYTE))
 
     assert finding.level is level
-    assert f"{gigabytes:.1f} GB are free at /frames" in finding.what
+    assert f"{gigabytes:.1f} GB are free in /frames" in finding.what
 
 
 def test_an_instance_that_opens_is_well():

@@ -66,13 +66,16 @@ def test_what_the_event_table_lacks_is_told_with_the_consequence(chosen, level, 
 def test_missing_tables_are_told():
     ((level, what),) = problems(check_tables(SCOPE, tables(event(), "metric", "person", "campaign", "flow")))
 
-    assert (level, what) == (Level.WARN, "Fivetran has not created campaign_message, flow_message; taken as empty")
+    assert (level, what) == (
+        Level.WARN,
+        "Fivetran has not created campaign_message, flow_message, so they count as empty",
+    )
 
 
 def test_without_events_there_is_nothing_to_report():
     ((level, what),) = problems(check_tables(SCOPE, {"person": RawTable("s", "person", {})}))
 
-    assert (level, what) == (Level.FAIL, "there is no table event, only person")
+    assert (level, what) == (Level.FAIL, "the table event is missing; the schema has person")
 
 
 def index(columns, method="btree", **more):

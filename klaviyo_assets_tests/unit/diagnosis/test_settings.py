@@ -66,7 +66,7 @@ def test_an_ill_formed_setting_is_named_and_a_secret_is_not_shown(name, value):
 def test_half_of_the_aws_credentials_is_named():
     ((_, what, _),) = problems(check_settings({**GOOD, "AWS_ACCESS_KEY_ID": "abc"}, [WATCHED]))
 
-    assert what == "AWS_ACCESS_KEY_ID is set without its other half"
+    assert what == "AWS_ACCESS_KEY_ID is set, but its counterpart is not"
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def test_a_misspelled_name_in_dotenv_is_told_with_the_right_one(dotenv):
 
     ((_, what, fix),) = problems(check_dotenv(dotenv))
 
-    assert what == "nothing reads POSTGRES_URI, which .env sets"
+    assert what == ".env sets POSTGRES_URI, which nothing reads"
     assert fix == "Did you mean POSTGRES_URL?"
 
 

@@ -65,7 +65,7 @@ def test_a_header_that_cannot_be_sent_is_not_shown(monkeypatch):
 
     said = doctors_words(f"http://{NOBODY}")
 
-    assert "S3 cannot be asked: the connection failed (ValueError)" in said
+    assert "S3 does not respond: the connection failed (ValueError)" in said
     assert "canary" not in said
 
 

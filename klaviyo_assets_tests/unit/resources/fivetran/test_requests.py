@@ -98,7 +98,7 @@ def test_the_tables_of_a_connection_are_listed_with_their_names_at_both_ends(ser
     ("answer", "error", "requests", "message"),
     [
         pytest.param(Answer(401), SettingsError, 1, "FIVETRAN_API_KEY and FIVETRAN_API_SECRET", id="401"),
-        pytest.param(Answer(403), PermanentError, 1, "does not let this API key", id="403"),
+        pytest.param(Answer(403), PermanentError, 1, "with this API key", id="403"),
         pytest.param(Answer(400), PermanentError, 1, "said by the server 400", id="400"),
         pytest.param(Answer(301), PermanentError, 1, "FIVETRAN_API_URL", id="301"),
         pytest.param(Answer(409), ConflictError, 1, "now", id="409"),
@@ -107,9 +107,9 @@ def test_the_tables_of_a_connection_are_listed_with_their_names_at_both_ends(ser
         pytest.param(Answer(503), UnansweredError, 3, "503", id="503"),
         pytest.param(Answer(seconds=1.5), UnansweredError, 3, "nothing came within 1 s", id="slow"),
         pytest.param(Answer(cut=True), UnansweredError, 3, "no answer from Fivetran", id="cut"),
-        pytest.param(Answer(body=b'{"data": ['), UnansweredError, 3, "not the JSON", id="malformed"),
-        pytest.param(Answer(body=b"[1]"), UnansweredError, 3, "not the JSON", id="no object"),
-        pytest.param(Answer(body=b'{"data": 7}'), UnansweredError, 3, "not the JSON", id="no data"),
+        pytest.param(Answer(body=b'{"data": ['), UnansweredError, 3, "not the expected JSON", id="malformed"),
+        pytest.param(Answer(body=b"[1]"), UnansweredError, 3, "not the expected JSON", id="no object"),
+        pytest.param(Answer(body=b'{"data": 7}'), UnansweredError, 3, "not the expected JSON", id="no data"),
     ],
 )
 def test_each_fault_is_asked_about_as_often_as_it_makes_sense(server, answer, error, requests, message):

@@ -97,7 +97,7 @@ def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, ch
         ({"recipients": ",".join(f"a{n}@x.example" for n in range(51))}, "at most 50"),
         ({"sender": ""}, "MAIL_FROM is not set"),
         ({"sender": "a@x.example, b@x.example"}, "one sender"),
-        ({"region": ""}, "Set SES_REGION, or SMTP_URL"),
+        ({"region": ""}, "Set SES_REGION or SMTP_URL"),
         ({"transport": "pigeon"}, "Allowed: ses, smtp"),
         ({"transport": "ses", "region": ""}, "SES_REGION is not set"),
         ({"transport": "smtp"}, "SMTP_URL is not the address"),
@@ -149,7 +149,7 @@ def test_too_fast_for_too_long_is_an_error_that_passes():
 
 def test_too_many_today_is_not_tried_again():
     ses = Ses(("Throttling", "Daily message quota exceeded.", 400))
-    with pytest.raises(TransientError, match="200 mails a day; wait, or ask Amazon for production access"):
+    with pytest.raises(TransientError, match="200 mails a day. Wait, or ask Amazon for production access"):
         ses.send()
 
 
@@ -266,7 +266,7 @@ def test_what_an_smtp_server_refuses_for_good_is_said_with_the_fix(answer, said)
 
 
 def test_a_password_is_never_sent_in_the_clear_nor_named():
-    with smtp_server(Handler()) as at, pytest.raises(PermanentError, match="offers no STARTTLS") as refused:
+    with smtp_server(Handler()) as at, pytest.raises(PermanentError, match="does not offer STARTTLS") as refused:
         by_smtp(f"smtp://me:tops3cret@{at}").send(MESSAGE)
     assert "tops3cret" not in str(refused.value)
 
