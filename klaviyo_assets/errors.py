@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Self
 
 
 class KlaviyoAssetsError(Exception):
@@ -33,6 +34,13 @@ class KlaviyoAssetsError(Exception):
 
     def __str__(self) -> str:
         return f"{self.what}. {self.fix}" if self.fix else self.what
+
+    def hide(self, *secrets: str) -> Self:
+        """Take secrets out of both texts, in case a server repeated one; the error itself."""
+        for secret in filter(None, secrets):
+            self.what, self.fix = self.what.replace(secret, "(hidden)"), self.fix.replace(secret, "(hidden)")
+        self.args = (self.what, self.fix)
+        return self
 
 
 class PermanentError(KlaviyoAssetsError):

@@ -168,9 +168,7 @@ class Transport:
 
     def _hidden(self, error: KlaviyoAssetsError) -> KlaviyoAssetsError:
         """The error without the credentials, in case an answer echoed them."""
-        for secret in (self.settings.api_secret, self.settings.api_key):
-            error.args = tuple(str(part).replace(secret, "(hidden)") for part in error.args) if secret else error.args
-        return error
+        return error.hide(self.settings.api_secret, self.settings.api_key)
 
 
 def _host(api_url: str) -> str:

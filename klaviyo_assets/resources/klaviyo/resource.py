@@ -209,7 +209,8 @@ class KlaviyoReports:
         if answer.status == 429:
             self._keep(self._spending.paused(time.time() + _retry_after(answer.headers)))
         if answer.status != 200:
-            raise _hidden(_refusal(answer, self._account, request), self._client.api_key)
+            # In case the answer echoed the key.
+            raise _refusal(answer, self._account, request).hide(self._client.api_key)
         return answer.body if isinstance(answer.body, Mapping) else {}
 
     def _request(self, request: ReportRequest, cursor: str | None) -> Answer:
@@ -346,9 +347,3 @@ def _said(body: Any) -> str:
     except (KeyError, IndexError, TypeError, AttributeError):
         return ""
     return f", {words[:300].rstrip('.')}" if words else ""
-
-
-def _hidden(error: KlaviyoAssetsError, secret: str) -> KlaviyoAssetsError:
-    """The error without the key, in case something echoed it."""
-    error.args = tuple(str(part).replace(secret, "(hidden)") if secret else part for part in error.args)
-    return error

@@ -181,7 +181,7 @@ def test_days_of_a_table_without_days_are_ignored_and_that_is_said(call):
     result = call(extract, "--table", "campaign", "--start", "2026-01-01", "--out", "raw", "-a", "acme")
 
     assert result.exit_code == 0
-    assert "campaign has no days" in result.stderr
+    assert "campaign is not partitioned by day" in result.stderr
 
 
 def test_a_table_fivetran_never_created_is_said_and_is_no_failure(call, here):

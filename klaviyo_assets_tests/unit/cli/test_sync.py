@@ -52,7 +52,7 @@ def test_a_running_sync_is_said_to_be_running(server, call):
     server.on(GET, shown(sync_state="syncing"))
     server.on(POST, Answer())
 
-    assert "acme: sync is running already" in call(sync, "--account", "acme", "--no-wait").stdout
+    assert "acme: sync is already running" in call(sync, "--account", "acme", "--no-wait").stdout
 
 
 @pytest.mark.parametrize("group", ["sunny_warehouse", "Warehouse"])

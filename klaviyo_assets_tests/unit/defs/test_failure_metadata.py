@@ -33,6 +33,24 @@ def test_the_same_can_be_read_as_data():
     assert list(read_failure({})) == []
 
 
+def test_what_happened_and_its_fix_are_kept_apart():
+    cause = Cause.of(EXTRACTED, PermanentError("S3 refused: No. Never", "Check the bucket. Then rerun."))
+
+    ((read, _),) = read_failure(failure_of({("bigquery/event", "acme|2026-01-01"): cause}, 1).metadata)
+
+    assert (read.what, read.fix) == ("S3 refused: No. Never", "Check the bucket. Then rerun.")
+    assert read.text == "S3 refused: No. Never. Check the bucket. Then rerun."
+
+
+def test_a_record_of_an_earlier_version_has_what_and_fix_in_one_text():
+    record = {"asset": "extracted/event", "kind": "PermanentError", "is_transient": False, "reason": "No. Check it."}
+    metadata = {"not_done": dg.MetadataValue.json([{**record, "partitions": {"bigquery/event": ["acme"]}}])}
+
+    assert list(read_failure(metadata)) == [
+        (Cause("extracted/event", "PermanentError", False, "No. Check it."), {"bigquery/event": ["acme"]})
+    ]
+
+
 @pytest.mark.parametrize(
     ("failed", "asked", "said"),
     [(1, 1, "1 partition failed:"), (3, 3, "all 3 partitions failed:"), (1, 3, "1 of 3 partition(s) failed")],

@@ -124,7 +124,7 @@ def test_what_passes_is_transient(archive, s3, frame, status, code):
     (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"), (403, "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
     (400, "InvalidToken", "AWS_SESSION_TOKEN"), (400, "EntityTooLarge", "5 GB"),
     (403, "InvalidObjectState", "Glacier"), (501, "NotImplemented", "conditional writes"),
-    (400, "KMS.DisabledException", "kms:GenerateDataKey"), (400, "KMS.NotFoundException", "Enable the bucket's KMS key"),
+    (400, "KMS.DisabledException", "kms:GenerateDataKey"), (400, "KMS.NotFoundException", "Enable the bucket"),
     (400, "SomethingNew", "S3_ENDPOINT_URL"), (501, "", "conditional writes"),
 ])  # fmt: skip
 def test_what_lasts_is_permanent_and_says_what_to_do(archive, s3, frame, status, code, fix):

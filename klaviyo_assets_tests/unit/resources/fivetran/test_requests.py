@@ -210,7 +210,7 @@ def test_an_unknown_group_is_answered_with_those_there_are(server):
 def test_an_answer_that_is_no_connection_is_refused(server):
     server.on(ONE, Answer(data={"hello": "world"}))
 
-    with pytest.raises(PermanentError, match="lacks 'id'"):
+    with pytest.raises(PermanentError, match="has no 'id'"):
         server.resource().connection("speak_menial")
 
 
