@@ -100,8 +100,8 @@ class AccountSource:
         elif self._has_events(self._is_of(self.account.conversion_metric)):
             raise SettingsError(
                 f"account {self.account.name!r}: {problem}, but there are events of it",
-                f"Set conversion_metric or conversion_integration in accounts.toml to a metric of the table {place}, or "
-                "have that table re-synced.",
+                f"Set conversion_metric or conversion_integration in accounts.toml to a metric of the table {place}, "
+                "or have that table re-synced.",
             )
 
     def _has_events(self, condition: sql.Composable) -> bool:

@@ -135,7 +135,8 @@ def test_a_digest_without_recipients_fails_at_once_and_says_what_to_set(unloaded
 
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
-    assert "MAIL_TO is not set, so no mail can be sent\nSet it in .env" in failed.step_failure_data.user_failure_data.description
+    description = failed.step_failure_data.user_failure_data.description
+    assert "MAIL_TO is not set, so no mail can be sent\nSet it in .env" in description
 
 
 def test_the_commands_send_a_mail_and_list_it(unloaded, tmp_path: Path):

@@ -70,7 +70,7 @@ def _is_text(node: ast.AST, errors: set[str], texts: set[str]) -> bool:
 
 def _is_search(node: ast.AST, errors: set[str], texts: set[str]) -> bool:
     match node:
-        case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[place]):
+        case ast.Compare(ops=[operator], comparators=[place]) if type(operator).__name__.endswith("In"):
             return _holds_text(place, errors, texts) and not isinstance(place, ast.Dict | ast.Set | ast.Tuple)
         case ast.Call(func=ast.Attribute(value=place, attr=name), args=[_, *_] as arguments) if name in _SEARCHES:
             return any(_holds_text(part, errors, texts) for part in (place, *arguments))
