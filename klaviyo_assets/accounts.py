@@ -186,8 +186,8 @@ def load_accounts(environment: Mapping[str, str] | None = None) -> Accounts:
         return read_accounts_file(path)
     if named:
         raise SettingsError(
-            f"KLAVIYO_ACCOUNTS_FILE names {named!r}, which is not a file. Write it with `klaviyo-assets init`, "
-            "or copy accounts.example.toml."
+            f"KLAVIYO_ACCOUNTS_FILE is {named!r}, which is not a file",
+            "Create it with `klaviyo-assets init`, or copy accounts.example.toml.",
         )
     return Accounts({(account := _from_environment(environment)).name: account}, "the environment (no accounts.toml)")
 
@@ -199,19 +199,37 @@ def read_accounts_file(path: Path) -> Accounts:
         SettingsError: with the file, the account and the value that is wrong, and what is allowed.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the accounts file {path}: {error}") from error
+    return parse_accounts(text, str(path))
+
+
+def parse_accounts(text: str, origin: str) -> Accounts:
+    """Accounts of a TOML document that messages call by its origin.
+
+    Raises:
+        SettingsError: with the origin, the account and the value that is wrong, and what is allowed.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"cannot read the accounts file {origin}: {error}") from error
     blocks = content.get("account", [])
     if not blocks or not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
-        raise SettingsError(f"{path} holds no [[account]] block (in double brackets); see accounts.example.toml")
+        raise SettingsError(
+            f"{origin} has no [[account]] block",
+            "Write the block's name in double brackets; see accounts.example.toml.",
+        )
     by_name: dict[str, Account] = {}
     for block in blocks:
-        account = _account(block, str(path))
+        account = _account(block, origin)
         if account.name in by_name:
-            raise SettingsError(f"{path}: two accounts are named {account.name!r}; names must differ")
+            raise SettingsError(
+                f"{origin}: two accounts are named {account.name!r}", "Give each account a name of its own."
+            )
         by_name[account.name] = account
-    return Accounts(by_name, str(path))
+    return Accounts(by_name, origin)
 
 
 def _from_environment(environment: Mapping[str, str]) -> Account:
@@ -233,7 +251,7 @@ def _account(block: Mapping[str, Any], origin: str) -> Account:
             raise SettingsError(f"{where}: {needed} is missing")
     for setting, value in values.items():
         if setting not in {"start_date", "attribution", "accept_empty"} and not isinstance(value, str):
-            raise SettingsError(f'{where}: {setting} = {value!r}; allowed: a text, in quotes ("...")')
+            raise SettingsError(f"{where}: {setting} = {value!r}", 'Allowed: text in quotes ("...").')
     values["start_date"] = _date(values.get("start_date", date(2020, 1, 1)), where)
     values["accept_empty"] = _texts(values.get("accept_empty", ()), f"{where}: accept_empty")
     values["attribution"] = _attribution(values.get("attribution", {}), where)
@@ -258,11 +276,12 @@ def _check(account: Account, where: str) -> None:
     }
     for setting, (holds, allowed) in rules.items():
         if not holds:
-            raise SettingsError(f"{where}: {setting} = {getattr(account, setting)!r}; allowed: {allowed}")
+            raise SettingsError(f"{where}: {setting} = {getattr(account, setting)!r}", f"Allowed: {allowed}.")
     if datetime.now(UTC).date() - account.start_date >= timedelta(days=MOST_DAYS):
         raise SettingsError(
-            f"{where}: start_date = {account.start_date}; allowed: a day of the last {MOST_DAYS:,} (27 years), as many "
-            "days as a BigQuery table has partitions. Earlier days stay in Postgres."
+            f"{where}: start_date = {account.start_date}",
+            f"Allowed: a date within the last {MOST_DAYS:,} days (27 years), because a BigQuery table has no more "
+            "partitions. Earlier days stay in Postgres.",
         )
 
 
@@ -275,8 +294,9 @@ def _timezone(value: str, where: str) -> str:
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
-        raise SettingsError(f'{where} = {value!r}; allowed: a list of tables and columns such as ["coupon_code", '
-                            '"person.email"]')  # fmt: skip
+        raise SettingsError(
+            f"{where} = {value!r}", 'Allowed: a list of tables and columns such as ["coupon_code", "person.email"].'
+        )
     return tuple(value)
 
 
@@ -284,20 +304,22 @@ def _date(value: Any, where: str) -> date:
     try:
         day = value if type(value) is date else date.fromisoformat(str(value))
     except ValueError as error:
-        raise SettingsError(f"{where}: start_date = {value!r}; allowed: a day such as 2024-01-31") from error
+        raise SettingsError(f"{where}: start_date = {value!r}", "Allowed: a date such as 2024-01-31.") from error
     if day < FIRST_START:
-        raise SettingsError(f"{where}: start_date = {day}; allowed: a day such as 2024-01-31, from {FIRST_START} on")
+        raise SettingsError(
+            f"{where}: start_date = {day}", f"Allowed: a date such as 2024-01-31, from {FIRST_START} on."
+        )
     return day
 
 
 def _attribution(block: Any, where: str) -> AttributionSettings:
     where = f"{where}, attribution"
     if not isinstance(block, Mapping):
-        raise SettingsError(f"{where} = {block!r}; allowed: a block [account.attribution] with source and windows")
+        raise SettingsError(f"{where} = {block!r}", "Allowed: a block [account.attribution] with source and windows.")
     values = dict(block)
     source = values.pop("source", "auto")
     if source not in SOURCES:
-        raise SettingsError(f"{where}: source = {source!r}; allowed: {' | '.join(SOURCES)}")
+        raise SettingsError(f"{where}: source = {source!r}", f"Allowed: {' | '.join(SOURCES)}.")
     earns = {name: _choice(values.pop(name, True), f"{where}: {name}") for name in _EARNS}
     _known_keys(values, WINDOW_NAMES | {"source", *_EARNS}, where)
     given = {name: _window(value, f"{where}: {name}") for name, value in values.items()}
@@ -306,7 +328,7 @@ def _attribution(block: Any, where: str) -> AttributionSettings:
 
 def _choice(value: Any, where: str) -> bool:
     if not isinstance(value, bool):
-        raise SettingsError(f"{where} = {value!r}; allowed: true | false")
+        raise SettingsError(f"{where} = {value!r}", "Allowed: true or false.")
     return value
 
 
@@ -317,7 +339,7 @@ def _window(value: Any, where: str) -> int:
     pattern = r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
     found = re.fullmatch(pattern, value) if isinstance(value, str) and value not in {"P", "PT"} else None
     if not found or value.endswith("T"):
-        raise SettingsError(f"{where} = {value!r}; allowed: hours (12) or an ISO duration (P5D, PT12H)")
+        raise SettingsError(f"{where} = {value!r}", "Allowed: hours (12) or an ISO duration (P5D, PT12H).")
     weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
     return (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds
 
@@ -325,4 +347,4 @@ def _window(value: Any, where: str) -> int:
 def _known_keys(values: Mapping[str, Any], known: Set[str], where: str) -> None:
     for key in values:
         if key not in known:
-            raise SettingsError(f"{where}: unknown setting {key!r}; known: {', '.join(sorted(known))}")
+            raise SettingsError(f"{where}: there is no setting {key!r}", f"Choose one of: {', '.join(sorted(known))}.")

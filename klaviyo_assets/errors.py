@@ -1,12 +1,14 @@
 """Every error of this package, classed by one question: would a rerun help?
 
-What belongs here: the exception tree and nothing else. Messages are written where the fault is found: they
-name the action, the wrong value, what is allowed, and the mend. No secret goes into a message.
+What belongs here: the exception tree and nothing else. Messages are written where the fault is found. An error is
+data: `what` happened, with the wrong value, and its `fix`, with what is allowed. No code reads either of them; callers
+tell errors apart by their class. No secret goes into a message.
 
 KlaviyoAssetsError
 ├── PermanentError        a rerun fails the same way: somebody has to change something first
 │   ├── SettingsError     a setting is missing or wrong
 │   ├── UnknownNameError  a name is none of those that exist
+│   ├── NotFoundError     the other system does not have what was asked for
 │   └── UnforeseenError   something nobody foresaw, which must not stop what has nothing to do with it
 └── TransientError        a rerun may well succeed: time-outs, rate limits, servers that went away
 """
@@ -15,10 +17,30 @@ import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Self
 
 
 class KlaviyoAssetsError(Exception):
-    """Root of every error this package raises on purpose."""
+    """Root of every error this package raises on purpose; as text, `what` and `fix` as sentences.
+
+    Attributes:
+        what: What happened, to what, with the wrong value; one sentence without a full stop at its end.
+        fix: What to do about it, and what is allowed, in whole sentences; empty where nothing helps but a rerun.
+    """
+
+    def __init__(self, what: str, fix: str = "") -> None:
+        super().__init__(what, fix)
+        self.what, self.fix = what, fix
+
+    def __str__(self) -> str:
+        return f"{self.what}. {self.fix}" if self.fix else self.what
+
+    def hide(self, *secrets: str) -> Self:
+        """Take secrets out of both texts, in case a server repeated one; the error itself."""
+        for secret in filter(None, secrets):
+            self.what, self.fix = self.what.replace(secret, "(hidden)"), self.fix.replace(secret, "(hidden)")
+        self.args = (self.what, self.fix)
+        return self
 
 
 class PermanentError(KlaviyoAssetsError):
@@ -30,14 +52,24 @@ class SettingsError(PermanentError):
 
 
 class UnknownNameError(PermanentError):
-    """A name is none of those that exist; the message lists them, and asks for one that is nearly the same."""
+    """A name is none of those that exist; the fix lists them, and asks for one that is nearly the same.
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], mend: str = "") -> None:
-        self.kind, self.name, self.known = kind, name, sorted(known)
-        listed = ", ".join(self.known) or "none"
-        near = get_close_matches(name, self.known, n=1)
-        meant = [f"Did you mean {near[0]!r}?"] if near else []
-        super().__init__(" ".join([f"no {kind} {name!r}; known: {listed}.", *meant, *([mend] if mend else [])]))
+    Attributes:
+        kind: What is named, such as "account".
+        name: The wrong name.
+        names: The right ones, in order.
+    """
+
+    def __init__(self, kind: str, name: str, names: Iterable[str], hint: str = "") -> None:
+        self.kind, self.name, self.names = kind, name, sorted(names)
+        choices = f"Choose one of: {', '.join(self.names)}." if self.names else ""
+        near = get_close_matches(name, self.names, n=1)
+        question = f"Did you mean {near[0]!r}?" if near else ""
+        super().__init__(f"there is no {kind} {name!r}", " ".join(filter(None, [question, choices, hint])))
+
+
+class NotFoundError(PermanentError):
+    """The other system does not have what was asked for: its client answered 404."""
 
 
 class TransientError(KlaviyoAssetsError):
@@ -45,26 +77,33 @@ class TransientError(KlaviyoAssetsError):
 
 
 class UnforeseenError(PermanentError):
-    """Something nobody foresaw: told by its class and its place, for its own text may quote a row or a password."""
+    """Something nobody foresaw: its class and its place are shown, for its own text may quote a row or a password.
+
+    Attributes:
+        kind: The class of the original error.
+        stack: Its stack, without the folders of the machine.
+    """
 
     def __init__(self, error: BaseException) -> None:
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if "klaviyo_assets" in Path(frame.filename).parts]
+        own_frames = [frame for frame in frames if "klaviyo_assets" in Path(frame.filename).parts]
         self.kind = type(error).__qualname__
         self.stack = "\n".join(f"{_shortened(frame.filename)}:{frame.lineno} in {frame.name}" for frame in frames)
-        place = f" at {_shortened(own[-1].filename)}:{own[-1].lineno} in {own[-1].name}" if own else ""
+        last = own_frames[-1] if own_frames else None
+        place = f" at {_shortened(last.filename)}:{last.lineno} in {last.name}" if last else ""
         super().__init__(
-            f"unforeseen {self.kind}{place}. A rerun fails the same way: report it with the stack from the run's log"
+            f"unforeseen {self.kind}{place}",
+            "A rerun fails the same way. Report it with the stack from the run's log.",
         )
 
 
 def contained(error: Exception) -> KlaviyoAssetsError:
-    """An error as one of this package's: itself where it is one, else an `UnforeseenError` without its text."""
+    """An error as one of this package's: itself if it is one, else an `UnforeseenError` without its text."""
     return error if isinstance(error, KlaviyoAssetsError) else UnforeseenError(error)
 
 
 def stack_of(error: KlaviyoAssetsError) -> str:
-    """Where an unforeseen error happened, as further lines of a log; nothing of others, whose reason says it all."""
+    """Where an unforeseen error happened, as further lines of a log; empty for any other, whose text says it all."""
     return f"\n{error.stack}" if isinstance(error, UnforeseenError) else ""
 
 

@@ -97,10 +97,10 @@ def _share(part: int | Decimal, whole: int) -> str:
 def show_where_next(shown: Console, account: str, *, local: bool) -> None:
     """What a person may want to do now, with an account to do it on; `local`: with the sandbox's servers."""
     commands = {
-        f"klaviyo-assets report -a {account} -o report.html": "the numbers, as a page",
-        f"klaviyo-assets verify -a {account}": "the proof that none is lost",
-        "make ui" if local else "dagster dev": "the graph, and what just ran",
-        "docs/tables.md": "every table that `query` can ask",
+        f"klaviyo-assets report -a {account} -o report.html": "the numbers as a page",
+        f"klaviyo-assets verify -a {account}": "the proof that no row was lost",
+        "make ui" if local else "dagster dev": "the asset graph and its runs",
+        "docs/tables.md": "every table that `query` can read",
     }
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)

@@ -33,8 +33,8 @@ def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
         elif found:
             console().print(connections_table(found))
         else:
-            names = ", ".join(group.name or group.id for group in groups) or "no group"
-            console().print(f"This key sees no connection (groups: {names}).")
+            names = ", ".join(group.name or group.id for group in groups) or "none"
+            console().print(f"This key cannot see any connection (groups: {names}).")
 
 
 def connections_table(found: "list[tuple[Group, Connection]]") -> Table:

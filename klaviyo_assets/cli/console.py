@@ -1,6 +1,7 @@
 """How the command line speaks: where output goes, how errors look, what the exit codes mean.
 
-Here: the two consoles and `errors`. Not here: any command, progress (`progress.py`), and wrong usage (`usage.py`).
+What belongs here: the two consoles and `errors`. What does not: any command, progress (`progress.py`), and wrong usage
+(`usage.py`).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage (a wrong setting, name or option), 130 stopped with Ctrl-C.
 """
@@ -27,24 +28,24 @@ def _anywhere(context: typer.Context, verbose: bool) -> bool:
 
 
 Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Show the whole error where something fails.", callback=_anywhere)
+    bool, typer.Option("--verbose", "-v", help="Show the whole error if something fails.", callback=_anywhere)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 
 def console() -> Console:
-    """Standard output: what was asked for. Piped, it is plain and lines are not broken at 80 columns."""
+    """Standard output: the result. Piped, it is plain and lines are not broken at 80 columns."""
     return _plain_when_piped(stderr=False)
 
 
 def notes() -> Console:
-    """Standard error: progress and errors, so that output can be piped."""
+    """Standard error: progress and errors, so that the result can be piped."""
     return _plain_when_piped(stderr=True)
 
 
 @contextmanager
 def screen() -> Iterator[Console]:
-    """As `notes`, for what is drawn while Dagster works: that redirects standard error to the log of the step."""
+    """Like `notes`, for what is drawn while Dagster works, which redirects standard error to the log of the step."""
     if not sys.stderr.isatty():
         yield notes()
         return
@@ -54,17 +55,19 @@ def screen() -> Iterator[Console]:
 
 @contextmanager
 def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> Iterator[None]:
-    """Show an error in two lines, what is wrong and how to mend it, and exit with the code that fits.
+    """Show an error in two lines, what is wrong and how to fix it, and exit with the code of its class.
 
     Args:
         verbose: Show the traceback as well.
-        stopped: What to know when it was stopped with Ctrl-C, in a sentence.
+        stopped: What a user who pressed Ctrl-C has to know, in a sentence.
+
+    Raises:
+        typer.Exit: in place of every error, and of Ctrl-C.
     """
     try:
         yield
     except KlaviyoAssetsError as error:
-        what, mend = in_two(str(error), _default_mend(error))
-        show_error(what, mend, verbose=verbose)
+        show_error(error.what, error.fix or _default_fix(error), verbose=verbose)
         wrong_usage = isinstance(error, SettingsError | UnknownNameError)
         raise typer.Exit(WRONG_USAGE if wrong_usage else FAILED) from None
     except KeyboardInterrupt:
@@ -73,50 +76,41 @@ def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> 
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except BrokenPipeError:
-        # Whoever read the output has left; Typer ends quietly.
+        # The reader of the output has gone; Typer ends quietly.
         raise
     except Exception as error:  # noqa: BLE001  the last resort of a command: two lines, no traceback
-        mend = "That was not foreseen; run it with -v for details."
-        show_error(f"{type(error).__name__}: {error}", mend, verbose=verbose)
+        fix = "This was not foreseen. Run it with -v for details."
+        show_error(f"{type(error).__name__}: {error}", fix, verbose=verbose)
         raise typer.Exit(FAILED) from None
 
 
-def show_error(what: str, mend: str, *, verbose: bool = False) -> None:
-    """Two lines: what is wrong, and how to mend it; with `verbose`, the traceback of what is being handled before."""
-    shown = notes()
+def show_error(what: str, fix: str, *, verbose: bool = False) -> None:
+    """Print two lines, what is wrong and how to fix it; with `verbose`, the traceback of the current error first."""
+    stderr = notes()
     if verbose:
-        shown.print_exception(show_locals=False)
+        stderr.print_exception(show_locals=False)
     line = Text("error: ", style="bold red")
     line.append(_on_one_line(what), style="red")
-    shown.print(line, soft_wrap=True)
-    shown.print(Text(f"  {_on_one_line(mend)}"), soft_wrap=True)
+    stderr.print(line, soft_wrap=True)
+    stderr.print(Text(f"  {_on_one_line(fix)}"), soft_wrap=True)
 
 
 def _plain_when_piped(*, stderr: bool) -> Console:
-    """A console; without a terminal it is wide and nothing on it moves, whatever FORCE_COLOR says of colors."""
-    made = Console(stderr=stderr, highlight=False)
+    """A console; without a terminal it is wide and nothing on it moves, even if FORCE_COLOR asks for colors."""
+    default = Console(stderr=stderr, highlight=False)
     if (sys.stderr if stderr else sys.stdout).isatty():
-        return made
+        return default
     return Console(
-        stderr=stderr, highlight=False, width=_WIDE, no_color=None if made.is_terminal else True,
+        stderr=stderr, highlight=False, width=_WIDE, no_color=None if default.is_terminal else True,
         force_interactive=False,
     )  # fmt: skip
 
 
-def in_two(message: str, mend: str) -> tuple[str, str]:
-    """What is wrong and how to mend it: the first sentence and the others, or what is allowed."""
-    what, _, rest = message.partition(". ")
-    if not rest and "; allowed: " in message:
-        what, _, allowed = message.partition("; allowed: ")
-        rest = f"Allowed: {allowed.rstrip('.')}."
-    return (what.rstrip("."), rest) if rest else (message.rstrip("."), mend)
-
-
-def _default_mend(error: KlaviyoAssetsError) -> str:
+def _default_fix(error: KlaviyoAssetsError) -> str:
     if isinstance(error, TransientError):
         return "It may pass: run it again."
     if isinstance(error, SettingsError):
-        return "Mend it; `klaviyo-assets doctor` checks every setting."
+        return "Fix it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."
 
 

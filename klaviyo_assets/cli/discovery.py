@@ -1,9 +1,9 @@
-"""What `init` learns from Fivetran and Postgres about the Klaviyo accounts that are there.
+"""What `init` learns from Fivetran and Postgres about the Klaviyo accounts there.
 
-Here: reading, and the best guess for each setting, with what remains unsure. Not here: asking people and writing
-files (`init.py`).
+What belongs here: reading, and the best guess for each setting, with a note on what is uncertain. What does not: asking
+the user and writing files (`init.py`).
 
-Each question to Postgres is one bounded statement: what cannot be learned in time stays unknown, with a note.
+Each question to Postgres is one bounded statement: what takes too long stays unknown, with a note.
 """
 
 import re
@@ -28,7 +28,7 @@ CONVERSION = "Placed Order"
 # Events whose currency is looked at: the first ones found, so that the whole table is not read.
 _SAMPLE = 10_000
 _RECENT = timedelta(days=30)
-# What is dated earlier is a slip: no shop was on the web. Zero seconds, for one, are 1970.
+# Earlier dates are errors, because no shop was on the web then. A time of zero seconds, for example, is in 1970.
 FIRST_LIKELY_DAY = date(1995, 1, 1)
 
 
@@ -59,11 +59,11 @@ class Draft:
 
 
 def discover(connections: Iterable[Connection], postgres: PostgresResource) -> list[Draft]:
-    """A draft per Klaviyo connection; where there is none, per Postgres schema that looks like Klaviyo's.
+    """A draft per Klaviyo connection; without any, per Postgres schema that looks like Klaviyo's.
 
     Raises:
         TransientError: Postgres cannot be reached.
-        PermanentError: it refuses the login.
+        PermanentError: Postgres refuses the login.
     """
     schemas = klaviyo_schemas(postgres)
     of_klaviyo = [connection for connection in connections if connection.service == SERVICE]
@@ -87,7 +87,7 @@ def klaviyo_schemas(postgres: PostgresResource) -> list[str]:
 
 
 def account_names(schemas: list[str]) -> list[str]:
-    """A name per schema: without the prefix that all of Klaviyo's have, in lower case, no two alike."""
+    """A unique name per schema: in lower case, without the prefix that Klaviyo schemas share."""
     names: list[str] = []
     for schema in schemas:
         plain = re.sub(r"[^a-z0-9]+", "_", schema.lower()).strip("_")
@@ -100,7 +100,7 @@ def account_names(schemas: list[str]) -> list[str]:
 def _draft(postgres: PostgresResource, name: str, schema: str, connection_id: str, *, known: bool) -> Draft:
     draft = Draft(name, schema, connection_id)
     if not known:
-        missing = f"Postgres has no Klaviyo tables in schema {schema!r} yet, or this user may not see them"
+        missing = f"Postgres has no Klaviyo tables in schema {schema!r} yet, or this user cannot see them"
         return replace(draft, notes=(missing,))
     with postgres.snapshot() as snapshot:
         tables = SourceCatalog.read(snapshot, schema).tables
@@ -131,14 +131,14 @@ def _with_events(postgres: PostgresResource, draft: Draft, tables: dict[str, Raw
 def _about_unlikely(events: int) -> Iterable[str]:
     if events:
         yield (
-            f"{events:,} event(s) are dated before {FIRST_LIKELY_DAY} or after today: start_date is the first day "
-            "between; set it earlier if those days are right"
+            f"{events:,} event(s) are dated before {FIRST_LIKELY_DAY} or after today and were ignored for start_date; "
+            "set it earlier if those dates are right"
         )
 
 
 def _about_conversion(candidates: list[Candidate]) -> Iterable[str]:
     if not candidates:
-        yield f"there is no metric {CONVERSION!r} yet; set conversion_metric when there is one, or to another metric"
+        yield f"there is no metric {CONVERSION!r} yet; set conversion_metric once it exists, or to a different metric"
 
 
 def _with_currency(postgres: PostgresResource, draft: Draft, tables: dict[str, RawTable]) -> Draft:
@@ -155,7 +155,7 @@ def _with_currency(postgres: PostgresResource, draft: Draft, tables: dict[str, R
         found = []
     if found:
         return replace(draft, currency=found[0]["currency"])
-    return replace(draft, notes=(*draft.notes, "no event states a currency, so it is a guess"))
+    return replace(draft, notes=(*draft.notes, "no event has a currency, so the currency is a guess"))
 
 
 def _metrics(postgres: PostgresResource, table: RawTable) -> list[Metric]:
@@ -183,7 +183,7 @@ def _events_per_metric(table: RawTable) -> sql.Composed:
 
 
 def _likely(time: sql.Composable) -> sql.Composed:
-    """A condition: a time that an event can bear which a shop has sent or imported."""
+    """A condition: the time is plausible for an event that a shop sent or imported."""
     bounds = [sql.Literal(FIRST_LIKELY_DAY), sql.SQL("now() + interval '1 day'")]
     return sql.SQL("(({0}) >= {1} AND ({0}) < {2})").format(time, *bounds)
 
@@ -193,7 +193,7 @@ def _counted(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:
 
 
 def _most_used(newest: datetime) -> Callable[[Candidate], tuple[bool, int]]:
-    """In use lately first (an integration that was replaced may still have the most events), then by events."""
+    """Metrics in recent use first (a replaced integration may still have the most events), then by events."""
     return lambda one: (one.last_at is not None and one.last_at >= newest - _RECENT, one.events)
 
 

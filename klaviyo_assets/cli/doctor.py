@@ -1,6 +1,7 @@
-"""`klaviyo-assets doctor`: what is wrong with this deployment, and how to mend it.
+"""`klaviyo-assets doctor`: what is wrong with this deployment, and how to fix it.
 
-Here: options, the table, the two lines of a finding, JSON, the exit code. Not here: any check (`diagnosis/`).
+What belongs here: options, the table, the two lines of a finding, JSON, the exit code. What does not: any check
+(`diagnosis/`).
 """
 
 import json
@@ -19,11 +20,11 @@ from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors,
 from klaviyo_assets.cli.options import AccountNames
 
 if TYPE_CHECKING:
-    from klaviyo_assets.diagnosis.findings import Finding, Level
+    from klaviyo_assets.diagnosis.findings import DoctorFinding, Level
     from klaviyo_assets.diagnosis.run import Diagnosis
 
 _STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
-_EVERYBODY = "(all)"
+_ALL_ACCOUNTS = "(all)"
 # With every system's column, a table of longer names would be wider than 80.
 _NAME_WIDTH = 19
 
@@ -33,11 +34,11 @@ def doctor(
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every setting, permission, schema and index; each finding says how to mend it.
+    """Check every setting, permission, schema and index; each finding says how to fix it.
 
-    Starts no sync and changes no data. What it writes to see whether it may, it deletes again: an object in S3, a
-    dataset and a table in BigQuery, a file among the frames. Exit 0: all works (warnings are allowed); 1: something
-    does not.
+    Starts no sync and changes no data. To test permissions it writes and deletes an object in S3, a dataset and a table
+    in BigQuery, and a file among the frames. Exit code 0: everything works (warnings are allowed); 1: something does
+    not.
 
     Example: klaviyo-assets doctor --account acme
     """
@@ -70,27 +71,27 @@ def _details(*, verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    shown = notes()
-    if not shown.is_interactive:
+    stderr = notes()
+    if not stderr.is_interactive:
         yield lambda _: None
         return
-    with shown.status("settings") as status:
-        yield lambda system: status.update(f"looking at {system}")
+    with stderr.status("settings") as status:
+        yield lambda system: status.update(f"checking {system}")
 
 
-def show(diagnosis: "Diagnosis", shown: Console, *, everything: bool = False) -> None:
-    """The table of accounts and systems, every problem in two lines, and a verdict.
+def show(diagnosis: "Diagnosis", output: Console, *, everything: bool = False) -> None:
+    """Print the table of accounts and systems, every problem in two lines, and a verdict.
 
     Args:
-        diagnosis: What was found.
-        shown: Where to.
-        everything: Also what is well.
+        diagnosis: What to print.
+        output: Where to print it.
+        everything: Also print what works.
     """
-    shown.print(_table(diagnosis))
-    listed = list(diagnosis.findings) if everything else []
-    for finding in [one for one in listed if not one.level] + diagnosis.problems():
-        _show_finding(finding, shown)
-    shown.print(_verdict(diagnosis), soft_wrap=True)
+    output.print(_table(diagnosis))
+    good_findings = [finding for finding in diagnosis.findings if everything and not finding.level]
+    for finding in good_findings + diagnosis.problems():
+        _show_finding(finding, output)
+    output.print(_verdict(diagnosis), soft_wrap=True)
 
 
 def _table(diagnosis: "Diagnosis") -> Table:
@@ -102,7 +103,7 @@ def _table(diagnosis: "Diagnosis") -> Table:
         table.add_column(system, no_wrap=True)
     for account in (None, *diagnosis.accounts):
         levels = [diagnosis.level(account, system) for system in SYSTEMS]
-        table.add_row(Text(account or _EVERYBODY), *map(_cell, levels))
+        table.add_row(Text(account or _ALL_ACCOUNTS), *map(_cell, levels))
     return table
 
 
@@ -110,23 +111,23 @@ def _cell(level: "Level | None") -> Text:
     return Text("-", style="dim") if level is None else Text(level.name, style=_STYLES[level.name])
 
 
-def _show_finding(finding: "Finding", shown: Console) -> None:
+def _show_finding(finding: "DoctorFinding", output: Console) -> None:
     head = Text(finding.level.name, style=_STYLES[finding.level.name])
     where = " ".join(part for part in (finding.account, finding.system) if part)
     head.append(f" {where}: {finding.what}", style="default")
-    shown.print(head, soft_wrap=True)
-    if finding.mend:
-        shown.print(Text(f"  {finding.mend}"), soft_wrap=True)
+    output.print(head, soft_wrap=True)
+    if finding.fix:
+        output.print(Text(f"  {finding.fix}"), soft_wrap=True)
 
 
 def _verdict(diagnosis: "Diagnosis") -> Text:
-    counted = {name: sum(one.level.name == name for one in diagnosis.findings) for name in ("FAIL", "WARN")}
-    told = ", ".join(f"{count} {name}" for name, count in counted.items() if count)
-    failing = sorted({one.account for one in diagnosis.findings if one.level.name == "FAIL" and one.account})
-    if not told:
-        return Text("All is well.", style="green")
-    broken = f"; accounts that do not work: {', '.join(failing)}" if failing else ""
-    return Text(f"{told}{broken}.", style=_STYLES["FAIL" if counted["FAIL"] else "WARN"])
+    counts = {name: sum(one.level.name == name for one in diagnosis.findings) for name in ("FAIL", "WARN")}
+    summary = ", ".join(f"{count} {name}" for name, count in counts.items() if count)
+    failing_accounts = sorted({one.account for one in diagnosis.findings if one.level.name == "FAIL" and one.account})
+    if not summary:
+        return Text("Everything works.", style="green")
+    broken = f"; these accounts do not work: {', '.join(failing_accounts)}" if failing_accounts else ""
+    return Text(f"{summary}{broken}.", style=_STYLES["FAIL" if counts["FAIL"] else "WARN"])
 
 
 def _document(diagnosis: "Diagnosis") -> dict[str, object]:

@@ -10,7 +10,7 @@ import typer
 
 from klaviyo_assets.cli.console import Verbose, console, errors
 
-_BODY = "This is a test of `klaviyo-assets email-test`. Mail works: nothing is to be done."
+_BODY = "This is a test by `klaviyo-assets email-test`. Mail works; there is nothing to do."
 
 
 class Transport(StrEnum):
@@ -21,15 +21,15 @@ class Transport(StrEnum):
 
 
 def email_test(
-    to: Annotated[list[str] | None, typer.Option(help="Recipient; may repeat. Default: those of MAIL_TO.")] = None,
+    to: Annotated[list[str] | None, typer.Option(help="Recipient; can be repeated. Default: MAIL_TO.")] = None,
     subject: Annotated[str, typer.Option(help="Subject.")] = "klaviyo-assets: mail works",
     body: Annotated[str, typer.Option(help="Text of the mail.")] = _BODY,
     transport: Annotated[
-        Transport | None, typer.Option(help="Default: ses where SES_REGION is set, else smtp where SMTP_URL is.")
+        Transport | None, typer.Option(help="Default: ses if SES_REGION is set, otherwise smtp if SMTP_URL is set.")
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Send one mail by Amazon SES or SMTP. Exit code 0: it was accepted; 1: refused; 2: a setting is missing or wrong.
+    """Send one mail by Amazon SES or SMTP. Exit code 0: accepted; 1: refused; 2: a setting is missing or wrong.
 
     Example: klaviyo-assets email-test --to you@example.com --subject Hello --body "It works."
     """

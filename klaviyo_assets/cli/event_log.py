@@ -1,4 +1,4 @@
-"""Making Dagster's SQLite event log quick enough for a command that writes thousands of events.
+"""Make Dagster's SQLite event log quick enough for a command that writes thousands of events.
 
 Here: two settings of this process's SQLite connections. Not here: where the log lives (`project.py`).
 

@@ -1,7 +1,7 @@
 """`klaviyo-assets extract`: raw tables from Postgres into files.
 
-Here: options, which table is meant, progress and the summary. Not here: which columns and rows are read
-(`source/extraction.py`, `source/sql.py`), and files (`cli/extract_files.py`).
+What belongs here: options, which table is meant, progress and the summary. What does not: which columns and rows are
+read (`source/extraction.py`, `source/sql.py`), and files (`cli/extract_files.py`).
 """
 
 import json
@@ -35,7 +35,7 @@ def extract(
         typer.Option("--table", "-t", metavar="NAME", help="Raw table, such as campaign or event.",
                      autocompletion=raw_table_names),
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; it is made.", file_okay=False)],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to; created if missing.", file_okay=False)],
     start: Annotated[
         datetime | None,
         typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="First day, in the account's time zone; for event."),
@@ -44,9 +44,9 @@ def extract(
         datetime | None, typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive; for event.")
     ] = None,
     account: AccountNames = None,
-    file_format: Annotated[FileFormat, typer.Option("--format", help="Kind of file.")] = FileFormat.CSV,
+    file_format: Annotated[FileFormat, typer.Option("--format", help="File format.")] = FileFormat.CSV,
     limit: Annotated[
-        int | None, typer.Option(min=1, metavar="ROWS", help="So many per file at most, to have a look.")
+        int | None, typer.Option(min=1, metavar="ROWS", help="Write at most this many rows per file, for a first look.")
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -54,11 +54,11 @@ def extract(
     """Write a raw table from Postgres to files: OUT/account/table.csv, and OUT/account/event/day.csv for events.
 
     Rows are written as read, in one snapshot per account, PERSONAL DATA INCLUDED (the account's pii setting applies
-    to mapped tables only). Files can be read by their owner alone (mode 0600).
+    to mapped tables only). Only their owner can read the files (mode 0600).
 
     Example: klaviyo-assets extract --table event --start 2026-01-01 --end 2026-01-31 --out raw
     """
-    with errors(verbose=verbose, stopped="Files that are listed or that are there are whole."):
+    with errors(verbose=verbose, stopped="Every file that exists is complete."):
         spec = table_named(table)
         days = _days(spec, start, end)
         written, failed = _extract_all(Extract(spec, days, out, file_format, limit), account)
@@ -71,10 +71,10 @@ def extract(
 
 
 def table_named(name: str) -> "TableSpec":
-    """The raw table that a name means; `klaviyo_campaigns`, as earlier scripts called it, is `campaign`.
+    """The raw table that a name means; `klaviyo_campaigns`, the name in earlier scripts, is `campaign`.
 
     Raises:
-        UnknownNameError: it means none; the message lists those there are.
+        UnknownNameError: there is no such table; the message lists all tables.
     """
     from klaviyo_assets.tables import TABLES
 
@@ -83,8 +83,8 @@ def table_named(name: str) -> "TableSpec":
     for known, spec in raw_tables.items():
         if wanted in {known, *_plurals(known)}:
             return spec
-    mend = "It is computed, not read; look at it with `klaviyo-assets query`." if wanted in TABLES else ""
-    raise UnknownNameError("raw table", name, raw_tables, mend)
+    fix = "It is computed, not read; use `klaviyo-assets query` to see it." if wanted in TABLES else ""
+    raise UnknownNameError("raw table", name, raw_tables, fix)
 
 
 def _plurals(name: str) -> Iterator[str]:
@@ -99,12 +99,20 @@ def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> li
     """The days of a daily table, inclusive; none for a table that has no days."""
     if not spec.is_daily:
         if start or end:
-            notes().print(f"{spec.name} has no days: --start and --end are ignored, all rows are written.")
+            notes().print(
+                f"{spec.name} is not partitioned by day: --start and --end are ignored, and all rows are written."
+            )
         return []
     if start is None or end is None:
-        raise SettingsError(f"{spec.name} is cut by day. Give its first and last day: --start 2026-01-01 --end ...")
+        raise SettingsError(
+            f"{spec.name} is partitioned by day, so it needs a range",
+            "Give its first and last day: --start 2026-01-01 --end ...",
+        )
     if end < start:
-        raise SettingsError(f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}. Both are inclusive days.")
+        raise SettingsError(
+            f"--end {end:%Y-%m-%d} is before --start {start:%Y-%m-%d}",
+            "Give the earlier day as --start; both days are included.",
+        )
     return [start.date() + timedelta(days=number) for number in range((end - start).days + 1)]
 
 
@@ -125,7 +133,7 @@ class Extract:
 
 
 def _extract_all(wanted: Extract, names: list[str] | None) -> tuple[list[Written], int]:
-    """Write all accounts' files; which were written, and how many accounts failed. One does not stop the others."""
+    """Write all accounts' files. Returns them, and how many accounts failed; a failure does not stop the others."""
     from klaviyo_assets.accounts import load_accounts
 
     accounts, postgres, progress = load_accounts(), systems.postgres(), Progress(notes())

@@ -45,7 +45,7 @@ def write(
     source: "AccountSource", spec: "TableSpec", day: date | None, path: Path, file_format: FileFormat, *,
     limit: int | None = None, watch: Callable[[int, int], Any] = lambda *_: None,
 ) -> Written:  # fmt: skip
-    """Write a table that is there in Postgres, or one account day of it, in its total order.
+    """Write a table that exists in Postgres, or one account day of it, in its total order.
 
     In CSV a null is nothing and the empty text is "". An existing file is replaced when the new one is whole.
 
@@ -99,7 +99,7 @@ def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that only its owner can read, from its first byte on; it appears under its name when it is whole."""
+    """A file that only its owner can ever read; it gets its name once it is complete."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +111,7 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
             # Arrow's, for a stream from Postgres that broke: not about this file.
             raise
         raise PermanentError(
-            f"cannot write {path}: {error.strerror or error}. Give a folder with --out that can be written to."
+            f"cannot write {path}: {error.strerror or error}", "Choose a writable folder with --out."
         ) from error
     finally:
         # It is mostly not there any more, and may never have been.

@@ -1,8 +1,8 @@
-"""`klaviyo-assets init`: write `.env` and `accounts.toml` from what Fivetran and Postgres hold.
+"""`klaviyo-assets init`: write `.env` and `accounts.toml` from the contents of Fivetran and Postgres.
 
-Here: the questions, and the two files. Not here: what is found there (`discovery.py`).
+What belongs here: the questions, and the two files. What does not: what Fivetran and Postgres have (`discovery.py`).
 
-A file that exists is only changed after asking, or with --force; lines of `.env` that are not concerned stay.
+An existing file is changed only after asking, or with --force; other lines of `.env` stay.
 """
 
 import json
@@ -40,19 +40,19 @@ _UNKNOWN_START = date(2020, 1, 1)
 
 
 def init(
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take the best guess for everything.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that exist, without asking.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing; use the best guess for everything.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files without asking.")] = False,
     timezone: Annotated[
         str | None, typer.Option(help="Time zone of the accounts, as in Klaviyo's settings: Europe/Berlin.")
     ] = None,
     directory: Annotated[Path, typer.Option(help="Folder to write to.", file_okay=False, exists=True)] = Path(),
     verbose: Verbose = False,
 ) -> None:
-    """Write .env and accounts.toml from what Fivetran and Postgres hold.
+    """Write .env and accounts.toml from the contents of Fivetran and Postgres.
 
     Example: klaviyo-assets init --yes --timezone Europe/Berlin
     """
-    with errors(verbose=verbose, stopped="Files that were not written yet are as they were."):
+    with errors(verbose=verbose, stopped="Files that were not written yet are unchanged."):
         if timezone is not None:
             timezone = canonical_zone(timezone)
         files = (directory / ".env", directory / DEFAULT_FILE)
@@ -66,10 +66,13 @@ def init(
 
 
 def _settings(*, yes: bool) -> dict[str, str]:
-    """The connection settings, from the environment or from the person at the keyboard."""
+    """The connection settings, from the environment or from the user."""
     missing = [name for name in _ASKED if not os.environ.get(name)]
     if missing and yes:
-        raise SettingsError(f"{', '.join(missing)} must be set when nothing may be asked. Set it, or leave out --yes.")
+        raise SettingsError(
+            f"{', '.join(missing)} must be set, because --yes asks no questions",
+            "Set what is missing, or leave out --yes.",
+        )
     asked = {name: typer.prompt(_ASKED[name], hide_input=True).strip() for name in missing}
     optional = {name: os.environ[name] for name in ("FIVETRAN_API_URL",) if os.environ.get(name)}
     return {**{name: os.environ.get(name) or asked[name] for name in _ASKED}, **optional}
@@ -80,21 +83,21 @@ def _discovered(given: Mapping[str, str]) -> "list[Draft]":
     from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
     from klaviyo_assets.resources.postgres.resource import PostgresResource
 
-    with Progress(notes()).task("Fivetran and Postgres", doing="looking", stays=False):
+    with Progress(notes()).task("Fivetran and Postgres", doing="reading", stays=False):
         connections = fivetran_from_environment(given).connections()
         postgres = PostgresResource(url=given["POSTGRES_URL"], statement_timeout_seconds=STATEMENT_SECONDS)
         drafts = discover(connections, postgres)
     if not drafts:
         services = ", ".join(sorted({connection.service for connection in connections})) or "none"
         raise PermanentError(
-            f"no Klaviyo connection in Fivetran (services there: {services}) and no Klaviyo schema in Postgres. "
-            "Set up the connection in Fivetran first, or use a key that may see it."
+            f"Fivetran has no Klaviyo connection (services there: {services}), and Postgres has no Klaviyo schema",
+            "Set up the connection in Fivetran first, or use an API key that can see it.",
         )
     return drafts
 
 
 def _decided(draft: "Draft", timezone: str | None, *, ask: bool) -> str:
-    """The block of an account in accounts.toml, with what the person at the keyboard says where they are asked."""
+    """The block of an account in accounts.toml; with `ask`, the user confirms or changes each value."""
     conversion = draft.candidates[0] if draft.candidates else None
     name, zone, currency = draft.name, timezone or "UTC", draft.currency or "USD"
     if ask:
@@ -114,7 +117,7 @@ def _decided(draft: "Draft", timezone: str | None, *, ask: bool) -> str:
 
 
 def _conversion(chosen: "Candidate | None", candidates: "tuple[Candidate, ...]") -> dict[str, str]:
-    """The metric by name where that is enough, else with its integration, else by id."""
+    """The metric by name if that is unique, otherwise with its integration, otherwise by id."""
     if chosen is None:
         return {"conversion_metric": "Placed Order"}
     metric = chosen.metric
@@ -155,7 +158,7 @@ def _known_currency(value: str) -> str:
 def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:
     def check(value: str) -> str:
         if value not in allowed:
-            raise SettingsError(f"{value!r} is none of {', '.join(allowed)}.")
+            raise SettingsError(f"{value!r} is not one of the choices", f"Choose one of: {', '.join(allowed)}.")
         return value
 
     return check
@@ -163,7 +166,7 @@ def _one_of(allowed: Mapping[str, object]) -> Callable[[str], str]:
 
 def _matching(value: str, pattern: str, allowed: str) -> str:
     if not re.fullmatch(pattern, value):
-        raise SettingsError(f"{value!r} does not fit. Allowed: {allowed}.")
+        raise SettingsError(f"{value!r} is not valid", f"Allowed: {allowed}.")
     return value
 
 
@@ -219,14 +222,16 @@ def _quoted(value: str) -> str:
 
 def _refuse_silent_overwrite(path: Path, *, yes: bool, force: bool) -> None:
     if path.exists() and yes and not force:
-        raise SettingsError(f"{path} exists and is left as it is. Overwrite it with --force, or leave out --yes.")
+        raise SettingsError(
+            f"{path} already exists, so it was left unchanged", "Overwrite it with --force, or leave out --yes."
+        )
 
 
 def _write(path: Path, text: str, mode: int, *, yes: bool, force: bool) -> None:
-    """Replace a file as a whole, never readable by more people than `mode` lets."""
+    """Replace a file as a whole; at no time does it have wider permissions than `mode`."""
     _refuse_silent_overwrite(path, yes=yes, force=force)
-    if path.exists() and not force and not typer.confirm(f"{path} exists. Change it?"):
-        console().print(f"{path} is left as it is.")
+    if path.exists() and not force and not typer.confirm(f"{path} already exists. Change it?"):
+        console().print(f"{path} was left unchanged.")
         return
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.")
     try:
@@ -251,7 +256,7 @@ def _tell(drafts: "list[Draft]", files: tuple[Path, Path], timezone: str | None)
         for note in draft.notes:
             notes().print(f"{draft.schema}: {note}", markup=False)
     if timezone is None and any(account.timezone == "UTC" for account in accounts.by_name.values()):
-        notes().print("Accounts with time zone UTC: check them against Klaviyo's settings; days depend on it.")
+        notes().print("Check the accounts with time zone UTC against Klaviyo's settings: days depend on the time zone.")
     console().print(f"Settings are in {files[0]} and {files[1]}. Next: klaviyo-assets run")
 
 

@@ -32,7 +32,7 @@ class Link:
 
 
 def looker_link(
-    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="May repeat. Default: all.")] = None,
+    account: Annotated[list[str] | None, typer.Option("--account", "-a", help="Can be repeated. Default: all.")] = None,
     portfolio: Annotated[bool, typer.Option("--portfolio", help="The report over all accounts.")] = False,
     template: Annotated[
         str | None,
@@ -54,12 +54,12 @@ def looker_link(
         found = list(_links(bigquery, account, portfolio=portfolio, template=template))
         if open_it and len(found) > 1:
             raise SettingsError(
-                f"--open opens one link, and these are {len(found)}: {', '.join(link.of for link in found)}. Say which "
-                "with --account, or --portfolio."
+                f"--open opens one link, but there are {len(found)}: {', '.join(link.of for link in found)}",
+                "Choose one with --account, or use --portfolio.",
             )
         _print(found, bigquery, as_json=as_json)
         if open_it and not webbrowser.open(found[0].url):
-            raise PermanentError("no browser could be opened. Copy the link into one.")
+            raise PermanentError("no browser could be opened", "Copy the link into a browser.")
 
 
 def _links(
@@ -89,12 +89,12 @@ def _print(found: list[Link], bigquery: "BigQueryProjectResource", *, as_json: b
         console().print(link.url, soft_wrap=True, markup=False)
     if any(not link.template for link in found):
         notes().print(
-            "Without a template the report is empty and has one data source. docs/looker_studio.md tells how to make a "
-            "template once; then set LOOKER_TEMPLATE_ID in .env."
+            "Without a template the report is empty and has one data source. docs/looker_studio.md explains how to "
+            "create one; then set LOOKER_TEMPLATE_ID in .env."
         )
     if bigquery.is_stand_in:
         notes().print(
-            "These are the local servers' datasets, which Looker Studio cannot reach: it reads Google's BigQuery only."
+            "Looker Studio cannot reach these datasets of the local servers; it reads only Google's BigQuery."
         )
 
 

@@ -32,7 +32,7 @@ from klaviyo_assets.cli.usage import Commands
 app = typer.Typer(
     name="klaviyo-assets",
     cls=Commands,
-    help="Klaviyo reporting: Fivetran's Postgres tables to checked, archived, loaded and reported numbers.",
+    help="Klaviyo reporting: check, archive, load and report what Fivetran copied into Postgres.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )

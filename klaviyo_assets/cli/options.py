@@ -20,7 +20,7 @@ _NOT_RAW = {"attribution"}
 
 
 def account_names(incomplete: str) -> list[str]:
-    """Names of accounts that begin so; none where the accounts file cannot be read."""
+    """Names of accounts with this prefix; none if the accounts file cannot be read."""
     from klaviyo_assets.accounts import load_accounts
 
     with suppress(KlaviyoAssetsError):
@@ -29,7 +29,7 @@ def account_names(incomplete: str) -> list[str]:
 
 
 def raw_table_names(incomplete: str) -> list[str]:
-    """Names of raw tables that begin so: those of the files that declare them."""
+    """Names of raw tables with this prefix, from the names of the files that declare them."""
     modules = (entry.name for entry in files("klaviyo_assets.tables").iterdir() if entry.name.endswith(".py"))
     names = {name.removesuffix(".py") for name in modules if not name.startswith("_")} - _NOT_RAW
     return sorted(name for name in names if name.startswith(incomplete))
@@ -38,14 +38,14 @@ def raw_table_names(incomplete: str) -> list[str]:
 AccountNames = Annotated[
     list[str] | None,
     typer.Option(
-        "--account", "-a", metavar="NAME", help="Account of accounts.toml; may repeat. Default: all.",
+        "--account", "-a", metavar="NAME", help="Account in accounts.toml; can be repeated. Default: all.",
         autocompletion=account_names,
     ),
 ]  # fmt: skip
 OneAccount = Annotated[
     str | None,
     typer.Option(
-        "--account", "-a", metavar="NAME", help="Account of accounts.toml. Default: the only one.",
+        "--account", "-a", metavar="NAME", help="Account in accounts.toml. Default: the only one.",
         autocompletion=account_names,
     ),
 ]  # fmt: skip
@@ -58,5 +58,5 @@ def days_between(start: datetime | None, end: datetime | None) -> tuple[date | N
         SettingsError: the first lies after the last.
     """
     if start and end and start > end:
-        raise SettingsError(f"--start {start:%Y-%m-%d} lies after --end {end:%Y-%m-%d}. Give the earlier day first.")
+        raise SettingsError(f"--start {start:%Y-%m-%d} is after --end {end:%Y-%m-%d}", "Give the earlier day first.")
     return start.date() if start else None, end.date() if end else None

@@ -12,7 +12,7 @@ _ENOUGH = 3
 
 @dataclass
 class Pace:
-    """Seconds per piece. Parts not seen yet are taken at their usual share of the work, scaled to what was seen.
+    """Seconds per piece. Unseen parts count with their usual share of the work, scaled to what was measured.
 
     `usual` says how long a piece of each part takes compared with the others; its unit does not matter.
     """
@@ -27,7 +27,7 @@ class Pace:
         self._pieces[part] = self._pieces.get(part, 0) + 1
 
     def left(self, remaining: Mapping[str, int]) -> float | None:
-        """Seconds that the remaining pieces of each part will take; None while too little was seen to say."""
+        """Seconds that the remaining pieces of each part will take; None while too little has been measured."""
         if sum(self._pieces.values()) < _ENOUGH:
             return None
         return sum(pieces * self._per_piece(part) for part, pieces in remaining.items())

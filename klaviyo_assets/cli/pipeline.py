@@ -142,7 +142,7 @@ class Pipeline:
             if self._days(account, own.work):
                 self._reports(account)
         except KlaviyoAssetsError as error:
-            self.totals.fail(account.name, str(error))
+            self.totals.fail(account.name, "\n".join(filter(None, [error.what, error.fix])))
         own.seconds = time.monotonic() - began
 
     def portfolio(self) -> None:

@@ -43,7 +43,7 @@ class Part:
 
 @dataclass
 class Task:
-    """Something that takes a while. Without parts, how much of it there is is not known."""
+    """Something that takes a while. Without parts, its size is unknown."""
 
     name: str
     parts: dict[str, Part] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Task:
     _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
     def begin(self) -> None:
-        """A step begins: what was before it is preparation, and says nothing of how long a piece takes."""
+        """A step begins; the time before it was preparation and does not count for the pace."""
         self.doing, self._moved = "", time.monotonic()
 
     def advance(self, part: str, *, rows: int = 0, size: int = 0) -> None:
@@ -65,31 +65,31 @@ class Task:
         one.done, one.rows, one.bytes = one.done + 1, one.rows + rows, one.bytes + size
 
     def step(self, doing: str) -> None:
-        """The next piece of the only part begins, and this is what it does; the one before it is done."""
+        """The next piece of the only part begins, with a description; the previous one is done."""
         if self.doing:
             (part,) = self.parts
             self.advance(part)
         self.doing = doing
 
     def grow(self, rows: int, size: int) -> None:
-        """The piece at work has so many more rows and bytes; its part is the only one."""
+        """The current piece has so many more rows and bytes; there is only one part."""
         (part,) = self.parts.values()
         part.rows, part.bytes = part.rows + rows, part.bytes + size
 
     def complete(self, part: str) -> None:
-        """No more pieces of this part will come: what did not change has nothing to be done."""
+        """No more pieces of this part will come, because the rest did not change."""
         if part in self.parts:
             self.parts[part].total = self.parts[part].done
             self._moved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """How long it has been going on."""
+        """Seconds since the start."""
         return time.monotonic() - self.began
 
     @property
     def left(self) -> float | None:
-        """How many seconds it will still take; None where nobody can say."""
+        """Seconds until the end; None if they cannot be estimated."""
         found = self.pace.left({name: part.remaining for name, part in self.parts.items()})
         # The piece at work is already under way.
         return None if found is None else max(0.0, found - (time.monotonic() - self._moved))
@@ -141,7 +141,7 @@ def _line(name: str, part: Part) -> Iterator[Text | ProgressBar]:
 
 
 def duration(seconds: float) -> str:
-    """As people say it: 4.2 s, 42 s, 3 min 20 s, 2 h 5 min."""
+    """A duration for people: 4.2 s, 42 s, 3 min 20 s, 2 h 5 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -163,7 +163,7 @@ class Progress:
         self._paces: dict[str, Pace] = {}
 
     def note(self, text: str) -> None:
-        """Say something in passing."""
+        """Print a line between the bars."""
         self._shown.print(text, style="yellow", markup=False, soft_wrap=not self._shown.is_interactive)
 
     @contextmanager
@@ -171,7 +171,7 @@ class Progress:
         self, name: str, parts: Mapping[str, int] | None = None, *, kind: str = "",
         usual: Mapping[str, float] | None = None, stays: bool = True, doing: str = "",
     ) -> Iterator[Task]:  # fmt: skip
-        """Show that something is under way, and in the end how much it was and how long it took.
+        """Show that something is running, and at the end how much was done and how long it took.
 
         Args:
             name: What it is.

@@ -1,4 +1,4 @@
-"""The project a command is run in: its root, and the Dagster instance it shares with the UI.
+"""The project in which a command runs: its root, and the Dagster instance that it shares with the UI.
 
 Here: finding both. Not here: what is run on the instance.
 """
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def project_root() -> Path:
-    """The nearest folder upwards that has a dagster.yaml, else the current one."""
+    """The nearest folder upwards that has a dagster.yaml, otherwise the current one."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / "dagster.yaml").is_file()), here)
 

@@ -27,7 +27,7 @@ _GAP = 2
 
 
 def cell(value: Any) -> str:
-    """A value as text: numbers with all their digits, times in ISO 8601, null as nothing."""
+    """A value as text: numbers with all digits, times in ISO 8601, null as an empty text."""
     if value is None:
         return ""
     if isinstance(value, Mapping | list):
@@ -36,7 +36,7 @@ def cell(value: Any) -> str:
 
 
 def json_value(value: Any) -> Any:
-    """A value as JSON has it. Exact decimals are text: readers of JSON make doubles of its numbers."""
+    """A value in JSON. Exact decimals are text, because readers of JSON turn its numbers into doubles."""
     if isinstance(value, Mapping):
         return {name: json_value(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -53,7 +53,7 @@ def json_value(value: Any) -> Any:
 
 
 def write_csv(rows: Any, sink: TextIO) -> None:
-    """CSV with a header, lines ended by a line feed; nothing for a statement that gives no columns."""
+    """CSV with a header, lines ended by a line feed; nothing for a statement without columns."""
     names = _names(rows)
     if not names:
         return
@@ -73,10 +73,10 @@ def write_json(rows: Any, sink: TextIO) -> None:
 
 
 def print_table(rows: Any, console: Console) -> None:
-    """A table as wide as the console at most; where columns are too many, each row as a list of its values."""
+    """A table no wider than the console; with too many columns, each row as a list of its values."""
     names = _names(rows)
     if not names:
-        console.print("Done; the statement gives no rows.")
+        console.print("Done; the statement returned no rows.")
         return
     iterator: Iterator[Any] = iter(rows)
     shown = [[cell(value) for value in row.values()] for row in islice(iterator, TABLE_ROWS)]
@@ -96,7 +96,7 @@ def _is_number(field: Any) -> bool:
 
 
 def _least_width(schema: Sequence[Any], shown: list[list[str]]) -> int:
-    """Characters below which a number or a header would be cut, or a text be folded beyond reading."""
+    """The width below which a number or header would be cut, or text become unreadable."""
     width = -_GAP
     for position, field in enumerate(schema):
         longest = max((len(row[position]) for row in shown), default=0)

@@ -38,7 +38,7 @@ def report(
                      "in every account's time zone."),
     ] = None,
     account: AccountNames = None,
-    open_it: Annotated[bool, typer.Option("--open", help="Show the file in the browser.")] = False,
+    open_it: Annotated[bool, typer.Option("--open", help="Open the file in the browser.")] = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
     """Write a report of some days, compared with the days before, as one HTML file that needs no network.
@@ -73,7 +73,7 @@ def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tu
     last = end or min(account.today() for account in accounts) - timedelta(days=1)
     first = start or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
-        raise SettingsError(f"--start {first} lies after the last day, {last}. Give the earlier day first.")
+        raise SettingsError(f"--start {first} is after the last day, {last}", "Give the earlier day first.")
     return first, last
 
 
@@ -99,7 +99,7 @@ def _written(html: str, out: Path) -> Path:
         with suppress(OSError):
             beside.unlink()
         raise SettingsError(
-            f"cannot write --out {out}: {error.strerror}. Give a file in a folder that exists and may be written to."
+            f"cannot write --out {out}: {error.strerror}", "Choose a file in a folder that exists and is writable."
         ) from error
     return target
 
@@ -109,17 +109,19 @@ def _tell(made: "Report", written: Path, days: tuple[date, date]) -> None:
     shown.print(f"Report of {days[0]} to {days[1]}: {written}", markup=False, soft_wrap=True)
     if made.empty:
         said = ", ".join(made.empty)
-        notes().print(f"Nothing to show for {said}: the page says why.", style="yellow", markup=False, soft_wrap=True)
+        notes().print(
+            f"There is nothing to show for {said}; the page says why.", style="yellow", markup=False, soft_wrap=True
+        )
     for name in made.broken:
         notes().print(
-            f"{name}: its reports do not add up to the loaded events. `klaviyo-assets verify --account {name}` says "
-            "what to do.", style="red", markup=False, soft_wrap=True,
+            f"{name}: the reports do not add up to the loaded events. Run `klaviyo-assets verify --account {name}` to "
+            "see what to do.", style="red", markup=False, soft_wrap=True,
         )  # fmt: skip
 
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """A spinner that says what is being done, on a terminal; silence when piped."""
+    """A spinner with the current action on a terminal; nothing when piped."""
     shown = notes()
     if not shown.is_terminal:
         yield lambda _: None

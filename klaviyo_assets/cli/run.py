@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from klaviyo_assets.cli import closing
-from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, in_two, notes, screen
+from klaviyo_assets.cli.console import FAILED, AsJson, Verbose, console, errors, notes, screen
 from klaviyo_assets.cli.options import AccountNames
 from klaviyo_assets.cli.pipeline import Pipeline, Totals
 from klaviyo_assets.cli.progress import Progress
@@ -38,12 +38,12 @@ def run(
         str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
     ] = None,
     account: AccountNames = None,
-    source: Annotated[str, typer.Option(help="Where data come from; `fivetran` is the one there is.")] = "fivetran",
+    source: Annotated[str, typer.Option(help="Where the data come from; only `fivetran` is supported.")] = "fivetran",
     upload_s3: Annotated[
         str | None,
         typer.Option(metavar="S3_URI", help="Archive to s3://bucket/prefix, instead of S3_BUCKET and S3_PREFIX."),
     ] = None,
-    upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="An older name of --upload-s3.")] = None,
+    upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="Older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
     whole: Annotated[
         bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
@@ -53,7 +53,7 @@ def run(
         typer.Option(metavar="TABLE[.COLUMN]", help="Take this table or column as empty where it is hidden or gone "
                      "from Postgres, and empty BigQuery of it. May repeat."),
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which days would be made.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which days would be loaded.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
@@ -65,7 +65,7 @@ def run(
     """
     with errors(verbose=verbose, stopped=_STOPPED):
         if source != "fivetran":
-            raise SettingsError(f"--source {source!r} is not known. Allowed: fivetran.")
+            raise SettingsError(f"--source {source!r} is not supported", "Allowed: fivetran.")
         _use_archive(upload_s3 or upload_to_s3)
         wanted = _days(start, end)
         chosen, accepted = _accounts(account), _accepted(accept_empty or [])
@@ -123,11 +123,14 @@ def _use_archive(address: str | None) -> None:
         return
     bucket, _, prefix = address.removeprefix("s3://").partition("/")
     if not address.startswith("s3://") or not bucket:
-        raise SettingsError(f"--upload-s3 {address!r} is no S3 address. Allowed: s3://bucket or s3://bucket/prefix.")
+        raise SettingsError(
+            f"--upload-s3 {address!r} is not an S3 address", "Allowed: s3://bucket or s3://bucket/prefix."
+        )
     if "{" in prefix or prefix.endswith((".csv", ".json", ".parquet")):
         raise SettingsError(
-            f"--upload-s3 {address!r} names a file. The archive holds a Parquet file per table and day: give the "
-            "folder they go to, such as s3://bucket/prefix; `extract` writes CSV files."
+            f"--upload-s3 {address!r} names a file",
+            "Give a folder, such as s3://bucket/prefix: the archive keeps one Parquet file per table and day. "
+            "`extract` writes CSV files.",
         )
     os.environ["S3_BUCKET"] = bucket
     if prefix:
@@ -137,9 +140,9 @@ def _use_archive(address: str | None) -> None:
 def _days(start: str | None, end: str | None) -> tuple[date | None, date | None]:
     first, last = _day("--start", start), _day("--end", end)
     if last and not first:
-        raise SettingsError("--end without --start. Give both, or neither for every day that changed.")
+        raise SettingsError("--end was given without --start", "Give both, or neither to load every day that changed.")
     if first and last and first > last:
-        raise SettingsError(f"--start {first} lies after --end {last}. Give the earlier day first.")
+        raise SettingsError(f"--start {first} is after --end {last}", "Give the earlier day first.")
     return first, last
 
 
@@ -147,7 +150,7 @@ def _day(option: str, text: str | None) -> date | None:
     try:
         return date.fromisoformat(text) if text else None
     except ValueError as error:
-        raise SettingsError(f"{option} {text!r} is no day. Allowed: a day such as 2026-01-31.") from error
+        raise SettingsError(f"{option} {text!r} is not a date", "Allowed: a date such as 2026-01-31.") from error
 
 
 def _run_accounts(
@@ -195,8 +198,7 @@ def _show_failures(totals: Totals, *, everything: bool) -> None:
     shown = notes()
     told = totals.failures if everything else totals.failures[:_SHOWN_ERRORS]
     for failure in told:
-        # A step says line by line what failed; anything else is what is wrong, and how to mend it.
-        first, *others = failure.splitlines() if "\n" in failure else in_two(failure, "")
+        first, *others = failure.splitlines()
         shown.print(Text(f"failed: {first}", style="red"), soft_wrap=True)
         for line in filter(None, others):
             shown.print(Text(f"  {line}"), soft_wrap=True)

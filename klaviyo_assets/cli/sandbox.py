@@ -1,7 +1,7 @@
 """`klaviyo-assets sandbox`: the embedded servers of a laptop.
 
-Here: options, progress and tables. Not here: what the commands do (`klaviyo_assets/sandbox`, imported when one runs,
-so that the rest of the command line does not need it).
+What belongs here: options, progress and tables. What does not: what the commands do (`klaviyo_assets/sandbox`, imported
+when one runs, so that the rest of the command line does not need it).
 """
 
 import json
@@ -21,11 +21,11 @@ from klaviyo_assets.errors import PermanentError
 
 app = typer.Typer(
     name="sandbox",
-    help="Local Postgres, S3, BigQuery, Fivetran and mail on 127.0.0.1, with no account anywhere.",
+    help="Local Postgres, S3, BigQuery, Fivetran and mail on 127.0.0.1; no account is needed.",
     no_args_is_help=True,
 )
 _JSON = typer.Option("--json", help="Print JSON, for programs.")
-_STOPPED = "Servers that are up stay up: run the same command again, or `klaviyo-assets sandbox stop`."
+_STOPPED = "Servers that are running keep running. Run the command again, or `klaviyo-assets sandbox stop`."
 
 
 @app.command()
@@ -33,11 +33,11 @@ def start(
     accounts: Annotated[int | None, typer.Option(min=1, max=50, help="Simulated Klaviyo accounts.")] = None,
     events_per_day: Annotated[int | None, typer.Option(min=1, help="Events per account and day.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Days of history.")] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Another seed makes other shops.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="A different seed creates different shops.")] = None,
     dotenv: Annotated[bool, typer.Option("--dotenv/--no-dotenv", help="Write .env in this folder.")] = True,
     verbose: Verbose = False,
 ) -> None:
-    """Bring all servers up; those that are up stay. Their data survives a stop.
+    """Start all servers that are not running. Their data survive a stop.
 
     Example: klaviyo-assets sandbox start --accounts 4 --events-per-day 1000
     """
@@ -53,7 +53,7 @@ def start(
 
 @app.command()
 def stop(verbose: Verbose = False) -> None:
-    """End all servers. Their data stays.
+    """Stop all servers. Their data stay.
 
     Example: klaviyo-assets sandbox stop
     """
@@ -66,7 +66,7 @@ def stop(verbose: Verbose = False) -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) -> None:
-    """Say how every server is. Exit code 1 unless all run.
+    """Show the state of every server. Exit code 1 unless all are running.
 
     Example: klaviyo-assets sandbox status --json
     """
@@ -79,13 +79,13 @@ def status(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) ->
     elif found:
         _print_table([asdict(server) for server in found])
     else:
-        typer.echo("No sandbox was started here; run `klaviyo-assets sandbox start`.")
+        typer.echo("No sandbox has been started here; run `klaviyo-assets sandbox start`.")
     raise typer.Exit(0 if found and all(server.state == "running" for server in found) else 1)
 
 
 @app.command()
 def env(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) -> None:
-    """Print KEY=VALUE lines, for `set -a; eval "$(klaviyo-assets sandbox env)"`. They hold the local passwords.
+    """Print KEY=VALUE lines, for `set -a; eval "$(klaviyo-assets sandbox env)"`. They contain the local passwords.
 
     Example: klaviyo-assets sandbox env --json
     """
@@ -120,12 +120,12 @@ def reset(
 
 @app.command()
 def mail(
-    last: Annotated[int, typer.Option(min=1, help="So many of the newest.")] = 10,
-    open_: Annotated[bool, typer.Option("--open", help="Show the newest in the browser.")] = False,
+    last: Annotated[int, typer.Option(min=1, help="How many messages to show, newest first.")] = 10,
+    open_: Annotated[bool, typer.Option("--open", help="Open the newest one in the browser.")] = False,
     as_json: Annotated[bool, _JSON] = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the mail that was sent to the local servers: they keep it, and send none.
+    """List the mail that was sent to the local servers, which keep it and deliver none.
 
     Example: klaviyo-assets sandbox mail --last 3 --open
     """
@@ -139,17 +139,17 @@ def mail(
     elif found:
         _print_mail(found)
     else:
-        typer.echo("No mail was sent yet; `klaviyo-assets email-test` sends one.")
+        typer.echo("No mail has been sent yet; `klaviyo-assets email-test` sends one.")
     if page:
         # Without a browser the page can still be opened by hand.
-        typer.echo(f"The newest as a page: {page}", err=as_json)
+        typer.echo(f"The newest message as a page: {page}", err=as_json)
         webbrowser.open(page.as_uri())
 
 
 @app.command("import")
 def import_(
-    directory: Annotated[Path, typer.Argument(help="Folder of CSV files: one per raw table, event.csv and so on.")],
-    account: Annotated[str, typer.Option(help="The account; one that is not known yet is made.")],
+    directory: Annotated[Path, typer.Argument(help="Folder with one CSV file per raw table: event.csv and so on.")],
+    account: Annotated[str, typer.Option(help="Account to import into; created if it does not exist.")],
     as_json: Annotated[bool, _JSON] = False,
     verbose: Verbose = False,
 ) -> None:
@@ -176,7 +176,7 @@ def _folder() -> Any:
 
 @contextmanager
 def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterator[None]:
-    """Faults as every command tells them, and what to do where the sandbox's packages are not there."""
+    """Errors as every command shows them, and what to do if the sandbox's packages are missing."""
     with errors(verbose=verbose, stopped=stopped):
         try:
             yield
@@ -184,8 +184,8 @@ def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterato
             if (error.name or "").startswith("klaviyo_assets"):
                 raise
             raise PermanentError(
-                f"the package {error.name!r} is missing. Install the sandbox with `pip install "
-                "'klaviyo-assets[sandbox]'`."
+                f"the package {error.name!r} is missing",
+                "Install the sandbox with `pip install 'klaviyo-assets[sandbox]'`.",
             ) from error
 
 
@@ -219,7 +219,7 @@ def _is_news(text: str) -> bool:
 def _tell_where(started: Any, dotenv: bool) -> None:
     told = started.variables
     typer.echo(
-        f"Sandbox is up; data in {told['KLAVIYO_SANDBOX_DIR']}\n"
+        f"The sandbox is running; its data are in {told['KLAVIYO_SANDBOX_DIR']}\n"
         f"  Postgres  {told['POSTGRES_URL'].replace(':' + _password(told['POSTGRES_URL']) + '@', '@')}\n"
         f"  S3        {told['S3_ENDPOINT_URL']} (bucket {told['S3_BUCKET']})\n"
         f"  BigQuery  {told['BIGQUERY_EMULATOR_HOST']} (project {told['BIGQUERY_PROJECT']})\n"
@@ -230,8 +230,8 @@ def _tell_where(started: Any, dotenv: bool) -> None:
         typer.echo(f"Settings are in {started.dotenv}: every command in this folder uses the sandbox.")
     elif dotenv:
         typer.echo(
-            f"{Path('.env').resolve()} was left alone: it is yours or another sandbox's, or this sandbox is in another "
-            'folder. To use this one: set -a; eval "$(klaviyo-assets sandbox env)"; set +a'
+            f"{Path('.env').resolve()} was left unchanged: it is yours or a different sandbox's, or this sandbox is "
+            'in a different folder. To use this one: set -a; eval "$(klaviyo-assets sandbox env)"; set +a'
         )
 
 
@@ -242,7 +242,7 @@ def _password(url: str) -> str:
 
 
 def _print_mail(found: list[Any]) -> None:
-    """A message is two lines: its file is too long to stand beside anything."""
+    """Two lines per message: its file name is too long for a column."""
     from rich.console import Console
     from rich.text import Text
 

@@ -23,13 +23,14 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 _USAGE = (
-    "these options do not go together. Give --account (once or more), or --group with --connector, or none for all."
+    "these options do not go together",
+    "Give --account (once or more), or --group with --connector, or none for all accounts.",
 )
 
 
 @dataclass(frozen=True)
 class Target:
-    """A connection to sync, and how it is called in output."""
+    """A connection to sync, and its name in output."""
 
     name: str
     connection_id: str
@@ -37,7 +38,7 @@ class Target:
 
 @dataclass
 class Outcome:
-    """What came of a target: `state` is started, running (it was already), succeeded or failed; times are UTC."""
+    """The result for a target: `state` is started, running (it already was), succeeded or failed; times are UTC."""
 
     target: Target
     state: str = "failed"
@@ -60,21 +61,22 @@ def sync(
     account: AccountNames = None,
     group: Annotated[str | None, typer.Option(help="Fivetran group, by id or name; with --connector.")] = None,
     connector: Annotated[str | None, typer.Option(help="Fivetran connection, by id or schema; with --group.")] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait for the end.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long to wait at most.")] = 3600,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the sync has ended.")] = True,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="The longest time to wait.")] = 3600,
     poll_interval: Annotated[
-        float | None, typer.Option(min=0.1, metavar="SECONDS", help=f"Between two looks. Default: {POLL_SECONDS:g}.")
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help=f"Time between two status requests. Default: {POLL_SECONDS:g}."),
     ] = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:
-    """Start a Fivetran sync and wait for its end. Exit code 0: it succeeded; 1: it did not.
+    """Start a Fivetran sync and wait until it has ended. Exit code 0: it succeeded; 1: it failed.
 
     Example: klaviyo-assets sync --account acme --no-wait
     """
-    with errors(verbose=verbose, stopped="Syncs that were started go on at Fivetran."):
+    with errors(verbose=verbose, stopped="Syncs that were started continue at Fivetran."):
         if (group is None) != (connector is None) or (account and group):
-            raise SettingsError(_USAGE)
+            raise SettingsError(*_USAGE)
         from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 
         fivetran = fivetran_from_environment()
@@ -87,7 +89,7 @@ def sync(
 
 
 def _conclude(outcomes: list[Outcome]) -> None:
-    """Say what failed: of a single target as its error, which decides the exit code."""
+    """Show what failed; a single target raises its error, which decides the exit code."""
     failed = [one for one in outcomes if one.error]
     if failed and len(outcomes) == 1:
         raise failed[0].error  # type: ignore[misc]
@@ -109,7 +111,7 @@ def _named(fivetran: "FivetranResource", group: str, connector: str) -> Target:
     """The connection that a group (id or name) and a connector (id or schema) mean.
 
     Raises:
-        UnknownNameError: there is no such group or connection; the message lists those there are.
+        UnknownNameError: there is no such group or connection; the message lists all.
     """
     groups = fivetran.groups()
     chosen = next((one for one in groups if group in {one.id, one.name}), None)
@@ -154,7 +156,7 @@ class _Syncing:
     def _start(self, outcome: Outcome) -> None:
         begun = outcome.begun = self.fivetran.sync(outcome.target.connection_id)
         outcome.state, outcome.url = "running" if begun.was_running else "started", begun.previous.url
-        doing = "is running already" if begun.was_running else "started"
+        doing = "is already running" if begun.was_running else "started"
         self.say(f"{outcome.target.name}: sync {doing}, {outcome.url}")
 
     def _wait(self, outcome: Outcome) -> None:

@@ -21,8 +21,8 @@ def required(name: str) -> str:
     """
     if not os.environ.get(name):
         raise SettingsError(
-            f"the setting {name} is missing. Set it in .env (see .env.example), or run "
-            "`klaviyo-assets sandbox start` to use the local servers."
+            f"the setting {name} is missing",
+            "Set it in .env (see .env.example), or run `klaviyo-assets sandbox start` to use the local servers.",
         )
     return os.environ[name]
 

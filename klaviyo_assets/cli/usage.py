@@ -1,4 +1,4 @@
-"""Wrong usage in two lines, as every other error: what is wrong, and how the command is used.
+"""Wrong usage in two lines, like any other error: what is wrong, and how to use the command.
 
 Here: the class of the command `klaviyo-assets`. Not here: errors of commands that were called rightly (`console.py`).
 """

@@ -36,11 +36,11 @@ def verify(
         datetime | None, typer.Option(formats=DAY, metavar="YYYY-MM-DD", help="Last day, inclusive. Default: today.")
     ] = None,
     account: AccountNames = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every archived object, and hash it.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Also read and hash every archived object.")] = False,
     as_json: AsJson = False,
     verbose: Verbose = False,
 ) -> None:  # fmt: skip
-    """Prove that rows and money are conserved from Postgres to the reports, day by day, to the cent.
+    """Prove that rows and money are conserved from Postgres to the reports, day by day and to the cent.
 
     Compares Postgres as it is now, the ledger, the archive, BigQuery and the reports. Writes nothing. Exit 0: all
     equations hold (warnings are allowed); 1: something differs, and it says what to do.
@@ -67,7 +67,7 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 def _verify_all(
     chosen: "list[Account]", wanted: tuple[date | None, date | None], *, deep: bool
 ) -> "tuple[list[Reconciliation], int]":
-    """Every account's result, and how many accounts could not be looked at. One does not stop the others."""
+    """Every account's result, and how many accounts could not be checked; a failure does not stop the others."""
     done: list[Reconciliation] = []
     progress = Progress(notes())
     failed = 0
@@ -91,7 +91,7 @@ def _verify(
 
     first, last = max(wanted[0] or account.start_date, account.start_date), min(wanted[1] or date.max, account.today())
     if first > last:
-        progress.note(f"{account.name}: no day to verify between its start_date, {account.start_date}, and today.")
+        progress.note(f"{account.name}: there is no day to verify from its start_date, {account.start_date}, to today.")
         return
     archive = S3ArchiveResource(bucket=systems.required("S3_BUCKET")).archive
     name = f"{account.name}, {first} to {last}"

@@ -1,4 +1,4 @@
-"""How a reconciliation is shown: rows and money per stage, what does not hold and how to mend it, and JSON.
+"""How a reconciliation is shown: rows and money per stage, discrepancies and their fixes, and JSON.
 
 Here: layout, at most 80 columns wide. Not here: the equations (`audit/reconciliation/`).
 """
@@ -17,7 +17,7 @@ from klaviyo_assets.audit.reconciliation.findings import EXACT
 from klaviyo_assets.cli.query_output import json_value
 
 if TYPE_CHECKING:
-    from klaviyo_assets.audit.reconciliation import Finding, Reconciliation
+    from klaviyo_assets.audit.reconciliation import Discrepancy, Reconciliation
 
 _MOST_SHOWN = 20
 _STYLES = {"error": "red", "warning": "yellow"}
@@ -47,7 +47,7 @@ def _stages(found: "Reconciliation") -> Table:
 
 
 def _money(amounts: Mapping[str, Decimal]) -> str:
-    """One line per currency; `all` for a sum over currencies, which is a checksum and no amount."""
+    """One line per currency; `all` for a sum over currencies, which is a checksum, not an amount."""
     return "\n".join(f"{_amount(amount)} {currency or 'all'}" for currency, amount in amounts.items())
 
 
@@ -64,14 +64,14 @@ def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _show_finding(finding: "Finding", shown: Console) -> None:
+def _show_finding(finding: "Discrepancy", shown: Console) -> None:
     head = Text(f"{finding.severity}: ", style=f"bold {_STYLES[finding.severity]}")
     where = " ".join(str(part) for part in (finding.day, finding.subject) if part)
     head.append(f"{where + ': ' if where else ''}{finding.equation.sentence}")
     shown.print(head, soft_wrap=not shown.is_terminal)
     sides = f"{finding.equation.left} {_side(finding.left)}, {finding.equation.right} {_side(finding.right)}"
     apart = "" if finding.difference is None else f"; difference {_number(finding.difference)}"
-    for line in (f"{sides}{apart}", finding.mend):
+    for line in (f"{sides}{apart}", finding.fix):
         # Piped, a line stays one line and has no blanks to the width of a screen behind it.
         text = Padding(Text(line), (0, 0, 0, 2)) if shown.is_terminal else Text(f"  {line}")
         shown.print(text, soft_wrap=not shown.is_terminal)
@@ -91,7 +91,7 @@ def _verdict(found: "Reconciliation") -> Text:
 
 
 def as_json(found: "Reconciliation") -> dict[str, Any]:
-    """As programs read it. Exact numbers are text, as readers of JSON make doubles of its numbers."""
+    """The JSON document. Exact numbers are text, because readers of JSON turn its numbers into doubles."""
     stages = [
         {"stage": stage.stage.strip(), "rows": stage.rows, "money": dict(stage.money or {})} for stage in found.stages
     ]
@@ -104,7 +104,7 @@ def as_json(found: "Reconciliation") -> dict[str, Any]:
 
 
 def _shortest(value: Any) -> Any:
-    """Exact decimals without zeros that say nothing: 12.500000000 is 12.5."""
+    """Exact decimals without trailing zeros: 12.500000000 is 12.5."""
     if isinstance(value, Mapping):
         return {name: _shortest(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -112,10 +112,10 @@ def _shortest(value: Any) -> Any:
     return value.normalize(EXACT) if isinstance(value, Decimal) else value
 
 
-def _finding_json(finding: "Finding") -> dict[str, Any]:
+def _finding_json(finding: "Discrepancy") -> dict[str, Any]:
     equation = finding.equation
     return {
         "severity": str(finding.severity), "day": finding.day, "equation": equation.name,
         "sentence": equation.sentence, "subject": finding.subject, "left": finding.left, "right": finding.right,
-        "difference": finding.difference, "mend": finding.mend,
+        "difference": finding.difference, "fix": finding.fix,
     }  # fmt: skip

@@ -56,8 +56,9 @@ def check_home(file: Path, exported: Mapping[str, str]) -> None:
     written = _values(file).get(_HOME) or ""
     if written and exported.get(_HOME, written) != written:
         raise SettingsError(
-            f"{file} sets {_HOME}={written} and the environment sets {_HOME}={exported[_HOME]!r}. Dagster goes by "
-            f".env here, so it would use another instance than you asked for. Remove {_HOME} from .env."
+            f"{file} sets {_HOME}={written}, but the environment sets {_HOME}={exported[_HOME]!r}",
+            f"Remove {_HOME} from .env: Dagster prefers .env here, so it would use a different instance than you "
+            "asked for.",
         )
 
 
@@ -112,8 +113,8 @@ def _exported() -> Mapping[str, str] | None:
         return chain[-1].environ() if chain else None
     except psutil.Error as error:
         raise SettingsError(
-            f"cannot see what Dagster was started with ({error}), so not whether .env or the environment counts. "
-            "Start Dagster in a folder without a .env."
+            f"cannot tell how Dagster was started ({error}), so it is unclear if .env or the environment applies",
+            "Start Dagster in a folder without a .env.",
         ) from error
 
 

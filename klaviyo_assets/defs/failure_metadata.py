@@ -1,7 +1,8 @@
 """What of a run is not done, and why: as metadata of the step that failed, for people and for programs.
 
-Here: writing it into a `dg.Failure` and reading it again. Not here: what failed (`defs/stage_run.py`), and who is told
-(`publishing/mail/`). Nobody reads the sentences of a failure: what they say stands beside them as data.
+What belongs here: writing it into a `dg.Failure` and reading it again. What does not: what failed
+(`defs/stage_run.py`), and who is notified (`publishing/mail/`). No program reads the sentences of a failure: the
+metadata hold the same as data.
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,11 +11,11 @@ from typing import Any
 
 import dagster as dg
 
-from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError
 
 _NAME = "not_done"
-_WHEN_IT_PASSES = "Next: when that system is back, run the same again (in the UI: Re-execute on the run's page)."
-_WHEN_CHANGED = "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page)."
+_WHEN_IT_PASSES = "Next: rerun when that system is back (in the UI: Re-execute on the run's page)."
+_WHEN_CHANGED = "Next: fix the cause above, then rerun (in the UI: Re-execute on the run's page)."
 
 
 @dataclass(frozen=True)
@@ -22,22 +23,35 @@ class Cause:
     """Why something is not done.
 
     Attributes:
-        asset: What failed first, such as `extracted/event`.
+        asset: The asset that failed first, such as `extracted/event`.
         kind: The class of its error.
         is_transient: Whether a rerun may well succeed.
-        reason: What the error says.
+        what: What happened.
+        fix: What to do about it; empty if the error does not know.
     """
 
     asset: str
     kind: str
     is_transient: bool
-    reason: str
+    what: str
+    fix: str = ""
 
     @classmethod
     def of(cls, asset: dg.AssetKey, error: KlaviyoAssetsError) -> "Cause":
         """The cause that an error is."""
-        kind = getattr(error, "kind", type(error).__name__)
-        return cls(asset.to_user_string(), str(kind), isinstance(error, TransientError), str(error))
+        kind = error.kind if isinstance(error, UnforeseenError) else type(error).__name__
+        return cls(asset.to_user_string(), kind, isinstance(error, TransientError), error.what, error.fix)
+
+    @classmethod
+    def read(cls, record: Mapping[str, Any]) -> "Cause":
+        """The cause that JSON holds; records of earlier versions have both in one text, `reason`."""
+        what = record["what"] if "what" in record else record["reason"]
+        return cls(record["asset"], record["kind"], record["is_transient"], what, record.get("fix", ""))
+
+    @property
+    def text(self) -> str:
+        """`what` and `fix` as sentences."""
+        return str(KlaviyoAssetsError(self.what, self.fix))
 
 
 # By asset, such as `bigquery/event`, and partition key.
@@ -48,15 +62,15 @@ def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) ->
     """The failure of a step that names every partition of it that is not done.
 
     Args:
-        not_done: The partitions, and why.
-        asked: How many the step was to do.
-        allow_retries: Whether the step's retry policy applies where all of it may well succeed.
+        not_done: The partitions, and why they are not done.
+        asked: How many partitions the step had to do.
+        allow_retries: Whether the step's retry policy applies if every error is transient.
     """
-    reasons: dict[str, set[str]] = {}
+    names_by_reason: dict[str, set[str]] = {}
     for (asset, key), cause in not_done.items():
         # As `event [acme|2026-01-01]`: the stage is the step's.
-        reasons.setdefault(cause.reason, set()).add(f"{asset.rpartition('/')[2]} [{key}]")
-    lines = [f"{', '.join(sorted(names))}: {reason}" for reason, names in reasons.items()]
+        names_by_reason.setdefault(cause.text, set()).add(f"{asset.rpartition('/')[2]} [{key}]")
+    lines = [f"{', '.join(sorted(names))}: {reason}" for reason, names in names_by_reason.items()]
     is_transient = all(cause.is_transient for cause in not_done.values())
     return dg.Failure(
         description="\n".join(
@@ -68,17 +82,17 @@ def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) ->
 
 
 def metadata_of(not_done: NotDone) -> dict[str, Any]:
-    """The metadata of a failure: every cause, with the partitions that are not done for it."""
+    """The metadata of a failure: every cause, with the partitions that are not done because of it."""
     groups = [{**asdict(cause), "partitions": partitions} for cause, partitions in _grouped(not_done).items()]
     return {_NAME: dg.MetadataValue.json(groups)}
 
 
 def read_failure(metadata: Mapping[str, Any]) -> Iterator[tuple[Cause, dict[str, list[str]]]]:
-    """Every cause that a failure's metadata name, with the partitions by asset that are not done for it."""
+    """Every cause in the metadata of a failure, with the partitions, by asset, that are not done because of it."""
     value = metadata.get(_NAME)
     groups: Any = value.value if isinstance(value, dg.JsonMetadataValue) else []
     for group in groups:
-        yield Cause(**{name: value for name, value in group.items() if name != "partitions"}), group["partitions"]
+        yield Cause.read(group), group["partitions"]
 
 
 def _grouped(not_done: NotDone) -> dict[Cause, dict[str, list[str]]]:

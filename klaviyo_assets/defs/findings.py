@@ -14,7 +14,7 @@ import dagster as dg
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.defs.checks.freshness import FRESHNESS, Age, ages
 from klaviyo_assets.defs.run_history import Seen, note_ended
-from klaviyo_assets.publishing.mail.findings import Finding, Level, ui_url
+from klaviyo_assets.publishing.mail.findings import DigestFinding, Level, ui_url
 from klaviyo_assets.publishing.mail.incidents import REMIND_FOR, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import sentences
@@ -28,7 +28,7 @@ _MOST_CHECKED = 500
 
 def recorded_findings(
     accounts: Accounts, instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
-) -> tuple[list[Finding], int]:
+) -> tuple[list[DigestFinding], int]:
     """Everything of the last day that deserves a look, and how many incidents ended in it.
 
     Args:
@@ -42,7 +42,7 @@ def recorded_findings(
     return [*incidents, *stale_findings(accounts, instance), *failed_checks(instance, checks, day_ago)], recovered
 
 
-def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[Finding], int]:
+def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[DigestFinding], int]:
     """Incidents of the last days that are still open, and how many of the last day are over."""
     incidents, over = Incidents(), 0
     note_ended(incidents, instance, Seen.since_moment(instance, now - REMIND_FOR))
@@ -53,8 +53,8 @@ def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[Finding]
             continue
         times = f" ({one.times} times)" if one.times > 1 else ""
         title = f"{one.account or 'All accounts'}: {one.title} failed{times}"
-        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}. {one.mend}".rstrip()
-        found.append(Finding(Level.BAD, title, text, url=ui_url("runs", one.run_id)))
+        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}. {one.fix}".rstrip()
+        found.append(DigestFinding(Level.BAD, title, text, url=ui_url("runs", one.run_id)))
     return found, over
 
 
@@ -67,7 +67,7 @@ def stale_accounts(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str
     for age in ages(accounts, instance):
         if age.verdict == "stale":
             found.setdefault(age.account, age)
-    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_mend(age.stage)}") for name, age in found.items()}
+    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_fix(age.stage)}") for name, age in found.items()}
 
 
 def _capital(text: str) -> str:
@@ -78,23 +78,23 @@ def _sentence(text: str) -> str:
     return _capital(text if text.endswith((".", "!", "…")) else f"{text}.")
 
 
-def _stale_mend(stage: str) -> str:
+def _stale_fix(stage: str) -> str:
     if stage == "fivetran":
         return "See in Fivetran whether the connection is paused or its syncs fail."
     return f"Syncs arrive, but the stage {stage} has not followed: see the account's newest runs in Dagster."
 
 
-def stale_findings(accounts: Accounts, instance: dg.DagsterInstance) -> list[Finding]:
+def stale_findings(accounts: Accounts, instance: dg.DagsterInstance) -> list[DigestFinding]:
     """The stale accounts as findings."""
     return [
-        Finding(Level.BAD, f"{name}: data are stale", text, url=ui_url("assets", "freshness", stage))
+        DigestFinding(Level.BAD, f"{name}: data are stale", text, url=ui_url("assets", "freshness", stage))
         for name, (stage, text) in stale_accounts(accounts, instance).items()
     ]
 
 
-def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], since: float) -> list[Finding]:
+def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], since: float) -> list[DigestFinding]:
     """Checks whose newest verdict on a partition is a failure of the time since; one finding per check and account."""
-    found: list[Finding] = []
+    found: list[DigestFinding] = []
     for key in sorted(keys, key=str):
         if key.name == _UNUSUAL or key.asset_key.path[0] == FRESHNESS:
             continue
@@ -120,11 +120,11 @@ def _newest_failures(instance: dg.DagsterInstance, key: dg.AssetCheckKey, since:
         seen.add(evaluation.partition)
 
 
-def _check_finding(key: dg.AssetCheckKey, account: str, failures: Sequence[tuple[str, Any]]) -> Finding:
+def _check_finding(key: dg.AssetCheckKey, account: str, failures: Sequence[tuple[str, Any]]) -> DigestFinding:
     days = sorted(day for day, _ in failures if day)
     of = f", {len(days)} days from {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
     worst = min(failures, key=lambda one: one[1].severity is not dg.AssetCheckSeverity.ERROR)[1]
-    return Finding(
+    return DigestFinding(
         Level.BAD if worst.severity is dg.AssetCheckSeverity.ERROR else Level.ODD,
         f"{account or 'All accounts'}: check {key.name} of {key.asset_key.to_user_string()} failed{of}",
         scrubbed(" ".join((worst.description or "The check gave no reason.").split()))[:400],

@@ -51,8 +51,8 @@ def _locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
             except BlockingIOError:
                 if time.monotonic() > deadline:
                     raise TransientError(
-                        f"opening Dagster's instance: another process has held {path} for {seconds:.0f} s. End it, "
-                        "then run the command again."
+                        f"opening Dagster's instance: another process has held {path} for {seconds:.0f} s",
+                        "End that process, then run the command again.",
                     ) from None
                 time.sleep(0.02)
         # The end of the process frees it too, however it ends.

@@ -96,15 +96,17 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
         ends = (_single_key(tags),) * 2
     if all(ends) and not all(_is_partition(end, partitions_def) for end in ends):
         raise PermanentError(
-            f"the run asks for {_range_text(ends)}, which is not among the partitions. An account that is not in "
-            "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
+            f"the run asks for {_range_text(ends)}, which is not among the partitions",
+            "Its account may no longer be in accounts.toml, or its day has not come yet. Launch the run again and "
+            "pick from the list.",
         )
     listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
     keys = [str(key) for key in listed]
     if not keys:
         raise PermanentError(
-            f"the run asks for {_range_text(ends)}, which names no partition. Its tags say one (dagster/partition) or "
-            "the two ends of a range, the earlier one first (dagster/asset_partition_range_start and _end)."
+            f"the run asks for {_range_text(ends)}, which names no partition",
+            "Its tags must name one partition (dagster/partition), or both ends of a range with the earlier one "
+            "first (dagster/asset_partition_range_start and _end).",
         )
     return keys
 

@@ -6,7 +6,6 @@ Not here: what follows from it (`incidents.py`).
 
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,16 +17,12 @@ from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRec
 from klaviyo_assets.defs.failure_metadata import read_failure
 from klaviyo_assets.defs.partitions import range_of
 from klaviyo_assets.defs.undone import undone
+from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.publishing.mail.incidents import Failure, Incident, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
 
 MOST_AT_ONCE = 200
-# How HTTP clients say that nobody answers, in four lines of their own internals.
-_NO_ANSWER = re.compile(
-    r"(?:Timeout of \S+ exceeded, last exception: )?"
-    r"HTTPS?ConnectionPool\(host='(?P<host>[^']+)', port=(?P<port>\d+)\).*"
-)
 _LONGEST = 320
 _ENDS: tuple[tuple[str, Any], ...] = (
     ("failed", DagsterEventType.RUN_FAILURE), ("succeeded", DagsterEventType.RUN_SUCCESS)
@@ -83,7 +78,7 @@ class Seen:
             wanted = RunStatusChangeRecordsFilter(kind, after_storage_id=self.ids[name])
             records = instance.fetch_run_status_changes(wanted, limit=MOST_AT_ONCE, ascending=True).records
             if len(records) == MOST_AT_ONCE:
-                # What the other kind did later than this waits, or a success would be seen before what it mends.
+                # Later events of the other kind wait, or a success would be seen before the failure that it fixes.
                 horizon = min(horizon, records[-1].timestamp)
             found += [(record.timestamp, record.storage_id, name, record.event_log_entry) for record in records]
         listed = sorted((one for one in found if one[0] <= horizon), key=lambda one: one[:3])
@@ -145,21 +140,21 @@ def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[t
     # What a step says of no partition is said of all.
     own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
     work = work_of(place for place in places if _account(place[1]) == account) or {job_title(ended.run): (WHOLE,)}
-    others = tuple(dict.fromkeys(reason.text for reason in own if reason.text != own[0].text))
+    others = tuple(dict.fromkeys(reason.sentences for reason in own if reason.what != own[0].what))
     is_transient = all(reason.is_transient for reason in own)
+    fix = own[0].fix or ("" if is_transient else "Fix that cause.")
     return Failure(
-        account, job_title(ended.run), own[0].step, own[0].text, others, work, ended.run.run_id, ended.at,
-        _mend(account, work, is_transient=is_transient),
+        account, job_title(ended.run), own[0].step, own[0].what, others, work, ended.run.run_id, ended.at,
+        " ".join(filter(None, [fix, _rerun(account, work)])),
     )  # fmt: skip
 
 
-def _mend(account: str, work: Work, *, is_transient: bool) -> str:
-    """What to do, in a sentence."""
-    days, condition = days_of(work), "" if is_transient else "When what the reason names has been changed, "
+def _rerun(account: str, work: Work) -> str:
+    """How to rerun what is not done, in a sentence."""
+    days = days_of(work)
     loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
     command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
-    sentence = f"{condition}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
-    return f"{sentence[:1].upper()}{sentence[1:]}."
+    return "To rerun: Re-execute on the run's page" + (f", or `{command}`." if loads else ".")
 
 
 def unexplained(ended: Ended) -> Failure:
@@ -220,9 +215,15 @@ class _Reason:
     """Why a step failed, and for which assets and partitions, where it says so."""
 
     step: str
-    text: str
+    what: str
+    fix: str = ""
     is_transient: bool = False
     partitions: frozenset[tuple[str, str]] = frozenset()
+
+    @property
+    def sentences(self) -> str:
+        """`what` and `fix` as sentences."""
+        return str(KlaviyoAssetsError(self.what, self.fix))
 
     @property
     def accounts(self) -> set[str]:
@@ -240,7 +241,7 @@ def _reasons(event: Any) -> Iterator[_Reason]:
     causes = list(read_failure(given.metadata))
     for cause, partitions in causes:
         named = frozenset((asset, key) for asset, keys in partitions.items() for key in keys)
-        yield _Reason(step, _cut(cause.reason), cause.is_transient, named)
+        yield _Reason(step, _cut(cause.what), _cut(cause.fix), cause.is_transient, named)
     if not causes:
         yield _Reason(step, _cut(given.description or given.label or "failed"))
 
@@ -253,7 +254,7 @@ def _error_text(error: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    clean = scrubbed(_NO_ANSWER.sub(r"\g<host>:\g<port> does not answer", " ".join(text.split())))
+    clean = scrubbed(" ".join(text.split()))
     return clean if len(clean) <= _LONGEST else f"{clean[: _LONGEST - 1]}…"
 
 

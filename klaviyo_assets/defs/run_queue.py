@@ -51,8 +51,8 @@ def ranges_by_account(
     accounts = partitions_def.get_partitions_def_for_dimension(ACCOUNT).get_partition_keys()
     if gone := sorted(chosen.difference(accounts)):
         raise PermanentError(
-            f"{', '.join(gone)}: no account of this deployment any more, so its partitions cannot be made. Launch the "
-            "backfill again without it, or put it back into accounts.toml."
+            f"{', '.join(gone)}: no longer an account of this deployment, so its partitions cannot be materialized",
+            "Launch the backfill again without it, or put it back into accounts.toml.",
         )
     return [
         span

@@ -160,7 +160,7 @@ class StageRun:
             return cause
         needed = synced(frame.account) if frame.stage == "extracted" else before
         note = self.frames.failure(needed, self.run_id) if needed else None
-        return Cause(**note) if note else None
+        return Cause.read(note) if note else None
 
     def _take_turn(self, frame: FrameKey) -> None:
         """Be the account's one writer; Fivetran's syncs write nothing of ours."""
@@ -179,8 +179,8 @@ class StageRun:
         unreached = self._unreached[frame.account]
         if unreached >= GIVE_UP_AFTER:
             raise TransientError(
-                f"not attempted: the previous {unreached} partitions failed with a transient error; rerun when the "
-                "system is back"
+                f"not attempted: the previous {unreached} partitions failed with a transient error",
+                "Rerun when the system is back.",
             )
 
         def once() -> Done:

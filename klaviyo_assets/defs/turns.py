@@ -122,8 +122,9 @@ class Turns:
             who = self._holder(account)
             if time.monotonic() + _POLL_SECONDS > deadline:
                 raise AccountBusyError(
-                    f"account {account!r} is being written by {who}, which had not ended after {timeout_seconds:g} s; "
-                    "one run at a time writes an account. Run this again when that one has ended, or end it first."
+                    f"account {account!r} is being written by {who}, which had not ended after {timeout_seconds:g} s",
+                    "Only one run at a time writes an account. Run this again when that one has ended, or end it "
+                    "first.",
                 )
             if not told:
                 say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
@@ -145,7 +146,7 @@ class Turns:
             problem = str(error)
         self.end()
         raise TransientError(
-            f"the turn of account {account!r} was lost meanwhile, so nothing is written: {problem}. Run this again."
+            f"this run lost its turn on account {account!r}, so nothing was written: {problem}", "Run this again."
         )
 
     def end(self) -> None:
@@ -171,7 +172,10 @@ class Turns:
     def _connected(self, account: str, run_id: str) -> TurnSession:
         if self._session is None:
             if not self._url:
-                raise SettingsError("POSTGRES_URL must be set: one run at a time writes an account, which it sees to.")
+                raise SettingsError(
+                    "POSTGRES_URL must be set: it keeps two runs from writing one account at the same time",
+                    "Set it in .env.",
+                )
             address = PostgresAddress.read(self._url)
             self._session = TurnSession(address, f"{APPLICATION_NAME} run {run_id[:8]}", self._action(account))
         return self._session

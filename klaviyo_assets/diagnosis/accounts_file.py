@@ -5,20 +5,19 @@ Here: reading every block by itself, with the product's own rules, and comparing
 """
 
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from klaviyo_assets.accounts import DEFAULT_FILE, Account, load_accounts, read_accounts_file
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.accounts import DEFAULT_FILE, Account, load_accounts, parse_accounts
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.diagnosis.settings import SETTINGS
 from klaviyo_assets.errors import SettingsError
 
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*account[ \t]*\]\]", re.MULTILINE)
-_MEND = "Mend the block in {}: until then every other command refuses the whole file. See accounts.example.toml."
+_FIX = "Fix the block in {}: until then every other command refuses the whole file. See accounts.example.toml."
 _NAME = re.compile(r"^[ \t]*name[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']", re.MULTILINE)
 
 
@@ -27,7 +26,7 @@ class FoundAccounts:
     """The accounts that can be read, and what is wrong with the others; `names` are all, in the file's order."""
 
     accounts: list[Account] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DoctorFinding] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def only(self, names: Collection[str]) -> "FoundAccounts":
@@ -65,7 +64,8 @@ def _block_by_block(path: Path) -> FoundAccounts:
         try:
             account = _read(block, path, found.names)
         except SettingsError as error:
-            found.findings.append(Scope(SETTINGS, name).error(error, _MEND.format(path.name)))
+            fix = f"{error.fix} {_FIX.format(path.name)}".strip()
+            found.findings.append(Scope(SETTINGS, name).fail(error.what, fix))
         else:
             found.accounts.append(account)
             found.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))
@@ -84,19 +84,13 @@ def _blocks(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _read(block: str, path: Path, taken: list[str]) -> Account:
-    with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
-        alone = Path(folder) / path.name
-        alone.write_text(block, encoding="utf-8")
-        try:
-            (account,) = read_accounts_file(alone).by_name.values()
-        except SettingsError as error:
-            raise SettingsError(str(error).replace(str(alone), str(path))) from error
+    (account,) = parse_accounts(block, str(path)).by_name.values()
     if account.name in taken:
-        raise SettingsError(f"{path}: two accounts are named {account.name!r}. Names must differ.")
+        raise SettingsError(f"{path}: two accounts are named {account.name!r}", "Give each account a name of its own.")
     return account
 
 
-def _shared(accounts: list[Account]) -> Iterator[Finding]:
+def _shared(accounts: list[Account]) -> Iterator[DoctorFinding]:
     """Two accounts on one schema or connection: their numbers would be the same rows twice."""
     for setting in ("postgres_schema", "fivetran_connection_id"):
         owners: dict[str, list[str]] = defaultdict(list)

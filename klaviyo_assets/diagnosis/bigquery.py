@@ -1,7 +1,7 @@
-"""BigQuery: do the credentials work, may datasets be made and written, and do they lie where they should.
+"""BigQuery: do the credentials work, can datasets be created and written, and are they in the right location.
 
-Here: a probe dataset that is made and deleted again, and looking at each account's dataset. Not here: loading
-(`destinations/bigquery/dataset.py`). Loads are free, and nothing is queried, so a diagnosis costs nothing.
+What belongs here: a probe dataset that is created and deleted again, and a look at each account's dataset. What does
+not: loading (`destinations/bigquery/dataset.py`). Loads are free and nothing is queried, so a diagnosis costs nothing.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.model.spec import Column, LogicalType
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 
@@ -19,8 +19,8 @@ _PATIENCE_SECONDS = 15.0
 _PROBE = (Column(name="probe", type=LogicalType.STRING, description="What `klaviyo-assets doctor` wrote."),)
 
 
-def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
-    """Credentials and permissions: a dataset is made, a row loaded, and both deleted."""
+def check_project(bigquery: BigQueryProjectResource) -> Iterator[DoctorFinding]:
+    """Credentials and permissions: create a dataset, load a row, and delete both."""
     scope = Scope(BIGQUERY)
     probe = dataset_of(bigquery, Account(f"doctor_{uuid4().hex[:12]}", postgres_schema=""))
     probe.ensure("A probe of `klaviyo-assets doctor`; it may be deleted.")
@@ -28,21 +28,21 @@ def check_project(bigquery: BigQueryProjectResource) -> Iterator[Finding]:
         _write(probe)
     finally:
         probe.delete()
-    yield scope.ok(f"project {probe.project}: datasets can be made, written and deleted")
+    yield scope.ok(f"project {probe.project}: datasets can be created, written and deleted")
 
 
-def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
-    """The account's dataset, if it is there: its location, and whether it can be written."""
+def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterator[DoctorFinding]:
+    """The account's dataset, if it exists: its location, and whether it is writable."""
     scope = Scope(BIGQUERY, account.name)
     dataset = dataset_of(bigquery, account)
     location = dataset.stored_location()
     if location is None:
-        yield scope.ok(f"dataset {dataset.qualified} will be made by the first load")
+        yield scope.ok(f"the first load will create the dataset {dataset.qualified}")
         return
     if location.casefold() != dataset.location.casefold():
         yield scope.fail(
-            f"dataset {dataset.qualified} lies in {location}, BIGQUERY_LOCATION says {dataset.location}",
-            f"Set BIGQUERY_LOCATION={location}, or another BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
+            f"dataset {dataset.qualified} is in {location}, but BIGQUERY_LOCATION is {dataset.location}",
+            f"Set BIGQUERY_LOCATION={location}, or a different BIGQUERY_DATASET_PREFIX: a dataset cannot be moved.",
         )
         return
     _write(dataset)
@@ -50,7 +50,7 @@ def check_account(bigquery: BigQueryProjectResource, account: Account) -> Iterat
 
 
 def dataset_of(bigquery: BigQueryProjectResource, account: Account) -> BigQueryDataset:
-    """The account's dataset, asked with less patience than a load has."""
+    """The account's dataset, with a shorter timeout than a load has."""
     with explained("looking for Google credentials"):
         dataset = bigquery.dataset(account)
     return replace(dataset, patience_seconds=min(dataset.patience_seconds, _PATIENCE_SECONDS))

@@ -1,6 +1,6 @@
-"""What a check finds, and turning whatever goes wrong in a check into a finding.
+"""What a check finds, and how an error in a check becomes a finding.
 
-Here: the vocabulary. Not here: any check.
+What belongs here: the vocabulary. What does not: any check.
 """
 
 import logging
@@ -18,61 +18,62 @@ class Level(IntEnum):
 
     OK = 0
     WARN = 1  # everything works, or will; worth a look
-    FAIL = 2  # something does not work until it is mended
+    FAIL = 2  # something does not work until it is fixed
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at.
+class DoctorFinding:
+    """What is known about one thing that doctor looked at.
 
     Attributes:
         account: The account's name; None for what all accounts share.
         system: The column of the table it belongs to: `postgres`, `fivetran`, ...
         level: How bad it is.
-        what: What is, without a secret.
-        mend: What to do about it; empty where all is well.
+        what: What is the case, without a secret.
+        fix: What to do about it; empty if all is well.
     """
 
     account: str | None
     system: str
     level: Level
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True)
 class Scope:
-    """Whom and what findings are about; makes them."""
+    """The account and the system that findings are about, and a factory for them."""
 
     system: str
     account: str | None = None
 
-    def ok(self, what: str) -> Finding:
-        """All is well."""
-        return Finding(self.account, self.system, Level.OK, what)
+    def ok(self, what: str) -> DoctorFinding:
+        """Everything works."""
+        return DoctorFinding(self.account, self.system, Level.OK, what)
 
-    def warn(self, what: str, mend: str) -> Finding:
+    def warn(self, what: str, fix: str) -> DoctorFinding:
         """Worth a look."""
-        return Finding(self.account, self.system, Level.WARN, what, mend)
+        return DoctorFinding(self.account, self.system, Level.WARN, what, fix)
 
-    def fail(self, what: str, mend: str) -> Finding:
+    def fail(self, what: str, fix: str) -> DoctorFinding:
         """Does not work."""
-        return Finding(self.account, self.system, Level.FAIL, what, mend)
+        return DoctorFinding(self.account, self.system, Level.FAIL, what, fix)
 
-    def error(self, error: Exception, mend: str = "Fix what it names, and run doctor again.") -> Finding:
-        """An error of this package as a finding: its first sentence is what is, the others say how to mend it.
+    def error(
+        self, error: KlaviyoAssetsError, default_fix: str = "Fix what it names, and run doctor again."
+    ) -> DoctorFinding:
+        """An error of this package as a finding.
 
         Args:
             error: What was raised.
-            mend: How to mend it where the error does not say.
+            default_fix: How to fix it if neither the error nor a rerun does.
         """
-        what, _, told = _one_line(str(error)).partition(". ")
-        passing = "It may pass: run doctor again." if isinstance(error, TransientError) else mend
-        return self.fail(what.rstrip("."), told or passing)
+        rerun = "It may pass: run doctor again." if isinstance(error, TransientError) else default_fix
+        return self.fail(_one_line(error.what), _one_line(error.fix) or rerun)
 
 
-def collected(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """The findings of a check; whatever ends it early is its last finding, and no other check's concern."""
+def collected(scope: Scope, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
+    """The findings of a check; an error that ends it early is its last finding, and does not affect other checks."""
     try:
         yield from check()
     except KlaviyoAssetsError as error:

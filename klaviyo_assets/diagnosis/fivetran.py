@@ -1,14 +1,14 @@
-"""Fivetran: does the key work, and is each account's connection well and on time.
+"""Fivetran: does the key work, and is each account's connection healthy and on time.
 
-Here: judging what the API tells. Not here: asking it (`resources/fivetran/resource.py`); no sync is started, nothing
-changed.
+What belongs here: judging what the API reports. What does not: calling it (`resources/fivetran/resource.py`). No
+sync is started and nothing is changed.
 """
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.resources.fivetran.models import Connection, SourceTable, until
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.tables import TABLES
@@ -19,22 +19,22 @@ _DAY = timedelta(days=1)
 _MISSED = 3
 
 
-def check_key(fivetran: FivetranResource) -> Iterator[Finding]:
-    """Whether the key is let in, and sees anything."""
+def check_key(fivetran: FivetranResource) -> Iterator[DoctorFinding]:
+    """Whether the key is accepted, and can see anything."""
     scope = Scope(FIVETRAN)
     groups = fivetran.groups()
     if groups:
-        yield scope.ok(f"the key sees {len(groups)} group{'s' if len(groups) != 1 else ''}")
+        yield scope.ok(f"the key can see {len(groups)} group{'s' if len(groups) != 1 else ''}")
     else:
-        yield scope.fail("the key sees no group", "Give its user access to the destination's group in Fivetran.")
+        yield scope.fail("the key cannot see any group", "Give its user access to the destination's group in Fivetran.")
 
 
-def check_account(fivetran: FivetranResource, account: Account) -> Iterator[Finding]:
+def check_account(fivetran: FivetranResource, account: Account) -> Iterator[DoctorFinding]:
     """One account's connection and its tables."""
     scope = Scope(FIVETRAN, account.name)
     if not account.fivetran_connection_id:
         yield scope.warn(
-            "no fivetran_connection_id: its syncs are neither started nor watched",
+            "fivetran_connection_id is not set, so syncs are neither started nor monitored",
             "Set it in accounts.toml; `klaviyo-assets connections` lists them.",
         )
         return
@@ -43,7 +43,7 @@ def check_account(fivetran: FivetranResource, account: Account) -> Iterator[Find
     yield from judged_schema(account, connection, fivetran.schemas(connection.id))
 
 
-def judged(account: Account, connection: Connection, now: datetime) -> Iterator[Finding]:
+def judged(account: Account, connection: Connection, now: datetime) -> Iterator[DoctorFinding]:
     """What the connection's state means for the account."""
     scope = Scope(FIVETRAN, account.name)
     last = f"last success {connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "no success yet"
@@ -56,82 +56,86 @@ def judged(account: Account, connection: Connection, now: datetime) -> Iterator[
         yield from _lateness(scope, connection, now)
 
 
-def _identity(scope: Scope, account: Account, connection: Connection) -> Iterator[Finding]:
+def _identity(scope: Scope, account: Account, connection: Connection) -> Iterator[DoctorFinding]:
     if connection.service not in {"", "klaviyo"}:
         yield scope.fail(
-            f"connection {connection.id} is one of {connection.service}, not of Klaviyo",
+            f"connection {connection.id} is for {connection.service}, not for Klaviyo",
             "Set fivetran_connection_id in accounts.toml; `klaviyo-assets connections` lists them.",
         )
     if connection.schema and connection.schema != account.postgres_schema:
         yield scope.warn(
-            f"connection {connection.id} writes to {connection.schema!r}, the account reads "
+            f"connection {connection.id} writes to {connection.schema!r}, but the account reads "
             f"{account.postgres_schema!r}",
-            "Set postgres_schema or fivetran_connection_id in accounts.toml so that they belong together.",
+            "Set postgres_schema or fivetran_connection_id in accounts.toml so that they match.",
         )
 
 
-def _stopped(scope: Scope, connection: Connection) -> Iterator[Finding]:
-    """What keeps the connection from syncing, the worst first and alone."""
+def _stopped(scope: Scope, connection: Connection) -> Iterator[DoctorFinding]:
+    """What keeps the connection from syncing: only the worst reason."""
     because = f": {'; '.join(connection.problems)[:300].rstrip('.')}" if connection.problems else ""
     if connection.setup_state != "connected":
-        yield scope.fail(f"the set-up of the connection is {connection.setup_state}{because}",
-                         f"Mend it at {connection.url}/setup.")  # fmt: skip
+        yield scope.fail(f"the setup of the connection is {connection.setup_state}{because}",
+                         f"Fix it at {connection.url}/setup.")  # fmt: skip
     elif connection.is_paused:
-        yield scope.fail("the connection is paused: nothing new arrives", f"Enable it at {connection.url}.")
+        yield scope.fail("the connection is paused, so no new data arrive", f"Enable it at {connection.url}.")
     elif connection.awaits_schema_review:
-        yield scope.fail("the schema changed and waits for review: nothing new arrives",
+        yield scope.fail("the schema changed and waits for review, so no new data arrive",
                          f"Review it at {connection.url}/schema.")  # fmt: skip
     elif connection.last_sync_failed:
-        yield scope.fail(f"its last sync failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC{because}",
-                         f"See {connection.url}; Fivetran tries again by itself.")  # fmt: skip
+        yield scope.fail(f"the last sync failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC{because}",
+                         f"See {connection.url}; Fivetran retries by itself.")  # fmt: skip
     elif connection.sync_state == "rescheduled":
-        yield scope.warn(f"its sync is put off {until(connection.rescheduled_for)}{because}",
-                         "Nothing: it goes on then.")  # fmt: skip
+        yield scope.warn(f"the sync is postponed {until(connection.rescheduled_for)}{because}",
+                         "Nothing to do: it will continue then.")  # fmt: skip
 
 
-def _schedule(scope: Scope, connection: Connection) -> Iterator[Finding]:
+def _schedule(scope: Scope, connection: Connection) -> Iterator[DoctorFinding]:
     if connection.schedule_type == "manual":
         yield scope.warn(
-            "Fivetran does not sync it by itself (schedule: manual)",
-            f"Run `klaviyo-assets sync` on a schedule of yours, or set one at {connection.url}.",
+            "Fivetran does not sync the connection by itself (schedule: manual)",
+            f"Run `klaviyo-assets sync` on your own schedule, or set one at {connection.url}.",
         )
     elif connection.sync_frequency and timedelta(minutes=connection.sync_frequency) > _DAY:
         yield scope.warn(
-            f"it syncs every {connection.sync_frequency / 1440:.0f} days only: numbers are as old",
+            f"the connection syncs only every {connection.sync_frequency / 1440:.0f} days, so numbers can be that old",
             f"Set a shorter interval at {connection.url}.",
         )
 
 
-def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[Finding]:
+def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[DoctorFinding]:
     if connection.succeeded_at is None:
-        yield scope.warn("it has never finished a sync", "Wait for its first one, or start it: `klaviyo-assets sync`.")
+        yield scope.warn(
+            "the connection has never finished a sync", "Wait for the first one, or run `klaviyo-assets sync`."
+        )
         return
     if connection.schedule_type == "manual" or connection.is_syncing:
         return
     allowed = max(_MISSED * timedelta(minutes=connection.sync_frequency or 0), _DAY)
     if now - connection.succeeded_at > allowed:
         yield scope.warn(
-            f"its last success is {(now - connection.succeeded_at) / _DAY:.1f} days ago, though it syncs every "
-            f"{connection.sync_frequency or 0} minutes",
+            f"the last successful sync was {(now - connection.succeeded_at) / _DAY:.1f} days ago, though it "
+            f"syncs every {connection.sync_frequency or 0} minutes",
             f"See {connection.url}.",
         )
 
 
-def judged_schema(account: Account, connection: Connection, tables: Iterable[SourceTable]) -> Iterator[Finding]:
+def judged_schema(account: Account, connection: Connection, tables: Iterable[SourceTable]) -> Iterator[DoctorFinding]:
     """Tables and columns that the product reads and that somebody switched off, or has Fivetran hash."""
     scope = Scope(FIVETRAN, account.name)
-    mend = f"Change it at {connection.url}/schema, then re-sync the table there."
+    fix = f"Change it at {connection.url}/schema, then re-sync the table there."
     read = {table.destination_name: table for table in tables if table.destination_name in TABLES}
     off = sorted(name for name, table in read.items() if not table.enabled)
     if off:
         finding = scope.fail if "event" in off else scope.warn
-        yield finding(f"switched off in Fivetran: {', '.join(off)}", f"Switch them on at {connection.url}/schema.")
+        yield finding(
+            f"tables switched off in Fivetran: {', '.join(off)}", f"Switch them on at {connection.url}/schema."
+        )
     for name, table in sorted(read.items()):
         if not table.enabled:
             continue
         wanted = {column.name for column in TABLES[name].raw}
         keys = {part for part in wanted if part == "id" or part.endswith("_id")}
         if missing := sorted(wanted & set(table.columns_off)):
-            yield scope.warn(f"columns of {name} switched off in Fivetran: {', '.join(missing)}", mend)
+            yield scope.warn(f"columns of {name} are switched off in Fivetran: {', '.join(missing)}", fix)
         if hashed := sorted(keys & set(table.columns_hashed)):
-            yield scope.fail(f"ids of {name} are hashed by Fivetran, so nothing joins: {', '.join(hashed)}", mend)
+            yield scope.fail(f"Fivetran hashes ids of {name}, so its rows cannot be joined: {', '.join(hashed)}", fix)

@@ -1,6 +1,6 @@
-"""This machine: is there room for frames, may they be written, and does Dagster's instance open.
+"""This machine: is there room for frames, can they be written, and does Dagster's instance open.
 
-Here: the frames folder or prefix, disk space, the instance. Not here: what is kept there.
+What belongs here: the frames folder or prefix, disk space, the instance. What does not: what is kept there.
 """
 
 import shutil
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pyarrow.fs as pa_fs
 
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.frames.store import place_of
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ _FAIL_BYTES, _WARN_BYTES = GIGABYTE, 5 * GIGABYTE
 OpenInstance = Callable[[], "AbstractContextManager[DagsterInstance]"]
 
 
-def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
-    """Whether frames can be written, read and removed where they are to live between stages."""
+def check_frames(url: str, endpoint: str) -> Iterator[DoctorFinding]:
+    """Whether frames can be written, read and deleted where they are kept between stages."""
     scope = Scope(MACHINE)
     name = f"doctor-{uuid4().hex}"
     try:
@@ -40,7 +40,7 @@ def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
     except OSError as error:
         yield scope.fail(
             f"frames cannot be written to {url}: {' '.join(str(error).split())[:200]}",
-            "Set KLAVIYO_FRAMES_URL to a folder that this user may write, or to s3://bucket/prefix.",
+            "Set KLAVIYO_FRAMES_URL to a folder that this user can write to, or to s3://bucket/prefix.",
         )
         return
     yield scope.ok(f"frames can be written to {url}")
@@ -48,19 +48,19 @@ def check_frames(url: str, endpoint: str) -> Iterator[Finding]:
         yield judged_space(root, shutil.disk_usage(root).free)
 
 
-def judged_space(folder: str, free: int) -> Finding:
-    """What it means that `free` bytes are left where frames live."""
+def judged_space(folder: str, free: int) -> DoctorFinding:
+    """What `free` bytes in the folder of frames mean."""
     scope = Scope(MACHINE)
-    what = f"{free / GIGABYTE:,.1f} GB are free at {folder}"
+    what = f"{free / GIGABYTE:,.1f} GB are free in {folder}"
     if free >= _WARN_BYTES:
         return scope.ok(what)
     finding = scope.warn if free >= _FAIL_BYTES else scope.fail
     return finding(
-        what, f"Make room, or move frames (KLAVIYO_FRAMES_URL): a full load needs {_WARN_BYTES // GIGABYTE} GB."
+        what, f"Free some space, or move frames (KLAVIYO_FRAMES_URL): a full load needs {_WARN_BYTES // GIGABYTE} GB."
     )
 
 
-def check_instance(open_instance: OpenInstance) -> Iterator[Finding]:
+def check_instance(open_instance: OpenInstance) -> Iterator[DoctorFinding]:
     """Whether Dagster's instance opens and can be read."""
     scope = Scope(MACHINE)
     try:
@@ -69,7 +69,7 @@ def check_instance(open_instance: OpenInstance) -> Iterator[Finding]:
     except Exception as error:  # noqa: BLE001  whatever Dagster and its storage raise
         yield scope.fail(
             f"Dagster's instance does not open: {type(error).__name__}: {' '.join(str(error).split())[:200]}",
-            "Check DAGSTER_HOME and its dagster.yaml; without DAGSTER_HOME it is .dagster/ of this project.",
+            "Check DAGSTER_HOME and its dagster.yaml; without DAGSTER_HOME the instance is .dagster/ in this project.",
         )
     else:
         yield scope.ok("Dagster's instance opens")

@@ -1,7 +1,7 @@
 """Postgres: can it be reached, and does it show what each account needs.
 
-Here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. Not here: reading rows for
-the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
+What belongs here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. What does not:
+reading rows for the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
 """
 
 import re
@@ -13,7 +13,7 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
-from klaviyo_assets.diagnosis.findings import Finding, Level, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Level, Scope
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource, Snapshot
@@ -29,12 +29,12 @@ _OLDEST_VERSION = 13
 _SKEW_WARN, _SKEW_FAIL = 5.0, 300.0
 # Without these, whole reports are empty; the others come with their first row, and many shops never have one.
 _EXPECTED = ("event", "metric", "person", "campaign", "campaign_message", "flow", "flow_message")
-_EVENT_NEEDS = {"id": "no event can be told from another", "metric_id": "no event can be told what kind it is",
+_EVENT_NEEDS = {"id": "events cannot be told apart", "metric_id": "the kind of an event is unknown",
                 "person_id": "nothing can be attributed"}  # fmt: skip
 Row = dict[str, Any]
 
 
-def check_server(postgres: PostgresResource) -> Iterator[Finding]:
+def check_server(postgres: PostgresResource) -> Iterator[DoctorFinding]:
     """The server itself: version, login, clock."""
     scope = Scope(POSTGRES)
     with postgres.snapshot() as snapshot:
@@ -46,33 +46,33 @@ def check_server(postgres: PostgresResource) -> Iterator[Finding]:
         yield scope.ok(f"Postgres {server['version'] // 10_000} answers")
         if server["version"] < _OLDEST_VERSION * 10_000:
             yield scope.warn(
-                f"Postgres {server['version'] // 10_000} is older than any version that is tested",
+                f"Postgres {server['version'] // 10_000} is older than any tested version",
                 f"Upgrade it to {_OLDEST_VERSION} or newer.",
             )
         if server["is_superuser"]:
             yield scope.warn(
                 "the login of POSTGRES_URL is a superuser",
-                "Make a role with USAGE on the schemas and SELECT on their tables, nothing more.",
+                "Create a role that has only USAGE on the schemas and SELECT on their tables.",
             )
         yield _clock(scope, snapshot)
 
 
-def _clock(scope: Scope, snapshot: Snapshot) -> Finding:
+def _clock(scope: Scope, snapshot: Snapshot) -> DoctorFinding:
     before = time.time()
     (told,) = _rows(snapshot, "SELECT extract(epoch FROM clock_timestamp())::float8 AS at")
     return judged_clock(scope, told["at"] - (before + time.time()) / 2)
 
 
-def judged_clock(scope: Scope, skew: float) -> Finding:
-    """What it means that Postgres' clock is `skew` seconds ahead of this machine's."""
+def judged_clock(scope: Scope, skew: float) -> DoctorFinding:
+    """What a clock of Postgres that is `skew` seconds ahead of this machine's means."""
     what = f"the clocks of Postgres and this machine are {abs(skew):.1f} s apart"
     if abs(skew) <= _SKEW_WARN:
         return scope.ok(what)
     finding = scope.warn if abs(skew) <= _SKEW_FAIL else scope.fail
-    return finding(what, "Switch time synchronization (NTP) on where the clock is wrong.")
+    return finding(what, "Switch on time synchronization (NTP) on the machine whose clock is wrong.")
 
 
-def check_account(postgres: PostgresResource, account: Account) -> Iterator[Finding]:
+def check_account(postgres: PostgresResource, account: Account) -> Iterator[DoctorFinding]:
     """One account's schema: what is hidden, tables, columns, indexes, conversion metric, days that no run loads."""
     scope = Scope(POSTGRES, account.name)
     with postgres.snapshot() as snapshot:
@@ -89,11 +89,13 @@ def check_account(postgres: PostgresResource, account: Account) -> Iterator[Find
         source = AccountSource.open(account, snapshot)
         yield from _conversion(scope, source)
         for warning in outside_warnings(account, source.events_outside(account.today())):
-            yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or have Klaviyo's clock looked at.")
+            yield scope.warn(warning.rstrip("."), "Set start_date in accounts.toml, or check the times in Klaviyo.")
 
 
-def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account) -> Iterator[Finding]:
-    """Whether what was loaded of an account is still in Postgres. Asks the ledger, a query of some kilobytes."""
+def check_loaded(
+    postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account
+) -> Iterator[DoctorFinding]:
+    """Whether Postgres still has what was loaded of an account. Queries the ledger, some kilobytes."""
     scope, entries = Scope(POSTGRES, account.name), loaded_entries(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
         gone = losses(AccountSource.open(account, snapshot), entries)
@@ -101,10 +103,10 @@ def check_loaded(postgres: PostgresResource, bigquery: BigQueryProjectResource, 
         finding = scope.warn if loss.subject in account.accept_empty else scope.fail
         yield finding(loss.what, advice(account, [loss]))
     if not gone:
-        yield scope.ok("what was loaded is still there")
+        yield scope.ok("Postgres still has what was loaded")
 
 
-def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[Finding]:
+def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[DoctorFinding]:
     """What keeps the login from the schema, or from tables, columns and rows that are read; nothing where it may."""
     if fault := catalog.missing_schema():
         yield scope.fail(*fault)
@@ -121,18 +123,18 @@ def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[
             yield scope.fail(obstacle.cause, f"Run as Fivetran's user: {obstacle.statement}")
 
 
-def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[Finding]:
+def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[DoctorFinding]:
     """Which tables and columns are there, and how custom fields are spelled."""
     missing = [name for name in _EXPECTED if name not in tables]
     if "event" in missing:
         yield scope.fail(
-            f"there is no table event, only {_listed(sorted(tables))}",
-            "Switch event on in Fivetran's schema settings, then `klaviyo-assets sync`.",
+            f"the table event is missing; the schema has {_listed(sorted(tables))}",
+            "Switch event on in Fivetran's schema settings, then run `klaviyo-assets sync`.",
         )
     elif missing:
         yield scope.warn(
-            f"Fivetran has not created {_listed(missing)}; taken as empty",
-            "Nothing, if the shop has none of these; else switch them on in Fivetran's schema settings.",
+            f"Fivetran has not created {_listed(missing)}, so they count as empty",
+            "Switch them on in Fivetran's schema settings if the shop has any; otherwise there is nothing to do.",
         )
     read = sum(name in TABLES for name in tables)
     yield scope.ok(f"{read} tables are read; {'; '.join(spellings(tables)) or 'no custom fields'}")
@@ -140,7 +142,7 @@ def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[
         yield from _event_columns(scope, tables["event"])
 
 
-def _event_columns(scope: Scope, table: RawTable) -> Iterator[Finding]:
+def _event_columns(scope: Scope, table: RawTable) -> Iterator[DoctorFinding]:
     for name, consequence in _EVENT_NEEDS.items():
         if name not in table.columns:
             yield scope.fail(
@@ -154,13 +156,13 @@ def _event_columns(scope: Scope, table: RawTable) -> Iterator[Finding]:
     if odd:
         kinds = ", ".join(f"{name} is {table.columns[name]}" for name in odd)
         yield scope.warn(
-            f"event: {kinds}, not timestamptz: times are converted row by row, and no index on them serves",
-            "Have Fivetran re-sync the table (`klaviyo-assets sync` does not), or leave it: it is read all the same.",
+            f"event: {kinds}, not timestamptz, so times are converted row by row",
+            "Have Fivetran re-sync the table (`klaviyo-assets sync` does not), or leave it: it is read anyway.",
         )
     if not spelling(EVENT, table):
         yield scope.warn(
             "event has no custom fields in any known spelling, so no event has a value",
-            "Expected columns property_..., propertyValue ... or custom_property_fields: see what Fivetran writes.",
+            "Check what Fivetran writes. Expected: columns property_..., propertyValue... or custom_property_fields.",
         )
 
 
@@ -190,7 +192,7 @@ def spelling(spec: TableSpec, table: RawTable) -> list[str]:
     ]
 
 
-def _conversion(scope: Scope, source: AccountSource) -> Iterator[Finding]:
+def _conversion(scope: Scope, source: AccountSource) -> Iterator[DoctorFinding]:
     """Whether the conversion metric is there; an ambiguous one was refused when the source was opened."""
     if source.metrics.problem:
         yield scope.warn(
@@ -214,7 +216,7 @@ def _indexes(snapshot: Snapshot, schema: str) -> list[Row]:
     )
 
 
-def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[Finding]:
+def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[DoctorFinding]:
     """Which recommended indexes a table lacks; everything works without them, more slowly."""
     for index in possible(table.columns, table.name):
         serving = [row for row in present if _serves(row, index)]
@@ -224,12 +226,12 @@ def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> It
         elif serving:
             broken = sql.Identifier(table.schema, serving[0]["name"]).as_string(None)
             yield scope.warn(
-                f"the index {serving[0]['name']} is invalid: its making was interrupted",
+                f"the index {serving[0]['name']} is invalid, because its creation was interrupted",
                 f"Run as Fivetran's user: DROP INDEX {broken}; {statement};",
             )
         else:
             yield scope.warn(
-                f"{table.name} has no index on {', '.join(index.columns)} for {index.purpose}: it works, slowly",
+                f"{table.name} has no index on {', '.join(index.columns)}, so {index.purpose} is slow",
                 f"Run as Fivetran's user: {statement}; (docs/postgres_indexes.md)",
             )
 

@@ -15,7 +15,7 @@ from typing import Any
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.diagnosis import bigquery, fivetran, machine, postgres, s3, settings
 from klaviyo_assets.diagnosis.accounts_file import FoundAccounts, find_accounts
-from klaviyo_assets.diagnosis.findings import Finding, Level, Scope, collected
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Level, Scope, collected
 from klaviyo_assets.errors import SettingsError, UnknownNameError
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
@@ -37,14 +37,14 @@ class Diagnosis:
     """Everything that was found, the deployment's own first, then account by account."""
 
     accounts: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[DoctorFinding, ...]
 
     def level(self, account: str | None, system: str) -> Level | None:
         """The worst of an account in a system; None where nothing was looked at."""
         levels = [one.level for one in self.findings if (one.account, one.system) == (account, system)]
         return max(levels, default=None)
 
-    def problems(self) -> list[Finding]:
+    def problems(self) -> list[DoctorFinding]:
         """Warnings and failures, each account's failures first."""
         order = {name: place for place, name in enumerate([None, *self.accounts])}
         return sorted(
@@ -63,8 +63,8 @@ class _System:
 
     name: str
     needs: tuple[str, ...]
-    whole: Callable[[Any], Iterator[Finding]]
-    of_account: Callable[[Any, Account], Iterator[Finding]]
+    whole: Callable[[Any], Iterator[DoctorFinding]]
+    of_account: Callable[[Any, Account], Iterator[DoctorFinding]]
     connect: Callable[[Mapping[str, str]], Any]
 
 
@@ -127,11 +127,11 @@ def _chosen(found: FoundAccounts, names: list[str]) -> FoundAccounts:
     return found.only(names) if names else found
 
 
-def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[Finding]:
+def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[DoctorFinding]:
     """What no server has to be asked for."""
     given = os.environ
     frames, endpoint = given.get("KLAVIYO_FRAMES_URL") or _FRAMES, given.get("S3_ENDPOINT_URL", "")
-    checks: list[tuple[str, Callable[[], Iterator[Finding]]]] = [
+    checks: list[tuple[str, Callable[[], Iterator[DoctorFinding]]]] = [
         (settings.SETTINGS, partial(settings.check_settings, given, accounts)),
         (settings.SETTINGS, partial(settings.check_dotenv, Path(".env"))),
         (settings.MAIL, partial(settings.check_mail, given)),
@@ -145,13 +145,13 @@ def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iter
         yield from collected(Scope(settings.SETTINGS, one.name), partial(settings.check_privacy, one, key))
 
 
-def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
+def _asked(system: _System, accounts: list[Account]) -> Iterator[DoctorFinding]:
     """A system's own check, then the accounts', some at once; not theirs where it cannot be asked at all."""
     if not all(os.environ.get(name) for name in system.needs):
         return
     made: list[Any] = []
 
-    def whole() -> Iterator[Finding]:
+    def whole() -> Iterator[DoctorFinding]:
         made.append(system.connect(os.environ))
         yield from system.whole(made[0])
 
@@ -160,7 +160,7 @@ def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
     if not any(finding.level is Level.OK for finding in of_all):
         return
 
-    def one(account: Account) -> list[Finding]:
+    def one(account: Account) -> list[DoctorFinding]:
         return list(collected(Scope(system.name, account.name), lambda: system.of_account(made[0], account)))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -168,7 +168,7 @@ def _asked(system: _System, accounts: list[Account]) -> Iterator[Finding]:
             yield from findings
 
 
-def _loaded(accounts: list[Account], findings: list[Finding]) -> Iterator[Finding]:
+def _loaded(accounts: list[Account], findings: list[DoctorFinding]) -> Iterator[DoctorFinding]:
     """Whether Postgres still has what BigQuery was loaded from, for the accounts of which both can be asked."""
     failed = {(one.account, one.system) for one in findings if one.level is Level.FAIL}
     asked = {(one.account, one.system) for one in findings} - failed
@@ -179,7 +179,7 @@ def _loaded(accounts: list[Account], findings: list[Finding]) -> Iterator[Findin
     from_postgres = PostgresResource(url=os.environ["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS)
     to_bigquery = BigQueryProjectResource(project=os.environ["BIGQUERY_PROJECT"])
 
-    def one(account: Account) -> list[Finding]:
+    def one(account: Account) -> list[DoctorFinding]:
         check = partial(postgres.check_loaded, from_postgres, to_bigquery, account)
         return list(collected(Scope(postgres.POSTGRES, account.name), check))
 
@@ -188,7 +188,7 @@ def _loaded(accounts: list[Account], findings: list[Finding]) -> Iterator[Findin
             yield from of_account
 
 
-def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Finding]:
+def _without_secrets(environment: Mapping[str, str]) -> Callable[[DoctorFinding], DoctorFinding]:
     """Takes every secret of the environment out of a finding, should a server or library have repeated one."""
     names = {name for name, form in settings.FORMS.items() if form.secret} | {"BIGQUERY_EMULATOR_TOKEN"}
     secrets = {environment[name] for name in names if environment.get(name)}
@@ -202,4 +202,4 @@ def _without_secrets(environment: Mapping[str, str]) -> Callable[[Finding], Find
             text = text.replace(secret, "(hidden)")
         return text
 
-    return lambda one: Finding(one.account, one.system, one.level, clean(one.what), clean(one.mend))
+    return lambda one: DoctorFinding(one.account, one.system, one.level, clean(one.what), clean(one.fix))

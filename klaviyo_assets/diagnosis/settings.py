@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.diagnosis.findings import Finding, Scope
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.reports.looker.link import template_id
@@ -24,7 +24,7 @@ from klaviyo_assets.resources.postgres.address import PostgresAddress
 
 SETTINGS, MAIL = "settings", "mail"
 _STRONG_BITS = 80
-_MAKE_KEY = 'Make one with `python -c "import secrets; print(secrets.token_hex(32))"`'
+_MAKE_KEY = 'Create one with `python -c "import secrets; print(secrets.token_hex(32))"`'
 
 
 @dataclass(frozen=True)
@@ -81,8 +81,8 @@ def _is_template(value: str) -> bool:
         return False
 
 
-_URL = _Form(_is_url, "an address such as https://host:443")
-_WORD = _pattern(r"\S+", "one word, without blanks or quotes")
+_URL = _Form(_is_url, "a URL such as https://host:443")
+_WORD = _pattern(r"\S+", "one word, without spaces or quotes")
 _SECRET = _Form(lambda value: re.fullmatch(r"[^\s'\"]+", value) is not None, _WORD.words, secret=True)
 FORMS: Mapping[str, _Form] = {
     "POSTGRES_URL": _Form(_is_postgres, "postgresql://user:password@host:5432/database", secret=True),
@@ -90,7 +90,7 @@ FORMS: Mapping[str, _Form] = {
     "FIVETRAN_API_SECRET": _SECRET,
     "FIVETRAN_API_URL": _URL,
     "S3_BUCKET": _pattern(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name, without s3:// and prefix"),
-    "S3_PREFIX": _pattern(r"(?!/)[\w!.*'()/=-]*[^/]", "a path without / at its ends"),
+    "S3_PREFIX": _pattern(r"(?!/)[\w!.*'()/=-]*[^/]", "a path that neither starts nor ends with /"),
     "S3_ENDPOINT_URL": _URL,
     "AWS_ACCESS_KEY_ID": _SECRET,
     "AWS_SECRET_ACCESS_KEY": _SECRET,
@@ -98,13 +98,15 @@ FORMS: Mapping[str, _Form] = {
     "BIGQUERY_DATASET_PREFIX": _pattern(r"[A-Za-z0-9_]+", "letters, digits and _"),
     "BIGQUERY_LOCATION": _pattern(r"[A-Za-z]+(-[a-z]+[0-9]+)?", "a location such as US, EU or europe-west3"),
     "BIGQUERY_EMULATOR_HOST": _URL,
-    "LOOKER_TEMPLATE_ID": _Form(_is_template, "the id in the template's address, after /reporting/, or the address"),
+    "LOOKER_TEMPLATE_ID": _Form(
+        _is_template, "the id in the template's address, after /reporting/, or the whole address"
+    ),
     "KLAVIYO_API_KEY": _SECRET,
     "KLAVIYO_API_URL": _URL,
     "KLAVIYO_FRAMES_URL": _Form(_is_frames_url, "a local folder, or s3://bucket/prefix"),
-    "PII_HASH_KEY": _Form(lambda value: value == value.strip(), "a text without blanks at its ends", secret=True),
+    "PII_HASH_KEY": _Form(lambda value: value == value.strip(), "text without spaces at its ends", secret=True),
     "MAIL_FROM": _Form(lambda value: "," not in value and _are_addresses(value), "one e-mail address"),
-    "MAIL_TO": _Form(_are_addresses, "e-mail addresses with commas between them"),
+    "MAIL_TO": _Form(_are_addresses, "e-mail addresses separated by commas"),
     "SES_REGION": _pattern(r"[a-z]{2}(-[a-z]+)+-[0-9]", "a region such as eu-central-1"),
     "SES_ENDPOINT_URL": _URL,
     "SMTP_URL": _Form(_is_smtp, "smtps://user:password@host:465, or smtp://user:password@host:587", secret=True),
@@ -123,7 +125,7 @@ _OURS = re.compile(r"(POSTGRES|FIVETRAN|S3|BIGQUERY|LOOKER|PII|KLAVIYO|MAIL|SES)
 _MAIL = ("MAIL_FROM", "MAIL_TO", "SES_REGION", "SES_ENDPOINT_URL", "SMTP_URL", "MAIL_TRANSPORT")
 
 
-def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[Finding]:
+def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[DoctorFinding]:
     """What all accounts share: variables that are missing, ill-formed or only half set."""
     scope = Scope(SETTINGS)
     yield scope.ok(f"{sum(name in environment for name in FORMS)} settings are set")
@@ -134,24 +136,24 @@ def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) 
     yield from _ill_formed(scope, environment, [name for name in FORMS if name not in _MAIL])
     given = [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if environment.get(name)]
     if len(given) == 1:
-        yield scope.fail(f"{given[0]} is set without its other half", "Set both AWS_ variables, or neither.")
+        yield scope.fail(f"{given[0]} is set, but its counterpart is not", "Set both AWS_ variables, or neither.")
 
 
-def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[str]) -> Iterator[Finding]:
+def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[str]) -> Iterator[DoctorFinding]:
     for name in names:
         value, form = environment.get(name), FORMS[name]
         if value and not form.holds(value):
             shown = name if form.secret else f"{name} = {value!r}"
-            yield scope.fail(f"{shown} is not written as it should be", f"Allowed: {form.words}.")
+            yield scope.fail(f"{shown} has the wrong form", f"Allowed: {form.words}.")
 
 
-def check_dotenv(path: Path) -> Iterator[Finding]:
+def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
     """The `.env` file: who may read it, and names in it that nothing reads but that look like one of ours."""
     scope = Scope(SETTINGS)
     if not path.is_file():
         return
     if path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH):
-        yield scope.warn("everybody on this machine may read .env, which holds passwords", "Run `chmod 600 .env`.")
+        yield scope.warn("every user of this machine can read .env, which contains passwords", "Run `chmod 600 .env`.")
     from dotenv import dotenv_values
 
     known = {*FORMS, *_OTHERS}
@@ -159,11 +161,11 @@ def check_dotenv(path: Path) -> Iterator[Finding]:
         is_known = name in known or name.startswith("KLAVIYO_API_KEY_")
         if _OURS.fullmatch(name) and not is_known:
             near = difflib.get_close_matches(name, known, 1)
-            mend = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists what there is."
-            yield scope.warn(f"nothing reads {name}, which .env sets", mend)
+            fix = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists all settings."
+            yield scope.warn(f".env sets {name}, which nothing reads", fix)
 
 
-def check_mail(environment: Mapping[str, str]) -> Iterator[Finding]:
+def check_mail(environment: Mapping[str, str]) -> Iterator[DoctorFinding]:
     """Mail settings, where there are any: they are optional."""
     scope = Scope(MAIL)
     given = [name for name in _MAIL if environment.get(name)]
@@ -175,17 +177,17 @@ def check_mail(environment: Mapping[str, str]) -> Iterator[Finding]:
         if name not in given:
             yield scope.warn(f"{name} is not set, so no mail is sent", f"Set it in .env: {FORMS[name].words}.")
     if not {"SES_REGION", "SMTP_URL"} & set(given):
-        mend = "Set SES_REGION or SMTP_URL in .env; docs/mail.md says how."
-        yield scope.warn("neither SES_REGION nor SMTP_URL is set, so no mail is sent", mend)
+        fix = "Set SES_REGION or SMTP_URL in .env; docs/mail.md explains how."
+        yield scope.warn("neither SES_REGION nor SMTP_URL is set, so no mail is sent", fix)
 
 
-def check_privacy(account: Account, key: str) -> Iterator[Finding]:
+def check_privacy(account: Account, key: str) -> Iterator[DoctorFinding]:
     """Whether the account's personal values can be hashed, and with a key that nobody guesses."""
     scope = Scope(SETTINGS, account.name)
     if account.pii == "keep":
         yield scope.warn(
             "personal values are kept as they are (pii = 'keep')",
-            'If that is not meant: set pii = "hash" in accounts.toml; every partition is then made again.',
+            'If this is not intended, set pii = "hash" in accounts.toml; every partition is then rebuilt.',
         )
     if account.pii != "hash":
         return
@@ -196,8 +198,8 @@ def check_privacy(account: Account, key: str) -> Iterator[Finding]:
         return
     if _bits(key) < _STRONG_BITS:
         yield scope.warn(
-            "PII_HASH_KEY is long enough, but easy to guess: hashes of e-mail addresses could be looked up",
-            f"{_MAKE_KEY}. Another key means other hashes: change it before anything is loaded, or rebuild.",
+            "PII_HASH_KEY is easy to guess, so the e-mail address behind a hash could be found by trying",
+            f"{_MAKE_KEY}. A new key means new hashes: change it before anything is loaded, or rebuild.",
         )
     else:
         yield scope.ok("personal values are hashed, with a key that is hard to guess")

@@ -5,7 +5,6 @@ Here: naming, writing whole or not at all, reading, removing. Not here: what is 
 when it is archived and loaded.
 """
 
-import errno
 import hashlib
 import json
 import os
@@ -24,7 +23,8 @@ import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
 from pydantic import Field as Setting
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
+from klaviyo_assets.frames.errors import explained
 from klaviyo_assets.settings import optional
 from klaviyo_assets.transport.time_limits import S3_CONNECT, S3_SILENCE
 
@@ -141,25 +141,6 @@ class FrameRecord:
         return cls(**{**known, "state": TableState.of(state) if state else None})
 
 
-_FULL = {errno.ENOSPC, errno.EDQUOT}
-_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
-
-
-@contextmanager
-def explained(action: str, place: str) -> Iterator[None]:
-    """The file system's errors as ours: a full disk may have room later, a folder that refuses us will not change."""
-    try:
-        yield
-    except OSError as error:
-        what = f"{action}: {error.strerror or str(error).splitlines()[0]}"
-        folders = f"{place} (KLAVIYO_FRAMES_URL) and {tempfile.gettempdir()} (TMPDIR)"
-        if error.errno in _FULL:
-            raise TransientError(f"{what}. Make room in {folders}, then run this again.") from error
-        if error.errno in _REFUSED or "ACCESS_DENIED" in str(error) or "NO_SUCH_BUCKET" in str(error):
-            raise PermanentError(f"{what}. Needed: {folders} that this user may write to.") from error
-        raise TransientError(f"{what}. Frames are kept in {folders}.") from error
-
-
 def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
     """The file system that an address of frames is of, and the folder in it.
 
@@ -168,15 +149,15 @@ def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
     """
     if "://" in url and "@" in url:
         raise SettingsError(
-            "KLAVIYO_FRAMES_URL holds a login. Allowed: a local folder, or s3://bucket/prefix; credentials are those "
-            "of the archive."
+            "KLAVIYO_FRAMES_URL contains a login",
+            "Allowed: a local folder, or s3://bucket/prefix. Frames use the archive's credentials.",
         )
     if url.startswith("s3://"):
         limits = {"connect_timeout": S3_CONNECT.seconds, "request_timeout": S3_SILENCE.seconds}
         options = {"endpoint_override": endpoint} if endpoint else {}
         return pa_fs.S3FileSystem(**limits, **options), url.removeprefix("s3://").rstrip("/")
     if "://" in url:
-        raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}. Allowed: a local folder, or s3://bucket/prefix.")
+        raise SettingsError(f"KLAVIYO_FRAMES_URL = {url!r}", "Allowed: a local folder, or s3://bucket/prefix.")
     return pa_fs.LocalFileSystem(), str(Path(url).absolute())
 
 
@@ -255,8 +236,9 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         found = self.record(key)
         if found is None:
             raise PermanentError(
-                f"there is no frame {key}: frames are removed once they are loaded. Materialize "
-                f"{key.stage}/{key.table} and what follows it together (in the UI: select it and all downstream)."
+                f"the frame {key} does not exist: frames are deleted once they are loaded",
+                f"Materialize {key.stage}/{key.table} and everything downstream of it together (in the UI: select it "
+                "and all downstream).",
             )
         return found
 

@@ -58,8 +58,8 @@ class Privacy:
         """Refuse to hash without a key."""
         if self.mode == "hash" and len(self.key) < 16:
             raise SettingsError(
-                "PII_HASH_KEY is missing or shorter than 16 characters, and an account has pii = 'hash'. Set it to a "
-                'long random text and keep it: `python -c "import secrets; print(secrets.token_hex(32))"`.'
+                "PII_HASH_KEY is missing or shorter than 16 characters, but an account has pii = 'hash'",
+                'Set it to a long random text and keep it: `python -c "import secrets; print(secrets.token_hex(32))"`.',
             )
 
     def treat(self, value: str) -> str | None:

@@ -74,7 +74,8 @@ def frame_to_table(frame: pd.DataFrame, spec: TableSpec) -> pa.Table:
         if not item.nullable and table[item.name].null_count:
             raise PermanentError(
                 f"table {spec.name!r}: the required column {item.name!r} is null in {table[item.name].null_count} of "
-                f"{table.num_rows} rows; such rows belong in quarantine before the table is written"
+                f"{table.num_rows} rows",
+                "Such rows belong in quarantine before the table is written.",
             )
     return table
 
@@ -89,8 +90,8 @@ def _same_columns(spec: TableSpec, names: Iterable[str]) -> None:
     unknown = [name for name in found if name not in wanted]
     if missing or unknown or len(found) != len(wanted):
         raise PermanentError(
-            f"table {spec.name!r}: the frame lacks {missing or 'no column'} and has {unknown or 'no column'} besides; "
-            f"it must have exactly {', '.join(wanted)}, each once"
+            f"table {spec.name!r}: missing columns {missing}, unexpected columns {unknown}",
+            f"The frame must have each of these columns once, and no other: {', '.join(wanted)}.",
         )
 
 
@@ -103,8 +104,9 @@ def _exact(values: "pd.Series[Any]", wanted: pa.Field, spec: TableSpec) -> pa.Ch
     if cast is None:
         # Arrow's own error is left out on purpose: it quotes the cell, and the column may be personal.
         raise PermanentError(
-            f"table {spec.name!r}: column {wanted.name!r} is {values.dtype} and cannot become {wanted.type} without "
-            f"changing a value; its mapping must give {pd.ArrowDtype(wanted.type)}"
+            f"table {spec.name!r}: column {wanted.name!r} is {values.dtype}, which cannot become {wanted.type} "
+            "without changing a value",
+            f"Its mapping must return {pd.ArrowDtype(wanted.type)}.",
         )
     return cast
 

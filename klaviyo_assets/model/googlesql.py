@@ -44,7 +44,9 @@ def parts_of(dataset: str) -> tuple[str, str]:
     """
     project, dot, name = dataset.rpartition(".")
     if not (project and dot and name):
-        raise PermanentError(f"cannot name a table in the dataset {dataset!r}: it has to be `project.dataset`")
+        raise PermanentError(
+            f"cannot name a table in the dataset {dataset!r}", "Write the dataset as `project.dataset`."
+        )
     return project, name
 
 

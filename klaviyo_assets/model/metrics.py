@@ -208,8 +208,8 @@ def resolve_metrics(
     if len(found) > 1:
         candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in found)
         raise SettingsError(
-            f"conversion_metric {conversion_metric!r} fits {len(found)} metrics: {candidates}. "
-            "Set conversion_metric to one of these ids, or set conversion_integration."
+            f"conversion_metric {conversion_metric!r} matches {len(found)} metrics: {candidates}",
+            "Set conversion_metric to one of these ids, or set conversion_integration.",
         )
     problem = None if found else _missing_conversion(listed, conversion_metric, conversion_integration)
     return AccountMetrics(

@@ -32,11 +32,13 @@ def canonical_zone(name: str) -> str:
         found = links[found]
     found = UTC_NAME if found in {"Etc/UTC", UTC_NAME} else found
     if found not in _zones() or found in _NO_ZONES:
-        raise SettingsError(f"{name!r} is no time zone. Allowed: an IANA name such as Europe/Berlin.{_meant(name)}")
+        raise SettingsError(
+            f"{name!r} is not a time zone", f"Allowed: an IANA name such as Europe/Berlin.{_meant(name)}"
+        )
     if not _is_known_to_arrow(found):
         raise SettingsError(
-            f"{name!r} is the time zone {found}, of which this machine has no data. Install the operating system's "
-            "time zones (Debian and Ubuntu: apt-get install tzdata), or update them."
+            f"{name!r} is the time zone {found}, but this machine has no data for it",
+            "Install the operating system's time zones (Debian and Ubuntu: apt-get install tzdata), or update them.",
         )
     return found
 

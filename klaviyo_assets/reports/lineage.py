@@ -144,7 +144,7 @@ class _Query:
             return {name: first | second for (name, first), second in both}
         if isinstance(query, exp.Select):
             return inner._of_select(query)
-        raise PermanentError(f"cannot tell what the columns of a {type(query).__name__} are made of")
+        raise PermanentError(f"cannot trace the columns of a {type(query).__name__}")
 
     def _of_select(self, select: exp.Select) -> dict[str, Columns]:
         sources = dict(self._sources(select))

@@ -14,7 +14,6 @@ from klaviyo_assets.accounts import PORTFOLIO, Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.errors import explained, no_credentials
 from klaviyo_assets.destinations.bigquery.pace import GOOGLE, UNLIMITED
-from klaviyo_assets.errors import SettingsError
 from klaviyo_assets.settings import optional
 from klaviyo_assets.transport.limited_http import HttpLimits, limit_session
 from klaviyo_assets.transport.time_limits import (
@@ -120,7 +119,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
                 return client
         except (IsADirectoryError, PermissionError, UnicodeDecodeError, AttributeError) as error:
             # google-auth reads the file and assumes that it is a text with a JSON object.
-            raise SettingsError(no_credentials()) from error
+            raise no_credentials() from error
 
     def _stand_in_client(self) -> "Client":
         from google.cloud import bigquery

@@ -53,14 +53,16 @@ def find_files(directory: Path) -> tuple[list[Path], list[Path]]:
         PermanentError: there is no file to import.
     """
     if not directory.is_dir():
-        raise PermanentError(f"cannot import from {directory}: it is not a folder")
+        raise PermanentError(
+            f"cannot import from {directory}: it is not a folder", "Give the folder that has the CSV files."
+        )
     files = sorted(path for path in directory.glob("*.csv") if path.is_file())
     raw_files = [path for path in files if path.stem in KEYS]
     if not raw_files:
         names = ", ".join(path.name for path in files) or "none"
         raise PermanentError(
-            f"{directory} holds no CSV file named as a raw table (found: {names}); "
-            f"files are named <table>.csv, tables are {', '.join(KEYS)}"
+            f"{directory} has no CSV file named after a raw table (names: {names})",
+            f"Name the files <table>.csv; the tables are {', '.join(KEYS)}.",
         )
     return raw_files, [path for path in files if path.stem not in KEYS]
 
@@ -100,8 +102,8 @@ def _header(path: Path, rows: Iterator[tuple[int, list[str]]]) -> list[str]:
     wrong = sorted({name for name in names if not name or names.count(name) > 1 or len(name.encode()) > _LONGEST_NAME})
     if not names or wrong:
         raise PermanentError(
-            f"the header of {path} is unusable: {wrong or 'it is empty'}; column names are distinct, not empty, and "
-            f"at most {_LONGEST_NAME} bytes long"
+            f"the header of {path} is unusable: {wrong or 'it is empty'}",
+            f"Column names must be distinct, not empty, and at most {_LONGEST_NAME} bytes long.",
         )
     return names
 

@@ -97,7 +97,7 @@ def write_dotenv(path: Path, variables: dict[str, str], folder: Folder) -> bool:
         if not path.exists() or path.read_text(encoding="utf-8") != content:
             write_private(path, content)
     except OSError as error:
-        raise PermanentError(f"cannot write {path} ({error.strerror}); use --no-dotenv") from error
+        raise PermanentError(f"cannot write {path} ({error.strerror})", "Use --no-dotenv.") from error
     return True
 
 

@@ -35,7 +35,7 @@ class Folder:
         """The folder that `KLAVIYO_SANDBOX_DIR` names, else `.sandbox` in the working folder."""
         root = Path(os.environ.get(FOLDER_VARIABLE) or DEFAULT_FOLDER).expanduser().resolve()
         if "\n" in str(root):
-            raise SettingsError(f"{FOLDER_VARIABLE} holds a line break; name a folder without one")
+            raise SettingsError(f"{FOLDER_VARIABLE} contains a line break", "Name a folder without one.")
         return cls(root)
 
     @property
@@ -103,8 +103,8 @@ class Folder:
             self.create()
         except PermissionError as error:
             raise SettingsError(
-                f"cannot use the sandbox folder {self.root}: {error.strerror}. It may have been made by another "
-                f"user; name another one in {FOLDER_VARIABLE}."
+                f"cannot use the sandbox folder {self.root}: {error.strerror}",
+                f"A different user may have created it; name another folder in {FOLDER_VARIABLE}.",
             ) from error
         try:
             yield
@@ -123,7 +123,7 @@ class Folder:
                 has_reported = True
             time.sleep(0.05)
         raise TransientError(
-            f"another sandbox command has held {self._lock_file} for {LOCK_SECONDS:.0f} s; end it and try again"
+            f"another sandbox command has held {self._lock_file} for {LOCK_SECONDS:.0f} s", "End it and try again."
         )
 
     @property

@@ -85,13 +85,15 @@ def account_schema(folder: Folder, account: str) -> str | None:
         SettingsError: the name is not allowed, or the file cannot be read.
     """
     if not re.fullmatch(r"[a-z0-9_]{1,50}", account):
-        raise SettingsError(f"cannot import into account {account!r}; allowed: 1 to 50 letters a-z, digits and _")
+        raise SettingsError(
+            f"cannot import into account {account!r}", "Allowed: 1 to 50 lowercase letters a-z, digits and _."
+        )
     path = folder.accounts_file
     try:
         blocks = tomllib.loads(path.read_text(encoding="utf-8"))["account"] if path.exists() else []
         return next((str(block["postgres_schema"]) for block in blocks if block["name"] == account), None)
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise SettingsError(f"cannot read the accounts file {path}: {error!r}. Mend it or remove it.") from error
+        raise SettingsError(f"cannot read the accounts file {path}: {error!r}", "Fix it, or remove it.") from error
 
 
 def describe(result: Imported) -> str:
@@ -127,7 +129,7 @@ def _load(state: State, schema: str, files: Sequence[ScannedFile]) -> list[Impor
         connection = psycopg.connect(writer_url(state), connect_timeout=5, options="-c TimeZone=UTC")
     except psycopg.OperationalError as error:
         raise TransientError(
-            "cannot import: the sandbox's Postgres does not answer. Run `klaviyo-assets sandbox start` first."
+            "cannot import: the sandbox's Postgres does not answer", "Run `klaviyo-assets sandbox start` first."
         ) from error
     try:
         with connection:
@@ -135,7 +137,7 @@ def _load(state: State, schema: str, files: Sequence[ScannedFile]) -> list[Impor
             return [_load_table(connection, schema, scanned) for scanned in files]
     except psycopg.Error as error:
         raise PermanentError(
-            f"the import into schema {schema} was undone, nothing has changed: {str(error).splitlines()[0]}"
+            f"the import into schema {schema} was rolled back, so nothing has changed: {str(error).splitlines()[0]}"
         ) from error
 
 

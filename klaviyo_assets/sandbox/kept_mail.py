@@ -39,7 +39,7 @@ def kept_mail(folder: Folder, last: int) -> list[Kept]:
 def _read(path: Path) -> Kept:
     match = _NAME.fullmatch(path.name)
     if match is None:
-        raise PermanentError(f"{path} is no kept message. Remove it from the sandbox's folder.")
+        raise PermanentError(f"{path} is not a kept message", "Remove it from the sandbox's folder.")
     message = read_kept(path)
     moment = datetime.strptime(match[1], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
     return Kept(moment, match[2], str(message["Subject"] or ""), str(message["X-Envelope-To"] or ""), path)

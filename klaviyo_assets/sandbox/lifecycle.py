@@ -106,7 +106,7 @@ def known_state(folder: Folder) -> State:
     """
     state = State.load(folder.state_file)
     if state is None or not state.ports:
-        raise SettingsError(f"no sandbox was started in {folder.root}. Run `klaviyo-assets sandbox start` first.")
+        raise SettingsError(f"no sandbox was started in {folder.root}", "Run `klaviyo-assets sandbox start` first.")
     return state
 
 

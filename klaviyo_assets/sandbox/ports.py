@@ -43,7 +43,7 @@ def choose(taken_ports: Collection[int], with_companion: bool = False) -> int:
         port = LOWEST + secrets.randbelow(HIGHEST - LOWEST)
         if port not in taken_ports and is_usable(port, with_companion):
             return port
-    raise TransientError(f"found no free port between {LOWEST} and {HIGHEST} on {LOCALHOST}; end what listens there")
+    raise TransientError(f"no port between {LOWEST} and {HIGHEST} on {LOCALHOST} is free", "End what listens there.")
 
 
 def _can_bind(port: int) -> bool:

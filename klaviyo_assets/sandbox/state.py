@@ -79,8 +79,9 @@ class State:
             return None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise PermanentError(
-                f"cannot read the sandbox's state {path} ({error}). If another user made it, run the command as that "
-                "user; otherwise `klaviyo-assets sandbox reset` starts afresh (and deletes the sandbox's data)."
+                f"cannot read the sandbox's state {path} ({error})",
+                "If a different user created it, run the command as that user. Otherwise `klaviyo-assets sandbox "
+                "reset` starts afresh and deletes the sandbox's data.",
             ) from error
 
     def save(self) -> None:

@@ -88,7 +88,7 @@ class Supervisor:
                 return
             # The system releases what a killed server held (shared memory, locks) within moments.
             time.sleep(0.2 * (attempt + 1))
-        raise PermanentError(_failure(server, f"ended by itself {ATTEMPTS} times"))
+        raise _failure(server, f"ended by itself {ATTEMPTS} times")
 
     def _attempt(self, server: Server) -> bool:
         """Start the process once; returns False if it ended before it was ready."""
@@ -105,7 +105,7 @@ class Supervisor:
         if not processes.is_alive(identity):
             return False
         self._take_down(server)
-        raise PermanentError(_failure(server, f"did not become ready within {server.patience_seconds:.0f} s"))
+        raise _failure(server, f"did not become ready within {server.patience_seconds:.0f} s")
 
     def _take_down(self, server: Server) -> str:
         running = self._state.processes.get(server.name)
@@ -113,7 +113,7 @@ class Supervisor:
             return ""
         was_running = processes.end(running.identity, server.stop_signal, server.stop_patience_seconds)
         if processes.is_alive(running.identity):
-            raise TransientError(f"{server.name} (process {running.identity.pid}) does not end; end it by hand")
+            raise TransientError(f"{server.name} (process {running.identity.pid}) does not end", "End it by hand.")
         server.tidy()
         self._state.record(server.name, None)
         return server.name if was_running else ""
@@ -164,8 +164,8 @@ def load_or_create(folder: Folder) -> State:
     if state is None:
         if folder.holds_data():
             raise PermanentError(
-                f"{folder.root} holds a sandbox's data, but its state.json is gone, and the passwords with it. "
-                "`klaviyo-assets sandbox reset` deletes the data and allows a fresh start."
+                f"{folder.root} has a sandbox's data, but its state.json is gone, and the passwords with it",
+                "`klaviyo-assets sandbox reset` deletes the data and allows a fresh start.",
             )
         state = State.new(folder.state_file)
         state.save()
@@ -190,9 +190,11 @@ def _proves(server: Server) -> bool:
     return True
 
 
-def _failure(server: Server, how: str) -> str:
+def _failure(server: Server, how: str) -> PermanentError:
     log = server.folder.log(server.name)
-    return f"the sandbox's {server.name} server {how}. The end of its log {log}:\n{processes.log_tail(log)}"
+    return PermanentError(
+        f"the sandbox's {server.name} server {how}", f"The end of its log {log}:\n{processes.log_tail(log)}"
+    )
 
 
 def _waves(servers: Sequence[Server]) -> list[list[Server]]:

@@ -224,7 +224,7 @@ class SourceCatalog:
         if self.may_use is None:
             listed = ", ".join(self.other_schemas) or "none with a table event"
             return (
-                f"Postgres has no schema {self.schema!r} in the database {self.database!r}; it has: {listed}",
+                f"Postgres has no schema {self.schema!r} in the database {self.database!r} (it has: {listed})",
                 "Set postgres_schema in accounts.toml to one of these, name the right database in POSTGRES_URL, or "
                 "let Fivetran sync first (`klaviyo-assets sync`).",
             )
@@ -256,11 +256,11 @@ class SourceCatalog:
         """
         fault = self.missing_schema()
         if fault:
-            raise HiddenSourceError(f"account {account!r}: {fault[0]}. {fault[1]}")
+            raise HiddenSourceError(f"account {account!r}: {fault[0]}", f"{fault[1]}")
         hidden = [obstacle for obstacle in self.obstacles(names) if obstacle.subject not in accepted]
         if hidden:
             later = f" {self.grant_later}" if any(obstacle.is_of_table for obstacle in hidden) else ""
-            raise HiddenSourceError(_told(account, hidden, later))
+            raise _hidden_source(account, hidden, later)
 
     def require_columns(self, account: str) -> None:
         """Refuse to read events or metrics without what tells one from another, when it was, of whom and of what.
@@ -273,21 +273,22 @@ class SourceCatalog:
             for choice in needed if table else ():
                 if table and not any(column in table.columns for column in choice):
                     raise PermanentError(
-                        f"account {account!r}: the table {self.schema}.{name} has no column {' or '.join(choice)}, and "
-                        f"cannot be read without it. It has: {', '.join(sorted(table.columns))}. Rename the column "
-                        "back, or switch it on in Fivetran's schema settings and have the table re-synced."
+                        f"account {account!r}: the table {self.schema}.{name} has no column {' or '.join(choice)}, "
+                        "and cannot be read without it",
+                        f"It has: {', '.join(sorted(table.columns))}. Rename the column back, or switch it on in "
+                        "Fivetran's schema settings and have the table re-synced.",
                     )
 
 
-def _told(account: str, hidden: list[Obstacle], later: str) -> str:
+def _hidden_source(account: str, hidden: list[Obstacle], later: str) -> HiddenSourceError:
     causes = [obstacle.cause for obstacle in hidden[:_MOST_NAMED]]
     more = f"; and {len(hidden) - _MOST_NAMED} more" if len(hidden) > _MOST_NAMED else ""
     statements = " ".join(dict.fromkeys(obstacle.statement for obstacle in hidden))
     subjects = ", ".join(f'"{subject}"' for subject in dict.fromkeys(obstacle.subject for obstacle in hidden))
-    return (
-        f"account {account!r}: {'; '.join(causes)}{more}. BigQuery keeps what it has. Run as Fivetran's user: "
-        f"{statements}{later} If it is hidden on purpose, accept_empty = [{subjects}] in the account's block of "
-        "accounts.toml takes it as empty."
+    return HiddenSourceError(
+        f"account {account!r}: {'; '.join(causes)}{more}",
+        f"BigQuery keeps what it has. Run as Fivetran's user: {statements}{later} If it is hidden on purpose, "
+        f"set accept_empty = [{subjects}] in the account's block of accounts.toml to treat it as empty.",
     )
 
 
@@ -301,9 +302,9 @@ def require_key(spec: TableSpec, table: RawTable) -> None:
     missing = [raw for name in spec.key if (raw := spec.column(name).raw) and not listed[raw]]
     if missing:
         raise PermanentError(
-            f"the table {table.schema}.{spec.name} has no column {', '.join(missing)}, and cannot be read without its "
-            f"key. It has: {', '.join(sorted(table.columns))}. Rename the column back, or have Fivetran re-sync the "
-            "table."
+            f"the table {table.schema}.{spec.name} has no column {', '.join(missing)}, and cannot be read without "
+            "its key",
+            f"It has: {', '.join(sorted(table.columns))}. Rename the column back, or have Fivetran re-sync the table.",
         )
 
 

@@ -90,16 +90,17 @@ class AccountSource:
             if self._has_events(sql.SQL("true")):
                 why = "has no row with a name" if METRIC.name in self.tables else "is not there"
                 raise PermanentError(
-                    f"account {self.account.name!r}: there are events, but the table {place} {why}, so no event can be "
-                    "told what kind it is. Switch metric on in Fivetran's schema settings and have it re-synced "
-                    "(`klaviyo-assets sync`)."
+                    f"account {self.account.name!r}: there are events, but the table {place} {why}, so the kind of "
+                    "an event is unknown",
+                    "Switch metric on in Fivetran's schema settings and have it re-synced (`klaviyo-assets sync`).",
                 )
         elif suggestion := misspelled(self.metrics.metrics, self.account.conversion_metric):
-            raise SettingsError(f"account {self.account.name!r}: {problem}. Did you mean {suggestion!r}?")
+            raise SettingsError(f"account {self.account.name!r}: {problem}", f"Did you mean {suggestion!r}?")
         elif self._has_events(self._is_of(self.account.conversion_metric)):
             raise SettingsError(
-                f"account {self.account.name!r}: {problem}. Yet there are events of it. Set conversion_metric, or "
-                f"conversion_integration, in accounts.toml to what the table {place} has, or have that table re-synced."
+                f"account {self.account.name!r}: {problem}, but there are events of it",
+                f"Set conversion_metric or conversion_integration in accounts.toml to a metric of the table {place}, "
+                "or have that table re-synced.",
             )
 
     def _has_events(self, condition: sql.Composable) -> bool:

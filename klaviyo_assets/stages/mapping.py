@@ -254,35 +254,41 @@ class AccountMapping:
     ) -> None:
         fault = _fault(spec, record, outcome, self.quarantine_share) or _repeated_keys(spec, writer)
         if fault:
+            what, fix = fault
             # Without a record the frame is not there: nothing downstream can take it.
             writer.record = None
-            raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {fault}")
+            raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {what}", fix)
 
 
-def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float) -> str | None:
+def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float) -> tuple[str, str] | None:
+    """What is wrong with a partition, and how to fix it."""
     if outcome.schema_errors:
-        return f"columns are not as the spec says: {'; '.join(outcome.schema_errors)}"
+        return f"columns differ from the spec: {'; '.join(outcome.schema_errors)}", ""
     accounted = record.rows + record.rows_deleted + record.rows_quarantined
     if accounted != record.rows_raw:
         return (
             f"{record.rows_raw} rows came in, but {record.rows} mapped + {record.rows_deleted} deleted + "
-            f"{record.rows_quarantined} quarantined = {accounted}"
+            f"{record.rows_quarantined} quarantined = {accounted}",
+            "",
         )
     if record.is_delta and record.rows_quarantined:
         # Its earlier version would stay where it was loaded, a rebuild would leave it out.
-        return f"{record.rows_quarantined} changed rows broke a rule; read the table whole: klaviyo-assets run --whole"
+        return (
+            f"{record.rows_quarantined} changed rows broke a rule",
+            "Read the table whole: `klaviyo-assets run --whole`.",
+        )
     for rule, rows in outcome.broken.most_common(1):
         if spec.partitioning is Partitioning.ACCOUNT and rows == record.rows_raw > 1:
-            return f"all {rows} rows broke one rule ({rule}). Look at the source: have Fivetran re-sync the table."
+            return f"all {rows} rows broke one rule ({rule})", "Check the source: have Fivetran re-sync the table."
         if rows > max(FEW_ROWS, share * record.rows_raw):
             return (
-                f"{rows} of {record.rows_raw} rows broke one rule ({rule}), more than the share of {share:.0%} that "
-                "may. Look at the source, or raise quarantine_share in the run's configuration."
+                f"{rows} of {record.rows_raw} rows broke one rule ({rule}), more than the allowed share of {share:.0%}",
+                "Check the source, or raise quarantine_share in the run's configuration.",
             )
     return None
 
 
-def _repeated_keys(spec: TableSpec, writer: FrameWriter) -> str | None:
+def _repeated_keys(spec: TableSpec, writer: FrameWriter) -> tuple[str, str] | None:
     """Within a chunk repeated keys are quarantined; across chunks nothing could be: the source lacks its key."""
     if pq.ParquetFile(writer.folder / "rows.parquet").metadata.num_rows <= CHUNK_ROWS:
         return None
@@ -290,7 +296,8 @@ def _repeated_keys(spec: TableSpec, writer: FrameWriter) -> str | None:
     distinct = keys.group_by(list(spec.key)).aggregate([]).num_rows
     if distinct == keys.num_rows:
         return None
-    return f"{keys.num_rows - distinct} rows repeat a key ({', '.join(spec.key)}); the raw table lacks its primary key"
+    repeated = keys.num_rows - distinct
+    return f"{repeated} rows repeat a key ({', '.join(spec.key)}): the raw table lacks its primary key", ""
 
 
 def _rules(notes: list[Note]) -> dict[str, int]:

@@ -78,8 +78,8 @@ class AccountReports:
         entries = current(dataset)
         if not list(_days_loaded(entries)):
             raise PermanentError(
-                f"account {account.name!r} has no loaded events to report on. Materialize the stages up to bigquery "
-                "first: `klaviyo-assets run`, or the job `events`."
+                f"account {account.name!r} has no loaded events to report on",
+                "Materialize the stages up to bigquery first: `klaviyo-assets run`, or the job `events`.",
             )
         loaded = {table for table, _ in entries}
         for name in sorted(({name for report in reports for name in report.reads} | {"campaign"}) - loaded):

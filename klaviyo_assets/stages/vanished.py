@@ -62,7 +62,8 @@ def refuse_losses(
     gone = [loss for loss in losses(source, entries, event_rows) if loss.subject not in source.accepted]
     if gone:
         raise VanishedError(
-            f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}. {advice(source.account, gone)}"
+            f"account {source.account.name!r}: {'; '.join(loss.what for loss in gone)}",
+            f"{advice(source.account, gone)}",
         )
 
 

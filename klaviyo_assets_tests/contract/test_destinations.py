@@ -125,5 +125,5 @@ def test_bigquery_refuses_rows_of_another_day(destination, tmp_path):
 @pytest.mark.parametrize("destination", ["bigquery"], indirect=True)
 def test_bigquery_loads_as_many_rows_as_the_record_says_or_fails(destination, tmp_path):
     with mapped_day(DAY, ["a", "b"], tmp_path) as (file, record):
-        with pytest.raises(PermanentError, match="the file has 3 rows, BigQuery reports 2"):
+        with pytest.raises(PermanentError, match="the file has 3 rows, but BigQuery reports 2"):
             destination.write(file, replace(record, rows=3), DAY)

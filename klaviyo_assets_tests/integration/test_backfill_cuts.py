@@ -282,5 +282,5 @@ def test_an_account_that_is_gone_since_the_launch_fails_the_backfill_by_name(dae
 
     (error,) = daemon.errors_of_iteration()
 
-    assert "gone: no account of this deployment any more" in error
+    assert "gone: no longer an account of this deployment" in error
     assert daemon.runs(backfill_id) == []

@@ -74,7 +74,7 @@ class Findings:
 
     def of(self, account: str | None, *, system: str | None = None, level: str | None = None) -> list[str]:
         return [
-            f"{one['what']} | {one['mend']}"
+            f"{one['what']} | {one['fix']}"
             for one in self.document["findings"]
             if one["account"] == account and system in {None, one["system"]} and level in {None, one["level"]}
         ]
@@ -110,7 +110,7 @@ def test_a_sound_deployment_is_well_and_nothing_is_left_behind(patient, sandbox)
     assert table[1] == ["(all)", "OK", "OK", "OK", "OK", "OK", "OK", "OK"]
     assert [row[:6] for row in table[2:]] == [[name, "OK", "OK", "OK", "OK", "OK"] for name in sandbox.accounts.names]
     assert max(map(len, printed.splitlines()[: len(table)])) <= 80
-    assert printed.splitlines()[-1] == "All is well."
+    assert printed.splitlines()[-1] == "Everything works."
     assert list((patient.folder / "frames").iterdir()) == []
     with environment(patient.variables):
         archive = S3ArchiveResource(bucket=sandbox.variables["S3_BUCKET"]).archive
@@ -159,13 +159,13 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
             assert any(re.search(pattern, line) for line in lines), (account, pattern, lines)
         assert len(lines) == len(patterns), lines
 
-    told("paused", "FAIL", "fivetran", r"the connection is paused: nothing new arrives \| Enable it at https://")
+    told("paused", "FAIL", "fivetran", r"the connection is paused, so no new data arrive \| Enable it at https://")
     told("paused", "WARN", "fivetran", "switched off in Fivetran: coupon")
     told(
         "unknown_connection",
         "FAIL",
         "fivetran",
-        r"no Fivetran connection 'nobody'; known: .*klaviyo_acme.* \| Set fivetran_",
+        r"no Fivetran connection 'nobody' \| Choose one of: .*klaviyo_acme.*\. Set fivetran_",
     )
     told(
         "unknown_connection",
@@ -194,8 +194,10 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
     told(
         "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"
     )
-    told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is no time zone")
-    told("ambiguous", "FAIL", "postgres", r"fits 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids")
+    told("misspelled", "FAIL", "settings", r"misspelled.*'Berlin' is not a time zone")
+    told(
+        "ambiguous", "FAIL", "postgres", r"matches 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids"
+    )
     for name in ("no_schema", "unreadable", "bare", "ambiguous"):
         assert found.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"
         assert found.of(name, system="s3", level="OK")
@@ -252,7 +254,7 @@ def test_an_unknown_account_is_wrong_usage(patient, sandbox):
         done = CliRunner().invoke(app, ["doctor", "--account", "nobody"])
 
     assert done.exit_code == 2
-    assert "no account 'nobody'; known: acme" in done.stderr
+    assert "no account 'nobody'" in done.stderr
 
 
 @pytest.fixture
@@ -264,7 +266,7 @@ def archive(patient, sandbox):
 
 def of_s3(archive):
     return [
-        (one.level, one.what, one.mend) for one in collected(Scope("s3"), lambda: s3.check_account(archive, ACCOUNT))
+        (one.level, one.what, one.fix) for one in collected(Scope("s3"), lambda: s3.check_account(archive, ACCOUNT))
     ]
 
 
@@ -310,8 +312,8 @@ def test_what_amazon_denies_is_told_with_the_permission_that_is_missing(archive)
     assert [level for level, _, _ in found] == [Level.FAIL, Level.WARN]
     assert "Allow s3:ListBucket" in found[0][2]
     assert "Allow s3:DeleteObject" in found[1][2]
-    ((level, what, mend),) = of_s3(archive)
-    assert (level, "cannot write to s3://" in what, "Allow s3:PutObject" in mend) == (Level.FAIL, True, True)
+    ((level, what, fix),) = of_s3(archive)
+    assert (level, "cannot write to s3://" in what, "Allow s3:PutObject" in fix) == (Level.FAIL, True, True)
 
 
 def test_a_bucket_that_is_not_there_is_told(patient):
@@ -325,7 +327,7 @@ def test_a_bucket_that_is_not_there_is_told(patient):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3 cannot be asked: nobody accepts connections there"),
+        ({"S3_ENDPOINT_URL": "http://127.0.0.1:1"}, "S3 does not respond: nobody accepts connections there"),
         ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None, "AWS_EC2_METADATA_DISABLED": "true",
           "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_CONFIG_FILE": "/dev/null"}, "Unable to locate credentials"),
     ],
@@ -335,12 +337,12 @@ def test_a_store_that_cannot_be_asked_is_told(patient, sandbox, changes, told):
     with environment(patient.variables):
         archive = S3ArchiveResource(bucket=sandbox.variables["S3_BUCKET"]).archive
         (finding,) = s3.check_bucket(archive)
-        ((level, what, mend),) = of_s3(archive)
+        ((level, what, fix),) = of_s3(archive)
 
     assert (finding.level, level) == (Level.FAIL, Level.FAIL)
     assert told in finding.what
     assert told in what
-    assert "S3_ENDPOINT_URL, AWS_REGION and the credentials" in mend
+    assert "S3_ENDPOINT_URL, AWS_REGION and the credentials" in fix
 
 
 def test_missing_google_credentials_are_told_with_what_to_do(patient):
@@ -351,10 +353,9 @@ def test_missing_google_credentials_are_told_with_what_to_do(patient):
 
     assert finding.level == Level.FAIL
     assert finding.what == (
-        "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS names '/nowhere/key.json', and there is no "
-        "such file"
+        "looking for Google credentials: GOOGLE_APPLICATION_CREDENTIALS is '/nowhere/key.json', which does not exist"
     )
-    assert "gcloud auth application-default login" in finding.mend
+    assert "gcloud auth application-default login" in finding.fix
 
 
 def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
@@ -371,8 +372,8 @@ def test_a_dataset_in_another_place_is_told_and_not_written(patient, sandbox):
             dataset.client.delete_dataset(dataset.qualified, delete_contents=True)
 
     assert (well.level, elsewhere.level) == (Level.OK, Level.FAIL)
-    assert "lies in EU, BIGQUERY_LOCATION says US" in elsewhere.what
-    assert "Set BIGQUERY_LOCATION=EU" in elsewhere.mend
+    assert "is in EU, but BIGQUERY_LOCATION is US" in elsewhere.what
+    assert "Set BIGQUERY_LOCATION=EU" in elsewhere.fix
     assert tables == [], "the probe is deleted"
 
 

@@ -50,7 +50,7 @@ class Case:
     requests: list[str]
     error: type[KlaviyoAssetsError] | None = None
     what: str = ""
-    mend: str = ""
+    fix: str = ""
     fault: dict[str, Any] | None = None
     state: dict[str, Any] = field(default_factory=dict)
     next_sync: dict[str, Any] = field(default_factory=dict)
@@ -69,22 +69,22 @@ def lost(kind: str, **more: Any) -> dict[str, Any]:
 
 LOOKED, STARTED = f"{LOOK} 200", f"{START} 200"
 ONCE = [LOOKED, STARTED]
-KEY_MEND = "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; a new pair is made under Account Settings, API key"
-LESS = "Run it again after that, and ask less often"
+KEY_FIX = "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET, or create a new pair under Account Settings, API key"
+LESS = "Run it again after that, and less often"
 CASES = [
     Case("no fault", ONCE),
     # Refused: asking again would not help.
-    Case("401 wrong key", [f"{LOOK} 401"], SettingsError, "refuses the API key (401, Unauthorized", KEY_MEND,
+    Case("401 wrong key", [f"{LOOK} 401"], SettingsError, "refuses the API key (401, Unauthorized", KEY_FIX,
          settings={"api_secret": "wrong"}),
-    Case("403", [f"{LOOK} 403"], PermanentError, "does not let this API key do GET", "Give its user a role that may",
+    Case("403", [f"{LOOK} 403"], PermanentError, "does not allow GET", "Give its user a role that may",
          on("error", "GET", status=403)),
-    Case("403 on the POST", [LOOKED, f"{START} 403"], PermanentError, "does not let this API key do POST",
+    Case("403 on the POST", [LOOKED, f"{START} 403"], PermanentError, "does not allow POST",
          "Give its user a role that may read and sync", on("error", "POST", status=403)),
     Case("409 on the POST", [LOOKED, f"{START} 409"], ConflictError, "cannot do POST .* now (409, Conflict",
          "Run it again when the running sync has ended", on("error", "POST", status=409)),
     # Too many requests: as long as Fivetran says, if that is bearable.
     Case("429 without Retry-After", [f"{LOOK} 429"] * 3, RateLimitedError,
-         "no more requests for a time it does not tell",
+         "no more requests for an unknown time",
          LESS, on("rate_limit", "GET", retry_after="none")),
     Case("429 without Retry-After, passing", [f"{LOOK} 429"] * 2 + ONCE, fault=on("rate_limit",
          "GET", 2, retry_after="none")),
@@ -119,7 +119,7 @@ CASES = [
     Case("cut connection, passing", [LOOKED] * 2 + ONCE, fault=on("cut", "GET", 2)),
     Case("cut on a POST not carried out", [LOOKED, STARTED, *ONCE], fault=on("cut", "POST", 1)),
     Case("cut on a POST carried out", [LOOKED, STARTED, LOOKED], fault=lost("cut")),
-    Case("malformed JSON", [LOOKED] * 3, UnansweredError, "is not the JSON it should be",
+    Case("malformed JSON", [LOOKED] * 3, UnansweredError, "is not the expected JSON",
          "Does FIVETRAN_API_URL point to Fivetran's API, and is no proxy in between", on("malformed", "GET")),
     Case("malformed JSON, passing", [LOOKED] * 2 + ONCE, fault=on("malformed", "GET", 2)),
     Case("malformed JSON on a POST carried out", [LOOKED, STARTED, LOOKED], fault=lost("malformed")),
@@ -127,8 +127,8 @@ CASES = [
     Case("paused", [LOOKED], ConnectionPausedError, r"speak_menial (klaviyo_acme) is paused, so it cannot sync",
          "Enable it at https://fivetran.com/dashboard/connections/speak_menial", state={"paused": True}),
     Case("broken set-up", [LOOKED], BrokenSetupError, "is broken: Reconnect: the API key was refused",
-         "Mend it at https://fivetran.com/dashboard/connections/speak_menial/setup", state={"setup_state": "broken"}),
-    Case("incomplete set-up", [LOOKED], BrokenSetupError, "is incomplete", "Mend it at https",
+         "Fix it at https://fivetran.com/dashboard/connections/speak_menial/setup", state={"setup_state": "broken"}),
+    Case("incomplete set-up", [LOOKED], BrokenSetupError, "is incomplete", "Fix it at https",
          state={"setup_state": "incomplete"}),
     Case("schema changed", [LOOKED], SchemaBlockedError, "the schema of .* changed and waits for review",
          "Review it at https://fivetran.com/dashboard/connections/speak_menial/schema",
@@ -238,7 +238,7 @@ def test_each_fault_makes_the_requests_it_should_and_shows_what_to_do(stand_in, 
         assert [line[:7] for line in lines][:1] == ["error: "]
         assert len(lines) == 2
         assert re.search(pattern(case.what), lines[0]), lines[0]
-        assert re.search(pattern(case.mend), lines[1]), lines[1]
+        assert re.search(pattern(case.fix), lines[1]), lines[1]
         assert KEY not in "".join(lines)
         assert SECRET not in "".join(lines)
 
@@ -264,10 +264,8 @@ def test_404_an_unknown_id_is_answered_with_those_there_are(stand_in, noun, caps
 
     assert isinstance(error, UnknownNameError)
     assert code == 2
-    assert (
-        "no Fivetran connection 'nobody'; known: speak_menial (klaviyo_acme), warm_harbor (klaviyo_bloom)" in lines[0]
-    )
-    assert "Set fivetran_connection_id to one of these" in lines[1]
+    assert "Choose one of: speak_menial (klaviyo_acme), warm_harbor (klaviyo_bloom)." in lines[1]
+    assert "Set fivetran_connection_id in accounts.toml" in lines[1]
     tried = [f"GET /v1/{CURRENT}/nobody 404", f"GET /v1/{OLDER}/nobody 404"]
     listed = [f"GET /v1/{CURRENT} 200"] if noun == CURRENT else [f"GET /v1/{CURRENT} 404", f"GET /v1/{OLDER} 200"]
     assert arrived(stand_in, [*tried, *listed]) == [*tried, *listed]
@@ -293,7 +291,7 @@ def test_a_spent_budget_makes_no_request_at_all(stand_in, noun, capsys):
     _, lines, error = shown(lambda: client(stand_in, hourly_budget=budget).sync(ACME), capsys)
 
     assert isinstance(error, RateLimitedError)
-    assert f"{budget} requests were made to Fivetran within an hour, the budget of this process" in lines[0]
+    assert f"this process has made {budget} requests to Fivetran within an hour, its budget" in lines[0]
     assert "Raise hourly_budget, or poll less often" in lines[1]
     wanted = expected([LOOKED], noun)
     assert arrived(stand_in, wanted) == wanted

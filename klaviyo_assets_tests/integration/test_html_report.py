@@ -137,7 +137,7 @@ def test_an_account_that_was_never_loaded_has_a_page_that_says_so(deploy, tmp_pa
     done = empty.command(tmp_path, "report", "--out", "empty.html")
 
     assert done.exit_code == 0
-    assert "Nothing to show for report_empty" in done.stderr
+    assert "There is nothing to show for report_empty" in done.stderr
     assert "Nothing has been loaded for report_empty yet." in (tmp_path / "empty.html").read_text()
 
 

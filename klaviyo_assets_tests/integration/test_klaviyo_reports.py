@@ -149,7 +149,7 @@ def test_the_spending_of_an_earlier_run_counts(reports, slept):
     memory = Memory()
     reports(memory=memory, per_day=2).values(asked())
     reports(memory=memory, per_day=2).values(asked())
-    with pytest.raises(QuotaSpentError, match=r"no request before \d{4}-\d\d-\d\d \d\d:\d\d UTC \(2 a day"):
+    with pytest.raises(QuotaSpentError, match=r"before \d{4}-\d\d-\d\d \d\d:\d\d UTC \(2 a day"):
         reports(memory=memory, per_day=2).values(asked())
     assert slept == []
 
@@ -189,7 +189,7 @@ def test_a_server_that_stumbles_is_asked_once_more_or_explained(server, reports,
         assert reports().values(asked())
         assert len(slept) == 1
     else:
-        with pytest.raises(PermanentError, match="is not the report it should be"):
+        with pytest.raises(PermanentError, match="is not the expected report"):
             reports().values(asked())
 
 
@@ -200,7 +200,7 @@ def test_a_server_that_does_not_answer_is_a_passing_fault(server, reports, times
         reports().values(asked())
 
 
-def test_an_address_that_is_none_is_a_setting_to_mend(monkeypatch):
+def test_an_address_that_is_none_is_a_setting_to_fix(monkeypatch):
     monkeypatch.setenv("KLAVIYO_API_KEY_ACME", KEY)
     with pytest.raises(SettingsError, match=r"Set KLAVIYO_API_URL to https://a\.klaviyo\.com"):
         KlaviyoResource(api_url="klaviyo").reports("acme", ["acme"], Memory(), print)

@@ -47,7 +47,7 @@ def test_a_message_arrives_as_it_was_sent(sandbox, told, transport):
     assert "cid:" not in as_page(read)
 
 
-def test_an_unverified_sender_is_refused_with_the_mend(told):
+def test_an_unverified_sender_is_refused_with_the_fix(told):
     with pytest.raises(PermanentError, match="Verify that address or its domain in SES's region us-east-1"):
         MailResource(sender="x@unknown.example").send(MESSAGE)
 
@@ -135,7 +135,8 @@ def test_a_digest_without_recipients_fails_at_once_and_says_what_to_set(unloaded
 
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
-    assert "Set MAIL_TO in .env" in failed.step_failure_data.user_failure_data.description
+    description = failed.step_failure_data.user_failure_data.description
+    assert "MAIL_TO is not set, so no mail can be sent\nSet it in .env" in description
 
 
 def test_the_commands_send_a_mail_and_list_it(unloaded, tmp_path: Path):

@@ -196,7 +196,7 @@ def test_too_many_bad_rows_fail_their_day_by_name_and_no_other(account, day):
     assert not outcome.success
     (message,) = set(outcome.failures)
     assert f"event [{account.account.name}|{day}]" in message
-    assert "rows broke one rule (event_id: duplicate_key), more than the share of 10% that may" in message
+    assert "rows broke one rule (event_id: duplicate_key), more than the allowed share of 10%" in message
     assert "raise quarantine_share" in message
     assert str(first) not in message
     assert str(last) not in message
@@ -218,7 +218,7 @@ def test_a_day_that_could_not_be_archived_is_not_loaded_either_and_stays_dirty(a
     (message,) = set(outcome.failures)
     assert f"event [{account.account.name}|{day}]" in message
     assert "NoSuchBucket" in message
-    assert "Make the bucket, or set S3_BUCKET" in message
+    assert "Create the bucket, or set S3_BUCKET" in message
     assert day in account.dirty()
     account.changes.clear()
     assert account.days(account.account.start_date, account.account.today()).success

@@ -192,12 +192,12 @@ def test_the_schedule_type_can_be_changed_and_nothing_unknown(fivetran):
 def test_a_planned_failure_shows_when_and_why_and_the_next_sync_succeeds(fivetran):
     fivetran.post(f"/sandbox/connections/{ACME}/next-sync", outcome="fail", reason="Klaviyo said 403")
     failed = fivetran.sync(ACME)
-    mended = fivetran.sync(ACME)
+    fixed = fivetran.sync(ACME)
 
     assert moment(failed["failed_at"]) > moment(failed["succeeded_at"])
     assert failed["status"]["tasks"][0]["message"] == "Klaviyo said 403"
-    assert moment(mended["succeeded_at"]) > moment(mended["failed_at"])
-    assert mended["status"]["tasks"] == []
+    assert moment(fixed["succeeded_at"]) > moment(fixed["failed_at"])
+    assert fixed["status"]["tasks"] == []
 
 
 def test_a_rescheduled_sync_says_until_when_and_then_runs(fivetran):

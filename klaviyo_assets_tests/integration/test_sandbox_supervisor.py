@@ -294,7 +294,7 @@ def test_before_the_first_start_env_and_import_say_what_to_do(fresh, tmp_path):
 def test_racing_starts_give_one_set_of_servers_and_stop_leaves_nothing(fresh):
     racers = [fresh.begin("start", *SMALL_SHOP) for _ in range(3)]
     for racer in racers:
-        assert "Sandbox is up" in "".join(racer.communicate(timeout=120))
+        assert "The sandbox is running" in "".join(racer.communicate(timeout=120))
     pids = {server["pid"] for server in fresh.status().values()}
     assert len(pids) == len(SERVERS)
     assert pids == set(fresh.processes())

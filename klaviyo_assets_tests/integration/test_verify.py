@@ -1,7 +1,7 @@
 """`verify` on a loaded account: all holds, and then one thing at a time is spoiled and named.
 
 The account's source is imperfect in every way rows and money can be: deleted, doubled, unreadable, without a time, in
-other currencies. All tests share it; what one spoils it mends again.
+other currencies. All tests share it; what one spoils it fixes again.
 """
 
 import json
@@ -38,7 +38,7 @@ class Verified:
         exit_code, result = self(*options)
         errors = [one for one in result["findings"] if one["severity"] == "error"]
         assert exit_code == int(bool(errors))
-        assert all(one["mend"] for one in errors)
+        assert all(one["fix"] for one in errors)
         return {(one["equation"], one["day"], one["subject"]): one for one in errors}
 
     @contextmanager
@@ -171,7 +171,7 @@ def test_a_changed_value_is_named_to_the_cent(verified):
     found = wrong[("raw_money", str(verified.day), "GBP")]
     assert (found["left"], found["right"], found["difference"]) == ("1304.5", "1304.51", "-0.01")
     assert ("bigquery_money", str(verified.day), "event, all currencies") in wrong
-    assert f"--start {verified.day} --end {verified.day}" in found["mend"]
+    assert f"--start {verified.day} --end {verified.day}" in found["fix"]
 
 
 def test_a_missing_ledger_row_is_named(verified):
@@ -187,7 +187,7 @@ def test_an_archived_part_of_another_size_is_named(verified):
 
     found = wrong[("object_size", str(verified.day), "event")]
     assert found["right"] == len(b"something else")
-    assert key in found["mend"]
+    assert key in found["fix"]
 
 
 def test_an_archived_part_of_the_same_size_is_named_when_its_content_is_read(verified):
@@ -208,7 +208,7 @@ def test_a_late_event_that_is_not_loaded_yet_is_named_with_the_command_that_load
         verified.deployment.raw("DELETE FROM {}.event WHERE id = 'late1'")
 
     assert set(wrong) == {("raw_rows", day, "event"), ("raw_money", day, "USD")}
-    assert wrong[("raw_rows", day, "event")]["mend"] == (
+    assert wrong[("raw_rows", day, "event")]["fix"] == (
         f"1 row in Postgres is newer than the load: `klaviyo-assets run --start {day} --end {day} --account verified`."
     )
     assert wrong[("raw_money", day, "USD")]["difference"] == "0.01"

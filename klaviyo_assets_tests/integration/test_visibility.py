@@ -231,7 +231,7 @@ def test_verify_and_doctor_say_it_too(shop: Deployment, tmp_path, name: str) -> 
         found = diagnosed(shop)
 
     assert verified.exit_code == 1
-    told = " ".join(f"{finding.what} {finding.mend}" for finding in found if finding.level is Level.FAIL)
+    told = " ".join(f"{finding.what} {finding.fix}" for finding in found if finding.level is Level.FAIL)
     assert told
     if name == "SELECT on events and people":
         assert "may not read event, person" in told
@@ -241,7 +241,7 @@ def test_verify_and_doctor_say_it_too(shop: Deployment, tmp_path, name: str) -> 
     assert says(texts, verified.output) == [], verified.output
 
 
-def diagnosed(shop: Deployment) -> list[diagnosis.Finding]:
+def diagnosed(shop: Deployment) -> list[diagnosis.DoctorFinding]:
     """What doctor finds of the account in Postgres, and of what was loaded."""
     with environment(shop.variables):
         server = PostgresResource(url=shop.variables["POSTGRES_URL"])

@@ -1,8 +1,18 @@
 """Errors nobody foresaw are told by class and place, never by their own words."""
 
+import pickle
+
 import pytest
 
-from klaviyo_assets.errors import PermanentError, TransientError, UnforeseenError, contained, stack_of
+from klaviyo_assets.errors import (
+    PermanentError,
+    SettingsError,
+    TransientError,
+    UnforeseenError,
+    UnknownNameError,
+    contained,
+    stack_of,
+)
 
 
 def caught(work):
@@ -13,6 +23,35 @@ def caught(work):
 
 def of_ours():
     len(5, "jane@shop.example")
+
+
+def test_an_error_is_what_happened_and_its_fix():
+    error = SettingsError("S3_BUCKET = 'a.b. c'", "Allowed: a bucket's name. See .env.example.")
+
+    assert (error.what, error.fix) == ("S3_BUCKET = 'a.b. c'", "Allowed: a bucket's name. See .env.example.")
+    assert str(error) == "S3_BUCKET = 'a.b. c'. Allowed: a bucket's name. See .env.example."
+    assert str(TransientError("it went away")) == "it went away"
+
+
+def test_an_error_survives_pickling():
+    error = pickle.loads(pickle.dumps(PermanentError("no", "Change it.")))
+
+    assert (error.what, error.fix, str(error)) == ("no", "Change it.", "no. Change it.")
+
+
+def test_secrets_are_taken_out_of_both_texts():
+    error = PermanentError("pair key:secret refused", "Replace secret.").hide("secret", "key", "")
+
+    assert str(error) == "pair (hidden):(hidden) refused. Replace (hidden)."
+    assert "secret" not in repr(error)
+
+
+def test_an_unknown_name_is_answered_with_what_there_is():
+    error = UnknownNameError("account", "acne", ["bloom", "acme"], "See accounts.toml.")
+
+    assert error.what == "there is no account 'acne'"
+    assert error.fix == "Did you mean 'acme'? Choose one of: acme, bloom. See accounts.toml."
+    assert UnknownNameError("account", "x", []).fix == ""
 
 
 @pytest.mark.parametrize("error", [PermanentError("no"), TransientError("away")])

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.audit.reconciliation.findings import EXACT, Finding, Findings, run_command
+from klaviyo_assets.audit.reconciliation.findings import EXACT, Discrepancy, Findings, run_command
 from klaviyo_assets.audit.reconciliation.report_equations import BY_EVENT_DATE, all_days, check_days
 from klaviyo_assets.audit.reconciliation.stages import BIGQUERY_ROWS, StageSum
 from klaviyo_assets.audit.reconciliation.warehouse import LoadedDay, Warehouse
@@ -28,7 +28,7 @@ class Conservation:
         metadata: Numbers of both sides, plain values: rows and conversions as numbers, money as text.
     """
 
-    findings: list[Finding]
+    findings: list[Discrepancy]
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -57,9 +57,9 @@ def report_conservation(
     warehouse, findings = Warehouse.open(dataset, account), Findings(account.name)
     held, booked = warehouse.event_days(*days), _booked(warehouse, *days)
     for day in sorted({*held, *booked}):
-        mend = f"{run_command(account.name, day, day, '--no-sync')} loads the day again."
+        fix = f"{run_command(account.name, day, day, '--no-sync')} loads the day again."
         rows = held.get(day, LoadedDay()).rows
-        findings.compare(BIGQUERY_ROWS, booked.get(day, 0), rows, mend, day=day, subject=EVENT.name)
+        findings.compare(BIGQUERY_ROWS, booked.get(day, 0), rows, fix, day=day, subject=EVENT.name)
     sums = check_days(warehouse, findings, *days, messages=False, reports=reports)
     metadata: dict[str, Any] = {
         "equations": findings.compared, "days": len(held), "ledger_rows": sum(booked.values()),

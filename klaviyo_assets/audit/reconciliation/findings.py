@@ -40,7 +40,7 @@ class Equation:
 
 
 @dataclass(frozen=True)
-class Finding:
+class Discrepancy:
     """An equation that does not hold, or a warning.
 
     Attributes:
@@ -50,7 +50,7 @@ class Finding:
         left: The left side's number or text; None where there is none.
         right: The right side's.
         severity: ERROR: numbers are wrong or missing. WARN: worth a look, numbers are conserved.
-        mend: What to do about it.
+        fix: What to do about it.
         subject: Which table, currency, statistic or message it is about.
     """
 
@@ -60,7 +60,7 @@ class Finding:
     left: Amount
     right: Amount
     severity: Severity
-    mend: str
+    fix: str
     subject: str = ""
 
     @property
@@ -71,10 +71,10 @@ class Finding:
         return None
 
     def __str__(self) -> str:
-        """In one line: where, what does not hold, both sides, and the mend."""
+        """In one line: where, what does not hold, both sides, and the fix."""
         where = " ".join(str(part) for part in (self.day, self.subject) if part)
         sides = f"{self.equation.left} {self.left}, {self.equation.right} {self.right}"
-        return f"{where + ': ' if where else ''}{self.equation.sentence} {sides}. {self.mend}"
+        return f"{where + ': ' if where else ''}{self.equation.sentence} {sides}. {self.fix}"
 
 
 @dataclass
@@ -88,27 +88,27 @@ class Findings:
     """
 
     account: str
-    found: list[Finding] = field(default_factory=list)
+    found: list[Discrepancy] = field(default_factory=list)
     compared: int = 0
 
     def compare(
-        self, equation: Equation, left: Amount, right: Amount, mend: str, *, day: date | None = None, subject: str = "",
+        self, equation: Equation, left: Amount, right: Amount, fix: str, *, day: date | None = None, subject: str = "",
         severity: Severity = Severity.ERROR,
     ) -> bool:  # fmt: skip
         """Note a finding unless both sides are equal; whether they are."""
         self.compared += 1
         if left == right:
             return True
-        self.found.append(Finding(self.account, day, equation, left, right, severity, mend, subject))
+        self.found.append(Discrepancy(self.account, day, equation, left, right, severity, fix, subject))
         return False
 
     @property
-    def errors(self) -> list[Finding]:
+    def errors(self) -> list[Discrepancy]:
         """The findings that mean wrong or missing numbers."""
         return [finding for finding in self.found if finding.severity is Severity.ERROR]
 
     @property
-    def by_weight(self) -> list[Finding]:
+    def by_weight(self) -> list[Discrepancy]:
         """Errors first, then warnings, each in the order they were found."""
         return sorted(self.found, key=lambda finding: finding.severity is Severity.WARN)
 
@@ -129,6 +129,6 @@ def added(amounts: Iterable[Decimal | int | None]) -> Decimal:
 
 
 def run_command(account: str, first: date, last: date, *options: str) -> str:
-    """The command that makes days again, for a mend sentence."""
+    """The command that makes days again, for a fix sentence."""
     parts = ["klaviyo-assets run", f"--start {first}", f"--end {last}", f"--account {account}", *options]
     return f"`{' '.join(parts)}`"

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from klaviyo_assets.audit.reconciliation.archive import archived_parts
-from klaviyo_assets.audit.reconciliation.findings import Equation, Finding, Findings, Severity, run_command
+from klaviyo_assets.audit.reconciliation.findings import Discrepancy, Equation, Findings, Severity, run_command
 from klaviyo_assets.audit.reconciliation.raw import account_table_rows, raw_days, undated_rows
 from klaviyo_assets.audit.reconciliation.report_equations import (
     check_bases,
@@ -60,7 +60,7 @@ class Reconciliation:
     first: date
     last: date
     stages: list[StageSum]
-    findings: list[Finding]
+    findings: list[Discrepancy]
     compared: int
 
     @property
@@ -112,8 +112,8 @@ def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> 
     gone = losses(source, {key: row.entry for key, row in stages.ledger.items()})
     for loss in gone:
         severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
-        mend = f"{loss.what}. {advice(source.account, [loss])}"
-        findings.compare(STILL_THERE, loss.loaded, loss.left, mend, subject=loss.subject, severity=severity)
+        fix = f"{loss.what}. {advice(source.account, [loss])}"
+        findings.compare(STILL_THERE, loss.loaded, loss.left, fix, subject=loss.subject, severity=severity)
     if not gone:
         findings.compare(STILL_THERE, "", "", "")
 

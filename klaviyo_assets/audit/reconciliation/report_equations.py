@@ -91,9 +91,9 @@ def check_days(
          partial(message_days, warehouse, first, last) if messages else dict]
     )  # fmt: skip
     for day, of_day in sorted(expected.items()):
-        mend = f"The day's attribution is not what was loaded: {_again(findings, day)} makes it again."
-        findings.compare(SHARES, of_day.uneven, 0, mend, day=day)
-        findings.compare(ORPHANS, of_day.orphans, 0, mend, day=day)
+        fix = f"The day's attribution is not what was loaded: {_again(findings, day)} makes it again."
+        findings.compare(SHARES, of_day.uneven, 0, fix, day=day)
+        findings.compare(ORPHANS, of_day.orphans, 0, fix, day=day)
     asked = warehouse.tables.intersection(reports)
     wanted = {scope: _wanted(scope, expected, counted) for scope, name in _SCOPES.items() if name in asked}
     reads = [partial(_told, warehouse, scope, of_days, (first, last)) for scope, of_days in wanted.items()]
@@ -127,8 +127,8 @@ def _check_report_days(findings: Findings, name: str, wanted: Mapping[date, Sums
             # The account's events are compared as a whole of their own.
             if column in known and column != "events":
                 left, right = wanted.get(day, {}).get(column, 0), reported.get(column, 0)
-                mend = _restate(findings, name, day)
-                findings.compare(REPORTED, left, right, mend, day=day, subject=f"{name}.{column}")
+                fix = _restate(findings, name, day)
+                findings.compare(REPORTED, left, right, fix, day=day, subject=f"{name}.{column}")
 
 
 def _check_wholes(
@@ -138,8 +138,8 @@ def _check_wholes(
     if not {"events", *_PARTS, *_MONEY} <= REPORTS[name].additive:
         return
     for day, of_day in sorted(expected.items()):
-        reported, mend = told.get(day, {}), _restate(findings, name, day)
-        note = partial(findings.compare, mend=mend, day=day, subject=name)
+        reported, fix = told.get(day, {}), _restate(findings, name, day)
+        note = partial(findings.compare, fix=fix, day=day, subject=name)
         note(WHOLE_EVENTS, of_day.columns["account"]["events"], reported.get("events", 0))
         note(WHOLE_CONVERSIONS, of_day.conversion_events, added(reported.get(part) for part in _PARTS))
         note(WHOLE_MONEY, of_day.own_money, added(reported.get(part) for part in _MONEY))
@@ -182,8 +182,8 @@ def check_bases(warehouse: Warehouse, findings: Findings, first: date, last: dat
     if people and people.name in warehouse.tables:
         known, told = person_wholes(warehouse, people)
         for column, left in known.items():
-            mend = _restate(findings, people.name, last)
-            findings.compare(PEOPLE, left, told.get(column, 0), mend, subject=f"{people.name}.{column}")
+            fix = _restate(findings, people.name, last)
+            findings.compare(PEOPLE, left, told.get(column, 0), fix, subject=f"{people.name}.{column}")
 
 
 def _note_pair(
@@ -191,8 +191,8 @@ def _note_pair(
 ) -> None:
     subject = f"{pair.per} {per}: {column} of {pair.left.name}, {pair.right.name}"
     day = per if isinstance(per, date) else None
-    mend = _restate(findings, f"{pair.left.name}, report/{pair.right.name}", day or range_[1])
-    findings.compare(SAME_SUMS, *sides, mend, day=day, subject=subject)
+    fix = _restate(findings, f"{pair.left.name}, report/{pair.right.name}", day or range_[1])
+    findings.compare(SAME_SUMS, *sides, fix, day=day, subject=subject)
 
 
 def check_books(
@@ -206,16 +206,16 @@ def check_books(
     odd_of = dict(zip(held, at_once(partial(odd_rates, warehouse, REPORTS[name]) for name in held), strict=True))
     for name in REPORTS:
         row = ledger.get((name, warehouse.account.name))
-        mend = _restate(findings, name, last)
-        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in held), mend, subject=name) and row:
-            findings.compare(REPORT_ROWS, row.rows_loaded, held[name], mend, subject=name)
+        fix = _restate(findings, name, last)
+        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in held), fix, subject=name) and row:
+            findings.compare(REPORT_ROWS, row.rows_loaded, held[name], fix, subject=name)
         for odd in odd_of.get(name, []):
             subject = f"{name}.{odd.rate}, at most {odd.largest:.3f}"
             why = (
                 "No sum is wrong: some people opened or clicked what these rows have no receipt of; nothing is clamped."
             )
             findings.compare(RATES, odd.above, 0, why, subject=subject, severity=Severity.WARN)
-            findings.compare(NEGATIVE_RATES, odd.below, 0, mend, subject=subject)
+            findings.compare(NEGATIVE_RATES, odd.below, 0, fix, subject=subject)
 
 
 def older_reports(ledger: Mapping[tuple[str, str], LedgerRow]) -> list[str]:

@@ -92,9 +92,9 @@ def check_stages(stages: Stages, findings: Findings) -> None:
     """Compare every partition of the range, and the account's whole tables."""
     if not stages.ledger:
         rows = sum(day.rows for day in stages.raw.values()) + sum(stages.raw_tables.values())
-        mend = f"Nothing of the account was ever loaded ({rows:,} rows in Postgres): "
-        mend += f"{run_command(stages.account, stages.first, stages.last)}."
-        findings.compare(LEDGER_ROW, int(rows > 0), 0, mend, subject="every table")
+        fix = f"Nothing of the account was ever loaded ({rows:,} rows in Postgres): "
+        fix += f"{run_command(stages.account, stages.first, stages.last)}."
+        findings.compare(LEDGER_ROW, int(rows > 0), 0, fix, subject="every table")
         return
     for day in stages.days:
         for table in DAILY_TABLES:
@@ -120,11 +120,11 @@ def _check_partition(stages: Stages, findings: Findings, table: str, day: date |
         return
     if raw is not None:
         _check_source(stages, findings, row, raw, day)
-    mend = f"BigQuery's {table} was changed after the load: {reload} loads it again."
-    findings.compare(BIGQUERY_ROWS, row.rows_loaded, held, mend, day=day, subject=table)
+    fix = f"BigQuery's {table} was changed after the load: {reload} loads it again."
+    findings.compare(BIGQUERY_ROWS, row.rows_loaded, held, fix, day=day, subject=table)
     if day and row.value is not None and row.knows_its_source:
         total = stages.daily[table].get(day, LoadedDay()).total
-        findings.compare(BIGQUERY_MONEY, row.value, total, mend, day=day, subject=f"{table}, all currencies")
+        findings.compare(BIGQUERY_MONEY, row.value, total, fix, day=day, subject=f"{table}, all currencies")
     _check_archive(stages, findings, row, day)
 
 
@@ -143,8 +143,8 @@ def _check_source(stages: Stages, findings: Findings, row: LedgerRow, raw: int, 
             DELETED_ROWS, deleted, row.rows_deleted,
             f"{_reload(stages, day, sync=True)} leaves out what Klaviyo deleted since.", day=day, subject=row.table,
         )  # fmt: skip
-    mend = f"The load lost rows, or the ledger was changed: {_reload(stages, day)}."
-    findings.compare(LEDGER_ROWS, row.rows_raw, accounted, mend, day=day, subject=row.table)
+    fix = f"The load lost rows, or the ledger was changed: {_reload(stages, day)}."
+    findings.compare(LEDGER_ROWS, row.rows_raw, accounted, fix, day=day, subject=row.table)
 
 
 def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date | None) -> None:
@@ -193,22 +193,22 @@ def _check_money(stages: Stages, findings: Findings, day: date) -> None:
         return
     raw, loaded = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
     aside = stages.quarantined_money.get(day, {})
-    mend = (
+    fix = (
         "An event changed in Postgres after the load, or in BigQuery: "
         f"{_reload(stages, day, sync=True)} makes the day again."
     )
     for currency in sorted({*raw.money, *loaded.money, *aside}):
         kept = added([loaded.money.get(currency), aside.get(currency)])
-        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), kept, mend, day=day, subject=currency)
+        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), kept, fix, day=day, subject=currency)
     noted = stages.quarantine.get(day, Quarantined()).unreadable
-    findings.compare(UNREADABLE, raw.unreadable, noted, mend, day=day, subject="event.value")
+    findings.compare(UNREADABLE, raw.unreadable, noted, fix, day=day, subject="event.value")
 
 
 def _check_undated(stages: Stages, findings: Findings) -> None:
     row = stages.ledger.get((EVENT.name, UNDATED))
     noted = row.rows_quarantined if row else 0
-    mend = f"{_reload(stages, None)} looks for them again."
-    findings.compare(UNDATED_ROWS, stages.undated, noted, mend, subject=EVENT.name)
+    fix = f"{_reload(stages, None)} looks for them again."
+    findings.compare(UNDATED_ROWS, stages.undated, noted, fix, subject=EVENT.name)
 
 
 def _raw_rows(stages: Stages, table: str, day: date | None) -> int | None:

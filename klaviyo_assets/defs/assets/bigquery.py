@@ -174,16 +174,17 @@ class AccountLoad:
         known = loaded_states(self.dataset, self.account).get(table.name)
         if state is None or known is None or known.parts not in (state.below, record.parts):
             raise PermanentError(
-                f"{table.name} of {self.account} was loaded by another run since its changed rows were read; "
-                f"materialize extracted/{table.name} and what follows it together"
+                f"another run loaded {table.name} of {self.account} after its changed rows were read",
+                f"Materialize extracted/{table.name} and everything downstream of it together.",
             )
         merged = merge(self.dataset, table, path, record.rows, job_id)
         rows, held = checksum(self.dataset, table)
         if f"{rows}:{held}" != state.checksum:
             raise PermanentError(
-                f"{merged.table} is not what Postgres holds after the changed rows were merged: number and checksum "
-                f"are {rows}:{held} and should be {state.checksum}. Materialize extracted/{table.name} and what "
-                "follows it together, with whole = true in the configuration of extract_tables."
+                f"{merged.table} differs from Postgres after its changed rows were merged: row count and checksum are "
+                f"{rows}:{held}, but should be {state.checksum}",
+                f"Materialize extracted/{table.name} and everything downstream of it together, with whole = true "
+                "in the configuration of extract_tables.",
             )
         return merged
 

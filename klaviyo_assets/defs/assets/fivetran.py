@@ -68,7 +68,7 @@ def build_fivetran_assets(
                     key, partition=name, metadata=sync_metadata(connection, key.path[-1])
                 )  # fmt: skip
         for name, error in syncs.failures.items():
-            cause = replace(Cause.of(dg.AssetKey(STAGE), error), reason=f"account {name}: {error}")
+            cause = replace(Cause.of(dg.AssetKey(STAGE), error), what=f"account {name}: {error.what}")
             frames.note_failure(synced(name), run.run_id, asdict(cause))
         if run.is_last():
             syncs.raise_failures()
@@ -141,8 +141,8 @@ def connection_id_of(account: Account) -> str:
     if account.fivetran_connection_id:
         return account.fivetran_connection_id
     raise SettingsError(
-        f"account {account.name!r} has no fivetran_connection_id, so its sync cannot be started. "
-        "Set it in accounts.toml; `klaviyo-assets connections` lists the connections."
+        f"account {account.name!r} has no fivetran_connection_id, so its sync cannot be started",
+        "Set it in accounts.toml; `klaviyo-assets connections` lists the connections.",
     )
 
 

@@ -18,7 +18,14 @@ from klaviyo_assets.defs.assets.view import looker_metadata, stage_of
 from klaviyo_assets.defs.columns import column_metadata
 from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError, contained, stack_of
+from klaviyo_assets.errors import (
+    KlaviyoAssetsError,
+    NotFoundError,
+    TransientError,
+    UnforeseenError,
+    contained,
+    stack_of,
+)
 from klaviyo_assets.model.googlesql import table_of
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
@@ -124,7 +131,7 @@ class Portfolio:
                 raise
             except Exception as caught:  # noqa: BLE001  one account's fault leaves the others their views
                 error = contained(caught)
-                made.left_out[account.name] = NOT_YET if "Not found: Dataset" in str(error) else str(error)
+                made.left_out[account.name] = NOT_YET if isinstance(error, NotFoundError) else str(error)
                 made.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
                 continue
             made.members[account.name] = (dataset.qualified, found)

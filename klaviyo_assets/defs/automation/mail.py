@@ -4,7 +4,7 @@ Here: the sensor `failure_mails` and the schedule `daily_digest`. Not here: what
 
 The sensor is no run-failure sensor of Dagster's: that one forgets a failure once it was called for it, whether or not
 the mail went out, and hears of no success. This one keeps in its cursor what it has seen and what is still to be told;
-Dagster stores it when the tick has ended, so a restart loses nothing. A fault of mail is a warning with its mend, and
+Dagster stores it when the tick has ended, so a restart loses nothing. A fault of mail is a warning with its fix, and
 the news are due again at the next tick.
 """
 
@@ -172,7 +172,7 @@ def _shown(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
             "over": one.over_at and datetime.fromtimestamp(one.over_at, UTC),
             "times": one.times,
             "left": sentences(one.left) if one.run_id else [],
-            "mend": one.mend,
+            "fix": one.fix,
             "url": ui_url("runs", one.run_id) if one.run_id else "",
         }
         for one in incidents.values()

@@ -32,7 +32,7 @@ from klaviyo_assets.audit.klaviyo_comparison import (
 )
 from klaviyo_assets.audit.klaviyo_comparison.ours import conversion_metric_id, names
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.errors import PermanentError, SettingsError, contained
+from klaviyo_assets.errors import NotFoundError, SettingsError, contained
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.klaviyo.resource import LONGEST, KlaviyoReports, KlaviyoResource, ReportRequest
 
@@ -194,18 +194,16 @@ class _Account:
     def _window(self, dataset: BigQueryDataset) -> Window | None:
         try:
             return window_of(dataset, self._account, self._days)
-        except PermanentError as error:
-            if "Not found: " in str(error):
-                return None
-            raise
+        except NotFoundError:
+            return None
 
     def _compared(self, owner: str, window: Window, dataset: BigQueryDataset, reports: KlaviyoReports) -> Verdict:
         metric_id = conversion_metric_id(dataset, self._account)
         if metric_id is None:
             raise SettingsError(
                 f"account {self._account.name} has no metric {self._account.conversion_metric!r} in its table "
-                "`metric`, and Klaviyo wants one for conversions. Mend conversion_metric in accounts.toml, or load "
-                "`metric`."
+                "`metric`, and Klaviyo needs one to count conversions",
+                "Fix conversion_metric in accounts.toml, or load `metric`.",
             )
         answer = reports.values(ReportRequest(owner, COMPARED, window.first, window.last, metric_id))
         compared = compare(klaviyos_side(owner, answer), our_side(dataset, self._account, owner, window))

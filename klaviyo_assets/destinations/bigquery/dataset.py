@@ -157,9 +157,10 @@ class BigQueryDataset:
             stored_field = present.get(column.name)
             if stored_field is not None and _api_type(stored_field.field_type) != TYPES[column.type]:
                 raise PermanentError(
-                    f"{self.qualified}.{table.table_id}: column {column.name!r} is {stored_field.field_type}, "
-                    f"this version writes {TYPES[column.type]}. Rename the table, then materialize "
-                    "its bigquery asset for every partition: the archive has them all."
+                    f"column {column.name!r} of {self.qualified}.{table.table_id} is {stored_field.field_type}, but "
+                    f"this version writes {TYPES[column.type]}",
+                    "Rename the table, then materialize its bigquery asset for every partition; the archive has "
+                    "them all.",
                 )
         missing = [column for column in columns if column.name not in present]
         if not missing:
@@ -247,8 +248,9 @@ class BigQueryDataset:
             job = self.pace.send(target, job_id, lambda attempt: self._run_load(path, target, config, attempt))
         if job.output_rows != rows:
             raise PermanentError(
-                f"loading {target}: the file has {rows} rows, BigQuery reports {job.output_rows} (job {job.job_id}). "
-                "Materialize the partition again."
+                f"loading {target}: the file has {rows} rows, but BigQuery reports {job.output_rows} (job "
+                f"{job.job_id})",
+                "Materialize the partition again.",
             )
         return Loaded(target, job.job_id, rows)
 

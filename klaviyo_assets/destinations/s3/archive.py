@@ -193,8 +193,8 @@ class S3Archive:
         digest = _sha256(target)
         if digest != sha256:
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {digest}, the manifest says {sha256}. "
-                "Materialize the partition again from extracted on (a large account table with whole = true)."
+                f"s3://{self.bucket}/{key} is damaged: its SHA-256 is {digest}, but the manifest says {sha256}",
+                "Materialize the partition again from extracted on (a large account table with whole = true).",
             )
 
     def _put_part(self, path: Path, key: str, record: FrameRecord) -> bool:
@@ -209,8 +209,9 @@ class S3Archive:
             if not is_damaged(error) or _sha256(path) == record.sha256:
                 raise
             raise PermanentError(
-                f"the mapped file for s3://{self.bucket}/{key} is not what its record says: its SHA-256 is "
-                f"{_sha256(path)}. Materialize the partition again from extracted on."
+                f"the mapped file for s3://{self.bucket}/{key} does not match its record: its SHA-256 is "
+                f"{_sha256(path)}",
+                "Materialize the partition again from extracted on.",
             ) from error
 
     def _put_manifest(self, key: str, manifest: Manifest, below: Sequence[Part]) -> bool:
@@ -219,13 +220,13 @@ class S3Archive:
             return False
         if below and (current is None or self._manifest_of(current[0], key).all_parts[: len(below)] != tuple(below)):
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is not what the changed rows were read for; materialize the table again "
-                "from extracted on"
+                f"s3://{self.bucket}/{key} has changed since the changed rows were read",
+                "Materialize the table again from extracted on.",
             )
         condition = {"IfMatch": current[1]} if current else {"IfNoneMatch": "*"}
         if not self._put_if(key, manifest.text.encode(), ContentType="application/json", **condition):
             raise TransientError(
-                f"another run replaced s3://{self.bucket}/{key} at the same time; materialize the partition again"
+                f"another run replaced s3://{self.bucket}/{key} at the same time", "Materialize the partition again."
             )
         return True
 
@@ -261,15 +262,15 @@ class S3Archive:
         answer: Any = self.client.get_object(Bucket=self.bucket, Key=key)
         self._require_etag(answer, key)
         if answer.get("ContentLength") is None:
-            raise TransientError(f"reading s3://{self.bucket}/{key}: the answer was cut off. Run it again later.")
+            raise TransientError(f"reading s3://{self.bucket}/{key}: the answer was cut off", "Run it again later.")
         return answer
 
     def _require_etag(self, answer: Any, key: str) -> None:
         """The ETag, which S3 sends with every object that it stored or returned; a login page's 200 has none."""
         if not answer.get("ETag"):
             raise TransientError(
-                f"s3://{self.bucket}/{key}: what answered is not S3. Is a proxy or a login page in between? Check "
-                "S3_ENDPOINT_URL, or run it again later."
+                f"s3://{self.bucket}/{key}: the answer did not come from S3",
+                "Is a proxy or a login page in between? Check S3_ENDPOINT_URL, or run it again later.",
             )
 
     def _manifest_of(self, text: str, key: str) -> Manifest:
@@ -277,8 +278,8 @@ class S3Archive:
             return Manifest.read(text)
         except (ValueError, TypeError, AttributeError) as error:
             raise PermanentError(
-                f"s3://{self.bucket}/{key} is not a manifest. Restore its earlier version, or delete it and "
-                "materialize the partition again from extracted on."
+                f"s3://{self.bucket}/{key} is not a manifest",
+                "Restore its previous version, or delete it and materialize the partition again from extracted on.",
             ) from error
 
     @contextmanager

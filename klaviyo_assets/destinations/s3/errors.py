@@ -1,9 +1,9 @@
-"""What S3's refusals mean: would a rerun help, and what to do otherwise.
+"""What S3's refusals mean: would a rerun help, and if not, what does.
 
-Here: S3's error codes, boto3's own errors and a network's faults, as errors of ours. Not here: limits on time
-(`transport/limited_http.py`), and what is asked.
+What belongs here: S3's error codes, boto3's own errors and network faults, as errors of this package. What does not:
+limits on time (`transport/limited_http.py`), and what is asked.
 
-Only codes are read; the words are passed on and never looked into.
+Only codes are read; S3's words are passed on and never looked into.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 _KEYS = "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, the profile, or the machine's role."
 _REGION = "Set AWS_REGION to the region of the bucket (S3_BUCKET), and S3_ENDPOINT_URL to an address of that region."
-_KMS = "The bucket's KMS key has to be enabled, and needs kms:GenerateDataKey and kms:Decrypt for these credentials."
+_KMS = "Enable the bucket's KMS key, and grant these credentials kms:GenerateDataKey and kms:Decrypt on it."
 _PERMISSIONS = (
-    "Needed: s3:ListBucket on the bucket (S3_BUCKET), s3:GetObject and s3:PutObject below the prefix (S3_PREFIX)."
+    "Grant s3:ListBucket on the bucket (S3_BUCKET), s3:GetObject and s3:PutObject below the prefix (S3_PREFIX)."
 )
-_BUCKET = "Make the bucket, or set S3_BUCKET to the one that is there."
+_BUCKET = "Create the bucket, or set S3_BUCKET to one that exists."
 # https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
-_PASSING = frozenset({
+_TRANSIENT_CODES = frozenset({
     "BadDigest", "BandwidthLimitExceeded", "Busy", "ConditionalRequestConflict", "IncompleteBody", "InternalError",
     "KMS.DependencyTimeoutException", "KMS.InternalException", "KMS.KMSInternalException", "KMS.ThrottlingException",
     "OperationAborted", "RequestLimitExceeded", "RequestTimeout", "RequestTimeoutException", "ServiceUnavailable",
     "SlowDown", "Throttling", "ThrottlingException", "TooManyRequestsException", "XAmzContentSHA256Mismatch",
 })  # fmt: skip
-_LASTING: Mapping[str, str] = {
+_PERMANENT_CODES: Mapping[str, str] = {
     "AccessDenied": _PERMISSIONS,
     "AccountProblem": "See the account's messages in Amazon's console.",
     "AllAccessDisabled": "See the account's messages in Amazon's console.",
     "AuthorizationHeaderMalformed": _REGION,
-    "EntityTooLarge": "Above 5 GB, S3 takes no file in one piece: load the table in smaller partitions.",
-    "ExpiredToken": "The session's credentials ended: sign in again, or give the machine a role.",
-    "ExpiredTokenException": "The session's credentials ended: sign in again, or give the machine a role.",
+    "EntityTooLarge": "S3 takes no file above 5 GB in one piece: load the table in smaller partitions.",
+    "ExpiredToken": "The session's credentials expired: sign in again, or give the machine a role.",
+    "ExpiredTokenException": "The session's credentials expired: sign in again, or give the machine a role.",
     "IllegalLocationConstraintException": _REGION,
     "InvalidAccessKeyId": _KEYS,
     "InvalidBucketName": "Fix S3_BUCKET: 3 to 63 lowercase letters, digits, dots and dashes.",
@@ -46,16 +46,16 @@ _LASTING: Mapping[str, str] = {
     "InvalidToken": "AWS_SESSION_TOKEN does not belong to the access key. " + _KEYS,
     "MethodNotAllowed": "Is S3_ENDPOINT_URL the address of an S3 service?",
     "NoSuchBucket": _BUCKET,
-    "NoSuchKey": "It was deleted meanwhile: materialize the partition again from extracted on.",
-    "NotImplemented": "The store does not offer conditional writes, which keep two runs from overwriting each other. "
+    "NoSuchKey": "It was deleted in the meantime: materialize the partition again from extracted on.",
+    "NotImplemented": "The store lacks conditional writes, which keep two runs from overwriting each other. "
     "Use Amazon S3, MinIO, or SeaweedFS 4 or newer.",
     "PermanentRedirect": _REGION,
     "RequestTimeTooSkewed": "The clock of this machine is wrong by more than 15 minutes: set it.",
     "SignatureDoesNotMatch": "AWS_SECRET_ACCESS_KEY does not belong to AWS_ACCESS_KEY_ID. " + _KEYS,
     "TemporaryRedirect": _REGION,
-    "TokenRefreshRequired": "The session's credentials ended: sign in again, or give the machine a role.",
+    "TokenRefreshRequired": "The session's credentials expired: sign in again, or give the machine a role.",
 }  # fmt: skip
-# What stands for a code where an answer has no body, as those to HEAD.
+# The codes of answers without a body, such as those to HEAD.
 _BY_STATUS: Mapping[int, str] = {
     301: "PermanentRedirect", 307: "TemporaryRedirect", 403: "AccessDenied", 405: "MethodNotAllowed",
     501: "NotImplemented",
@@ -64,10 +64,14 @@ _BY_STATUS: Mapping[int, str] = {
 
 @contextmanager
 def s3_explained(action: str) -> Iterator[None]:
-    """boto3's errors as ours: does a rerun help, and what to do otherwise.
+    """Raise boto3's errors as errors of this package.
 
     Args:
         action: What was done, such as "archiving to s3://bucket/key": the message begins with it.
+
+    Raises:
+        TransientError: a rerun may help.
+        PermanentError: somebody has to change something first.
     """
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
@@ -96,21 +100,20 @@ def is_damaged(error: "ClientError") -> bool:
 
 
 def _of_answer(action: str, error: "ClientError") -> KlaviyoAssetsError:
-    told, status = error.response.get("Error", {}), status_of(error)
-    code = str(told.get("Code", ""))
+    answer, status = error.response.get("Error", {}), status_of(error)
+    code = str(answer.get("Code", ""))
     code = _BY_STATUS.get(status, code) if not code or code.isdigit() else code
-    # One sentence: the first of an error is what happened, the rest what to do.
-    words = " ".join(str(told.get("Message", "")).split()).rstrip(".").replace(". ", "; ")
-    said = f"{action}: " + (f"{code}: {words}" if words and words != code else code or f"status {status}")
-    if code in _PASSING:
-        return TransientError(f"{said}. Run it again later.")
-    if code in _LASTING:
-        return PermanentError(f"{said}. {_LASTING[code]}")
+    words = " ".join(str(answer.get("Message", "")).split()).rstrip(".")
+    what = f"{action}: " + (f"{code}: {words}" if words and words != code else code or f"status {status}")
+    if code in _TRANSIENT_CODES:
+        return TransientError(what, "Run it again later.")
+    if code in _PERMANENT_CODES:
+        return PermanentError(what, _PERMANENT_CODES[code])
     if code.startswith("KMS."):
-        return PermanentError(f"{said}. {_KMS}")
+        return PermanentError(what, _KMS)
     if status >= 500 or status in {408, 409, 429}:
-        return TransientError(f"{said}. Run it again later.")
-    return PermanentError(f"{said}. Check S3_BUCKET, S3_ENDPOINT_URL and AWS_REGION.")
+        return TransientError(what, "Run it again later.")
+    return PermanentError(what, "Check S3_BUCKET, S3_ENDPOINT_URL and AWS_REGION.")
 
 
 def _of_client(action: str, error: Exception) -> KlaviyoAssetsError:
@@ -118,17 +121,17 @@ def _of_client(action: str, error: Exception) -> KlaviyoAssetsError:
     from botocore import exceptions as boto
 
     if isinstance(error, boto.NoCredentialsError | boto.PartialCredentialsError):
-        return SettingsError(f"{action}: there are no AWS credentials. {_KEYS}")
+        return SettingsError(f"{action}: there are no AWS credentials", _KEYS)
     if isinstance(error, boto.TokenRetrievalError | boto.UnauthorizedSSOTokenError | boto.SSOError):
-        return SettingsError(f"{action}: the sign-in with AWS ended. Run `aws sso login`.")
+        return SettingsError(f"{action}: the sign-in with AWS expired", "Run `aws sso login`.")
     if isinstance(error, boto.CredentialRetrievalError):
-        return SettingsError(f"{action}: the AWS credentials cannot be fetched. {_KEYS}")
+        return SettingsError(f"{action}: the AWS credentials cannot be fetched", _KEYS)
     if isinstance(error, boto.ProfileNotFound | boto.ConfigParseError | boto.ConfigNotFound):
-        return SettingsError(f"{action}: {error}. Fix AWS_PROFILE, or the file that it is in.")
+        return SettingsError(f"{action}: {error}", "Fix AWS_PROFILE, or the file that it is in.")
     if isinstance(error, boto.NoRegionError | boto.InvalidRegionError):
-        return SettingsError(f"{action}: {error}. {_REGION}")
+        return SettingsError(f"{action}: {error}", _REGION)
     if isinstance(error, boto.ParamValidationError):
-        return SettingsError(f"{action}: {' '.join(str(error).split())}. Check S3_BUCKET and S3_PREFIX.")
+        return SettingsError(f"{action}: {' '.join(str(error).split())}", "Check S3_BUCKET and S3_PREFIX.")
     return _unreachable(action, error)
 
 
@@ -138,16 +141,16 @@ def _unreachable(action: str, error: Exception) -> KlaviyoAssetsError:
 
     if isinstance(error, IncompleteReadError | ChecksumError | FlexibleChecksumError):
         return TransientError(
-            f"{action}: S3 cannot be reached (S3_ENDPOINT_URL): the answer was cut off or changed on its way. Run it "
-            "again later."
+            f"{action}: S3 cannot be reached (S3_ENDPOINT_URL): the answer was cut off or damaged on its way",
+            "Run it again later.",
         )
     if isinstance(error, ResponseParserError):
         return TransientError(
-            f"{action}: what answered is not S3. Is a proxy or a login page in between? Check S3_ENDPOINT_URL, or run "
-            "it again later."
+            f"{action}: the answer did not come from S3",
+            "Is a proxy or a login page in between? Check S3_ENDPOINT_URL, or run it again later.",
         )
     problem = network_problem(error)
-    said = f"{action}: S3 cannot be reached (S3_ENDPOINT_URL): {problem.words}"
+    what = f"{action}: S3 cannot be reached (S3_ENDPOINT_URL): {problem.words}"
     if problem.is_permanent:
-        return PermanentError(f"{said}. Check S3_ENDPOINT_URL, AWS_CA_BUNDLE and the clock of this machine.")
-    return TransientError(f"{said}. Check the network, or run it again later.")
+        return PermanentError(what, "Check S3_ENDPOINT_URL, AWS_CA_BUNDLE and the clock of this machine.")
+    return TransientError(what, "Check the network, or run it again later.")

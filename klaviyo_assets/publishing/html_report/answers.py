@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.reconciliation import Conservation, report_conservation
-from klaviyo_assets.errors import PermanentError, SettingsError
+from klaviyo_assets.errors import NotFoundError, SettingsError
 from klaviyo_assets.publishing.html_report.formatting import days
 from klaviyo_assets.publishing.html_report.question import Question
 from klaviyo_assets.publishing.html_report.questions import COVERAGE, QUESTIONS
@@ -34,7 +34,9 @@ class Period:
 
     def __post_init__(self) -> None:
         if self.start > self.end:
-            raise SettingsError(f"a report from {self.start} to {self.end} has no day. Give the earlier day first.")
+            raise SettingsError(
+                f"a report from {self.start} to {self.end} covers no day", "Give the earlier day first."
+            )
 
     @property
     def length(self) -> int:
@@ -135,10 +137,8 @@ def ask(account: Account, dataset: "BigQueryDataset", period: Period) -> Answers
     """
     try:
         coverage = rows_of(dataset, COVERAGE, period)
-    except PermanentError as error:
-        if _is_missing(error):
-            return Answers(account, period)
-        raise
+    except NotFoundError:
+        return Answers(account, period)
     found = Answers(account, period, {COVERAGE.name: coverage})
     if not found.has_data:
         return found
@@ -153,10 +153,3 @@ def ask(account: Account, dataset: "BigQueryDataset", period: Period) -> Answers
 def rows_of(dataset: "BigQueryDataset", question: Question, period: Period) -> list[Row]:
     """The rows of one question, in its order."""
     return [dict(row.items()) for row in dataset.query(question.sql, period.parameters)]
-
-
-def _is_missing(error: PermanentError) -> bool:
-    """Whether BigQuery has no such dataset or view."""
-    from google.api_core.exceptions import NotFound
-
-    return isinstance(error.__cause__, NotFound)

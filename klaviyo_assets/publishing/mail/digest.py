@@ -13,9 +13,9 @@ from typing import Any
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.audit.anomalies import Anomaly, find_anomalies
-from klaviyo_assets.errors import contained
+from klaviyo_assets.errors import KlaviyoAssetsError, NotFoundError, contained
 from klaviyo_assets.publishing.mail.findings import (
-    Finding,
+    DigestFinding,
     Level,
     Noted,
     quarantined,
@@ -50,7 +50,7 @@ class Digest:
     """
 
     on: date
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[DigestFinding] = field(default_factory=list)
     accounts: list[Headlines] = field(default_factory=list)
     notes: list[Noted] = field(default_factory=list)
     recovered: int = 0
@@ -70,7 +70,7 @@ class Digest:
             return "All is well."
         bad = sum(one.level is Level.BAD for one in self.findings)
         odd = len(self.findings) - bad
-        said = [_things(bad, "to mend") if bad else "", _things(odd, "to look at") if odd else ""]
+        said = [_things(bad, "to fix") if bad else "", _things(odd, "to look at") if odd else ""]
         return f"{' and '.join(filter(None, said))}."
 
     @property
@@ -95,7 +95,7 @@ def _things(count: int, what: str) -> str:
 
 
 def build_digest(
-    accounts: Accounts, bigquery: BigQueryProjectResource, findings: Iterable[Finding], recovered: int
+    accounts: Accounts, bigquery: BigQueryProjectResource, findings: Iterable[DigestFinding], recovered: int
 ) -> Digest:  # fmt: skip
     """The digest of this moment.
 
@@ -125,15 +125,15 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
     except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
-        said = " ".join(str(contained(error)).split())[:300]
-        digest.findings.append(_unreadable(account, said))
+        digest.findings.append(_unreadable(account, contained(error)))
 
 
-def _unreadable(account: Account, said: str) -> Finding:
-    if "Not found" in said:
+def _unreadable(account: Account, error: KlaviyoAssetsError) -> DigestFinding:
+    if isinstance(error, NotFoundError):
         text = f"Load it with `klaviyo-assets run --account {account.name}`; numbers are here from the next digest on."
-        return Finding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
-    return Finding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(said))
+        return DigestFinding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
+    reason = scrubbed(" ".join(str(error).split())[:300])
+    return DigestFinding(Level.BAD, f"{account.name}: numbers could not be read", reason)
 
 
 def revenue_picture(shown: Headlines) -> str:

@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class DigestFinding:
     """One thing to look at.
 
     Attributes:
@@ -63,10 +63,10 @@ def ui_url(*path: str) -> str:
     return "/".join((base, *path)) if base else ""
 
 
-def unusual_day(found: Iterable[Anomaly]) -> list[Finding]:
+def unusual_day(found: Iterable[Anomaly]) -> list[DigestFinding]:
     """Unusual numbers as findings."""
     return [
-        Finding(
+        DigestFinding(
             Level.ODD, f"{one.account}: {one.label} {'above' if one.value > one.expected else 'below'} the usual",
             f"{one.sentence}.", url=ui_url("assets", "report", "account_by_event_date"), anomaly=one,
         )

@@ -39,7 +39,7 @@ class Kind(StrEnum):
 class Failure:
     """A run that ended failed: of which account, in which step, why, and what of the account it left undone.
 
-    `account` is empty where a run is of none. `sentence` is the first error; `details` are the others; `mend` says what
+    `account` is empty where a run is of none. `sentence` is the first error; `details` are the others; `fix` says what
     to do.
     """
 
@@ -51,7 +51,7 @@ class Failure:
     work: Work
     run_id: str
     at: float
-    mend: str = ""
+    fix: str = ""
 
     @property
     def key(self) -> str:
@@ -73,15 +73,16 @@ class Incident:
     times: int = 1
     run_id: str = ""
     left: dict[str, tuple[Span, ...]] = field(default_factory=dict)
-    mend: str = ""
+    fix: str = ""
     told_at: float | None = None
     over_at: float | None = None
 
     @classmethod
     def read(cls, known: Mapping[str, Any]) -> "Incident":
-        """From JSON."""
+        """From JSON; that of earlier versions calls the fix `mend`."""
         left = {asset: tuple((first, last) for first, last in spans) for asset, spans in known["left"].items()}
-        return cls(**{**known, "kind": Kind(known["kind"]), "left": left})
+        values = {"fix" if name == "mend" else name: value for name, value in known.items()}
+        return cls(**{**values, "kind": Kind(known["kind"]), "left": left})
 
 
 @dataclass(frozen=True)
@@ -122,11 +123,11 @@ class Incidents:
             self.by_key[failure.key] = Incident(
                 Kind.RUN, failure.account, f"{failure.job}, step {failure.step}", failure.sentence, failure.at,
                 failure.at, list(failure.details[:MOST_DETAILS]), run_id=failure.run_id, left=joined(failure.work, {}),
-                mend=failure.mend,
+                fix=failure.fix,
             )  # fmt: skip
             return
         found.times, found.last_at, found.run_id = found.times + 1, failure.at, failure.run_id
-        found.mend = failure.mend
+        found.fix = failure.fix
         found.details = list(failure.details[:MOST_DETAILS])
         found.left, found.over_at = joined(found.left, failure.work), None
 
@@ -176,7 +177,7 @@ class Incidents:
             one.told_at = now
 
     def forget(self, now: float) -> list[Incident]:
-        """Let go of what nobody mends: its newest failure is too long ago to remind of it."""
+        """Let go of what nobody fixes: its newest failure is too long ago to remind of it."""
         old = [key for key, one in self.by_key.items() if one.told_at is not None and now - one.last_at > REMIND_FOR]
         return [self.by_key.pop(key) for key in old]
 

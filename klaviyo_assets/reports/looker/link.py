@@ -56,7 +56,7 @@ def sources(dataset: str, owner: str) -> tuple[Source, ...]:
     """
     project, _, schema = dataset.rpartition(".")
     if not (project and schema):
-        raise PermanentError(f"cannot link to the dataset {dataset!r}: it has to be `project.dataset`")
+        raise PermanentError(f"cannot link to the dataset {dataset!r}", "Write the dataset as `project.dataset`.")
     return tuple(
         Source(alias=name, title=f"{TITLES[name]} ({owner})", project=project, dataset=schema, table=name)
         for name in LOOKER_VIEWS
@@ -82,8 +82,8 @@ def template_id(given: str) -> str:
     found = re.search(rf"/reporting/({_TEMPLATE_ID})", given) or re.fullmatch(rf"\s*({_TEMPLATE_ID})\s*", given)
     if not found:
         raise SettingsError(
-            f"{given!r} is no Looker Studio template. Give the id in its address, the part after /reporting/; "
-            "docs/looker_studio.md tells how to make one."
+            f"{given!r} is not a Looker Studio template",
+            "Give the id in its address, the part after /reporting/; docs/looker_studio.md explains how to create one.",
         )
     return found[1]
 
@@ -134,8 +134,9 @@ def _address(parameters: Sequence[tuple[str, str]]) -> str:
     made = _encoded(parameters)
     if len(made) > MAX_LENGTH:
         raise PermanentError(
-            f"the link to Looker Studio would have {len(made)} characters, more than the {MAX_LENGTH} every browser "
-            "takes. Shorten what is in it: BIGQUERY_DATASET_PREFIX, the account's name or the report's."
+            f"the link to Looker Studio would be {len(made)} characters long, but not every browser takes more than "
+            f"{MAX_LENGTH}",
+            "Shorten what is in it: BIGQUERY_DATASET_PREFIX, the account's name or the report's.",
         )
     return made
 

@@ -69,8 +69,8 @@ def _filled(view: ViewSpec, account: Account) -> str:
     for parameter in list(query.find_all(exp.Parameter)):
         if parameter.name not in values:
             raise PermanentError(
-                f"cannot create the view {view.name!r}: its query asks for @{parameter.name}; a view may ask for "
-                f"{' and '.join(f'@{name}' for name in values)}."
+                f"cannot create the view {view.name!r}: its query uses the parameter @{parameter.name}",
+                f"A view may use {' and '.join(f'@{name}' for name in values)}.",
             )
         parameter.replace(exp.Literal.string(values[parameter.name]))
     return query.sql(DIALECT)

@@ -170,7 +170,7 @@ def _text(data: Mapping[str, Any], name: str) -> str:
     value = data.get(name)
     if not isinstance(value, str) or not value:
         raise PermanentError(
-            f"Fivetran's answer lacks {name!r}, so it cannot be read. Does FIVETRAN_API_URL point to Fivetran's API?"
+            f"Fivetran's answer has no {name!r}, so it cannot be read", "Does FIVETRAN_API_URL point to Fivetran's API?"
         )
     return value
 

@@ -16,8 +16,7 @@ from urllib.parse import quote
 import dagster as dg
 from pydantic import Field
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, UnknownNameError
-from klaviyo_assets.resources.fivetran.errors import NotFoundError
+from klaviyo_assets.errors import KlaviyoAssetsError, NotFoundError, PermanentError, SettingsError, UnknownNameError
 from klaviyo_assets.resources.fivetran.models import (
     DASHBOARD,
     Connection,
@@ -106,7 +105,8 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
         if not self.api_key or not self.api_secret:
             raise SettingsError(
-                "FIVETRAN_API_KEY and FIVETRAN_API_SECRET must both be set; `klaviyo-assets init` asks for them."
+                "FIVETRAN_API_KEY and FIVETRAN_API_SECRET must both be set",
+                "Run `klaviyo-assets init`, which asks for them.",
             )
         return Transport(
             TransportSettings(
@@ -250,8 +250,8 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
                 raise UnknownNameError(f"table of Fivetran connection {connection_id}", name, tables_known)
             if not tables_known[name].enabled:
                 raise PermanentError(
-                    f"cannot re-sync {name!r}: the table is switched off in Fivetran connection {connection_id}. "
-                    f"Switch it on at {DASHBOARD}/{connection_id}/schema."
+                    f"cannot re-sync {name!r}: the table is switched off in Fivetran connection {connection_id}",
+                    f"Switch it on at {DASHBOARD}/{connection_id}/schema.",
                 )
             scope.setdefault(tables_known[name].schema, []).append(tables_known[name].name)
         return scope
@@ -287,8 +287,8 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             connection_names = [f"{connection.id} ({connection.schema})" for connection in self.connections()]
         except KlaviyoAssetsError:
             connection_names = []
-        mend = "Set fivetran_connection_id to one of these; `klaviyo-assets connections` shows them."
-        return UnknownNameError("Fivetran connection", connection_id, connection_names, mend)
+        hint = "Set fivetran_connection_id in accounts.toml; `klaviyo-assets connections` shows the connections."
+        return UnknownNameError("Fivetran connection", connection_id, connection_names, hint)
 
 
 def fivetran_from_environment(environment: Mapping[str, str] | None = None) -> FivetranResource:
@@ -301,8 +301,8 @@ def fivetran_from_environment(environment: Mapping[str, str] | None = None) -> F
     missing = [name for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET") if not environment.get(name)]
     if missing:
         raise SettingsError(
-            f"{' and '.join(missing)} must be set (in the environment or in .env). "
-            "`klaviyo-assets init` asks for it; `klaviyo-assets sandbox env` prints the local stand-in's."
+            f"{' and '.join(missing)} must be set (in the environment or in .env)",
+            "`klaviyo-assets init` asks for them; `klaviyo-assets sandbox env` prints those of the local stand-in.",
         )
     return FivetranResource(
         api_key=environment["FIVETRAN_API_KEY"],

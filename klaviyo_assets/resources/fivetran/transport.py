@@ -21,8 +21,8 @@ from typing import Any
 import httpx
 import tenacity
 
-from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
-from klaviyo_assets.resources.fivetran.errors import ConflictError, NotFoundError, RateLimitedError, UnansweredError
+from klaviyo_assets.errors import KlaviyoAssetsError, NotFoundError, PermanentError, SettingsError
+from klaviyo_assets.resources.fivetran.errors import ConflictError, RateLimitedError, UnansweredError
 from klaviyo_assets.transport.limited_http import (
     HttpLimits,
     limit_httpx_client,
@@ -156,21 +156,19 @@ class Transport:
         address = without_login(self.settings.api_url)
         if network_problem(error).is_permanent:
             return PermanentError(
-                f"cannot ask Fivetran at {address} for {action}: {_in_words(error, self.settings)}. "
-                "Check FIVETRAN_API_URL, what is between here and Fivetran, and the clock of this machine."
+                f"cannot call Fivetran at {address} for {action}: {_in_words(error, self.settings)}",
+                "Check FIVETRAN_API_URL, any proxy or firewall in between, and the clock of this machine.",
             )
         never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
         return UnansweredError(
-            f"no answer from Fivetran at {address} to {action}: {_in_words(error, self.settings)}. "
+            f"no answer from Fivetran at {address} to {action}: {_in_words(error, self.settings)}",
             "Check the network and FIVETRAN_API_URL, or run it again later.",
             may_have_arrived=not never_sent,
         )
 
     def _hidden(self, error: KlaviyoAssetsError) -> KlaviyoAssetsError:
         """The error without the credentials, in case an answer echoed them."""
-        for secret in (self.settings.api_secret, self.settings.api_key):
-            error.args = tuple(str(part).replace(secret, "(hidden)") for part in error.args) if secret else error.args
-        return error
+        return error.hide(self.settings.api_secret, self.settings.api_key)
 
 
 def _host(api_url: str) -> str:
@@ -182,8 +180,8 @@ def _host(api_url: str) -> str:
 
 def _no_address(api_url: str) -> SettingsError:
     return SettingsError(
-        f"{without_login(api_url)!r} is no address of an API. Set FIVETRAN_API_URL to https://api.fivetran.com, or "
-        "leave it out."
+        f"{without_login(api_url)!r} is not the address of an API",
+        "Set FIVETRAN_API_URL to https://api.fivetran.com, or leave it out.",
     )
 
 
@@ -216,25 +214,25 @@ def _data(answer: httpx.Response, action: str) -> Json:
 
 def _unreadable(action: str) -> UnansweredError:
     return UnansweredError(
-        f"Fivetran's answer to {action} is not the JSON it should be. "
-        "Does FIVETRAN_API_URL point to Fivetran's API, and is no proxy in between?"
+        f"Fivetran's answer to {action} is not the expected JSON",
+        "Does FIVETRAN_API_URL point to Fivetran's API, and is no proxy in between?",
     )
 
 
 def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -> KlaviyoAssetsError:
-    """The error for a status code other than 2xx."""
+    """The error that a status code other than 2xx stands for."""
     status, message = answer.status_code, _message(answer)
     seconds = retry_after(answer.headers.get("Retry-After"), datetime.now(UTC))
     if status == 429 or (status >= 500 and (seconds or 0) > settings.longest_pause):
-        pause = f"for {seconds:.0f} s" if seconds is not None else "for a time it does not tell"
+        pause = f"for {seconds:.0f} s" if seconds is not None else "for an unknown time"
         return RateLimitedError(
-            f"Fivetran wants no more requests {pause} ({action}: {status}{message}). Run it again after that, and ask "
-            "less often: all programs that use this Fivetran account share its limit.",
-            seconds,
+            f"Fivetran accepts no more requests {pause} ({action}: {status}{message})",
+            "Run it again after that, and less often: all programs that use this Fivetran account share its limit.",
+            retry_after=seconds,
         )
     if status >= 500 or status == 408:
         return UnansweredError(
-            f"Fivetran cannot answer {action} ({status}{message}). Run it again later.", retry_after=seconds
+            f"Fivetran cannot answer {action} ({status}{message})", "Run it again later.", retry_after=seconds
         )
     return _permanent(status, action, message)
 
@@ -242,21 +240,21 @@ def _refusal(answer: httpx.Response, action: str, settings: TransportSettings) -
 def _permanent(status: int, action: str, message: str) -> KlaviyoAssetsError:
     if status == 401:
         return SettingsError(
-            f"Fivetran refuses the API key (401{message}). Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET; "
-            "a new pair is made under Account Settings, API key."
+            f"Fivetran refuses the API key (401{message})",
+            "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET, or create a new pair under Account Settings, API key.",
         )
     if status == 403:
         return PermanentError(
-            f"Fivetran does not let this API key do {action} (403{message}). "
-            "Give its user a role that may read and sync the connection, or use another key."
+            f"Fivetran does not allow {action} with this API key (403{message})",
+            "Give its user a role that may read and sync the connection, or use a different key.",
         )
     if status == 404:
-        return NotFoundError(f"Fivetran does not know {action} (404{message}).")
+        return NotFoundError(f"Fivetran found nothing for {action} (404{message})")
     if status == 409:
         return ConflictError(
-            f"Fivetran cannot do {action} now (409{message}). Run it again when the running sync has ended."
+            f"Fivetran cannot do {action} now (409{message})", "Run it again when the running sync has ended."
         )
-    return PermanentError(f"Fivetran refuses {action} ({status}{message}). Is FIVETRAN_API_URL right?")
+    return PermanentError(f"Fivetran refuses {action} ({status}{message})", "Is FIVETRAN_API_URL right?")
 
 
 def _message(answer: httpx.Response) -> str:
@@ -296,9 +294,10 @@ class HourlyBudget:
             if len(self._request_times) >= self._limit:
                 pause = self._request_times[0] + _HOUR - now if self._request_times else _HOUR
                 raise BudgetSpentError(
-                    f"{self._limit} requests were made to Fivetran within an hour, the budget of this process; "
-                    f"the next one may be made in {pause:.0f} s. Raise hourly_budget, or poll less often.",
-                    pause,
+                    f"this process has made {self._limit} requests to Fivetran within an hour, its budget; the "
+                    f"next one is allowed in {pause:.0f} s",
+                    "Raise hourly_budget, or poll less often.",
+                    retry_after=pause,
                 )
             self._request_times.append(now)
 

@@ -85,8 +85,9 @@ def refuse_failed(connection: Connection, since: SyncMarks) -> None:
     if since.has_failed(connection):
         retry = f" It tries again {until(connection.rescheduled_for)}." if connection.rescheduled_for else ""
         raise SyncFailedError(
-            f"the Fivetran sync of {_name(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} UTC"
-            f"{_because(connection)}. See {connection.url}.{retry}"
+            f"the Fivetran sync of {_name(connection)} failed at {connection.failed_at:%Y-%m-%d %H:%M} "
+            f"UTC{_because(connection)}",
+            f"See {connection.url}.{retry}",
         )
 
 
@@ -94,36 +95,36 @@ def refuse_unsyncable(connection: Connection) -> None:
     """Raise an error if the connection cannot sync: it is paused, not fully set up, or its schema waits for review."""
     if connection.setup_state != "connected":
         raise BrokenSetupError(
-            f"the set-up of Fivetran connection {_name(connection)} is {connection.setup_state}"
-            f"{_because(connection)}. "
-            f"Mend it at {connection.url}/setup."
+            f"the setup of Fivetran connection {_name(connection)} is {connection.setup_state}{_because(connection)}",
+            f"Fix it at {connection.url}/setup.",
         )
     if connection.is_paused:
         raise ConnectionPausedError(
-            f"Fivetran connection {_name(connection)} is paused, so it cannot sync. Enable it at {connection.url}."
+            f"Fivetran connection {_name(connection)} is paused, so it cannot sync", f"Enable it at {connection.url}."
         )
     if connection.awaits_schema_review:
         raise SchemaBlockedError(
-            f"the schema of Fivetran connection {_name(connection)} changed and waits for review, so it cannot sync. "
-            f"Review it at {connection.url}/schema."
+            f"the schema of Fivetran connection {_name(connection)} changed and waits for review, so it cannot sync",
+            f"Review it at {connection.url}/schema.",
         )
 
 
 def rescheduled(connection: Connection) -> KlaviyoAssetsError:
     """The error for a sync that Fivetran postponed."""
     return SyncRescheduledError(
-        f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}. "
-        "Run it again after that, or leave it to the sensor, which sees the sync end.",
-        connection.rescheduled_for,
+        f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}",
+        "Run it retry after that, or leave it to the sensor, which notices the end of the sync.",
+        until=connection.rescheduled_for,
     )
 
 
 def _unfinished(connection: Connection, wait: Wait) -> KlaviyoAssetsError:
     last = f"{connection.succeeded_at:%Y-%m-%d %H:%M} UTC" if connection.succeeded_at else "never"
     return SyncUnfinishedError(
-        f"the Fivetran sync of {_name(connection)} had not ended after {wait.timeout:g} s "
-        f"(state: {connection.state}; last success: {last}). It goes on at Fivetran, see {connection.url}: "
-        "wait longer, or leave it to the sensor, which sees the sync end."
+        f"the Fivetran sync of {_name(connection)} had not ended after {wait.timeout:g} s (state: "
+        f"{connection.state}; last success: {last})",
+        f"It goes on at Fivetran, see {connection.url}. Wait longer, or leave it to the sensor, which notices "
+        "the end of the sync.",
     )
 
 

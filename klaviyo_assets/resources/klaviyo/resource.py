@@ -195,7 +195,9 @@ class KlaviyoReports:
             cursor = _next_cursor(body)
             if cursor is None:
                 return
-        raise PermanentError(f"Klaviyo's report of {request.owner}s has more than {_PAGES} pages; ask for fewer days.")
+        raise PermanentError(
+            f"Klaviyo's report of {request.owner}s has more than {_PAGES} pages", "Ask for fewer days."
+        )
 
     def _ask_page(self, request: ReportRequest, cursor: str | None) -> Json:
         """One page; after a refusal for the quota, wait and try once more."""
@@ -207,7 +209,8 @@ class KlaviyoReports:
         if answer.status == 429:
             self._keep(self._spending.paused(time.time() + _retry_after(answer.headers)))
         if answer.status != 200:
-            raise _hidden(_refusal(answer, self._account, request), self._client.api_key)
+            # In case the answer echoed the key.
+            raise _refusal(answer, self._account, request).hide(self._client.api_key)
         return answer.body if isinstance(answer.body, Mapping) else {}
 
     def _request(self, request: ReportRequest, cursor: str | None) -> Answer:
@@ -220,9 +223,10 @@ class KlaviyoReports:
         if wait > self._longest_wait:
             until = datetime.now(UTC) + timedelta(seconds=wait)
             raise QuotaSpentError(
-                f"Klaviyo's quota of reports allows account {self._account} no request before {until:%Y-%m-%d %H:%M} "
-                f"UTC ({self._quota.per_day} a day, {self._quota.per_minute} a minute, shared by all programs that use "
-                "a private key of the account). Compare again after that."
+                f"Klaviyo's quota of reports allows no request for account {self._account} before "
+                f"{until:%Y-%m-%d %H:%M} UTC ({self._quota.per_day} a day, {self._quota.per_minute} a minute, "
+                "shared by all programs that use a private key of the account)",
+                "Compare again after that.",
             )
         if wait > 1.5:
             self._say(f"account {self._account}: waiting {wait:.0f} s for Klaviyo's quota of reports")
@@ -246,7 +250,7 @@ def _client(api_url: str, api_key: str, limits: HttpLimits) -> "KlaviyoAPI":
 
     if not re.match(r"https?://[^/]", api_url):
         address = without_login(api_url)
-        raise SettingsError(f"{address!r} is no address of an API. Set {URL} to {API_URL}, or leave it out.")
+        raise SettingsError(f"{address!r} is not the address of an API", f"Set {URL} to {API_URL}, or leave it out.")
     client = KlaviyoAPI(api_key, max_retries=1, test_host=api_url.rstrip("/"))
     manager = client.api_client.rest_client.pool_manager
     limit_pools(manager, limits)
@@ -269,13 +273,14 @@ def _post(client: "KlaviyoAPI", request: ReportRequest, cursor: str | None) -> A
         problem = network_problem(error)
         kind = PermanentError if problem.is_permanent else TransientError
         raise kind(
-            f"no answer from Klaviyo at {client.configuration.host}: {problem.words}. Check the network and {URL}, or "
-            "compare again later."
+            f"no answer from Klaviyo at {client.configuration.host}: {problem.words}",
+            f"Check the network and {URL}, or compare again later.",
         ) from error
     except ValueError as error:
         raise PermanentError(
-            f"the package klaviyo-api does not take the request for {request.owner}-values-reports: "
-            f"{' '.join(str(error).split())[:300]}. Install the version that constraints.txt names."
+            f"the package klaviyo-api rejects the request for {request.owner}-values-reports: "
+            f"{' '.join(str(error).split())[:300]}",
+            "Install the version that constraints.txt names.",
         ) from error
     try:
         return Answer(answer.status, answer.headers, json.loads(content))
@@ -289,8 +294,8 @@ def _results_of(body: Json, owner: str) -> list[Json]:
         return [{"groupings": dict(one["groupings"]), "statistics": dict(one["statistics"])} for one in results]
     except (KeyError, TypeError, ValueError) as error:
         raise PermanentError(
-            f"Klaviyo's answer to {owner}-values-reports is not the report it should be. Does {URL} point to Klaviyo's "
-            "API, and is no proxy in between?"
+            f"Klaviyo's answer to {owner}-values-reports is not the expected report",
+            f"Does {URL} point to Klaviyo's API, and is no proxy in between?",
         ) from error
 
 
@@ -314,24 +319,24 @@ def _refusal(answer: Answer, account: str, request: ReportRequest) -> KlaviyoAss
     action = f"{request.owner}-values-reports"
     if answer.status == 401:
         return SettingsError(
-            f"Klaviyo refuses the API key of account {account} (401{message}). Check {key_name(account)}; a new "
-            "private key is made in Klaviyo under Settings, API keys."
+            f"Klaviyo refuses the API key of account {account} (401{message})",
+            f"Check {key_name(account)}, or create a new private key in Klaviyo under Settings, API keys.",
         )
     if answer.status == 403:
         return SettingsError(
-            f"Klaviyo does not let the API key of account {account} ask for {action} (403{message}). Give it the scope "
-            f"{request.owner}s:read."
+            f"Klaviyo does not let the API key of account {account} ask for {action} (403{message})",
+            f"Give it the scope {request.owner}s:read.",
         )
     if answer.status == 429:
         seconds = _retry_after(answer.headers)
         until = datetime.now(UTC) + timedelta(seconds=seconds)
         return QuotaSpentError(
-            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{message}). "
-            "Other programs that use a private key of the account share its quota. Compare again after that."
+            f"Klaviyo asks for a pause of {seconds:.0f} s, until {until:%Y-%m-%d %H:%M} UTC ({action}: 429{message})",
+            "Other programs that use a private key of the account share its quota. Compare again after that.",
         )
     if answer.status >= 500 or answer.status == 408:
-        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{message}). Compare again later.")
-    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{message}). Check conversion_metric and {URL}.")
+        return TransientError(f"Klaviyo cannot answer {action} ({answer.status}{message})", "Compare again later.")
+    return PermanentError(f"Klaviyo refuses {action} ({answer.status}{message})", f"Check conversion_metric and {URL}.")
 
 
 def _detail(body: Any) -> str:
@@ -342,9 +347,3 @@ def _detail(body: Any) -> str:
     except (KeyError, IndexError, TypeError, AttributeError):
         return ""
     return f", {words[:300].rstrip('.')}" if words else ""
-
-
-def _hidden(error: KlaviyoAssetsError, secret: str) -> KlaviyoAssetsError:
-    """The error without the key, in case an answer echoed it."""
-    error.args = tuple(str(part).replace(secret, "(hidden)") if secret else part for part in error.args)
-    return error

@@ -181,8 +181,8 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         content = mail.as_bytes()
         if len(content) > LARGEST_BYTES:
             raise PermanentError(
-                f"the mail {message.subject!r} has {len(content):,} bytes; at most {LARGEST_BYTES:,} can be sent. "
-                "Leave pictures out."
+                f"the mail {message.subject!r} has {len(content):,} bytes, but at most {LARGEST_BYTES:,} can be sent",
+                "Leave out pictures.",
             )
         through = self._through_ses if transport == SES else self._through_smtp
         delivery = Delivery(list(recipients))
@@ -227,10 +227,10 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         setting = self.transport or optional("", "MAIL_TRANSPORT")
         if setting not in {"", SES, SMTP}:
-            raise SettingsError(f"the transport {setting!r} is none; allowed: ses, smtp. Mend MAIL_TRANSPORT.")
+            raise SettingsError(f"MAIL_TRANSPORT = {setting!r}", "Allowed: ses, smtp.")
         transport = setting or (SES if self._region else SMTP if self._smtp_url else "")
         if not transport:
-            raise SettingsError(f"no transport for mail is set. Set SES_REGION, or SMTP_URL, in .env; {_SEE}")
+            raise SettingsError("no mail transport is set", f"Set SES_REGION or SMTP_URL in .env; {_SEE}")
         return transport
 
     @property
@@ -246,7 +246,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _sender(self) -> str:
         (sender, *surplus) = addresses(optional(self.sender, "MAIL_FROM"), "MAIL_FROM")
         if surplus:
-            raise SettingsError("MAIL_FROM holds several addresses; a mail has one sender. Name one.")
+            raise SettingsError("MAIL_FROM has several addresses, but a mail has one sender", "Name one.")
         return sender
 
     @property
@@ -261,7 +261,9 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     def _ses(self) -> "SESClient":
         region = self._region or optional("", "AWS_REGION") or optional("", "AWS_DEFAULT_REGION")
         if not region:
-            raise SettingsError(f"SES_REGION is not set. Set the region that the sender is verified in; {_SEE}")
+            raise SettingsError(
+                "SES_REGION is not set", f"Set it to the region in which the sender is verified; {_SEE}"
+            )
         return mail_ses.client(region, optional(self.endpoint_url, "SES_ENDPOINT_URL"))
 
     def _through_ses(
@@ -284,7 +286,7 @@ def addresses(value: str, setting: str) -> list[str]:
         SettingsError: there is no address, an invalid one, or there are too many.
     """
     if not value.strip():
-        raise SettingsError(f"no {setting} is set, so no mail can be sent. Set {setting} in .env; {_SEE}")
+        raise SettingsError(f"{setting} is not set, so no mail can be sent", f"Set it in .env; {_SEE}")
     entries = [address for _, address in getaddresses([value]) if address]
     # Mail servers accept non-ASCII letters only with an extension that most lack.
     wrong = [
@@ -297,9 +299,11 @@ def addresses(value: str, setting: str) -> list[str]:
     is_broken = any(not character.isprintable() for character in value.strip())
     if wrong or not entries or ";" in value or is_broken:
         wrong_entries = ", ".join(repr(address) for address in wrong) or repr(value)
-        raise SettingsError(f"{setting} holds {wrong_entries}; allowed: e-mail addresses with commas between them.")
+        raise SettingsError(f"{setting} contains {wrong_entries}", "Allowed: e-mail addresses separated by commas.")
     if len(entries) > MOST_RECIPIENTS:
-        raise SettingsError(f"{setting} holds {len(entries)} addresses; at most {MOST_RECIPIENTS}. Use a mailing list.")
+        raise SettingsError(
+            f"{setting} has {len(entries)} addresses, but at most {MOST_RECIPIENTS} are allowed", "Use a mailing list."
+        )
     return entries
 
 

@@ -108,45 +108,54 @@ def _unreached(error: Exception, region: str) -> KlaviyoAssetsError:
 
     if isinstance(error, NoCredentialsError | PartialCredentialsError):
         return SettingsError(
-            "SES: no AWS credentials. Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile, or give the machine "
-            "a role that may ses:SendRawEmail."
+            "SES: there are no AWS credentials",
+            "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, or give the machine a role that may "
+            "ses:SendRawEmail.",
         )
     if isinstance(error, BotoConnectionError | HTTPClientError | SSLError):
         problem = network_problem(error)
         kind = PermanentError if problem.is_permanent else TransientError
-        return kind(f"SES in {region} cannot be reached: {problem.words}. Check SES_REGION and the network.")
+        return kind(f"SES in {region} cannot be reached: {problem.words}", "Check SES_REGION and the network.")
     if isinstance(error, CredentialRetrievalError):
-        return TransientError(f"SES: no AWS credentials were given: {error}. Check the machine's role or profile.")
-    return PermanentError(f"SES in {region}: {error}. Check SES_REGION and the AWS credentials.")
+        return TransientError(
+            f"SES: the AWS credentials could not be fetched: {error}", "Check the machine's role or profile."
+        )
+    return PermanentError(f"SES in {region}: {error}", "Check SES_REGION and the AWS credentials.")
 
 
 def _of_ses(code: str, message: str, status: int, region: str) -> KlaviyoAssetsError:
     message = " ".join(message.split()).rstrip(".")
+    # SES has the code MessageRejected, or Throttling, for several reasons that only its words tell apart.
     if "quota exceeded" in message.lower():
         return DailyQuotaError(
-            f"SES: {message}. In SES's sandbox that is 200 mails a day; wait, or ask Amazon for production access "
-            "(docs/mail.md)."
+            f"SES: {message}",
+            "SES's sandbox allows 200 mails a day. Wait, or ask Amazon for production access (docs/mail.md).",
         )
     if code in _TOO_FAST or status == 429:
-        return TransientError(f"SES: {message}. In SES's sandbox that is one mail a second; it was tried a few times.")
+        return TransientError(
+            f"SES: {message}", "SES's sandbox allows one mail a second, and several attempts were made."
+        )
     if code in _BUSY or status >= 500:
-        return TransientError(f"SES in {region} is busy: {message}. Try again later.")
+        return TransientError(f"SES in {region} is busy: {message}", "Try again later.")
     if "not verified" in message or "authority to send" in message or code == "MailFromDomainNotVerifiedException":
         return RefusedRecipientError(
-            f"SES refused the mail: {message.replace('. ', '; ')}. Verify that address or its domain in SES's region "
-            f"{region}; while the account is in SES's sandbox, the addresses in MAIL_TO as well (docs/mail.md)."
+            f"SES refused the mail: {message}",
+            f"Verify that address or its domain in SES's region {region}; while the account is in SES's sandbox, "
+            "also verify the addresses in MAIL_TO (docs/mail.md).",
         )
     if "length is more than" in message or "too long" in message.lower():
-        return PermanentError(f"SES refused the mail: {message}. Leave pictures out, or ask Amazon for a larger limit.")
+        return PermanentError(
+            f"SES refused the mail: {message}", "Leave out pictures, or ask Amazon for a larger limit."
+        )
     if code in _EXPIRED:
-        return PermanentError(f"SES: the AWS credentials have expired ({code}). Renew them, or use a role.")
+        return PermanentError(f"SES: the AWS credentials have expired ({code})", "Renew them, or use a role.")
     if code in _SKEWED or "signature expired" in message.lower() or "signature not yet current" in message.lower():
         return PermanentError(
-            f"SES: this machine's clock is wrong ({code}): {message}. Switch time synchronization on."
+            f"SES: this machine's clock is wrong ({code}): {message}", "Switch time synchronization on."
         )
     if code in _LOGIN:
-        return PermanentError(f"SES refused the credentials ({code}). They need the permission ses:SendRawEmail.")
+        return PermanentError(f"SES refused the credentials ({code})", "They need the permission ses:SendRawEmail.")
     if code in {"AccountSendingPausedException", "ConfigurationSetSendingPausedException"}:
-        return PermanentError("SES has paused sending for this account. See the reason in SES's console, Reputation.")
+        return PermanentError("SES has paused sending for this account", "See the reason in SES's console, Reputation.")
     kind = RefusedRecipientError if code in _OF_ADDRESSES else PermanentError
-    return kind(f"SES refused the mail ({code}): {message}. See docs/mail.md.")
+    return kind(f"SES refused the mail ({code}): {message}", "See docs/mail.md.")

@@ -41,11 +41,11 @@ class SmtpServer:
             parts = urlsplit(url)
             port = parts.port or (465 if parts.scheme == "smtps" else 587)
         except ValueError:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.") from None
+            raise SettingsError("SMTP_URL is not the address of an SMTP server", f"Write {forms}.") from None
         # Text after the host is part of a password with an unescaped / ? or #.
         remainder = "".join((parts.path.rstrip("/"), parts.query, parts.fragment))
         if parts.scheme not in {"smtp", "smtps"} or not parts.hostname or remainder:
-            raise SettingsError(f"SMTP_URL is no address of an SMTP server; write {forms}.")
+            raise SettingsError("SMTP_URL is not the address of an SMTP server", f"Write {forms}.")
         user, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(parts.hostname, port, parts.scheme == "smtps", user, password)
 
@@ -111,8 +111,8 @@ class SmtpServer:
             session.starttls(context=secure)
         elif self.user and not self.is_tls:
             raise PermanentError(
-                f"{self._at} offers no STARTTLS, so the password is not sent to it. Write smtps:// in SMTP_URL, or the "
-                "port that has STARTTLS (587)."
+                f"{self._at} does not offer STARTTLS, so the password was not sent to it",
+                "Write smtps:// in SMTP_URL, or the port that has STARTTLS (587).",
             )
         if self.user:
             session.login(self.user, self.password)
@@ -123,7 +123,7 @@ class SmtpServer:
 
     def _too_slow(self) -> TransientError:
         return TransientError(
-            f"{self._at} took longer than {SMTP_SESSION.seconds:g} s for one mail, so it was given up."
+            f"{self._at} took longer than {SMTP_SESSION.seconds:g} s for one mail, so the attempt was given up"
         )
 
     def _explained(self, error: Exception) -> KlaviyoAssetsError:
@@ -134,36 +134,38 @@ class SmtpServer:
             return self._refusal(error.smtp_code, error.smtp_error, "the mail was refused")
         if isinstance(error, ssl.SSLCertVerificationError):
             return PermanentError(
-                f"{self._at} shows a certificate that is not trusted: {error.verify_message}. Write the host as the "
-                "certificate names it in SMTP_URL, and check this machine's clock."
+                f"{self._at} shows a certificate that is not trusted: {error.verify_message}",
+                "Write the host as the certificate names it in SMTP_URL, and check this machine's clock.",
             )
         broken = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError, smtplib.SMTPServerDisconnected)
         if isinstance(error, ssl.SSLError | smtplib.SMTPException) and not isinstance(error, broken):
             return PermanentError(
-                f"{self._at} does not speak as SMTP_URL says: {error}. Write smtps:// for port 465, smtp:// for port "
-                "587, and a user only where the server has a login."
+                f"{self._at} does not use the protocol that SMTP_URL names: {error}",
+                "Write smtps:// for port 465, smtp:// for port 587, and a user only if the server has a login.",
             )
         return self._unreached(error)
 
     def _unreached(self, error: Exception) -> KlaviyoAssetsError:
         if isinstance(error, socket.gaierror):
-            return TransientError(f"the host name {self.host!r} is unknown. Check the host in SMTP_URL, and DNS.")
+            return TransientError(f"the host name {self.host!r} is unknown", "Check the host in SMTP_URL, and DNS.")
         if isinstance(error, TimeoutError) and self.port == _IMPLICIT_TLS_PORT and not self.is_tls:
-            return TransientError(f"{self._at} says nothing. Port 465 wants TLS at once: write smtps:// in SMTP_URL.")
-        return TransientError(f"{self._at} cannot be reached: {error}. Check SMTP_URL and the network.")
+            return TransientError(
+                f"{self._at} does not respond", "Port 465 expects TLS at once: write smtps:// in SMTP_URL."
+            )
+        return TransientError(f"{self._at} cannot be reached: {error}", "Check SMTP_URL and the network.")
 
     def _login_refused(self, code: int) -> KlaviyoAssetsError:
         if 400 <= code < 500:
-            return TransientError(f"{self._at} cannot check the login now ({code}). Try again later.")
+            return TransientError(f"{self._at} cannot check the login now ({code})", "Try again later.")
         return PermanentError(
-            f"{self._at} refused the login ({code}). Check user and password in SMTP_URL, with special characters as "
-            "%XX; a password may also have expired."
+            f"{self._at} refused the login ({code})",
+            "Check user and password in SMTP_URL, with special characters as %XX; a password may also have expired.",
         )
 
     def _refusal(self, code: int, reply: Any, action: str) -> KlaviyoAssetsError:
         text = reply.decode(errors="replace") if isinstance(reply, bytes) else str(reply)
         text = " ".join(text.split()).rstrip(".")
         if 400 <= code < 500:
-            return TransientError(f"{self._at} asks to try again later ({code}): {text}.")
-        mend = "Leave pictures out." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
-        return PermanentError(f"{self._at}: {action} ({code}): {text}. {mend}")
+            return TransientError(f"{self._at} asks to try again later ({code}): {text}")
+        fix = "Leave pictures out." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
+        return PermanentError(f"{self._at}: {action} ({code}): {text}", fix)

@@ -158,9 +158,9 @@ def _has_loose_at(url: str) -> bool:
 def _check_numbers(parameters: Mapping[str, str]) -> None:
     for name in _NUMBERS:
         if not re.fullmatch(r"\s*-?\d+\s*", parameters.get(name, "0")):
-            raise SettingsError(f"POSTGRES_URL: its {name} is no whole number. Write a number, or leave it out.")
+            raise SettingsError(f"POSTGRES_URL: its {name} is not a whole number", "Write a number, or leave it out.")
     if not all(re.fullmatch(r"\d*", port) for port in parameters.get("port", "").split(",")):
-        raise SettingsError(f"POSTGRES_URL: what stands for the port is no number. {_ESCAPES}")
+        raise SettingsError("POSTGRES_URL: its port is not a number", _ESCAPES)
 
 
 _ESCAPES = (
@@ -172,10 +172,10 @@ _ESCAPES = (
 def _not_read(is_url: bool) -> SettingsError:
     if not is_url:
         return SettingsError(
-            f"POSTGRES_URL is no Postgres address; write it as {_FORMS} (or in libpq's other form, host=... port=... "
-            "dbname=... user=... password='...')"
+            "POSTGRES_URL is not a Postgres address",
+            f"Write it as {_FORMS} (or in libpq's other form, host=... port=... dbname=... user=... password='...').",
         )
     return SettingsError(
-        f"POSTGRES_URL cannot be read; write it as {_FORMS}, and after it only options that libpq knows "
-        f"(?sslmode=require&...). {_ESCAPES}"
+        "POSTGRES_URL cannot be read",
+        f"Write it as {_FORMS}, followed only by options that libpq knows (?sslmode=require&...). {_ESCAPES}",
     )

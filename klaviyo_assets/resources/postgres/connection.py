@@ -146,9 +146,9 @@ def check_session(action: str, settings: Mapping[str, str]) -> None:
         faults.append("statement_timeout is not set")
     if faults:
         raise PermanentError(
-            f"{action}: the session is not what was asked for: {', '.join(faults)}. Something between here and "
-            "Postgres, such as a pooler (PgBouncer), drops settings or transactions. Use pool_mode = session or "
-            "transaction, or point POSTGRES_URL at Postgres itself."
+            f"{action}: the session differs from what was requested: {', '.join(faults)}",
+            "Something between here and Postgres, such as a pooler (PgBouncer), drops settings or transactions. Use "
+            "pool_mode = session or transaction, or point POSTGRES_URL at Postgres itself.",
         )
 
 
@@ -164,9 +164,9 @@ def check_options(action: str, dropped: Collection[str]) -> None:
     """
     if dropped:
         raise PermanentError(
-            f"{action}: {', '.join(sorted(dropped))} of the options in POSTGRES_URL did not reach Postgres. A pooler "
-            "(PgBouncer with ignore_startup_parameters = options) drops them. Set them for the login instead (ALTER "
-            "ROLE ... SET ...) and take them out there, or point POSTGRES_URL at Postgres itself."
+            f"{action}: the options {', '.join(sorted(dropped))} of POSTGRES_URL did not reach Postgres",
+            "A pooler (PgBouncer with ignore_startup_parameters = options) drops them. Set them for the login "
+            "instead (ALTER ROLE ... SET ...) and remove them from POSTGRES_URL, or point it at Postgres itself.",
         )
 
 

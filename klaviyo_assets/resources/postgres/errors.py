@@ -26,38 +26,38 @@ _PERMANENT_STATES = {"53400", "57P04"}
 # Messages of these classes quote row values: data exceptions, constraints, errors that functions raise.
 _QUOTING_CLASSES = {"21", "22", "23", "44", "P0"}
 _CANCELED = "57014"
-_ADVICE = {
+_FIXES = {
     "25P03": "The server ended a transaction that was idle for too long. Run this again.",
-    "28000": "The server does not let this login in: check user, database and sslmode in POSTGRES_URL, and its "
+    "28000": "The server rejects this login: check user, database and sslmode in POSTGRES_URL, and the server's "
     "pg_hba.conf.",
     "28P01": "Check user, password and database in POSTGRES_URL; a password may also have expired, or been changed.",
     "3D000": "Check the database in POSTGRES_URL.",
     "3F000": "Check postgres_schema in accounts.toml.",
     "40001": "Set hot_standby_feedback or raise max_standby_streaming_delay on the standby, or read from the primary.",
-    "42P01": "It was dropped or renamed meanwhile. See what Fivetran did, and run this again.",
-    "53100": "The server's disk is full.",
-    "53300": "All its connections are taken: end idle ones, or raise max_connections or the login's limit.",
+    "42P01": "It was dropped or renamed in the meantime. Check what Fivetran did, and run this again.",
+    "53100": "The server's disk is full: free space there.",
+    "53300": "All connections of the server are in use: end idle ones, or raise max_connections or the login's limit.",
     "53400": "Raise temp_file_limit for this login, or create the recommended indexes (docs/postgres_indexes.md).",
-    "55P03": "Somebody else held a lock on the table for too long, as Fivetran does while it changes columns. "
+    "55P03": "A different session held a lock on the table for too long, as Fivetran does while it changes columns. "
     "Run this again.",
     "57P01": "An administrator, a restart or a failover ended the connection. Run this again.",
     "57P02": "The server crashed and restarts. Run this again.",
     "57P03": "The server is starting up or shutting down. Run this again.",
     "57P04": "The database was dropped. Check the database in POSTGRES_URL.",
     "57P05": "The server ended a session that was idle for too long. Run this again.",
-    "72000": "The rows that the snapshot shows are gone. Run this again, or raise old_snapshot_threshold.",
+    "72000": "The rows of the snapshot are gone. Run this again, or raise old_snapshot_threshold.",
 }
-# Permanent refusals of poolers, which use one code, 08P01, for everything.
+# Permanent refusals of poolers, by a part of their text: they have one code, 08P01, for everything.
 _POOLER_REFUSALS = {
-    "unsupported startup parameter": "A pooler (PgBouncer) takes no such option from POSTGRES_URL. Take it out there, "
-    "or add it to the pooler's ignore_startup_parameters.",
-    "statement pooling mode": "A pooler (PgBouncer) with pool_mode = statement gives no transactions, so no consistent "
-    "read. Use pool_mode = transaction or session, or point POSTGRES_URL at Postgres itself.",
-    "no such database": "The pooler (PgBouncer) knows no such database. Check the database in POSTGRES_URL.",
-    "bouncer config error": "The pooler (PgBouncer) is configured wrongly, or knows no such database. Check the "
+    "unsupported startup parameter": "A pooler (PgBouncer) does not accept this option of POSTGRES_URL. Remove it "
+    "there, or add it to the pooler's ignore_startup_parameters.",
+    "statement pooling mode": "A pooler (PgBouncer) with pool_mode = statement has no transactions, so no consistent "
+    "read is possible. Use pool_mode = transaction or session, or point POSTGRES_URL at Postgres itself.",
+    "no such database": "The pooler (PgBouncer) does not know the database. Check the database in POSTGRES_URL.",
+    "bouncer config error": "The pooler (PgBouncer) is configured wrongly, or does not know the database. Check the "
     "database in POSTGRES_URL, and the pooler's configuration.",
-    "no such user": "The pooler (PgBouncer) knows no such user. Check the user in POSTGRES_URL.",
-    "SSL required": "The pooler (PgBouncer) wants TLS. Add ?sslmode=require to POSTGRES_URL.",
+    "no such user": "The pooler (PgBouncer) does not know the user. Check the user in POSTGRES_URL.",
+    "SSL required": "The pooler (PgBouncer) requires TLS. Add ?sslmode=require to POSTGRES_URL.",
 }
 _LOST = "The server or the network ended the connection. Run this again."
 
@@ -106,8 +106,8 @@ class Statement:
         if timed_out:
             return PermanentError(
                 f"{self._action}: the statement did not end within {self._seconds:g} s, the statement timeout "
-                f"[SQLSTATE {state}]. Raise statement_timeout_seconds, or create the recommended indexes "
-                "(docs/postgres_indexes.md)."
+                f"[SQLSTATE {state}]",
+                "Raise statement_timeout_seconds, or create the recommended indexes (docs/postgres_indexes.md).",
             )
         if state is None and not _is_lost(error):
             return PermanentError(f"{self._action}: {self._address.hidden(message)}")
@@ -117,8 +117,8 @@ class Statement:
 def given_up(action: str, seconds: float) -> TransientError:
     """The error for a connection that a deadline ended."""
     return TransientError(
-        f"{action}: Postgres said nothing for {seconds:g} s, so the connection was given up. Check the server and the "
-        "network between, and run this again."
+        f"{action}: Postgres did not respond for {seconds:g} s, so the connection was given up",
+        "Check the server and the network in between, and run this again.",
     )
 
 
@@ -131,12 +131,14 @@ def judged(action: str, address: PostgresAddress, state: str | None, message: st
         state: The SQLSTATE.
         message: The server's primary message.
     """
-    refusal = next((mend for words, mend in _POOLER_REFUSALS.items() if words in message), None)
-    advice = refusal or (_advice(state, address) if state else _LOST)
+    # Poolers refuse with one code, 08P01, whatever the reason: only their words tell the reasons apart.
+    refusal_fix = next((fix for words, fix in _POOLER_REFUSALS.items() if words in message), None)
+    fix = refusal_fix or (_fix(state, address) if state else _LOST)
     code = f" [SQLSTATE {state}]" if state else ""
-    message_text = address.hidden(f"{action}: {_without_values(state, message)}{code}. {advice}".rstrip())
-    is_transient = refusal is None and (state is None or _is_transient(state))
-    return TransientError(message_text) if is_transient else PermanentError(message_text)
+    what = f"{action}: {_without_values(state, message)}{code}"
+    is_transient = refusal_fix is None and (state is None or _is_transient(state))
+    kind = TransientError if is_transient else PermanentError
+    return kind(address.hidden(what), address.hidden(fix))
 
 
 def facts(error: Exception) -> tuple[str | None, str]:
@@ -170,7 +172,7 @@ def _is_transient(state: str) -> bool:
     return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT_STATES
 
 
-def _advice(state: str, address: PostgresAddress) -> str:
+def _fix(state: str, address: PostgresAddress) -> str:
     if state == "42501":
         from psycopg import sql
 
@@ -180,8 +182,8 @@ def _advice(state: str, address: PostgresAddress) -> str:
             f"GRANT SELECT ON ALL TABLES IN SCHEMA <schema> TO {login};"
         )
     if state == _CANCELED:
-        return "Somebody or something canceled the statement. Run this again."
-    return _ADVICE.get(state, "")
+        return "The statement was canceled. Run this again."
+    return _FIXES.get(state, "")
 
 
 def _without_values(state: str | None, message: str) -> str:

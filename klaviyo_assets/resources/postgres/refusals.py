@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 ASK_SECONDS = 5
 _VERBOSE = 2
 _STATE = re.compile(r"\w+:  (?P<state>[0-9A-Z]{5}): (?P<message>[^\n]*)")
-# libpq's own conditions have no code; these are transient. A standby that is not yet promoted answers like the fourth.
-_PASSING = re.compile(
+# libpq's own conditions have no code, only a text; these are transient. The last two are those of a standby that is
+# not yet promoted.
+_TRANSIENT = re.compile(
     r"closed the connection|SYSCALL|unexpected eof|reset by peer|could not (receive|send) data|timeout expired|"
     r"session is (not )?read-only|server is (not )?in hot standby mode"
 )
@@ -40,7 +41,9 @@ def refusal(address: PostgresAddress, action: str) -> KlaviyoAssetsError:
     """Find out why connecting failed."""
     text = _ask_server(address)
     if text is None:
-        return TransientError(f"{action}: the connection was refused, and a second one accepted. Run this again.")
+        return TransientError(
+            f"{action}: the connection was refused, but a second attempt succeeded", "Run this again."
+        )
     state_match = _STATE.search(text)
     if state_match:
         return judged(action, address, state_match["state"], state_match["message"])
@@ -104,24 +107,29 @@ def _unreached(host: str, port: int, action: str) -> KlaviyoAssetsError | None:
     try:
         socket.create_connection((host, port), ASK_SECONDS).close()
     except socket.gaierror:
-        return TransientError(f"{action}: the host name {host!r} is unknown. Check the host in POSTGRES_URL, and DNS.")
+        return TransientError(
+            f"{action}: the host name {host!r} is unknown", "Check the host in POSTGRES_URL, and DNS."
+        )
     except ConnectionRefusedError:
         return TransientError(
-            f"{at} refused the connection: nothing listens there. Start Postgres (of the local servers: "
-            "`klaviyo-assets sandbox start`), or correct host and port in POSTGRES_URL."
+            f"{at} refused the connection: nothing listens there",
+            "Start Postgres (the local servers: `klaviyo-assets sandbox start`), or correct host and port in "
+            "POSTGRES_URL.",
         )
     except OSError as error:
         reason = error.strerror or "no answer"
-        return TransientError(f"{at} cannot be reached: {reason}. Check host, port, network and firewall.")
+        return TransientError(f"{at} cannot be reached: {reason}", "Check host, port, network and firewall.")
     return None
 
 
 def _by_libpq(action: str, text: str, reason: str) -> KlaviyoAssetsError:
-    if _PASSING.search(text):
-        return TransientError(f"{action}: no connection came about: {reason}. Check the server, and run this again.")
+    if _TRANSIENT.search(text):
+        return TransientError(
+            f"{action}: no connection was established: {reason}", "Check the server, and run this again."
+        )
     if _TLS.search(text):
         return PermanentError(
-            f"{action}: {reason}. Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this "
-            "machine's clock."
+            f"{action}: {reason}",
+            "Check sslmode and sslrootcert in POSTGRES_URL, the server's certificate, and this machine's clock.",
         )
-    return PermanentError(f"{action}: {reason}. Check POSTGRES_URL: whether Postgres listens there, and its options.")
+    return PermanentError(f"{action}: {reason}", "Check POSTGRES_URL: its options, and that Postgres listens there.")

@@ -92,7 +92,10 @@ def _time(text: str) -> datetime:
 def _required(environment: Mapping[str, str], name: str) -> str:
     value = environment.get(name, "")
     if not value:
-        raise SettingsError(f"cannot start the Fivetran stand-in: {name} is not set; `sandbox start` sets it")
+        raise SettingsError(
+            f"cannot start the Fivetran stand-in: {name} is not set",
+            "Start it with `klaviyo-assets sandbox start`, which sets it.",
+        )
     return value
 
 

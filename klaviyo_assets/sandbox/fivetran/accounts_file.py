@@ -41,7 +41,7 @@ def _names(path: Path, text: str) -> set[str]:
         return {str(account["name"]) for account in accounts}
     except (tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise SettingsError(
-            f"cannot add the sandbox's accounts to {path}: {error}; mend the file or remove it"
+            f"cannot add the sandbox's accounts to {path}: {error}", "Fix the file, or remove it."
         ) from error
 
 

@@ -150,7 +150,7 @@ def test_silent_while_a_session_is_opened(proxy, after):
     """After the login ADBC asks for types, and waits in C for as long as the other kernel acknowledges."""
     proxy.fault = Fault("silence", after=after)
     began = time.monotonic()
-    with pytest.raises(TransientError, match="said nothing for"):
+    with pytest.raises(TransientError, match="did not respond for"):
         read(at(proxy.port, "?connect_timeout=1"))
     assert time.monotonic() - began < NOT_FOREVER
 
@@ -194,7 +194,7 @@ def test_a_server_of_this_machine_that_was_stopped(url, database):
     address = f"host={folder} port={port_of(url)} user=postgres dbname=postgres application_name=stopped"
     stopped: list[int] = []
     try:
-        with pytest.raises(TransientError, match="said nothing for 2 s"):
+        with pytest.raises(TransientError, match="did not respond for 2 s"):
             stop_backend_while_rows_come(address, database, stopped)
     finally:
         os.kill(stopped[0], signal.SIGCONT)
@@ -224,7 +224,7 @@ def test_no_thread_or_socket_is_left_of_silent_connections(proxy):
 def test_all_connections_taken(url, database):
     with no_connections(database), measured("Postgres", "429", 5) as cell:
         read(at(port_of(url), user="reader"))
-    expect(cell, "transient", "[SQLSTATE 53300]. All its connections are taken")
+    expect(cell, "transient", "[SQLSTATE 53300]. All connections of the server are in use")
 
 
 def test_a_backend_that_is_ended_while_rows_come(url, database):
@@ -243,7 +243,7 @@ def test_a_server_that_comes_back(proxy):
     with measured("Postgres", "503 bursts", 10) as cell:
         proxy.fault = Fault("close")
         for _ in range(3):
-            with pytest.raises(TransientError, match="no connection came about"):
+            with pytest.raises(TransientError, match="no connection was established"):
                 read(at(proxy.port))
         proxy.fault = None
         assert read(at(proxy.port)) == [{"one": 1}]
@@ -344,14 +344,14 @@ def test_a_server_of_something_else():
                     client.close()
 
         Thread(target=answer, daemon=True).start()
-        with pytest.raises(PermanentError, match=r"whether Postgres listens there|sslmode"):
+        with pytest.raises(PermanentError, match=r"that Postgres listens there|sslmode"):
             read(at(listener.getsockname()[1]))
 
 
 def test_a_lock_that_somebody_else_holds_is_no_slow_statement(url, database):
     with psycopg.connect(url) as other:
         other.execute("LOCK TABLE k.event")
-        with pytest.raises(TransientError, match=r"55P03\]. Somebody else held a lock"):
+        with pytest.raises(TransientError, match=r"55P03\]. A different session held a lock"):
             read(url, sql.SQL("SELECT id FROM k.event"), statement_timeout_seconds=2)
 
 
@@ -365,7 +365,7 @@ def test_a_statement_that_takes_too_long_and_one_that_is_canceled(url, database)
             connection.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE application_name = 'slow'")
 
     Thread(target=cancel).start()
-    with pytest.raises(TransientError, match=r"57014\]. Somebody or something canceled"):
+    with pytest.raises(TransientError, match=r"57014\]. The statement was canceled"):
         read(at(port_of(url), "?application_name=slow"), sql.SQL("SELECT pg_sleep(4)::text AS slept"))
 
 

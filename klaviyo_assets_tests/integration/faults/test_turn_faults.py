@@ -119,7 +119,7 @@ def test_a_frame_is_not_written_once_the_turn_is_lost(tmp_path, proxy, fault):
         with frames.write(KEY) as writer:
             writer.append(pa.table({"id": ["first"]}))
             first = writer.finish(source_digest="1", data_through=None)
-        with pytest.raises(TransientError, match="was lost meanwhile"), frames.write(KEY) as writer:
+        with pytest.raises(TransientError, match="lost its turn on account"), frames.write(KEY) as writer:
             lose(writer, proxy, fault)
         assert frames.record(KEY) == first
         assert not frames.has_turn("acme")

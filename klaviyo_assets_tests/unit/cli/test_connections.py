@@ -39,7 +39,7 @@ def test_a_key_that_sees_nothing_is_told_so(server, call):
     server.on("GET /v1/groups", page(WAREHOUSE))
     server.on("GET /v1/groups/sunny_warehouse/connections", page())
 
-    assert call(connections).stdout == "This key sees no connection (groups: Warehouse).\n"
+    assert call(connections).stdout == "This key cannot see any connection (groups: Warehouse).\n"
 
 
 def test_a_wrong_key_is_wrong_usage(server, call):

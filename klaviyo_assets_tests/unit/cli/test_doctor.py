@@ -6,16 +6,16 @@ import pytest
 from rich.console import Console
 
 from klaviyo_assets.cli.doctor import show
-from klaviyo_assets.diagnosis.findings import Finding, Level
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Level
 from klaviyo_assets.diagnosis.run import SYSTEMS, Diagnosis
 
 LONG = "a_quite_long_name_of_an_account_of_an_agency"
 FINDINGS = (
-    Finding(None, "postgres", Level.OK, "Postgres 18 answers"),
-    Finding("acme", "postgres", Level.WARN, "no index on [datetime]", "Make it."),
-    Finding("acme", "postgres", Level.OK, "27 tables are read"),
-    Finding(LONG, "fivetran", Level.FAIL, "the connection is paused", "Enable it. Then sync."),
-    Finding("acme", "s3", Level.FAIL, "there is no bucket", "Make one."),
+    DoctorFinding(None, "postgres", Level.OK, "Postgres 18 answers"),
+    DoctorFinding("acme", "postgres", Level.WARN, "no index on [datetime]", "Make it."),
+    DoctorFinding("acme", "postgres", Level.OK, "27 tables are read"),
+    DoctorFinding(LONG, "fivetran", Level.FAIL, "the connection is paused", "Enable it. Then sync."),
+    DoctorFinding("acme", "s3", Level.FAIL, "there is no bucket", "Make one."),
 )
 DIAGNOSIS = Diagnosis(("acme", LONG, "bloom"), FINDINGS)
 
@@ -37,7 +37,7 @@ def test_the_table_has_a_row_per_account_and_a_column_per_system():
 
 @pytest.mark.parametrize("account", ["acme", LONG])
 def test_the_table_fits_80_columns_with_every_system_failing(account):
-    worst = tuple(Finding(account, system, Level.FAIL, "x", "y") for system in SYSTEMS)
+    worst = tuple(DoctorFinding(account, system, Level.FAIL, "x", "y") for system in SYSTEMS)
     lines = shown(Diagnosis((account,), worst), width=200)
 
     assert max(len(line) for line in lines if "FAIL  " in line or "account " in line) <= 80
@@ -54,8 +54,8 @@ def test_each_problem_is_two_lines_failures_of_an_account_first():
 
 
 def test_the_verdict_names_the_accounts_that_do_not_work():
-    assert shown(width=200)[-1] == f"2 FAIL, 1 WARN; accounts that do not work: {LONG}, acme."
-    assert shown(Diagnosis(("acme",), FINDINGS[:1]))[-1] == "All is well."
+    assert shown(width=200)[-1] == f"2 FAIL, 1 WARN; these accounts do not work: {LONG}, acme."
+    assert shown(Diagnosis(("acme",), FINDINGS[:1]))[-1] == "Everything works."
 
 
 def test_what_is_well_is_shown_where_it_is_asked_for():

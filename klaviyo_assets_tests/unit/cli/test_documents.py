@@ -17,7 +17,7 @@ from klaviyo_assets.cli.connections import connections
 from klaviyo_assets.cli.extract_files import Written
 from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.pipeline import Totals, Work
-from klaviyo_assets.diagnosis.findings import Finding, Level
+from klaviyo_assets.diagnosis.findings import DoctorFinding, Level
 from klaviyo_assets.diagnosis.run import Diagnosis
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.checkout import DOCS
@@ -80,7 +80,7 @@ def test_an_address_of_a_file_is_refused_with_what_to_give_instead(call):
     result = CliRunner().invoke(app, ["run", "--upload-to-s3", "s3://bucket/prefix/{start}_{end}.csv"])
 
     assert result.exit_code == 2
-    assert "give the folder they go to" in result.stderr
+    assert "Give a folder" in result.stderr
 
 
 def test_run_prints_the_document_that_is_described():
@@ -111,11 +111,11 @@ def test_verify_prints_the_document_that_is_described():
 
 
 def test_doctor_prints_the_document_that_is_described():
-    finding = Finding("acme", "s3", Level.OK, "The bucket is there.", "")
+    finding = DoctorFinding("acme", "s3", Level.OK, "The bucket is there.", "")
     found = doctor._document(Diagnosis(("acme",), (finding,)))
 
     assert found.keys() == documented("doctor").keys()
-    assert set(found["findings"][0]) == {"account", "system", "level", "what", "mend"}
+    assert set(found["findings"][0]) == {"account", "system", "level", "what", "fix"}
 
 
 def test_fields_and_connections_have_what_is_named(server, call):

@@ -49,7 +49,7 @@ def test_the_transport_may_be_chosen(call, sent):
 
 @pytest.mark.parametrize(
     ("missing", "line"),
-    [("MAIL_TO", "no MAIL_TO is set"), ("MAIL_FROM", "no MAIL_FROM is set"), ("SES_REGION", "no transport for mail")],
+    [("MAIL_TO", "MAIL_TO is not set"), ("MAIL_FROM", "MAIL_FROM is not set"), ("SES_REGION", "no mail transport")],
 )
 def test_a_missing_setting_is_two_lines_and_wrong_usage(call, monkeypatch, missing, line):
     monkeypatch.delenv(missing)

@@ -148,7 +148,7 @@ def test_old_names_prefixes_and_plurals_mean_the_table(name, meant):
 
 @pytest.mark.parametrize("name", ["campain", "", "klaviyo_", "attribution", "s"])
 def test_other_names_are_unknown_and_the_known_ones_are_listed(name):
-    with pytest.raises(UnknownNameError, match=r"known: campaign, .*event, .*tags") as caught:
+    with pytest.raises(UnknownNameError, match=r"Choose one of: campaign, .*event, .*tags") as caught:
         table_named(name)
 
     assert ("It is computed" in str(caught.value)) == (name == "attribution")
@@ -158,7 +158,9 @@ def test_an_unknown_table_is_wrong_usage(call):
     result = call(extract, "--table", "campain", "--out", "raw")
 
     assert result.exit_code == 2
-    assert result.stderr.startswith("error: no raw table 'campain'; known: campaign,")
+    assert result.stderr.startswith(
+        "error: there is no raw table 'campain'\n  Did you mean 'campaign'? Choose one of: campaign,"
+    )
 
 
 @pytest.mark.parametrize(("dates", "said"), [
@@ -179,7 +181,7 @@ def test_days_of_a_table_without_days_are_ignored_and_that_is_said(call):
     result = call(extract, "--table", "campaign", "--start", "2026-01-01", "--out", "raw", "-a", "acme")
 
     assert result.exit_code == 0
-    assert "campaign has no days" in result.stderr
+    assert "campaign is not partitioned by day" in result.stderr
 
 
 def test_a_table_fivetran_never_created_is_said_and_is_no_failure(call, here):
@@ -202,7 +204,7 @@ def test_an_unknown_account_is_wrong_usage_before_anything_is_written(call, here
     result = call(extract, "--table", "campaign", "--out", "raw", "-a", "acme", "-a", "acne")
 
     assert result.exit_code == 2
-    assert "no account 'acne'; known: acme, bloom, empty" in result.stderr
+    assert "Choose one of: acme, bloom, empty." in result.stderr
     assert not (here / "raw").exists()
 
 

@@ -113,7 +113,7 @@ def test_what_could_not_be_learned_is_said_there_and_in_the_file(folder, call, s
         date(2020, 1, 1),
         "Placed Order",
     )
-    for note in ("there are no events yet", "no metric 'Placed Order' yet", "no event states a currency"):
+    for note in ("there are no events yet", "no metric 'Placed Order' yet", "no event has a currency"):
         assert note in result.stderr
         assert note in (folder / "accounts.toml").read_text()
 
@@ -161,8 +161,8 @@ def test_questions_have_the_findings_as_default_and_wrong_answers_are_asked_agai
     account = found(folder, "acme_de")
     assert (account.timezone, account.currency, account.conversion_integration) == ("Europe/Berlin", "EUR", "Magento")
     assert "Placed Order of Shopify (7 events, last on 2026-03-01)" in result.stdout
-    assert "'Berlin' is no time zone" in result.output
-    assert "'9' is none of 1, 2" in result.output
+    assert "'Berlin' is not a time zone" in result.output
+    assert "Choose one of: 1, 2" in result.output
 
 
 def test_absurd_times_do_not_decide_the_first_day_and_it_says_so(folder, call, server, postgres_url):
@@ -207,7 +207,7 @@ def test_existing_files_are_left_alone_where_nothing_may_be_asked(folder, call):
     result = call(init, "--yes")
 
     assert result.exit_code == 2
-    assert "accounts.toml exists" in result.stderr
+    assert "accounts.toml already exists" in result.stderr
     assert "--force" in result.stderr
     assert (folder / "accounts.toml").read_text() == "# mine"
 
@@ -242,7 +242,7 @@ def test_an_existing_file_is_asked_about(folder, call, monkeypatch):
 
     result = call(init, input="\n\n\n\nn\n")
 
-    assert "accounts.toml exists. Change it?" in result.output
+    assert "accounts.toml already exists. Change it?" in result.output
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 

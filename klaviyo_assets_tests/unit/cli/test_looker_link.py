@@ -79,8 +79,8 @@ def test_without_a_template_it_says_how_to_make_one(call):
     assert parameters(result.stdout.strip())["ds.tableId"] == FIRST_VIEW
     assert result.stderr.splitlines() == [
         f"acme: one data source, {FIRST_VIEW}, of my-project.klaviyo_acme",
-        "Without a template the report is empty and has one data source. docs/looker_studio.md tells how to make a "
-        "template once; then set LOOKER_TEMPLATE_ID in .env.",
+        "Without a template the report is empty and has one data source. docs/looker_studio.md explains how to "
+        "create one; then set LOOKER_TEMPLATE_ID in .env.",
     ]
 
 
@@ -120,14 +120,14 @@ def test_open_takes_one_link(call):
     result = call(looker_link, "--open")
 
     assert result.exit_code == 2
-    assert "these are 2: acme, bloom" in result.stderr
+    assert "there are 2: acme, bloom" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--account", "acne"], "no account 'acne'; known: acme, bloom"),
-        (["--template", "x y"], "'x y' is no Looker Studio template"),
+        (["--account", "acne"], "Choose one of: acme, bloom."),
+        (["--template", "x y"], "'x y' is not a Looker Studio template"),
     ],
 )
 def test_a_wrong_name_is_wrong_usage(call, arguments, said):

@@ -66,5 +66,5 @@ def test_what_does_not_add_up_is_said_with_what_to_do(capsys, tmp_path):
 
     said = capsys.readouterr()
     assert said.out == f"Report of 2026-01-01 to 2026-01-30: {tmp_path / 'report.html'}\n"
-    assert "Nothing to show for bloom" in said.err
+    assert "There is nothing to show for bloom" in said.err
     assert "`klaviyo-assets verify --account acme`" in said.err

@@ -29,31 +29,31 @@ def failed(account: str, *reasons: str) -> Totals:
     return totals
 
 
-@pytest.mark.parametrize(("arguments", "what", "mend"), [
-    (["--account", "acmee"], "no account 'acmee'; known: acme, bloom", "Did you mean 'acme'?"),
-    (["--start", "31.1.2026"], "--start '31.1.2026' is no day", "Allowed: a day such as 2026-01-31."),
-    (["--end", "2026-01-31"], "--end without --start", "Give both"),
-    (["--start", "2026-02-01", "--end", "2026-01-31"], "--start 2026-02-01 lies after --end 2026-01-31", "earlier day"),
-    (["--source", "csv"], "--source 'csv' is not known", "Allowed: fivetran."),
-    (["--upload-s3", "bucket/prefix"], "--upload-s3 'bucket/prefix' is no S3 address", "Allowed: s3://bucket"),
+@pytest.mark.parametrize(("arguments", "what", "fix"), [
+    (["--account", "acmee"], "there is no account 'acmee'", "Did you mean 'acme'? Choose one of: acme, bloom."),
+    (["--start", "31.1.2026"], "--start '31.1.2026' is not a date", "Allowed: a date such as 2026-01-31."),
+    (["--end", "2026-01-31"], "--end was given without --start", "Give both"),
+    (["--start", "2026-02-01", "--end", "2026-01-31"], "--start 2026-02-01 is after --end 2026-01-31", "earlier day"),
+    (["--source", "csv"], "--source 'csv' is not supported", "Allowed: fivetran."),
+    (["--upload-s3", "bucket/prefix"], "--upload-s3 'bucket/prefix' is not an S3 address", "Allowed: s3://bucket"),
     (["--upload-to-s3", "s3://b/{start}.csv"], "--upload-s3 's3://b/{start}.csv' names a file", "such as s3://bucket/"),
     ([], "the setting POSTGRES_URL is missing", "Set it in .env"),
 ])  # fmt: skip
-def test_wrong_usage_is_two_lines_and_exit_code_2(call, arguments, what, mend):
+def test_wrong_usage_is_two_lines_and_exit_code_2(call, arguments, what, fix):
     result = call(run, *arguments)
     first, second = result.stderr.splitlines()
 
     assert result.exit_code == 2
     assert first.startswith(f"error: {what}")
-    assert mend in second
+    assert fix in second
     assert result.stdout == ""
 
 
-def test_a_failure_is_told_with_how_to_mend_it(capsys):
-    module._show_failures(failed("acme", "S3 said no: NoSuchBucket. Needed: an existing bucket."), everything=False)
+def test_a_failure_is_shown_with_its_fix(capsys):
+    module._show_failures(failed("acme", "S3 refused: NoSuchBucket\nName an existing bucket."), everything=False)
 
     assert capsys.readouterr().err.splitlines() == [
-        "failed: acme: S3 said no: NoSuchBucket", "  Needed: an existing bucket.",
+        "failed: acme: S3 refused: NoSuchBucket", "  Name an existing bucket.",
     ]  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def test_a_running_sync_is_said_to_be_running(server, call):
     server.on(GET, shown(sync_state="syncing"))
     server.on(POST, Answer())
 
-    assert "acme: sync is running already" in call(sync, "--account", "acme", "--no-wait").stdout
+    assert "acme: sync is already running" in call(sync, "--account", "acme", "--no-wait").stdout
 
 
 @pytest.mark.parametrize("group", ["sunny_warehouse", "Warehouse"])
@@ -70,8 +70,8 @@ def test_group_and_connector_are_found_by_id_and_by_name(server, call, group, co
 
 
 @pytest.mark.parametrize(("group", "connector", "said"), [
-    ("nowhere", "x", "no Fivetran group 'nowhere'; known: sunny_warehouse (Warehouse)"),
-    ("Warehouse", "nobody", "no connection in group Warehouse 'nobody'; known: speak_menial (klaviyo_acme)"),
+    ("nowhere", "x", "there is no Fivetran group 'nowhere'\n  Choose one of: sunny_warehouse (Warehouse)."),
+    ("Warehouse", "nobody", "no connection in group Warehouse 'nobody'\n  Choose one of: speak_menial (klaviyo_acme)."),
 ])  # fmt: skip
 def test_unknown_names_are_wrong_usage_and_those_there_are_are_listed(server, call, group, connector, said):
     server.on("GET /v1/groups", page({"id": "sunny_warehouse", "name": "Warehouse"}))
@@ -97,7 +97,7 @@ def test_an_unknown_account_is_wrong_usage(server, call):
     result = call(sync, "--account", "acne")
 
     assert result.exit_code == 2
-    assert "no account 'acne'; known: acme, bloom" in result.stderr
+    assert "Choose one of: acme, bloom." in result.stderr
 
 
 def test_a_failed_sync_is_exit_code_one_with_fivetrans_reason(server, call):

@@ -24,7 +24,7 @@ def _root(verbose: Verbose = False) -> None:
 def fails(verbose: Verbose = False) -> None:
     """Fail."""
     with errors(verbose=verbose):
-        raise PermanentError("it broke. Mend it.")
+        raise PermanentError("it broke", "Fix it.")
 
 
 @app.command()
@@ -69,11 +69,11 @@ def test_details_are_shown_wherever_the_option_stands():
 
         assert result.exit_code == 1
         assert "Traceback" in result.stderr
-        assert result.stderr.splitlines()[-2:] == ["error: it broke", "  Mend it."]
+        assert result.stderr.splitlines()[-2:] == ["error: it broke", "  Fix it."]
 
 
 def test_without_it_there_are_two_lines():
-    assert call("fails").stderr.splitlines() == ["error: it broke", "  Mend it."]
+    assert call("fails").stderr.splitlines() == ["error: it broke", "  Fix it."]
 
 
 def test_ctrl_c_is_one_line_and_130():

@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 from rich.console import Console
 
-from klaviyo_assets.audit.reconciliation import Equation, Finding, Reconciliation, Severity, StageSum
+from klaviyo_assets.audit.reconciliation import Discrepancy, Equation, Reconciliation, Severity, StageSum
 from klaviyo_assets.cli.verify import verify
 from klaviyo_assets.cli.verify_output import as_json, show
 
@@ -17,8 +17,8 @@ DAY = date(2024, 5, 1)
 ACME = '[[account]]\nname = "acme"\npostgres_schema = "klaviyo_acme"\n'
 ROWS = Equation("raw_rows", "Rows in Postgres = rows loaded + deleted + quarantined.", "Postgres", "ledger")
 RATE = Equation("rate_above_1", "A rate is a share: at most 1.", "rows above 1", "none")
-LATE = Finding("acme", DAY, ROWS, 12345, 12342, Severity.ERROR, "3 rows are newer: run it.", "event")
-ODD = Finding("acme", None, RATE, 1, 0, Severity.WARN, "Nothing to do.", "flow_lifetime.open_rate")
+LATE = Discrepancy("acme", DAY, ROWS, 12345, 12342, Severity.ERROR, "3 rows are newer: run it.", "event")
+ODD = Discrepancy("acme", None, RATE, 1, 0, Severity.WARN, "Nothing to do.", "flow_lifetime.open_rate")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def environment(tmp_path, monkeypatch):
     return monkeypatch
 
 
-def result(*findings: Finding) -> Reconciliation:
+def result(*findings: Discrepancy) -> Reconciliation:
     money = {"EUR": Decimal("1234567.890000000"), "USD": Decimal("0.001")}
     stages = [
         StageSum("Postgres", 12345, money), StageSum("  of these deleted", 3),
@@ -50,8 +50,8 @@ def lines(found: Reconciliation, **options) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--start", "2024-05-02", "--end", "2024-05-01"], "--start 2024-05-02 lies after --end 2024-05-01"),
-        (["--account", "acmee"], "no account 'acmee'; known: acme"),
+        (["--start", "2024-05-02", "--end", "2024-05-01"], "--start 2024-05-02 is after --end 2024-05-01"),
+        (["--account", "acmee"], "no account 'acmee'"),
         ([], "the setting POSTGRES_URL is missing"),
         (["--start", "yesterday"], "does not match the format"),
     ],
@@ -74,7 +74,7 @@ def test_a_range_in_which_the_account_has_no_day_is_said_and_holds(call, environ
     done = call(verify, "--end", "2019-12-31", "--json")
 
     assert (done.exit_code, json.loads(done.stdout)) == (0, [])
-    assert "no day to verify between its start_date, 2020-01-01, and today" in done.stderr
+    assert "there is no day to verify from its start_date, 2020-01-01, to today" in done.stderr
 
 
 def test_every_line_fits_80_columns_of_a_terminal():
@@ -87,7 +87,7 @@ def test_every_line_fits_80_columns_of_a_terminal():
     assert any(" 10.5 " in line for line in shown)
 
 
-def test_a_finding_says_what_does_not_hold_both_sides_the_difference_and_the_mend():
+def test_a_finding_says_what_does_not_hold_both_sides_the_difference_and_the_fix():
     shown = lines(result(LATE))
 
     assert shown[-4:] == [

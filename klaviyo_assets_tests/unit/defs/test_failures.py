@@ -22,13 +22,20 @@ def test_an_error_becomes_a_failure_that_is_retried_where_a_rerun_would_help(err
     assert caught.value.__cause__ is error
 
 
+def test_the_fix_of_an_error_is_a_line_of_its_own():
+    with pytest.raises(dg.Failure) as caught, reported_failures("account acme"):
+        raise PermanentError("S3 refused: No. Never", "Check the bucket.")
+
+    assert caught.value.description == "account acme: S3 refused: No. Never\nCheck the bucket."
+
+
 def test_what_an_error_knows_becomes_metadata():
     moment = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 
     with pytest.raises(dg.Failure) as put_off, reported_failures():
-        raise SyncRescheduledError("later", moment)
+        raise SyncRescheduledError("later", until=moment)
     with pytest.raises(dg.Failure) as limited, reported_failures():
-        raise RateLimitedError("slower", 3600)
+        raise RateLimitedError("slower", retry_after=3600)
 
     assert put_off.value.metadata["until"] == dg.MetadataValue.timestamp(moment)
     assert limited.value.metadata["retry_after_seconds"] == dg.MetadataValue.float(3600.0)

@@ -87,7 +87,7 @@ def test_open_incidents_are_found_with_their_days_and_those_that_are_over_are_co
     found, over = failed_runs(instance, time.time())
     assert [one.title for one in found] == ["acme: events, step bigquery__event failed (2 times)"]
     assert found[0].text == (
-        "BigQuery is down. Not done: bigquery: event of 2026-05-02. Make it again: Re-execute on the run's page, or "
+        "BigQuery is down. Not done: bigquery: event of 2026-05-02. To rerun: Re-execute on the run's page, or "
         "`klaviyo-assets run --account acme --start 2026-05-02 --end 2026-05-02`."
     )
     assert over == 1

@@ -59,7 +59,7 @@ def test_a_lock_that_is_never_released_is_told_and_not_waited_for(tmp_path):
     path = tmp_path / "opening.lock"
     with path.open("a") as holder:
         fcntl.flock(holder, fcntl.LOCK_EX)
-        with pytest.raises(TransientError, match=r"another process has held .*opening\.lock for 0 s. End it"):
+        with pytest.raises(TransientError, match=r"another process has held .*opening\.lock for 0 s. End that process"):
             with _locked(path, seconds=0):
                 pass
     with _locked(path, seconds=0):

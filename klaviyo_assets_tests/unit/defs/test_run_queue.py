@@ -121,7 +121,7 @@ def test_the_runs_of_a_selection_make_all_of_it_and_nothing_else_each_of_one_acc
 
 
 def test_an_account_that_is_gone_since_the_backfill_was_launched_fails_it_by_name():
-    with pytest.raises(PermanentError, match="gone: no account of this deployment any more"):
+    with pytest.raises(PermanentError, match="gone: no longer an account of this deployment"):
         cut(["gone|2026-03-01", "acme|2026-03-01"])
 
 

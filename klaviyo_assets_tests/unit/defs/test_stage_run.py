@@ -155,7 +155,7 @@ def test_a_bad_day_fails_by_name_and_the_good_ones_are_done_and_handed_on(run_da
     assert reason.splitlines() == [
         "1 of 3 partition(s) failed, the others are done:",
         "event [acme|2026-01-02]: day two is broken",
-        "Next: change what the reason names, then run the same again (in the UI: Re-execute on the run's page).",
+        "Next: fix the cause above, then rerun (in the UI: Re-execute on the run's page).",
     ]
     assert not_done(result) == [("extracted/event", "PermanentError", {"mapped/event": ["acme|2026-01-02"]})]
 

@@ -24,13 +24,13 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path):
 
     assert finding.level is Level.FAIL
     assert "frames cannot be written" in finding.what
-    assert "KLAVIYO_FRAMES_URL" in finding.mend
+    assert "KLAVIYO_FRAMES_URL" in finding.fix
 
 
 def test_an_address_that_is_neither_folder_nor_s3_is_told():
     (finding,) = collected(Scope("machine"), lambda: check_frames("gs://bucket/x", ""))
 
-    assert (finding.level, finding.mend) == (Level.FAIL, "Allowed: a local folder, or s3://bucket/prefix.")
+    assert (finding.level, finding.fix) == (Level.FAIL, "Allowed: a local folder, or s3://bucket/prefix.")
 
 
 @pytest.mark.parametrize(("gigabytes", "level"), [(0.5, Level.FAIL), (3, Level.WARN), (50, Level.OK)])
@@ -38,7 +38,7 @@ def test_little_room_is_told(gigabytes, level):
     finding = judged_space("/frames", int(gigabytes * GIGABYTE))
 
     assert finding.level is level
-    assert f"{gigabytes:.1f} GB are free at /frames" in finding.what
+    assert f"{gigabytes:.1f} GB are free in /frames" in finding.what
 
 
 def test_an_instance_that_opens_is_well():
@@ -58,18 +58,18 @@ def test_an_instance_that_does_not_open_is_told():
 
     assert finding.level is Level.FAIL
     assert "OSError: no such folder" in finding.what
-    assert "DAGSTER_HOME" in finding.mend
+    assert "DAGSTER_HOME" in finding.fix
 
 
 @pytest.mark.parametrize(
-    ("error", "what", "mend"),
+    ("error", "what", "fix"),
     [
-        (PermanentError("x is wrong. Mend x. Or y."), "x is wrong", "Mend x. Or y."),
+        (PermanentError("x is wrong", "Fix x. Or y."), "x is wrong", "Fix x. Or y."),
         (TransientError("x went away"), "x went away", "It may pass: run doctor again."),
         (ZeroDivisionError("oh"), "the check itself broke: ZeroDivisionError: oh", "Run `klaviyo-assets doctor -v`"),
     ],
 )
-def test_a_check_that_breaks_is_a_finding_after_those_before(error, what, mend):
+def test_a_check_that_breaks_is_a_finding_after_those_before(error, what, fix):
     def check():
         yield Scope("s3").ok("so far")
         raise error
@@ -78,4 +78,4 @@ def test_a_check_that_breaks_is_a_finding_after_those_before(error, what, mend):
 
     assert first.level is Level.OK
     assert (last.level, last.what) == (Level.FAIL, what)
-    assert mend in last.mend
+    assert fix in last.fix

@@ -66,13 +66,16 @@ def test_what_the_event_table_lacks_is_told_with_the_consequence(chosen, level, 
 def test_missing_tables_are_told():
     ((level, what),) = problems(check_tables(SCOPE, tables(event(), "metric", "person", "campaign", "flow")))
 
-    assert (level, what) == (Level.WARN, "Fivetran has not created campaign_message, flow_message; taken as empty")
+    assert (level, what) == (
+        Level.WARN,
+        "Fivetran has not created campaign_message, flow_message, so they count as empty",
+    )
 
 
 def test_without_events_there_is_nothing_to_report():
     ((level, what),) = problems(check_tables(SCOPE, {"person": RawTable("s", "person", {})}))
 
-    assert (level, what) == (Level.FAIL, "there is no table event, only person")
+    assert (level, what) == (Level.FAIL, "the table event is missing; the schema has person")
 
 
 def index(columns, method="btree", **more):
@@ -109,12 +112,12 @@ def test_an_index_that_does_less_does_not_count(spoiled):
 
 
 def test_a_missing_index_comes_with_the_statement_that_makes_it():
-    mends = [one.mend for one in check_indexes(SCOPE, event(), [])]
+    fixes = [one.fix for one in check_indexes(SCOPE, event(), [])]
 
-    assert len(mends) == len(RECOMMENDED)
+    assert len(fixes) == len(RECOMMENDED)
     assert (
         'CREATE INDEX CONCURRENTLY IF NOT EXISTS "event_datetime" ON "klaviyo_acme"."event" USING BTREE ("datetime");'
-        in mends[1]
+        in fixes[1]
     )
 
 
@@ -124,7 +127,7 @@ def test_an_index_whose_making_was_interrupted_is_to_be_made_again():
     (finding,) = [one for one in check_indexes(SCOPE, event(), [GOOD[1], spoiled, GOOD[3]]) if one.level]
 
     assert "invalid" in finding.what
-    assert 'DROP INDEX "klaviyo_acme"."x"; CREATE INDEX' in finding.mend
+    assert 'DROP INDEX "klaviyo_acme"."x"; CREATE INDEX' in finding.fix
 
 
 def test_an_index_on_a_column_that_is_not_there_is_not_missed():

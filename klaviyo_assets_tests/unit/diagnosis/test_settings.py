@@ -17,7 +17,7 @@ WATCHED = Account("acme", "klaviyo_acme", fivetran_connection_id="speak_menial")
 
 
 def problems(findings):
-    return [(one.level, one.what, one.mend) for one in findings if one.level]
+    return [(one.level, one.what, one.fix) for one in findings if one.level]
 
 
 def test_good_settings_have_no_problem():
@@ -29,10 +29,10 @@ def test_good_settings_have_no_problem():
 def test_a_missing_setting_is_named_with_its_form(name, value):
     given = {**GOOD, name: value} if value is not None else {key: GOOD[key] for key in GOOD if key != name}
 
-    ((level, what, mend),) = problems(check_settings(given, [WATCHED]))
+    ((level, what, fix),) = problems(check_settings(given, [WATCHED]))
 
     assert (level, what) == (Level.FAIL, f"{name} is not set")
-    assert FORMS[name].words in mend
+    assert FORMS[name].words in fix
 
 
 def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
@@ -55,18 +55,18 @@ def test_without_a_connection_to_watch_no_fivetran_key_is_needed():
     ],
 )  # fmt: skip
 def test_an_ill_formed_setting_is_named_and_a_secret_is_not_shown(name, value):
-    ((level, what, mend),) = problems(check_settings({**GOOD, name: value}, [WATCHED]))
+    ((level, what, fix),) = problems(check_settings({**GOOD, name: value}, [WATCHED]))
 
     assert level is Level.FAIL
     assert what.startswith(name)
-    assert mend == f"Allowed: {FORMS[name].words}."
-    assert "hidden-word" not in what + mend
+    assert fix == f"Allowed: {FORMS[name].words}."
+    assert "hidden-word" not in what + fix
 
 
 def test_half_of_the_aws_credentials_is_named():
     ((_, what, _),) = problems(check_settings({**GOOD, "AWS_ACCESS_KEY_ID": "abc"}, [WATCHED]))
 
-    assert what == "AWS_ACCESS_KEY_ID is set without its other half"
+    assert what == "AWS_ACCESS_KEY_ID is set, but its counterpart is not"
 
 
 @pytest.fixture
@@ -85,18 +85,18 @@ def test_a_good_dotenv_has_no_problem(dotenv, tmp_path):
 def test_a_dotenv_that_others_may_read_is_told(dotenv):
     dotenv.chmod(0o644)
 
-    ((level, _, mend),) = problems(check_dotenv(dotenv))
+    ((level, _, fix),) = problems(check_dotenv(dotenv))
 
-    assert (level, mend) == (Level.WARN, "Run `chmod 600 .env`.")
+    assert (level, fix) == (Level.WARN, "Run `chmod 600 .env`.")
 
 
 def test_a_misspelled_name_in_dotenv_is_told_with_the_right_one(dotenv):
     dotenv.write_text("POSTGRES_URI=postgresql://me:hidden-word@db/x\n")
 
-    ((_, what, mend),) = problems(check_dotenv(dotenv))
+    ((_, what, fix),) = problems(check_dotenv(dotenv))
 
-    assert what == "nothing reads POSTGRES_URI, which .env sets"
-    assert mend == "Did you mean POSTGRES_URL?"
+    assert what == ".env sets POSTGRES_URI, which nothing reads"
+    assert fix == "Did you mean POSTGRES_URL?"
 
 
 _SMTP = {"SMTP_URL": "smtps://me:password@mail.example"}
@@ -112,13 +112,13 @@ def test_without_mail_settings_mail_is_not_looked_at():
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example, E <e@f.example>", "SES_REGION": "eu-central-1"}, []),
         ({"MAIL_FROM": "a@b.example"}, ["MAIL_TO is not set, so no mail is sent",
                                         "neither SES_REGION nor SMTP_URL is set, so no mail is sent"]),
-        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' is not written as it should be"]),
+        ({"MAIL_FROM": "a@b", "MAIL_TO": "c@d.example", **_SMTP}, ["MAIL_FROM = 'a@b' has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example;e@f.example", **_SMTP},
-         ["MAIL_TO = 'c@d.example;e@f.example' is not written as it should be"]),
+         ["MAIL_TO = 'c@d.example;e@f.example' has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SMTP_URL": "http://me:hidden@host"},
-         ["SMTP_URL is not written as it should be"]),
+         ["SMTP_URL has the wrong form"]),
         ({"MAIL_FROM": "a@b.example", "MAIL_TO": "c@d.example", "SES_REGION": "Frankfurt"},
-         ["SES_REGION = 'Frankfurt' is not written as it should be"]),
+         ["SES_REGION = 'Frankfurt' has the wrong form"]),
     ],
 )  # fmt: skip
 def test_mail_settings_are_looked_at_for_their_form(given, told):
@@ -135,7 +135,7 @@ def test_a_hash_key_is_judged_by_how_hard_it_is_to_guess(key, level):
 
     assert finding.level is level
     assert finding.account == "acme"
-    assert not key or key not in finding.what + finding.mend
+    assert not key or key not in finding.what + finding.fix
 
 
 @pytest.mark.parametrize(("pii", "levels"), [("keep", [Level.WARN]), ("drop", [])])

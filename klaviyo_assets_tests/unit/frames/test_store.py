@@ -134,7 +134,7 @@ def test_other_addresses_are_refused():
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
 def test_an_address_with_a_login_is_refused_without_showing_it(scheme):
-    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL holds a login\. Allowed") as caught:
+    with pytest.raises(SettingsError, match=r"KLAVIYO_FRAMES_URL contains a login\. Allowed") as caught:
         FrameStore(url=f"{scheme}://key:canary@bucket/x").record(KEY)
 
     assert "canary" not in str(caught.value)
@@ -169,7 +169,7 @@ def test_a_full_disk_is_a_transient_error_and_leaves_nothing(store, monkeypatch,
 def test_a_folder_that_may_not_be_written_is_a_permanent_error(store, monkeypatch, code):
     full(monkeypatch, code=code)
 
-    with pytest.raises(PermanentError, match="that this user may write to"):
+    with pytest.raises(PermanentError, match="This user needs write access"):
         write(store)
 
 

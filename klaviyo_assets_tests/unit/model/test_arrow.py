@@ -128,7 +128,7 @@ def test_a_null_in_a_required_column_is_refused_by_name(column):
 def test_missing_and_unknown_columns_are_named():
     frame = mapped_frame(SPEC).rename(columns={"value": "amount"})
 
-    with pytest.raises(PermanentError, match=r"lacks \['value'\] and has \['amount'\] besides"):
+    with pytest.raises(PermanentError, match=r"missing columns \['value'\], unexpected columns \['amount'\]"):
         frame_to_table(frame, SPEC)
 
 

@@ -26,7 +26,7 @@ def test_a_table_is_named_from_its_project_on(project):
 
 @pytest.mark.parametrize("dataset", ["", "dataset", "project.", ".dataset"])
 def test_a_dataset_without_its_project_is_refused(dataset):
-    with pytest.raises(PermanentError, match=r"has to be `project\.dataset`"):
+    with pytest.raises(PermanentError, match=r"Write the dataset as `project\.dataset`"):
         table_of(dataset, "event")
 
 

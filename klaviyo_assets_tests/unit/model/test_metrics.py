@@ -63,7 +63,9 @@ def test_an_older_name_in_the_settings_finds_the_metric_under_its_name_of_today(
 
 
 def test_a_name_that_fits_several_is_refused_and_they_are_listed():
-    with pytest.raises(SettingsError, match=r"fits 2 metrics: Ap1Ap1 .*integration API.*; Sh0p1f .*Shopify") as caught:
+    with pytest.raises(
+        SettingsError, match=r"matches 2 metrics: Ap1Ap1 .*integration API.*; Sh0p1f .*Shopify"
+    ) as caught:
         resolve_metrics([SHOPIFY, API], "Placed Order")
 
     assert "Set conversion_metric to one of these ids, or set conversion_integration" in str(caught.value)

@@ -137,5 +137,5 @@ def test_metrics_of_roles_come_from_the_list_of_metrics():
 
 
 def test_an_unknown_statistic_is_refused_with_those_there_are():
-    with pytest.raises(UnknownNameError, match=r"no statistic 'openrate'; known: .*open_rate"):
+    with pytest.raises(UnknownNameError, match=r"no statistic 'openrate'.*Choose one of: .*open_rate"):
         statistics("opens", "openrate")

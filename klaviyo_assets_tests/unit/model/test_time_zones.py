@@ -51,7 +51,7 @@ def test_canonical_names_are_ones_that_every_tz_database_has():
     {"europe/berlin": "Europe/Berlin", "Europe/Berln": "Europe/Berlin", "US/Estern": "US/Eastern"}.items(),
 )
 def test_a_misspelled_zone_is_refused_with_what_is_meant(given, meant):
-    with pytest.raises(SettingsError, match=rf"is no time zone.*Did you mean {meant}\?"):
+    with pytest.raises(SettingsError, match=rf"is not a time zone.*Did you mean {meant}\?"):
         canonical_zone(given)
 
 
@@ -71,5 +71,5 @@ def test_what_is_refused_is_not_proposed():
 def test_a_zone_of_which_the_machine_has_no_data_is_refused_with_what_to_install(monkeypatch):
     monkeypatch.setattr(time_zones, "_is_known_to_arrow", lambda name: name != "Europe/Kyiv")
 
-    with pytest.raises(SettingsError, match="'Europe/Kiev' is the time zone Europe/Kyiv, of which this machine has no"):
+    with pytest.raises(SettingsError, match="'Europe/Kiev' is the time zone Europe/Kyiv, but this machine has no"):
         canonical_zone("Europe/Kiev")

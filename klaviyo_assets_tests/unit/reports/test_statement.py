@@ -98,7 +98,7 @@ def test_rates_stand_only_where_all_of_a_row_speaks_of_the_same_sends(report):
 
 @pytest.mark.parametrize("dataset", ["klaviyo_acme", ".klaviyo_acme", "project."])
 def test_a_dataset_without_a_project_is_refused(dataset):
-    with pytest.raises(PermanentError, match=r"has to be `project\.dataset`"):
+    with pytest.raises(PermanentError, match=r"Write the dataset as `project\.dataset`"):
         restate(BY_SEND, dataset)
 
 

@@ -67,13 +67,15 @@ def test_a_view_stands_behind_what_it_reads():
 
 @pytest.mark.parametrize("dataset_id", ["klaviyo_acme", ".klaviyo_acme", "project."])
 def test_a_dataset_without_a_project_is_refused(dataset_id):
-    with pytest.raises(PermanentError, match=r"has to be `project\.dataset`"):
+    with pytest.raises(PermanentError, match=r"Write the dataset as `project\.dataset`"):
         create_view(VIEWS["event_with_attribution"], dataset_id, ACCOUNT)
 
 
 def test_a_query_that_asks_for_what_no_account_has_is_refused_by_name():
     asking = replace(VIEWS["person_detail"], sql="SELECT @day AS day FROM person")
-    with pytest.raises(PermanentError, match=r"'person_detail': its query asks for @day; .* @timezone and @currency"):
+    with pytest.raises(
+        PermanentError, match=r"'person_detail': its query uses the parameter @day\. .* @timezone and @currency"
+    ):
         create_view(asking, LOCATION, ACCOUNT)
 
 

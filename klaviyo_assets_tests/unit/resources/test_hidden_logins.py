@@ -57,7 +57,7 @@ def test_the_login_of_an_address_is_not_shown(words, password):
 def test_the_login_of_what_is_no_address_is_not_shown(words):
     said = words("user:canary@api.example.com")
 
-    assert "'api.example.com' is no address of an API" in said
+    assert "'api.example.com' is not the address of an API" in said
 
 
 def test_a_header_that_cannot_be_sent_is_not_shown(monkeypatch):
@@ -65,7 +65,7 @@ def test_a_header_that_cannot_be_sent_is_not_shown(monkeypatch):
 
     said = doctors_words(f"http://{NOBODY}")
 
-    assert "S3 cannot be asked: the connection failed (ValueError)" in said
+    assert "S3 does not respond: the connection failed (ValueError)" in said
     assert "canary" not in said
 
 

@@ -82,7 +82,7 @@ def test_a_rude_farewell_takes_no_mail_back():
         ({"data": ["554 no valid recipients"]}, PermanentError, r"\(554\)"),
         ({"message": ["552 too large"]}, PermanentError, "Leave pictures out"),
         ({"message": ["452 no space"]}, TransientError, r"later \(452\)"),
-        ({"ehlo": [LOGIN], "auth": ["535 5.7.8 hidden"]}, PermanentError, "offers no STARTTLS"),
+        ({"ehlo": [LOGIN], "auth": ["535 5.7.8 hidden"]}, PermanentError, "does not offer STARTTLS"),
     ],
 )
 def test_a_code_decides_whether_it_is_tried_again(answers, kind, said):

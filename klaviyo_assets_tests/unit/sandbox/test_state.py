@@ -27,7 +27,7 @@ def test_there_is_no_state_before_the_first_start(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"version": 99}', '{"version": 1, "processes": {}}'])
-def test_a_broken_state_is_named_with_its_mend(tmp_path, content):
+def test_a_broken_state_is_named_with_its_fix(tmp_path, content):
     (tmp_path / "state.json").write_text(content)
     with pytest.raises(PermanentError, match="sandbox reset"):
         State.load(tmp_path / "state.json")

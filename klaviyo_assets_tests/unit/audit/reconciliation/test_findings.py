@@ -11,15 +11,15 @@ EQUATION = Equation("rows", "Rows are rows.", "one", "other")
 def test_equal_sides_leave_no_finding_and_are_counted():
     findings = Findings("acme")
 
-    assert findings.compare(EQUATION, 1, Decimal("1.000"), "Mend it.")
+    assert findings.compare(EQUATION, 1, Decimal("1.000"), "Fix it.")
     assert (findings.found, findings.compared) == ([], 1)
 
 
 def test_a_difference_is_exact_and_only_between_numbers():
     findings = Findings("acme")
-    findings.compare(EQUATION, Decimal("99999999999999999999999999999.01"), Decimal("0.02"), "Mend it.")
-    findings.compare(EQUATION, "a", "b", "Mend it.")
-    findings.compare(EQUATION, 1, None, "Mend it.")
+    findings.compare(EQUATION, Decimal("99999999999999999999999999999.01"), Decimal("0.02"), "Fix it.")
+    findings.compare(EQUATION, "a", "b", "Fix it.")
+    findings.compare(EQUATION, 1, None, "Fix it.")
 
     assert [finding.difference for finding in findings.found] == [
         Decimal("99999999999999999999999999998.99"), None, None,
@@ -28,8 +28,8 @@ def test_a_difference_is_exact_and_only_between_numbers():
 
 def test_errors_come_before_warnings():
     findings = Findings("acme")
-    findings.compare(EQUATION, 1, 2, "Mend it.", severity=Severity.WARN)
-    findings.compare(EQUATION, 3, 4, "Mend it.")
+    findings.compare(EQUATION, 1, 2, "Fix it.", severity=Severity.WARN)
+    findings.compare(EQUATION, 3, 4, "Fix it.")
 
     assert [finding.left for finding in findings.by_weight] == [3, 1]
     assert [finding.left for finding in findings.errors] == [3]
@@ -47,10 +47,10 @@ def test_a_command_to_mend_with_can_be_pasted():
 
 def test_a_finding_in_one_line_says_where_what_how_much_and_what_to_do():
     findings = Findings("acme")
-    findings.compare(EQUATION, 3, 2, "Mend it.", day=date(2024, 5, 1), subject="event")
-    findings.compare(EQUATION, 3, 2, "Mend it.")
+    findings.compare(EQUATION, 3, 2, "Fix it.", day=date(2024, 5, 1), subject="event")
+    findings.compare(EQUATION, 3, 2, "Fix it.")
 
     assert list(map(str, findings.found)) == [
-        "2024-05-01 event: Rows are rows. one 3, other 2. Mend it.",
-        "Rows are rows. one 3, other 2. Mend it.",
+        "2024-05-01 event: Rows are rows. one 3, other 2. Fix it.",
+        "Rows are rows. one 3, other 2. Fix it.",
     ]

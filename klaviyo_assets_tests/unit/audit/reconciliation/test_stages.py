@@ -51,7 +51,7 @@ def broken(of: Stages) -> dict[str, object]:
     findings = Findings("acme")
     check_stages(of, findings)
     assert findings.compared > 0
-    assert all(finding.mend for finding in findings.found)
+    assert all(finding.fix for finding in findings.found)
     return {finding.equation.name: finding.difference for finding in findings.errors}
 
 

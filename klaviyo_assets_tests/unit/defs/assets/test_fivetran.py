@@ -150,7 +150,7 @@ def test_a_rescheduled_sync_fails_the_run_and_says_until_when(server, run):
 
 
 @pytest.mark.parametrize("tags", [{}, BACKFILL])
-def test_a_paused_connection_fails_the_run_with_the_mend(server, run, tags):
+def test_a_paused_connection_fails_the_run_with_the_fix(server, run, tags):
     server.on(GET, shown(paused=True))
 
     result = run(EVENT, tags=tags)

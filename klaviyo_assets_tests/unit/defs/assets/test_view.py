@@ -40,7 +40,7 @@ def test_a_wrong_template_is_said_and_fails_no_view(template):
     said = looker_metadata(VIEW, DATASET, "acme", template)["looker_studio"]
 
     assert isinstance(said, dg.TextMetadataValue)
-    assert "is no Looker Studio template" in said.text
+    assert "is not a Looker Studio template" in said.text
 
 
 def test_other_views_have_no_link():

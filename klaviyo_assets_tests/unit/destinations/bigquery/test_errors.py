@@ -59,11 +59,11 @@ PASSING = (
     (400, "resourceInUse"), (400, "tableUnavailable"), (400, "timeout"), (403, "userRateLimitExceeded"),
 )  # fmt: skip
 LASTING = (
-    (403, "accessDenied", "Needed: BigQuery Data Editor"), (403, "billingNotEnabled", "Link a billing account"),
+    (403, "accessDenied", "Grant BigQuery Data Editor"), (403, "billingNotEnabled", "Link a billing account"),
     (403, "responseTooLarge", "Ask for fewer rows"), (404, "notFound", "BIGQUERY_LOCATION"),
     (400, "invalidQuery", "said by Google"), (400, "resourcesExceeded", "fewer days"),
-    (409, "duplicate", "It exists already"), (400, "invalid", "said by Google"),
-    (403, "insufficientPermissions", "Needed: BigQuery Data Editor"), (501, "notImplemented", "does not offer"),
+    (409, "duplicate", "It already exists"), (400, "invalid", "said by Google"),
+    (403, "insufficientPermissions", "Grant BigQuery Data Editor"), (501, "notImplemented", "does not offer"),
 )  # fmt: skip
 
 
@@ -95,7 +95,7 @@ def test_words_decide_nothing(dataset, api):
     """A message may quote anything, also the name of another reason."""
     api.answer("GET", ANY, 403, refusal("accessDenied", "table `rateLimitExceeded` is not yours"))
 
-    with pytest.raises(PermanentError, match="Needed: BigQuery Data Editor"):
+    with pytest.raises(PermanentError, match="Grant BigQuery Data Editor"):
         look(dataset)
 
 
@@ -202,7 +202,7 @@ def google():
 
 
 @pytest.mark.parametrize(("content", "words"), [
-    (None, "there is no such file"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
+    (None, "which does not exist"), ("", "not a key file of Google's"), ("{", "not a key file of Google's"),
     ("{}", "not a key file of Google's"), ('{"type": "authorized_user"}', "not a key file of Google's"),
     ("[]", "not a key file of Google's"),
     ('{"type": "service_account", "client_email": "a@b", "token_uri": "http://127.0.0.1:9", "private_key": "x"}',
@@ -219,7 +219,7 @@ def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words)
 
 def test_a_key_file_that_is_a_folder_is_named(key_file):
     key_file.mkdir()
-    with pytest.raises(SettingsError, match="there is no such file"):
+    with pytest.raises(SettingsError, match="which does not exist"):
         _ = google().client
 
 
@@ -243,7 +243,7 @@ def service_account(key_file, api):
     (400, {"error": "invalid_grant", "error_description": "Invalid JWT"}, SettingsError,
      "credentials \\(invalid_grant\\).*set the clock"),
     (401, {"error": "invalid_client"}, SettingsError, "credentials \\(invalid_client\\)"),
-    (503, b"", TransientError, "no token for now"),
+    (503, b"", TransientError, "cannot issue a token now"),
 ])  # fmt: skip
 def test_a_token_that_is_refused_is_told_from_a_token_server_that_is_busy(
     service_account, api, monkeypatch, status, body, kind, words

@@ -118,13 +118,13 @@ def test_what_passes_is_transient(archive, s3, frame, status, code):
 
 
 @pytest.mark.parametrize(("status", "code", "fix"), [
-    (403, "AccessDenied", "s3:ListBucket on the bucket"), (404, "NoSuchBucket", "Make the bucket"),
+    (403, "AccessDenied", "s3:ListBucket on the bucket"), (404, "NoSuchBucket", "Create the bucket"),
     (400, "ExpiredToken", "sign in again"), (403, "RequestTimeTooSkewed", "clock of this machine"),
     (400, "AuthorizationHeaderMalformed", "AWS_REGION"), (301, "PermanentRedirect", "AWS_REGION"),
     (403, "InvalidAccessKeyId", "AWS_ACCESS_KEY_ID"), (403, "SignatureDoesNotMatch", "AWS_SECRET_ACCESS_KEY"),
     (400, "InvalidToken", "AWS_SESSION_TOKEN"), (400, "EntityTooLarge", "5 GB"),
     (403, "InvalidObjectState", "Glacier"), (501, "NotImplemented", "conditional writes"),
-    (400, "KMS.DisabledException", "kms:GenerateDataKey"), (400, "KMS.NotFoundException", "KMS key has to be enabled"),
+    (400, "KMS.DisabledException", "kms:GenerateDataKey"), (400, "KMS.NotFoundException", "Enable the bucket"),
     (400, "SomethingNew", "S3_ENDPOINT_URL"), (501, "", "conditional writes"),
 ])  # fmt: skip
 def test_what_lasts_is_permanent_and_says_what_to_do(archive, s3, frame, status, code, fix):
@@ -143,7 +143,7 @@ def test_what_lasts_is_permanent_and_says_what_to_do(archive, s3, frame, status,
 
 def test_words_decide_nothing(archive, s3, frame):
     s3.answer("PUT", PART, 403, xml("AccessDenied", "not SlowDown, and not ExpiredToken"))
-    with pytest.raises(PermanentError, match="Needed: s3:ListBucket"):
+    with pytest.raises(PermanentError, match="Grant s3:ListBucket"):
         archive.archive(*frame(), *DAY)
 
 
@@ -177,7 +177,7 @@ def test_a_part_that_is_there_is_not_written_again(archive, frame, tmp_path):
 def test_a_login_page_is_not_taken_for_s3(archive, s3, frame, method):
     s3.answer(method, "", 200, b"<html>log in</html>")
 
-    with pytest.raises(TransientError, match="what answered is not S3"):
+    with pytest.raises(TransientError, match="the answer did not come from S3"):
         archive.archive(*frame(), *DAY)
 
     s3.clear()

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.audit.reconciliation import Conservation, Equation, Finding, Severity
+from klaviyo_assets.audit.reconciliation import Conservation, Discrepancy, Equation, Severity
 from klaviyo_assets.publishing.html_report.answers import Answers, Period
 from klaviyo_assets.publishing.html_report.questions import SERIES
 from klaviyo_assets.publishing.html_report.report import Report, render_report
@@ -145,7 +145,7 @@ def euro() -> Answers:
 def broken() -> Conservation:
     """A reconciliation that failed."""
     equation = Equation("whole_money", "Money is whole.", "event", "report")
-    finding = Finding("acme", date(2026, 1, 9), equation, Decimal(2), Decimal(1), Severity.ERROR, "Load it again.")
+    finding = Discrepancy("acme", date(2026, 1, 9), equation, Decimal(2), Decimal(1), Severity.ERROR, "Load it again.")
     return Conservation([finding], {"equations": 42})
 
 

@@ -10,7 +10,7 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.anomalies import Anomaly
 from klaviyo_assets.defs.automation.mail import incident_message
 from klaviyo_assets.publishing.mail.digest import MOST_FINDINGS, MOST_IN_DETAIL, Digest
-from klaviyo_assets.publishing.mail.findings import Finding, Level, Noted, unusual_day
+from klaviyo_assets.publishing.mail.findings import DigestFinding, Level, Noted, unusual_day
 from klaviyo_assets.publishing.mail.headlines import COLUMNS, Headlines, headlines
 from klaviyo_assets.publishing.mail.incidents import Failure, Incidents
 
@@ -32,7 +32,7 @@ def anomaly():
 
 
 def finding(title="acme: events failed", level=Level.BAD, text="Postgres is down."):
-    return Finding(level, title, text)
+    return DigestFinding(level, title, text)
 
 
 def test_when_all_is_well_that_is_the_first_line_and_it_is_green():
@@ -45,9 +45,9 @@ def test_when_all_is_well_that_is_the_first_line_and_it_is_green():
 def test_what_is_to_mend_stands_before_what_is_unusual_and_before_numbers():
     digest = Digest(ON, [finding(), *unusual_day([anomaly()])], [shown("acme")])
     message = digest.message()
-    assert message.subject.endswith("1 thing to mend and 1 thing to look at")
+    assert message.subject.endswith("1 thing to fix and 1 thing to look at")
     for said in (message.text, message.html):
-        places = [said.index(text) for text in ("1 thing to mend", "Postgres is down", "3, usually 30 to 50", "700.00")]
+        places = [said.index(text) for text in ("1 thing to fix", "Postgres is down", "3, usually 30 to 50", "700.00")]
         assert places == sorted(places)
 
 

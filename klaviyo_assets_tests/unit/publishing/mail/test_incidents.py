@@ -1,6 +1,7 @@
 """One mail per incident: not per retry, not lost, and one when it is over."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -33,6 +34,16 @@ def made(incidents, account, work, at):
 def after_restart(incidents):
     """As the sensor's next tick reads them, maybe in another process."""
     return Incidents.read(json.loads(json.dumps(incidents.written)))
+
+
+def test_the_fix_of_an_incident_is_read_from_a_cursor_of_an_earlier_version():
+    incidents = Incidents()
+    incidents.failed(replace(failure(), fix="Check the bucket."))
+    written = incidents.written
+    for incident in written["by_key"].values():
+        incident["mend"] = incident.pop("fix")
+
+    assert [incident.fix for incident in Incidents.read(written).by_key.values()] == ["Check the bucket."]
 
 
 def test_the_first_failure_is_told_and_its_retries_are_not():

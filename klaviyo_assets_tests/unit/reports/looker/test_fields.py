@@ -101,5 +101,5 @@ def test_labels_of_a_view_tell_its_fields_apart():
 
 
 def test_a_view_that_is_none_of_looker_studios_is_refused_by_name():
-    with pytest.raises(UnknownNameError, match="'person_detail'; known: looker_account_by_event_date"):
+    with pytest.raises(UnknownNameError, match=r"'person_detail'.*Choose one of: looker_account_by_event_date"):
         fields_of("person_detail")

@@ -97,7 +97,10 @@ def test_a_long_link_says_once_what_all_data_sources_share():
 @pytest.mark.parametrize("template", ["", TEMPLATE])
 def test_a_link_that_no_browser_has_to_take_is_refused_with_its_length(template):
     data = sources(f"my-project.{'x' * MAX_LENGTH}", "acme")
-    with pytest.raises(PermanentError, match=rf"would have \d+ characters, more than the {MAX_LENGTH}.*Shorten"):
+    with pytest.raises(
+        PermanentError,
+        match=rf"would be \d+ characters long, but not every browser takes more than {MAX_LENGTH}.*Shorten",
+    ):
         looker_link(data, "Klaviyo: acme", template)
 
 
@@ -109,7 +112,7 @@ def test_a_project_of_an_organization_keeps_its_colon():
 
 @pytest.mark.parametrize("dataset", ["klaviyo_acme", ".klaviyo_acme", "project."])
 def test_a_dataset_without_a_project_is_refused(dataset):
-    with pytest.raises(PermanentError, match=r"has to be `project\.dataset`"):
+    with pytest.raises(PermanentError, match=r"Write the dataset as `project\.dataset`"):
         sources(dataset, "acme")
 
 

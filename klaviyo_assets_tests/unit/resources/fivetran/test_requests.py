@@ -98,7 +98,7 @@ def test_the_tables_of_a_connection_are_listed_with_their_names_at_both_ends(ser
     ("answer", "error", "requests", "message"),
     [
         pytest.param(Answer(401), SettingsError, 1, "FIVETRAN_API_KEY and FIVETRAN_API_SECRET", id="401"),
-        pytest.param(Answer(403), PermanentError, 1, "does not let this API key", id="403"),
+        pytest.param(Answer(403), PermanentError, 1, "with this API key", id="403"),
         pytest.param(Answer(400), PermanentError, 1, "said by the server 400", id="400"),
         pytest.param(Answer(301), PermanentError, 1, "FIVETRAN_API_URL", id="301"),
         pytest.param(Answer(409), ConflictError, 1, "now", id="409"),
@@ -107,9 +107,9 @@ def test_the_tables_of_a_connection_are_listed_with_their_names_at_both_ends(ser
         pytest.param(Answer(503), UnansweredError, 3, "503", id="503"),
         pytest.param(Answer(seconds=1.5), UnansweredError, 3, "nothing came within 1 s", id="slow"),
         pytest.param(Answer(cut=True), UnansweredError, 3, "no answer from Fivetran", id="cut"),
-        pytest.param(Answer(body=b'{"data": ['), UnansweredError, 3, "not the JSON", id="malformed"),
-        pytest.param(Answer(body=b"[1]"), UnansweredError, 3, "not the JSON", id="no object"),
-        pytest.param(Answer(body=b'{"data": 7}'), UnansweredError, 3, "not the JSON", id="no data"),
+        pytest.param(Answer(body=b'{"data": ['), UnansweredError, 3, "not the expected JSON", id="malformed"),
+        pytest.param(Answer(body=b"[1]"), UnansweredError, 3, "not the expected JSON", id="no object"),
+        pytest.param(Answer(body=b'{"data": 7}'), UnansweredError, 3, "not the expected JSON", id="no data"),
     ],
 )
 def test_each_fault_is_asked_about_as_often_as_it_makes_sense(server, answer, error, requests, message):
@@ -182,14 +182,14 @@ def test_a_long_retry_after_is_handed_on_instead_of_slept_through(server, status
 def test_an_unknown_connection_is_answered_with_those_there_are(server):
     server.on("GET /v1/connections", page(connection("one"), connection("two", schema="klaviyo_bloom")))
 
-    with pytest.raises(UnknownNameError, match=r"'nobody'; known: one \(klaviyo_acme\), two \(klaviyo_bloom\)"):
+    with pytest.raises(UnknownNameError, match=r"Choose one of: one \(klaviyo_acme\), two \(klaviyo_bloom\)"):
         server.resource().connection("nobody")
 
 
 def test_an_unknown_connection_is_named_even_where_the_others_cannot_be_listed(server):
     server.on("GET /v1/connections", Answer(403))
 
-    with pytest.raises(UnknownNameError, match="'nobody'; known: none"):
+    with pytest.raises(UnknownNameError, match=r"'nobody'\. Set fivetran_connection_id in"):
         server.resource().connection("nobody")
 
 
@@ -203,14 +203,14 @@ def test_an_id_is_one_segment_of_the_path(server):
 def test_an_unknown_group_is_answered_with_those_there_are(server):
     server.on("GET /v1/groups", page(GROUP))
 
-    with pytest.raises(UnknownNameError, match="'nowhere'; known: sunny_warehouse"):
+    with pytest.raises(UnknownNameError, match=r"'nowhere'\. Choose one of: sunny_warehouse"):
         server.resource().connections("nowhere")
 
 
 def test_an_answer_that_is_no_connection_is_refused(server):
     server.on(ONE, Answer(data={"hello": "world"}))
 
-    with pytest.raises(PermanentError, match="lacks 'id'"):
+    with pytest.raises(PermanentError, match="has no 'id'"):
         server.resource().connection("speak_menial")
 
 

@@ -58,7 +58,7 @@ def test_a_sync_that_was_running_is_told(server):
         ({"paused": True}, ConnectionPausedError, r"speak_menial \(klaviyo_acme\) is paused.*Enable it at https"),
         ({"sync_state": "paused"}, ConnectionPausedError, "is paused"),
         ({"setup_state": "broken", "tasks": [{"code": "reconnect", "message": "Reconnect: key refused"}]},
-         BrokenSetupError, "is broken: Reconnect: key refused. Mend it at"),
+         BrokenSetupError, "is broken: Reconnect: key refused. Fix it at"),
         ({"setup_state": "incomplete"}, BrokenSetupError, "is incomplete"),
         ({"schema_status": "blocked_on_customer"}, SchemaBlockedError, "waits for review.*Review it at https"),
     ],
@@ -184,7 +184,7 @@ def test_a_resync_of_an_unknown_table_is_refused_before_anything_is_done(server)
     server.on(GET, shown())
     server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": {"event": {}}}}}))
 
-    with pytest.raises(UnknownNameError, match="'evens'; known: event"):
+    with pytest.raises(UnknownNameError, match=r"'evens'. Did you mean 'event'\? Choose one of: event"):
         server.resource().resync(ID, ["evens"])
 
     assert server.asked("POST") == []

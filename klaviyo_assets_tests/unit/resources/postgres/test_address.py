@@ -79,13 +79,13 @@ def test_the_places_of_several_hosts():
 
 @pytest.mark.parametrize("wrong", ["", "x", "mysql://u:p@h/d", "jdbc:postgresql://u:p@h/d", "host=h password=a b"])
 def test_what_is_no_address_is_refused_with_how_to_write_one(wrong):
-    with pytest.raises(SettingsError, match="write it as postgresql://user:password@host:5432/database"):
+    with pytest.raises(SettingsError, match="Write it as postgresql://user:password@host:5432/database"):
         PostgresAddress.read(wrong)
 
 
 @pytest.mark.parametrize("option", ["connect_timeout=soon", "keepalives_idle=x", "tcp_user_timeout=1s"])
 def test_an_option_that_is_no_number_is_named(option):
-    with pytest.raises(SettingsError, match=f"its {option.partition('=')[0]} is no whole number"):
+    with pytest.raises(SettingsError, match=f"its {option.partition('=')[0]} is not a whole number"):
         PostgresAddress.read(f"postgresql://u@h/d?{option}")
 
 

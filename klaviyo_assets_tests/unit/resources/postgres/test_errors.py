@@ -23,7 +23,7 @@ ADDRESS = PostgresAddress.read("postgresql://Reporting:secret@h/d")
         ("53100", TransientError, "disk is full"),
         ("53300", TransientError, "max_connections"),
         ("55P03", TransientError, "held a lock"),
-        ("57014", TransientError, "canceled the statement"),
+        ("57014", TransientError, "The statement was canceled"),
         ("57P01", TransientError, "a restart or a failover"),
         ("57P02", TransientError, "crashed"),
         ("57P03", TransientError, "starting up"),
@@ -136,5 +136,5 @@ def test_a_session_as_asked_for_is_used():
 def test_a_session_that_is_not_what_was_asked_for_is_refused_and_the_pooler_named(name, value):
     with pytest.raises(PermanentError, match=rf"{name}.*PgBouncer.*pool_mode = session or transaction"):
         check_session("connecting", SESSION | {name: value})
-    with pytest.raises(PermanentError, match="search_path of the options in POSTGRES_URL did not reach Postgres"):
+    with pytest.raises(PermanentError, match="the options search_path of POSTGRES_URL did not reach Postgres"):
         check_options("connecting", {"search_path"})

@@ -47,6 +47,6 @@ def test_a_file_that_is_not_toml_is_left_alone_and_named(tmp_path):
     path = tmp_path / "accounts.toml"
     path.write_text("[[account]\n")
 
-    with pytest.raises(SettingsError, match="mend the file"):
+    with pytest.raises(SettingsError, match="Fix the file"):
         add_missing_accounts(path, described(0))
     assert path.read_text() == "[[account]\n"
