@@ -19,6 +19,7 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.lineage import Columns, made_of, raw_columns, raw_fields
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, FIVETRAN, MAPPED, PORTFOLIO, REPORT, VIEW, destinations
 from klaviyo_assets.tables import TABLES
 
 _SHOWN_RAW = 8
@@ -57,10 +58,10 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
     back: dict[str, Mapping[str, list[str]]] = {}
     columns = []
     for name in raw_columns(table):
-        back[name] = {} if stage == "fivetran" else {f"fivetran/{table.name}": [name]}
+        back[name] = {} if stage == FIVETRAN else {f"{FIVETRAN}/{table.name}": [name]}
         said = [
             _UNNAMED.get(name, ""),
-            f"Becomes {_listed(becomes[name])} of {_link(f'mapped/{table.name}')}." if becomes[name] else "",
+            f"Becomes {_listed(becomes[name])} of {_link(f'{MAPPED}/{table.name}')}." if becomes[name] else "",
             f"From {_by_asset_listed(back[name])}." if back[name] else "",
         ]
         columns.append(
@@ -74,22 +75,23 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
 
 def _one_stage_back(spec: TableSpec, stage: str) -> dict[str, Mapping[str, list[str]]]:
     """For each column the assets it is made of, with their columns."""
-    if stage in ("s3_archive", "bigquery"):
-        return {column.name: {f"mapped/{spec.name}": [column.name]} for column in spec.columns}
-    if stage == "portfolio":
-        return {column.name: {f"{_stage_of(spec.name)}/{spec.name}": [column.name]} for column in spec.columns}
-    return {name: _by_asset(sources, mapped=stage == "mapped") for name, sources in made_of(spec).items()}
+    if stage in destinations():
+        return {column.name: {f"{MAPPED}/{spec.name}": [column.name]} for column in spec.columns}
+    if stage == PORTFOLIO:
+        return {column.name: {f"{stage_of(spec.name)}/{spec.name}": [column.name]} for column in spec.columns}
+    return {name: _by_asset(sources, mapped=stage == MAPPED) for name, sources in made_of(spec).items()}
 
 
 def _by_asset(sources: Columns, *, mapped: bool) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(sources):
-        found[f"{'extracted' if mapped else _stage_of(table)}/{table}"].append(column)
+        found[f"{EXTRACTED if mapped else stage_of(table)}/{table}"].append(column)
     return found
 
 
-def _stage_of(name: str) -> str:
-    return "view" if name in VIEWS else "report" if name in REPORTS else "bigquery"
+def stage_of(name: str) -> str:
+    """The stage that makes a table, report or view as BigQuery has it."""
+    return VIEW if name in VIEWS else REPORT if name in REPORTS else BIGQUERY
 
 
 def _raw_of(spec: TableSpec, column: str) -> Columns:
@@ -112,7 +114,7 @@ def _origin(back: Mapping[str, list[str]], raw: Columns) -> str:
     if not back:
         return "\n\nFrom the account's settings and the time of its last sync."
     said = f"\n\nFrom {_by_asset_listed(back)}."
-    if raw and not all(asset.startswith("extracted/") for asset in back):
+    if raw and not all(asset.startswith(f"{EXTRACTED}/") for asset in back):
         said += f" Raw: {_by_asset_listed(_raw_by_asset(raw))}."
     return said
 
@@ -120,7 +122,7 @@ def _origin(back: Mapping[str, list[str]], raw: Columns) -> str:
 def _raw_by_asset(raw: Columns) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(raw):
-        found[f"fivetran/{table}"].append(column)
+        found[f"{FIVETRAN}/{table}"].append(column)
     return found
 
 

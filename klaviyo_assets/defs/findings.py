@@ -18,6 +18,8 @@ from klaviyo_assets.publishing.mail.findings import Finding, Level, ui_url
 from klaviyo_assets.publishing.mail.incidents import REMIND_FOR, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import sentences
+from klaviyo_assets.stages.graph import FIVETRAN
+from klaviyo_assets.stages.keys import parts_of
 
 # The digest finds unusual numbers itself, with a picture; this check says the same.
 _UNUSUAL = "unusual"
@@ -79,7 +81,7 @@ def _sentence(text: str) -> str:
 
 
 def _stale_mend(stage: str) -> str:
-    if stage == "fivetran":
+    if stage == FIVETRAN:
         return "See in Fivetran whether the connection is paused or its syncs fail."
     return f"Syncs arrive, but the stage {stage} has not followed: see the account's newest runs in Dagster."
 
@@ -100,7 +102,7 @@ def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
             continue
         by_account: dict[str, list[tuple[str, Any]]] = {}
         for partition, evaluation in _newest_failures(instance, key, since):
-            account, _, day = (partition or "").partition("|")
+            account, day = parts_of(partition or "")
             by_account.setdefault(account, []).append((day, evaluation))
         found += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
     return sorted(found, key=lambda one: one.level)

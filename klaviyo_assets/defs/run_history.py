@@ -16,11 +16,12 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRecordsFilter
 
 from klaviyo_assets.defs.failure_metadata import read_failure
-from klaviyo_assets.defs.partitions import range_of
 from klaviyo_assets.defs.undone import undone
 from klaviyo_assets.publishing.mail.incidents import Failure, Incident, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
+from klaviyo_assets.stages.graph import loading
+from klaviyo_assets.stages.keys import key_of, parts_of, range_of
 
 MOST_AT_ONCE = 200
 # How HTTP clients say that nobody answers, in four lines of their own internals.
@@ -156,7 +157,7 @@ def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[t
 def _mend(account: str, work: Work, *, is_transient: bool) -> str:
     """What to do, in a sentence."""
     days, condition = days_of(work), "" if is_transient else "When what the reason names has been changed, "
-    loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
+    loads = {asset.partition("/")[0] for asset in work} & {*loading()}
     command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
     sentence = f"{condition}make it again: Re-execute on the run's page" + (f", or `{command}`" if loads else "")
     return f"{sentence[:1].upper()}{sentence[1:]}."
@@ -196,7 +197,7 @@ def _made(
             if incident.last_at < (record.end_time or 0) <= until:
                 yield incident.account, record.end_time or 0
         return
-    keys = ["|".join(filter(None, (incident.account, day))) for day in days_in(spans)]
+    keys = [key_of(incident.account, day) for day in days_in(spans)]
     wanted = dg.AssetRecordsFilter(
         dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
         after_timestamp=incident.last_at, before_timestamp=until,
@@ -263,4 +264,4 @@ def _account_of(run: DagsterRun) -> str:
 
 def _account(key: str) -> str:
     """The account of a partition key."""
-    return key.partition("|")[0]
+    return parts_of(key)[0]

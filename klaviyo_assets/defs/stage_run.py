@@ -26,15 +26,8 @@ from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
 from klaviyo_assets.defs.undone import repeated_run, undone
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, contained, stack_of
 from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN, destinations, followers
 
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
-# The stages that go on with the partitions of one, and say what failed in it.
-_FOLLOW = {
-    "fivetran": {"extracted"},
-    "extracted": {"mapped"},
-    "mapped": {"s3_archive", "bigquery"},
-    "s3_archive": {"bigquery"},
-}
 # How a backfill is cut into runs, each of one account: by account, or by account and range of days
 # (`defs/run_queue.py`).
 ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
@@ -68,7 +61,7 @@ class Done:
 
 def synced(account: str) -> FrameKey:
     """Where a run notes that an account's sync failed, for the stage that reads what it brings."""
-    return FrameKey("fivetran", account, "sync")
+    return FrameKey(FIVETRAN, account, "sync")
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
@@ -158,13 +151,13 @@ class StageRun:
         """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
         if isinstance(self.frames, GuardedFrames) and (cause := self.frames.given_up(frame.account)):
             return cause
-        needed = synced(frame.account) if frame.stage == "extracted" else before
+        needed = synced(frame.account) if frame.stage == EXTRACTED else before
         note = self.frames.failure(needed, self.run_id) if needed else None
         return Cause(**note) if note else None
 
     def _take_turn(self, frame: FrameKey) -> None:
         """Be the account's one writer; Fivetran's syncs write nothing of ours."""
-        if frame.stage != "fivetran" and isinstance(self.frames, GuardedFrames):
+        if frame.stage != FIVETRAN and isinstance(self.frames, GuardedFrames):
             self.frames.take_turn(frame.account, self.run_id, say=self.context.log.warning)
 
     def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
@@ -254,18 +247,21 @@ class StageRun:
             raise failure_of(unsaid, len(self._asked))
 
     def _unsaid(self) -> dict[tuple[str, str], Cause]:
-        """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
+        """The failures that no later stage of this run names; a destination names its own."""
         if self.is_last():
             return self.failures
-        if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
+        if self._stage in destinations():
             return {failed: cause for failed, cause in self.failures.items() if failed not in self._inherited}
         return {}
 
     def is_last(self) -> bool:
         """Whether no asset of this run follows this step's."""
-        own = self.context.assets_def.keys
-        stage = max(STAGES.index(key.path[0]) for key in own)
-        follow = _FOLLOW.get(STAGES[stage], set())
-        tables = {key.path[-1] for key in own}
+        tables = {key.path[-1] for key in self.context.assets_def.keys}
         in_run = self.context.job_def.asset_layer.selected_asset_keys
-        return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)
+        following = followers(self._stage)
+        return not any(key.path[0] in following and key.path[-1] in tables for key in in_run)
+
+    @property
+    def _stage(self) -> str:
+        """The stage of this step: all assets of a step are of one."""
+        return str(next(iter(self.context.assets_def.keys)).path[0])

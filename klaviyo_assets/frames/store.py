@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -302,15 +302,15 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             note = json.loads(stream.readall())
         return dict(note["cause"]) if note["run_id"] == run_id else None
 
-    def mark(self, key: FrameKey, stage: str) -> bool:
-        """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""
+    def mark(self, key: FrameKey, taker: str, takers: Iterable[str]) -> bool:
+        """Note that `taker` has taken a mapped frame over; True if all of `takers` have."""
         filesystem, _ = self._root
         with self._explained("marking", key):
-            with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
+            with filesystem.open_output_stream(self._path(key, f"taken_by_{taker}")) as stream:
                 stream.write(b"")
             return all(
                 filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
-                for other in ("s3_archive", "bigquery")
+                for other in takers
             )
 
     def remove(self, key: FrameKey) -> None:

@@ -35,6 +35,7 @@ from klaviyo_assets.mapping.rules import validate
 from klaviyo_assets.model.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.model.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.model.spec import PACKED, UNLISTED, Partitioning, TableSpec
+from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, METRIC
 from klaviyo_assets.tables.attribution import map_attribution, touches_of
 from klaviyo_assets.tables.event import Receipts, map_event, message_columns
@@ -119,18 +120,18 @@ class AccountMapping:
         Raises:
             BrokenPartitionError: naming table, account and what broke.
         """
-        source = FrameKey("extracted", self.account.name, spec.name)
+        source = FrameKey(EXTRACTED, self.account.name, spec.name)
         record = self.frames.require(source)
         context = self._context(record, None)
         outcome = _Outcome()
-        with self.frames.write(FrameKey("mapped", self.account.name, spec.name)) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, spec.name)) as writer:
             for raw in self._chunks(source):
                 _append(writer, spec, outcome.check(spec, map_copied(spec, raw, context)))
             return self._finish(writer, spec, record, outcome, self.account.name, self.account.table_fingerprint)
 
     def map_events(self, day: date) -> FrameRecord:
         """Map one day of events."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, day.isoformat())
         record = self.frames.require(source)
         context = self._context(record, day)
         needs_receipts = record.details.get("needs_receipts")
@@ -138,7 +139,7 @@ class AccountMapping:
         outcome = _Outcome()
         seen: set[str] = set()
         deleted = 0
-        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, day.isoformat())) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, EVENT.name, day.isoformat())) as writer:
             for raw in self._chunks(source):
                 mapped = map_event(raw, context, receipts)
                 deleted += len(raw) - len(mapped.rows)
@@ -155,7 +156,7 @@ class AccountMapping:
 
     def map_attribution(self, day: date) -> FrameRecord:
         """Credit one day of events to the touches that were extracted with it."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, day.isoformat())
         record = self.frames.require(source)
         context = self._context(record, day)
         mode = str(record.details["attribution_source"])
@@ -163,7 +164,7 @@ class AccountMapping:
         outcome = _Outcome()
         credited: list[pd.DataFrame] = []
         seen = self._touch_metrics(source)
-        with self.frames.write(FrameKey("mapped", self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
                 seen |= set(column(events, "metric_id").unique().to_pylist())
@@ -185,7 +186,7 @@ class AccountMapping:
 
     def map_undated(self) -> FrameRecord:
         """Note every event without a usable time: it belongs to no day and waits in quarantine."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, UNDATED)
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, UNDATED)
         record = self.frames.require(source)
         notes = [
             Note(EVENT.name, event_id or "", "occurred_at", "undated", "no usable datetime or timestamp",
@@ -194,7 +195,7 @@ class AccountMapping:
             for event_id in column(raw, "id").to_pylist()
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
-        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, EVENT.name, UNDATED)) as writer:
             kept = {name: record.details.get(name) for name in ("outside", "conversion")}
             return self._finish(
                 writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, kept, rows_raw=0

@@ -36,10 +36,10 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.stages.deltas import kept_state, loaded_states
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, MAPPED, S3_ARCHIVE, destinations
 from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
 
-STAGE = "bigquery"
 # A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
 FLUSH_EVERY = 50
 _NUMERIC_LIMIT = Decimal(10) ** 29
@@ -71,17 +71,17 @@ def _assets(
     ) -> Iterator[Any]:
         run = StageRun(context, frames)
         loads: dict[str, AccountLoad] = {}
-        for table, partition, before in stage_partitions(run, STAGE, tables):
+        for table, partition, before in stage_partitions(run, BIGQUERY, tables):
             account = accounts[before.account]
             if account.name not in loads:
                 loads[account.name] = AccountLoad(
                     run, s3, bigquery, account.name, lambda a=account: bigquery.dataset(a)
                 )
-            frame, archived = (replace(before, stage=stage) for stage in (STAGE, "s3_archive"))
+            frame, archived = (replace(before, stage=stage) for stage in (BIGQUERY, S3_ARCHIVE))
             # A day that counts as loaded is not looked at again, so one that is not archived must not count.
             needed = archived if frames.failure(archived, run.run_id) else before
             one = partial(loads[account.name].load, table, before)
-            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, needed)
+            yield from run.work(dg.AssetKey([BIGQUERY, table.name]), partition, frame, one, needed)
         for account_load in loads.values():
             yield from account_load.finish()
         yield from run.outputs()
@@ -91,14 +91,14 @@ def _assets(
 
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, table.name],
-        deps=[["mapped", table.name]],
-        group_name=STAGE,
+        [BIGQUERY, table.name],
+        deps=[[MAPPED, table.name]],
+        group_name=BIGQUERY,
         kinds={"bigquery"},
         description=f"{table.grain} {table.description}",
         partitions_def=partitions_def,
         tags=asset_tags(table),
-        metadata=column_metadata(table, STAGE) | {"dagster/table_name": table.name},
+        metadata=column_metadata(table, BIGQUERY) | {"dagster/table_name": table.name},
         skippable=True,
     )
 
@@ -228,7 +228,7 @@ class AccountLoad:
 
     def _note_undated(self) -> None:
         """Events that belong to no day: all of them are in quarantine, and the ledger counts them."""
-        mapped = FrameKey("mapped", self.account, EVENT.name, UNDATED)
+        mapped = FrameKey(MAPPED, self.account, EVENT.name, UNDATED)
         record = self.run.frames.record(mapped)
         if record is None:
             return
@@ -274,7 +274,7 @@ class AccountLoad:
         except Exception as error:  # noqa: BLE001  the books of one account are no other account's matter
             for mapped in pending:
                 partition = f"{mapped.account}|{mapped.day}" if mapped.day else mapped.account
-                yield from self.run.fail(dg.AssetKey([STAGE, mapped.table]), partition, contained(error))
+                yield from self.run.fail(dg.AssetKey([BIGQUERY, mapped.table]), partition, contained(error))
 
     def flush(self) -> None:
         """Write quarantine, then ledger, then let go of the frames."""
@@ -290,15 +290,15 @@ class AccountLoad:
     def _release(self, mapped: FrameKey) -> None:
         """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
         frames = self.run.frames
-        if frames.record(mapped) is not None and frames.mark(mapped, STAGE):
+        if frames.record(mapped) is not None and frames.mark(mapped, BIGQUERY, destinations()):
             frames.remove(mapped)
         selected = {key.path[-1] for key in self.run.context.selected_asset_keys}
         source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
         last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in selected else source
         if mapped.table == last:
-            frames.remove(FrameKey("extracted", self.account, source, mapped.day))
+            frames.remove(FrameKey(EXTRACTED, self.account, source, mapped.day))
         if mapped.table == UNDATED_WITH.name:
-            for stage in ("extracted", "mapped"):
+            for stage in (EXTRACTED, MAPPED):
                 frames.remove(FrameKey(stage, self.account, EVENT.name, UNDATED))
 
 

@@ -15,7 +15,7 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.columns import asset_tags, raw_column_metadata
-from klaviyo_assets.defs.partitions import Partitions, account_days
+from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.destinations.bigquery.ledger import Entry, loaded_entries
 from klaviyo_assets.errors import PermanentError
@@ -27,11 +27,12 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.stages.deltas import DELTA_FROM_ROWS, TableReading
+from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN
+from klaviyo_assets.stages.keys import account_days
 from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.stages.vanished import refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
-STAGE = "extracted"
 ACCEPT_EMPTY = (
     "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
     "Postgres: BigQuery is emptied of them on purpose."
@@ -98,14 +99,14 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
 
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, table.name],
-        deps=[["fivetran", table.name]],
-        group_name=STAGE,
+        [EXTRACTED, table.name],
+        deps=[[FIVETRAN, table.name]],
+        group_name=EXTRACTED,
         kinds={"postgres", "parquet"},
         description=f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}",
         partitions_def=partitions_def,
         tags=asset_tags(table),
-        metadata=raw_column_metadata(table, STAGE),
+        metadata=raw_column_metadata(table, EXTRACTED),
         skippable=True,
     )
 
@@ -176,7 +177,7 @@ def _extract_account(
             with run.frames.write(frame) as writer:
                 record = reading(opened).extract(table, writer)
             if table is UNDATED_WITH:
-                with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
+                with run.frames.write(FrameKey(EXTRACTED, account.name, EVENT.name, UNDATED)) as writer:
                     undated = extract_undated(opened, writer)
                 record = replace(record, warnings=[*record.warnings, *undated.warnings])
                 return Done(metadata_of(record, run) | reading_metadata(record) | _outside_metadata(undated))
@@ -184,7 +185,7 @@ def _extract_account(
 
     try:
         for table in ACCOUNT_TABLES:
-            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account.name, table.name)
+            key, frame = dg.AssetKey([EXTRACTED, table.name]), FrameKey(EXTRACTED, account.name, table.name)
             if run.selects(key):
                 yield from run.work(key, account.name, frame, partial(one, table, frame))
     finally:
@@ -199,8 +200,8 @@ def _extract_days(run: StageRun, source: LazySource, account: Account, days: lis
 
     try:
         for day in days:
-            frame = FrameKey(STAGE, account.name, EVENT.name, day.isoformat())
-            key, partition = dg.AssetKey([STAGE, EVENT.name]), f"{account.name}|{day}"
+            frame = FrameKey(EXTRACTED, account.name, EVENT.name, day.isoformat())
+            key, partition = dg.AssetKey([EXTRACTED, EVENT.name]), f"{account.name}|{day}"
             yield from run.work(key, partition, frame, partial(one, day, frame))
     finally:
         source.close()

@@ -26,13 +26,12 @@ from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.fivetran.models import Connection, until
 from klaviyo_assets.resources.fivetran.resource import FivetranResource, StartedSync
-
-STAGE = "fivetran"
+from klaviyo_assets.stages.graph import FIVETRAN
 
 
 def fivetran_key(table: str) -> dg.AssetKey:
     """Key of a raw table's asset."""
-    return dg.AssetKey([STAGE, table])
+    return dg.AssetKey([FIVETRAN, table])
 
 
 def build_fivetran_assets(
@@ -68,7 +67,7 @@ def build_fivetran_assets(
                     key, partition=name, metadata=sync_metadata(connection, key.path[-1])
                 )  # fmt: skip
         for name, error in syncs.failures.items():
-            cause = replace(Cause.of(dg.AssetKey(STAGE), error), reason=f"account {name}: {error}")
+            cause = replace(Cause.of(dg.AssetKey(FIVETRAN), error), reason=f"account {name}: {error}")
             frames.note_failure(synced(name), run.run_id, asdict(cause))
         if run.is_last():
             syncs.raise_failures()
@@ -181,14 +180,14 @@ def sync_metadata(connection: Connection, table: str) -> dict[str, Any]:
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
     return dg.AssetSpec(
         fivetran_key(table.name),
-        group_name=STAGE,
+        group_name=FIVETRAN,
         kinds={"fivetran", "klaviyo", "postgres"},
         skippable=True,
         partitions_def=partitions_def,
         description=f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
         "\n\nMaterializing it starts a sync of the account's connection.",
         tags=asset_tags(table),
-        metadata=raw_column_metadata(table, STAGE) | {"source": dg.MetadataValue.url(table.source)},
+        metadata=raw_column_metadata(table, FIVETRAN) | {"source": dg.MetadataValue.url(table.source)},
     )
 
 
@@ -196,4 +195,4 @@ def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
     """Whether something in the run, or a backfill's next run, reads what the sync brings."""
     if "dagster/backfill" in context.run.tags:
         return True
-    return any(key.path[0] != STAGE for key in context.job_def.asset_layer.selected_asset_keys)
+    return any(key.path[0] != FIVETRAN for key in context.job_def.asset_layer.selected_asset_keys)

@@ -18,15 +18,16 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.columns import asset_tags, column_metadata
-from klaviyo_assets.defs.partitions import Partitions, account_days
+from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
 from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
 from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
+from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
+from klaviyo_assets.stages.keys import account_days
 from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
-STAGE = "mapped"
 PREVIEW_ROWS = 5
 # More columns do not fit on a page.
 PREVIEW_COLUMNS = 5
@@ -89,15 +90,15 @@ def _mapping(account: Account, frames: FrameStore, privacy: PrivacyResource, con
 
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, table.name],
+        [MAPPED, table.name],
         # Attribution is made of a day's events and the touches that were read with them.
-        deps=[["extracted", EVENT.name if table is ATTRIBUTION else table.name]],
-        group_name=STAGE,
+        deps=[[EXTRACTED, EVENT.name if table is ATTRIBUTION else table.name]],
+        group_name=MAPPED,
         kinds={"pandas", "parquet"},
         description=f"{table.grain} {table.description}",
         partitions_def=partitions_def,
         tags=asset_tags(table),
-        metadata=column_metadata(table, STAGE),
+        metadata=column_metadata(table, MAPPED),
         skippable=True,
     )
 
@@ -106,7 +107,7 @@ def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> li
     """The check of every mapped partition. One, not several: each costs three events per partition in the log."""
     return [
         dg.AssetCheckSpec(
-            "schema", asset=dg.AssetKey([STAGE, table.name]), partitions_def=partitions_def,
+            "schema", asset=dg.AssetKey([MAPPED, table.name]), partitions_def=partitions_def,
             description="pandera: columns, types and rules of the spec hold, and every raw row is mapped, deleted in "
             "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and warn; broken columns, "
             "lost rows, or too large a share in quarantine fail the partition.",
@@ -123,9 +124,9 @@ def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMappi
         return replace(done, metadata={**done.metadata, "events_without_a_time": undated.details["notes"]})
 
     for table in ACCOUNT_TABLES:
-        key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name)
+        key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name)
         if run.selects(key):
-            before = FrameKey("extracted", account, table.name)
+            before = FrameKey(EXTRACTED, account, table.name)
             yield from run.work(key, account, frame, partial(one, table, frame), before)
 
 
@@ -135,9 +136,9 @@ def _map_days(run: StageRun, account: str, days: list[date], mapping: Callable[[
         return _done(run, table, frame, made)
 
     for day in days:
-        before = FrameKey("extracted", account, EVENT.name, day.isoformat())
+        before = FrameKey(EXTRACTED, account, EVENT.name, day.isoformat())
         for table in (EVENT, ATTRIBUTION):
-            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name, day.isoformat())
+            key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name, day.isoformat())
             if run.selects(key):
                 yield from run.work(key, f"{account}|{day}", frame, partial(one, table, day, frame), before)
 

@@ -24,14 +24,14 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages.graph import PORTFOLIO
 
-STAGE = "portfolio"
 NOT_YET = "nothing has been loaded yet"
 
 
 def portfolio_key(name: str) -> dg.AssetKey:
     """Key of a portfolio view's asset."""
-    return dg.AssetKey([STAGE, name])
+    return dg.AssetKey([PORTFOLIO, name])
 
 
 def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
@@ -47,7 +47,7 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
         try:
             portfolio = Portfolio.of(accounts, bigquery)
         except KlaviyoAssetsError as error:
-            raise _failure({STAGE: error}) from error
+            raise _failure({PORTFOLIO: error}) from error
         failures |= portfolio.unforeseen
         for name, reason in portfolio.left_out.items():
             context.log.warning(f"account {name} is left out: {reason}")
@@ -71,10 +71,10 @@ def _spec(view: TableSpec) -> dg.AssetSpec:
     return dg.AssetSpec(
         portfolio_key(view.name),
         deps=[[stage_of(view.name), view.name]],
-        group_name=STAGE,
+        group_name=PORTFOLIO,
         kinds={"bigquery", "sql", "view"},
         description=f"{view.grain} {view.description}",
-        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
+        metadata=column_metadata(view, PORTFOLIO) | {"dagster/table_name": view.name},
         skippable=True,
     )
 
@@ -148,7 +148,7 @@ class Portfolio:
             "accounts": dg.MetadataValue.json([member.account for member in members]),
             "left_out": dg.MetadataValue.json(left_out),
             "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```"),
-        } | looker_metadata(view.name, self.dataset.qualified, STAGE)
+        } | looker_metadata(view.name, self.dataset.qualified, PORTFOLIO)
 
 
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:

@@ -27,12 +27,12 @@ from klaviyo_assets.frames.store import FrameKey, FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages.graph import BIGQUERY, REPORT
 from klaviyo_assets.stages.restating import AccountReports, Restated
 
-STAGE = "report"
 CONSERVED = "conserved"
 _ACCOUNT = "account_by_event_date"
-ACCOUNT_KEY = dg.AssetKey([STAGE, _ACCOUNT])
+ACCOUNT_KEY = dg.AssetKey([REPORT, _ACCOUNT])
 _SHOWN_DIFFERENCES = 20
 
 
@@ -67,14 +67,14 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
 
 def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, report.name],
-        deps=[["bigquery", table] for table in report.reads],
-        group_name=STAGE,
+        [REPORT, report.name],
+        deps=[[BIGQUERY, table] for table in report.reads],
+        group_name=REPORT,
         kinds={"bigquery", "sql"},
         description=f"{report.grain} {report.description}",
         partitions_def=partitions_def,
         tags=asset_tags(report),
-        metadata=column_metadata(report, STAGE) | {"dagster/table_name": report.name},
+        metadata=column_metadata(report, REPORT) | {"dagster/table_name": report.name},
         skippable=True,
     )
 
@@ -102,9 +102,9 @@ def _restate_account(
         return Done(_metadata(report, restated) | table_links(bigquery, opened[0].dataset, report.name))
 
     for report in REPORTS.values():
-        key = dg.AssetKey([STAGE, report.name])
+        key = dg.AssetKey([REPORT, report.name])
         if run.selects(key):
-            frame = FrameKey(STAGE, account.name, report.name)
+            frame = FrameKey(REPORT, account.name, report.name)
             yield from run.work(key, account.name, frame, partial(one, report))
     if not done:
         return
@@ -114,7 +114,7 @@ def _restate_account(
         evaluations = list(_check_account(run, opened[0], done)) if _ACCOUNT in done else []
     except Exception as error:  # noqa: BLE001  the books and checks of one account are no other account's matter
         for name in done:
-            yield from run.fail(dg.AssetKey([STAGE, name]), account.name, contained(error))
+            yield from run.fail(dg.AssetKey([REPORT, name]), account.name, contained(error))
     else:
         yield from evaluations
 

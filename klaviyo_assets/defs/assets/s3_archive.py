@@ -16,9 +16,8 @@ from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done,
 from klaviyo_assets.frames.store import FrameKey, FrameStore
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.stages.graph import MAPPED, S3_ARCHIVE, destinations
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES
-
-STAGE = "s3_archive"
 
 
 def build_archived_assets(partitions: Partitions) -> list[dg.AssetsDefinition]:
@@ -44,9 +43,9 @@ def _assets(
     )
     def archive(context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource) -> Iterator[Any]:
         run = StageRun(context, frames)
-        for table, partition, before in stage_partitions(run, STAGE, tables):
-            key = dg.AssetKey([STAGE, table.name])
-            frame = FrameKey(STAGE, before.account, before.table, before.day)
+        for table, partition, before in stage_partitions(run, S3_ARCHIVE, tables):
+            key = dg.AssetKey([S3_ARCHIVE, table.name])
+            frame = FrameKey(S3_ARCHIVE, before.account, before.table, before.day)
             yield from run.work(key, partition, frame, partial(_archive, frames, s3, before), before)
         yield from run.outputs()
 
@@ -61,19 +60,19 @@ def stage_partitions(
         account, _, day = partition.rpartition("|") if tables[0].is_daily else (partition, "", "")
         for table in tables:
             if run.selects(dg.AssetKey([stage, table.name])):
-                yield table, partition, FrameKey("mapped", account, table.name, day or None)
+                yield table, partition, FrameKey(MAPPED, account, table.name, day or None)
 
 
 def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, table.name],
-        deps=[["mapped", table.name]],
-        group_name=STAGE,
+        [S3_ARCHIVE, table.name],
+        deps=[[MAPPED, table.name]],
+        group_name=S3_ARCHIVE,
         kinds={"s3", "parquet"},
         description=f"Every version of mapped `{table.name}`, immutable; the manifest names the current part.",
         partitions_def=partitions_def,
         tags=asset_tags(table),
-        metadata=column_metadata(table, STAGE),
+        metadata=column_metadata(table, S3_ARCHIVE),
         skippable=True,
     )
 
@@ -82,7 +81,7 @@ def _archive(frames: FrameStore, s3: S3ArchiveResource, mapped: FrameKey) -> Don
     record = frames.require(mapped)
     with frames.local_file(mapped) as path:
         archived = s3.archive.archive(path, record, mapped.account, mapped.table, mapped.day)
-    if frames.mark(mapped, STAGE):
+    if frames.mark(mapped, S3_ARCHIVE, destinations()):
         frames.remove(mapped)
     return Done({
         "dagster/partition_row_count": record.table_rows,

@@ -11,7 +11,6 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.assets.report import STAGE as REPORT_STAGE
 from klaviyo_assets.defs.columns import column_metadata
 from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Done, StageRun
@@ -26,9 +25,8 @@ from klaviyo_assets.reports.views.spec import ViewSpec
 from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.settings import optional
+from klaviyo_assets.stages.graph import BIGQUERY, REPORT, VIEW
 from klaviyo_assets.tables import TABLES
-
-STAGE = "view"
 
 
 def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
@@ -53,13 +51,13 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
 
 def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
     return dg.AssetSpec(
-        [STAGE, view.name],
+        [VIEW, view.name],
         deps=[[stage_of(name), name] for name in view.reads],
-        group_name=STAGE,
+        group_name=VIEW,
         kinds={"bigquery", "sql", "view"},
         description=f"{view.grain} {view.description}",
         partitions_def=partitions_def,
-        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
+        metadata=column_metadata(view, VIEW) | {"dagster/table_name": view.name},
         skippable=True,
     )
 
@@ -67,8 +65,8 @@ def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSp
 def stage_of(name: str) -> str:
     """The stage that makes a table, report or view."""
     if name in VIEWS:
-        return STAGE
-    return REPORT_STAGE if name in REPORTS else "bigquery"
+        return VIEW
+    return REPORT if name in REPORTS else BIGQUERY
 
 
 def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:
@@ -100,9 +98,9 @@ def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResour
         return opened[0].create(view)
 
     for view in VIEWS.values():
-        key = dg.AssetKey([STAGE, view.name])
+        key = dg.AssetKey([VIEW, view.name])
         if run.selects(key):
-            yield from run.work(key, account.name, FrameKey(STAGE, account.name, view.name), partial(one, view))
+            yield from run.work(key, account.name, FrameKey(VIEW, account.name, view.name), partial(one, view))
 
 
 class _AccountViews:

@@ -15,8 +15,6 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts, fingerprint_of
 from klaviyo_assets.defs.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
-from klaviyo_assets.defs.automation.jobs import LOADING
-from klaviyo_assets.defs.partitions import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.errors import contained, stack_of
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -25,10 +23,12 @@ from klaviyo_assets.resources.fivetran.models import Connection
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, keys_of, loading
+from klaviyo_assets.stages.keys import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.stages.looks import Look
 from klaviyo_assets.stages.mapping import event_settings
 from klaviyo_assets.stages.planning import Plan, plan
-from klaviyo_assets.tables import TABLES
+from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 
 INTERVAL_SECONDS = 60
 # A tick has to end before Dagster gives it up; accounts it did not reach are first in the next one.
@@ -44,10 +44,6 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-# What makes credits again and leaves events as they are.
-_ATTRIBUTION = [
-    dg.AssetKey(key) for key in (["extracted", "event"], *([stage, "attribution"] for stage in LOADING[1:]))
-]
 
 
 def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
@@ -101,7 +97,7 @@ def _loads(run: dg.DagsterRun) -> bool:
     if run.tags.get("klaviyo/started_by") == "cli":
         return False
     chosen = run.asset_selection or set()
-    return run.job_name in {"events", "dimensions"} or any(key.path[0] == "bigquery" for key in chosen)
+    return run.job_name in {"events", "dimensions"} or any(key.path[0] == BIGQUERY for key in chosen)
 
 
 def _loading_or_later(instance: dg.DagsterInstance, ended: dg.DagsterRun, accounts: list[str]) -> set[str]:
@@ -279,7 +275,7 @@ def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> I
     if found.tables:
         yield dg.RunRequest(
             run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags,
-            asset_selection=[dg.AssetKey([stage, table]) for stage in LOADING for table in found.tables],
+            asset_selection=[dg.AssetKey(key) for key in keys_of(loading(), found.tables)],
         )  # fmt: skip
     for only_attribution in (False, True):
         for first, last in _few(found.ranges(only_attribution=only_attribution)):
@@ -287,9 +283,14 @@ def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> I
             yield dg.RunRequest(
                 run_key=f"{key}:{first}:{last}" + (":attribution" if only_attribution else ""),
                 job_name="events",
-                asset_selection=_ATTRIBUTION if only_attribution else None,
+                asset_selection=_attribution_keys() if only_attribution else None,
                 tags=tags | range_tags(account.name, first, last) | {"klaviyo/reason": reasons},
             )
+
+
+def _attribution_keys() -> list[dg.AssetKey]:
+    """What rebuilds credits and leaves events as they are."""
+    return [dg.AssetKey(key) for key in ([EXTRACTED, EVENT.name], *keys_of(loading(), [ATTRIBUTION.name]))]
 
 
 def settings_of(account: Account) -> str:

@@ -21,7 +21,9 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.partitions import day_key
+from klaviyo_assets.stages.graph import dated_stages, stages
+from klaviyo_assets.stages.keys import day_key
+from klaviyo_assets.tables import DAILY_TABLES
 
 # The first part of the keys of what bears the checks.
 FRESHNESS = "freshness"
@@ -34,10 +36,9 @@ STALE_AFTER = timedelta(hours=50)
 INTERVAL_SECONDS = 600
 # A verdict that stays is said again so often: the page then shows the age it has.
 SAID_AGAIN_AFTER = timedelta(hours=6)
-# An account's newest rows are in its last days, of whatever time zone; its people change all the time.
+# An account's newest rows are in its last days, of whatever time zone.
 _RECENT_DAYS = 8
-_TABLE, _DAILY, _REPORT = "person", "event", "account_by_event_date"
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+_DAILY_NAMES = {table.name for table in DAILY_TABLES}
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None 
     """Every stage of every account, from Dagster's own records: no system of any account is asked."""
     now = now or datetime.now(UTC)
     for account in accounts.by_name.values():
-        for stage in STAGES:
+        for stage in dated_stages():
             yield Age(stage, account.name, max(_data_times(instance, stage, account), default=None), now)
 
 
@@ -109,7 +110,7 @@ def build_freshness_assets() -> list[dg.AssetSpec]:
             group_name="freshness",
             description=f"How old each account's data are at the stage `{stage}`, by the sync they come from.",
         )
-        for stage in STAGES
+        for stage in dated_stages()
     ]
 
 
@@ -121,7 +122,7 @@ def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
             description=f"The data of {account} are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of "
             f"the sync they come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
         )
-        for stage in STAGES
+        for stage in dated_stages()
         for account in accounts.names
     }  # fmt: skip
 
@@ -147,7 +148,11 @@ def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         asset_selection=dg.AssetSelection.checks(
-            *(dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in accounts.names)
+            *(
+                dg.AssetCheckKey(freshness_key(stage), check_of(name))
+                for stage in dated_stages()
+                for name in accounts.names
+            )
         ),
         description="Keeps the checks `fresh_<account>` of every stage current.",
     )
@@ -168,10 +173,9 @@ def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
 
 def _looked_at(stage: str, days: Sequence[str]) -> list[tuple[dg.AssetKey, Sequence[str] | None]]:
     """The assets of a stage whose materializations state the data's time, with the partitions besides the account."""
-    if stage == "report":
-        return [(dg.AssetKey([stage, _REPORT]), None)]
-    daily = [] if stage == "fivetran" else [(dg.AssetKey([stage, _DAILY]), days)]
-    return [(dg.AssetKey([stage, _TABLE]), None), *daily]
+    return [
+        (dg.AssetKey([stage, table]), days if table in _DAILY_NAMES else None) for table in stages()[stage].dated_tables
+    ]
 
 
 def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> Iterator[datetime]:

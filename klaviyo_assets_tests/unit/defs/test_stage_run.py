@@ -12,12 +12,13 @@ from dagster._core.execution.api import execute_run
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.failure_metadata import read_failure
-from klaviyo_assets.defs.partitions import Partitions, account_days, range_tags
+from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import ATTEMPTS, GIVE_UP_AFTER, Check, Done, StageRun
 from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
 from klaviyo_assets.defs.undone import undone
 from klaviyo_assets.errors import PermanentError, TransientError
 from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.stages.keys import account_days, range_tags
 
 FIRST = date(2026, 1, 1)
 EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
