@@ -25,7 +25,8 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.ledger import PLANNING_DETAILS, Entry
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports import REPORTS

@@ -7,6 +7,7 @@ The open-source UI draws no graph of columns, so that a column's description say
 reads `dagster/column_lineage` (Dagster+, the GraphQL API) finds the same there.
 """
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,7 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.lineage import Columns, made_of, raw_columns, raw_fields
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.stages.destinations import registered_destinations
 from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, FIVETRAN, MAPPED, PORTFOLIO, REPORT, VIEW, destinations
 from klaviyo_assets.tables import TABLES
 
@@ -158,12 +160,19 @@ def code_references(spec: TableSpec, stage: str) -> dict[str, Any]:
     package = Path(__file__).parents[1]
     folders = (package / "tables", package / "reports", package / "reports" / "views")
     found = next((path for folder in folders if (path := folder / f"{spec.name}.py").is_file()), None)
-    files = {f"the stage {stage}": package / "defs" / "assets" / f"{stage}.py", f"the table {spec.name}": found}
+    files = {f"the stage {stage}": _stage_file(stage), f"the table {spec.name}": found}
     listed = [
         dg.LocalFileCodeReference(file_path=str(path), line_number=1, label=label)
         for label, path in files.items() if path
     ]  # fmt: skip
     return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=listed)}
+
+
+def _stage_file(stage: str) -> Path:
+    """Where a stage's work is written; that of a destination may be in a package of its own."""
+    if stage in destinations():
+        return Path(inspect.getfile(registered_destinations()[stage].open))
+    return Path(__file__).parent / "assets" / f"{stage}.py"
 
 
 def _metadata(columns: list[dg.TableColumn], back: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ naming every partition that failed on the way.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,10 +22,11 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from klaviyo_assets.defs.failure_metadata import Cause, failure_of
 from klaviyo_assets.defs.failures import failure
 from klaviyo_assets.defs.partitions import asked_keys
-from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.defs.turns import AccountBusyError, AccountTurns
 from klaviyo_assets.defs.undone import repeated_run, undone
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, contained, stack_of
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN, destinations, followers
 
 # How a backfill is cut into runs, each of one account: by account, or by account and range of days
@@ -83,15 +84,22 @@ def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
 
 @dataclass
 class StageRun:
-    """One step's work over its partitions."""
+    """One step's work over its partitions.
+
+    Its frames become visible only if the account's turn was not lost while they were written.
+    """
 
     context: dg.AssetExecutionContext
     frames: FrameStore
+    turns: AccountTurns
     failures: dict[tuple[str, str], Cause] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
     _inherited: set[tuple[str, str]] = field(default_factory=set)
     _unreached: Counter[str] = field(default_factory=Counter)
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.frames = replace(self.frames, confirm=self.turns.confirm)
 
     @property
     def run_id(self) -> str:
@@ -149,7 +157,7 @@ class StageRun:
 
     def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> Cause | None:
         """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
-        if isinstance(self.frames, GuardedFrames) and (cause := self.frames.given_up(frame.account)):
+        if cause := self.turns.given_up(frame.account):
             return cause
         needed = synced(frame.account) if frame.stage == EXTRACTED else before
         note = self.frames.failure(needed, self.run_id) if needed else None
@@ -157,8 +165,8 @@ class StageRun:
 
     def _take_turn(self, frame: FrameKey) -> None:
         """Be the account's one writer; Fivetran's syncs write nothing of ours."""
-        if frame.stage != FIVETRAN and isinstance(self.frames, GuardedFrames):
-            self.frames.take_turn(frame.account, self.run_id, say=self.context.log.warning)
+        if frame.stage != FIVETRAN:
+            self.turns.take(frame.account, self.run_id, say=self.context.log.warning)
 
     def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
         from tenacity import (
@@ -199,9 +207,9 @@ class StageRun:
         self.failures[key.to_user_string(), partition] = cause
         if frame is None:
             return
-        if isinstance(self.frames, GuardedFrames) and not self.frames.has_turn(frame.account):
-            # Whose frames these are now is another run's matter: later stages of this one are told otherwise.
-            self.frames.give_up(frame.account, cause)
+        if not self.turns.has(frame.account):
+            # The frames may be another run's now, so that later stages of this one do not find out from them.
+            self.turns.give_up(frame.account, cause)
             return
         try:
             self.frames.note_failure(frame, self.run_id, asdict(cause))

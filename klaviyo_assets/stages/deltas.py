@@ -19,7 +19,8 @@ from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explai
 from klaviyo_assets.destinations.bigquery.ledger import NEWEST, PARTITION
 from klaviyo_assets.destinations.bigquery.merge import checksum
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.frames.store import FrameRecord, FrameWriter, Part, TableState
+from klaviyo_assets.frames.record import FrameRecord, Part, TableState
+from klaviyo_assets.frames.store import FrameWriter
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.privacy import PrivacyResource

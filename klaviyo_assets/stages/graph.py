@@ -8,8 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
 
 FIVETRAN, EXTRACTED, MAPPED, S3_ARCHIVE, BIGQUERY = "fivetran", "extracted", "mapped", "s3_archive", "bigquery"
+ENTRY_POINTS = "klaviyo_assets.destinations"
 REPORT, VIEW, PORTFOLIO, HTML_REPORT = "report", "view", "portfolio", "html_report"
 # The tables by which an account's data are dated: its newest rows are in its last days of events, and its people
 # change all the time.
@@ -66,10 +69,8 @@ _TO_MAPPED = (
     Stage(EXTRACTED, Cut.TABLE, ("extract_tables", "extract_events"), (FIVETRAN,), _DATED, loads=True),
     Stage(MAPPED, Cut.TABLE, ("map_tables", "map_events"), (EXTRACTED,), _DATED, loads=True, usual_seconds=2.0),
 )
-_DESTINATIONS = (
-    destination(S3_ARCHIVE, "archive", usual_seconds=0.8),
-    destination(BIGQUERY, "load", usual_seconds=4.0),
-)
+_ARCHIVE = destination(S3_ARCHIVE, "archive", usual_seconds=0.8)
+_WAREHOUSE = destination(BIGQUERY, "load", usual_seconds=4.0)
 _FROM_BIGQUERY = (
     Stage(REPORT, Cut.ACCOUNT, ("restate_reports",), dated_tables=("account_by_event_date",), usual_seconds=1.5),
     Stage(VIEW, Cut.ACCOUNT, ("create_views",), usual_seconds=0.2),
@@ -79,9 +80,16 @@ _FROM_BIGQUERY = (
 
 
 @cache
+def registered() -> list[Any]:
+    """The destinations that installed packages add (`stages/destination.py`), by the names of their entry points."""
+    return [point.load() for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name)]
+
+
+@cache
 def stages() -> dict[str, Stage]:
     """All stages by name, in the order of the flow."""
-    return {stage.name: stage for stage in (*_TO_MAPPED, *_DESTINATIONS, *_FROM_BIGQUERY)}
+    added = [each.stage for each in registered()]
+    return {stage.name: stage for stage in (*_TO_MAPPED, _ARCHIVE, *added, _WAREHOUSE, *_FROM_BIGQUERY)}
 
 
 def loading() -> list[str]:

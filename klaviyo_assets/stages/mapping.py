@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from klaviyo_assets.accounts import Account, fingerprint_of
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore, FrameWriter
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore, FrameWriter
 from klaviyo_assets.mapping.copied import (
     QUARANTINE_COLUMNS,
     Mapped,

@@ -14,12 +14,14 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.destinations.bigquery.ledger import Entry, loaded_entries
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
@@ -27,12 +29,13 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.stages.deltas import DELTA_FROM_ROWS, TableReading
-from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN
-from klaviyo_assets.stages.keys import account_days
+from klaviyo_assets.stages.graph import EXTRACTED
+from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.stages.vanished import refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
+_KINDS = {"postgres", "parquet"}
 ACCEPT_EMPTY = (
     "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
     "Postgres: BigQuery is emptied of them on purpose."
@@ -60,15 +63,19 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
 
     @dg.multi_asset(
         name="extract_tables",
-        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        specs=[
+            asset_spec(EXTRACTED, table, partitions.accounts, _KINDS, description=_description(table))
+            for table in ACCOUNT_TABLES
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def extract_tables(
-        context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource,
+        frames: dg.ResourceParam[FrameStore], turns: AccountTurns,
         bigquery: BigQueryProjectResource, s3: S3ArchiveResource, privacy: PrivacyResource,
     ) -> Iterator[Any]:  # fmt: skip
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         reading = partial(
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
             always_whole=config.whole,
@@ -80,15 +87,16 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
 
     @dg.multi_asset(
         name="extract_events",
-        specs=[_spec(EVENT, partitions.account_days)],
+        specs=[asset_spec(EXTRACTED, EVENT, partitions.account_days, _KINDS, description=_description(EVENT))],
         can_subset=True,
         backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def extract_events(
-        context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource,
+        frames: dg.ResourceParam[FrameStore], turns: AccountTurns,
         bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:  # fmt: skip
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, days in account_days(run.partition_keys).items():
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
             yield from _extract_days(run, source, accounts[name], days)
@@ -97,18 +105,8 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
     return [extract_tables, extract_events]
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [EXTRACTED, table.name],
-        deps=[[FIVETRAN, table.name]],
-        group_name=EXTRACTED,
-        kinds={"postgres", "parquet"},
-        description=f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(table),
-        metadata=raw_column_metadata(table, EXTRACTED),
-        skippable=True,
-    )
+def _description(table: TableSpec) -> str:
+    return f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}"
 
 
 class LazySource:
@@ -201,7 +199,7 @@ def _extract_days(run: StageRun, source: LazySource, account: Account, days: lis
     try:
         for day in days:
             frame = FrameKey(EXTRACTED, account.name, EVENT.name, day.isoformat())
-            key, partition = dg.AssetKey([EXTRACTED, EVENT.name]), f"{account.name}|{day}"
+            key, partition = dg.AssetKey([EXTRACTED, EVENT.name]), day_key(account.name, day)
             yield from run.work(key, partition, frame, partial(one, day, frame))
     finally:
         source.close()

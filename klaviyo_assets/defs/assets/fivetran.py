@@ -17,10 +17,11 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
 from klaviyo_assets.defs.failures import failure
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, StageRun, partition_keys, synced
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, contained, stack_of
 from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
@@ -47,12 +48,25 @@ def build_fivetran_assets(
 
     @dg.multi_asset(
         name="fivetran_sync",
-        specs=[_spec(table, partitions_def) for table in tables],
+        specs=[
+            asset_spec(
+                FIVETRAN,
+                table,
+                partitions_def,
+                {"fivetran", "klaviyo", "postgres"},
+                description=_description(table),
+                metadata={"source": dg.MetadataValue.url(table.source)},
+            )
+            for table in tables
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def fivetran_sync(
-        context: dg.AssetExecutionContext, fivetran: FivetranResource, frames: FrameStore
+        context: dg.AssetExecutionContext,
+        fivetran: FivetranResource,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
     ) -> Iterator[Any]:
         syncs = AccountSyncs(context, fivetran)
         for name in partition_keys(context):
@@ -60,7 +74,7 @@ def build_fivetran_assets(
         if not _is_waited_for(context):
             syncs.raise_failures()
             return
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, connection in syncs.wait().items():
             for key in sorted(context.selected_asset_keys):
                 yield dg.AssetMaterialization(
@@ -177,17 +191,10 @@ def sync_metadata(connection: Connection, table: str) -> dict[str, Any]:
     return {**ours, **theirs}
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        fivetran_key(table.name),
-        group_name=FIVETRAN,
-        kinds={"fivetran", "klaviyo", "postgres"},
-        skippable=True,
-        partitions_def=partitions_def,
-        description=f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
-        "\n\nMaterializing it starts a sync of the account's connection.",
-        tags=asset_tags(table),
-        metadata=raw_column_metadata(table, FIVETRAN) | {"source": dg.MetadataValue.url(table.source)},
+def _description(table: TableSpec) -> str:
+    return (
+        f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
+        "\n\nMaterializing it starts a sync of the account's connection."
     )
 
 

@@ -16,9 +16,9 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.failure_metadata import Cause, failure_of
-from klaviyo_assets.defs.links import s3_url
 from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, partition_keys
+from klaviyo_assets.destinations.consoles import s3_url
 from klaviyo_assets.errors import contained, stack_of
 from klaviyo_assets.publishing.html_report import make_report
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS

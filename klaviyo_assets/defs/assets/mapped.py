@@ -17,17 +17,20 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, column_metadata
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.defs.turns import AccountTurns
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
-from klaviyo_assets.stages.keys import account_days
+from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
+_KINDS = {"pandas", "parquet"}
 PREVIEW_ROWS = 5
 # More columns do not fit on a page.
 PREVIEW_COLUMNS = 5
@@ -53,32 +56,40 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
 
     @dg.multi_asset(
         name="map_tables",
-        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        specs=[asset_spec(MAPPED, table, partitions.accounts, _KINDS) for table in ACCOUNT_TABLES],
         check_specs=[check for table in ACCOUNT_TABLES for check in check_specs(table, partitions.accounts)],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def map_tables(
-        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+        context: dg.AssetExecutionContext,
+        config: MappingConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        privacy: PrivacyResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
-            yield from _map_account(run, name, partial(_mapping, accounts[name], frames, privacy, config))
+            yield from _map_account(run, name, partial(_mapping, accounts[name], run.frames, privacy, config))
         yield from run.outputs()
 
     @dg.multi_asset(
         name="map_events",
-        specs=[_spec(table, partitions.account_days) for table in (EVENT, ATTRIBUTION)],
+        specs=[asset_spec(MAPPED, table, partitions.account_days, _KINDS) for table in (EVENT, ATTRIBUTION)],
         check_specs=[check for table in (EVENT, ATTRIBUTION) for check in check_specs(table, partitions.account_days)],
         can_subset=True,
         backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def map_events(
-        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+        context: dg.AssetExecutionContext,
+        config: MappingConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        privacy: PrivacyResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, days in account_days(run.partition_keys).items():
-            yield from _map_days(run, name, days, partial(_mapping, accounts[name], frames, privacy, config))
+            yield from _map_days(run, name, days, partial(_mapping, accounts[name], run.frames, privacy, config))
         yield from run.outputs()
 
     return [map_tables, map_events]
@@ -86,21 +97,6 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
 
 def _mapping(account: Account, frames: FrameStore, privacy: PrivacyResource, config: MappingConfig) -> AccountMapping:
     return AccountMapping(frames, account, privacy.of(account), config.quarantine_share)
-
-
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [MAPPED, table.name],
-        # Attribution is made of a day's events and the touches that were read with them.
-        deps=[[EXTRACTED, EVENT.name if table is ATTRIBUTION else table.name]],
-        group_name=MAPPED,
-        kinds={"pandas", "parquet"},
-        description=f"{table.grain} {table.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(table),
-        metadata=column_metadata(table, MAPPED),
-        skippable=True,
-    )
 
 
 def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
@@ -140,7 +136,7 @@ def _map_days(run: StageRun, account: str, days: list[date], mapping: Callable[[
         for table in (EVENT, ATTRIBUTION):
             key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name, day.isoformat())
             if run.selects(key):
-                yield from run.work(key, f"{account}|{day}", frame, partial(one, table, day, frame), before)
+                yield from run.work(key, day_key(account, day), frame, partial(one, table, day, frame), before)
 
 
 def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord) -> Done:

@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.defs.assets.view import looker_metadata, stage_of
-from klaviyo_assets.defs.columns import column_metadata
+from klaviyo_assets.defs.assets.view import looker_metadata
 from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, UnforeseenError, contained, stack_of
 from klaviyo_assets.model.googlesql import table_of
@@ -39,7 +39,10 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="create_portfolio",
-        specs=[_spec(view) for view in PORTFOLIO_VIEWS.values()],
+        specs=[
+            asset_spec(PORTFOLIO, view, None, {"bigquery", "sql", "view"}, is_table=True)
+            for view in PORTFOLIO_VIEWS.values()
+        ],
         can_subset=True,
     )
     def create_portfolio(context: dg.AssetExecutionContext, bigquery: BigQueryProjectResource) -> Iterator[Any]:
@@ -65,18 +68,6 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
             raise _failure(failures)
 
     return create_portfolio
-
-
-def _spec(view: TableSpec) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        portfolio_key(view.name),
-        deps=[[stage_of(view.name), view.name]],
-        group_name=PORTFOLIO,
-        kinds={"bigquery", "sql", "view"},
-        description=f"{view.grain} {view.description}",
-        metadata=column_metadata(view, PORTFOLIO) | {"dagster/table_name": view.name},
-        skippable=True,
-    )
 
 
 def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:

@@ -14,20 +14,22 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.audit.reconciliation import BY_EVENT_DATE, report_conservation
-from klaviyo_assets.defs.assets.bigquery import job_id
 from klaviyo_assets.defs.checks.unusual import UNUSUAL, unusual, unusual_spec
-from klaviyo_assets.defs.columns import asset_tags, column_metadata
-from klaviyo_assets.defs.links import table_links
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Check, Done, StageRun
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import LEDGER
+from klaviyo_assets.destinations.consoles import bigquery_url
 from klaviyo_assets.errors import contained
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.stages.graph import BIGQUERY, REPORT
+from klaviyo_assets.stages.graph import REPORT
+from klaviyo_assets.stages.loading import job_id
 from klaviyo_assets.stages.restating import AccountReports, Restated
 
 CONSERVED = "conserved"
@@ -49,34 +51,27 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
 
     @dg.multi_asset(
         name="restate_reports",
-        specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
+        specs=[
+            asset_spec(REPORT, report, partitions.accounts, {"bigquery", "sql"}, is_table=True)
+            for report in REPORTS.values()
+        ],
         check_specs=[_check_spec(partitions.accounts), unusual_spec(ACCOUNT_KEY, partitions.accounts)],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def restate_reports(
-        context: dg.AssetExecutionContext, config: ReportConfig, frames: FrameStore, bigquery: BigQueryProjectResource
+        context: dg.AssetExecutionContext,
+        config: ReportConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
             yield from _restate_account(run, accounts[name], bigquery, everything=config.everything)
         yield from run.outputs()
 
     return restate_reports
-
-
-def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [REPORT, report.name],
-        deps=[[BIGQUERY, table] for table in report.reads],
-        group_name=REPORT,
-        kinds={"bigquery", "sql"},
-        description=f"{report.grain} {report.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(report),
-        metadata=column_metadata(report, REPORT) | {"dagster/table_name": report.name},
-        skippable=True,
-    )
 
 
 def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
@@ -99,7 +94,7 @@ def _restate_account(
             opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
         done[report.name] = restated
-        return Done(_metadata(report, restated) | table_links(bigquery, opened[0].dataset, report.name))
+        return Done(_metadata(report, restated) | _console(bigquery, opened[0].dataset, report.name))
 
     for report in REPORTS.values():
         key = dg.AssetKey([REPORT, report.name])
@@ -117,6 +112,13 @@ def _restate_account(
             yield from run.fail(dg.AssetKey([REPORT, name]), account.name, contained(error))
     else:
         yield from evaluations
+
+
+def _console(bigquery: BigQueryProjectResource, dataset: BigQueryDataset, table: str) -> dict[str, Any]:
+    """The table's page in Google's console; the stand-in of the sandbox has none."""
+    if bigquery.is_stand_in:
+        return {}
+    return {"console": dg.MetadataValue.url(bigquery_url(bigquery.project, dataset.dataset, table))}
 
 
 def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Restated]) -> Iterator[Any]:

@@ -11,12 +11,14 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import column_metadata
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.looker.link import looker_link, report_name, sources, template_id
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
@@ -25,7 +27,7 @@ from klaviyo_assets.reports.views.spec import ViewSpec
 from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.settings import optional
-from klaviyo_assets.stages.graph import BIGQUERY, REPORT, VIEW
+from klaviyo_assets.stages.graph import VIEW
 from klaviyo_assets.tables import TABLES
 
 
@@ -34,39 +36,25 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
 
     @dg.multi_asset(
         name="create_views",
-        specs=[_spec(view, partitions.accounts) for view in VIEWS.values()],
+        specs=[
+            asset_spec(VIEW, view, partitions.accounts, {"bigquery", "sql", "view"}, is_table=True)
+            for view in VIEWS.values()
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def create_views(
-        context: dg.AssetExecutionContext, frames: FrameStore, bigquery: BigQueryProjectResource
+        context: dg.AssetExecutionContext,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
             yield from _create_all(run, accounts[name], bigquery)
         yield from run.outputs()
 
     return create_views
-
-
-def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [VIEW, view.name],
-        deps=[[stage_of(name), name] for name in view.reads],
-        group_name=VIEW,
-        kinds={"bigquery", "sql", "view"},
-        description=f"{view.grain} {view.description}",
-        partitions_def=partitions_def,
-        metadata=column_metadata(view, VIEW) | {"dagster/table_name": view.name},
-        skippable=True,
-    )
-
-
-def stage_of(name: str) -> str:
-    """The stage that makes a table, report or view."""
-    if name in VIEWS:
-        return VIEW
-    return REPORT if name in REPORTS else BIGQUERY
 
 
 def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:

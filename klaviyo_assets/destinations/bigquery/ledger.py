@@ -1,7 +1,7 @@
 """The ledger: what was loaded, when, from which source, by which run. One row per partition and load, never changed.
 
 Here: its columns, the quarantine's columns, and reading the current state. Not here: writing
-(`defs/assets/bigquery.py`).
+(`stages/loading.py`).
 """
 
 import json

@@ -12,7 +12,8 @@ import pytest
 
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.frames import store as module
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 
 KEY = FrameKey("mapped", "acme", "event", "2026-01-31")
 ROWS = pa.table({"event_id": ["a", "b", "c"]})

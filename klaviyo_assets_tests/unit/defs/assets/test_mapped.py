@@ -6,7 +6,7 @@ import pytest
 
 from klaviyo_assets.defs.assets.mapped import PREVIEW_COLUMNS, preview_columns, why_noted
 from klaviyo_assets.defs.columns import asset_tags, code_references, column_metadata, raw_column_metadata
-from klaviyo_assets.defs.links import bigquery_url, s3_url
+from klaviyo_assets.destinations.consoles import bigquery_url, s3_url
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.tables import EVENT, PERSON, TABLES
 
