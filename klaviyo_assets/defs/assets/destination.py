@@ -15,10 +15,8 @@ from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
-from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.errors import contained
 from klaviyo_assets.frames.record import FrameKey
-from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.stages.destination import AccountRun, Destination, Loader
 from klaviyo_assets.stages.graph import BIGQUERY, MAPPED
@@ -51,15 +49,13 @@ def _assets(
             for table in tables
         ],
         can_subset=True,
-        required_resource_keys={*destination.needs},
+        required_resource_keys={"frames", "turns", *destination.needs},
         # The load into BigQuery comes last where steps take turns: what another destination has to have is there.
         op_tags={} if destination.name == BIGQUERY else {"dagster/priority": "1"},
         backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
     )  # fmt: skip
-    def take(
-        context: dg.AssetExecutionContext, frames: dg.ResourceParam[FrameStore], turns: AccountTurns
-    ) -> Iterator[Any]:
-        run = StageRun(context, frames, turns)
+    def take(context: dg.AssetExecutionContext) -> Iterator[Any]:
+        run = StageRun(context, context.resources.frames, context.resources.turns)
         loaders: dict[str, Loader] = {}
         for table, partition, mapped in _partitions(run, destination, tables):
             if mapped.account not in loaders:
