@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance
 
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.destinations.bigquery.ledger import Entry
+    from klaviyo_assets.destinations.ledger import Entry
 
 
 @dataclass
@@ -224,10 +224,11 @@ class Pipeline:
         """Ranges of the days that changed since they were loaded, having said why."""
         from klaviyo_assets.destinations.bigquery.ledger import current
         from klaviyo_assets.source.extraction import AccountSource
+        from klaviyo_assets.stages.destinations import held_everywhere
         from klaviyo_assets.stages.planning import plan
 
         with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
-            entries = current(bigquery().dataset(account))
+            entries = held_everywhere(current(bigquery().dataset(account)), account)
             with postgres().snapshot() as snapshot:
                 source = AccountSource.open(account, snapshot, self.accepted)
                 found = plan(source, entries, account.start_date, last)

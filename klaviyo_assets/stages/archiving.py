@@ -12,7 +12,7 @@ from klaviyo_assets.frames.record import FrameKey
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.stages.destination import AccountRun, Destination, TakenFrame
-from klaviyo_assets.stages.graph import S3_ARCHIVE, destinations, stages
+from klaviyo_assets.stages.graph import S3_ARCHIVE, stages
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Archiving:
         record = frames.require(mapped)
         with frames.local_file(mapped) as path:
             archived = s3.archive.archive(path, record, mapped.account, table.name, mapped.day)
-        if frames.mark(mapped, S3_ARCHIVE, destinations()):
-            frames.remove(mapped)
+        self.run.release(mapped)
         metadata = {
             "dagster/uri": archived.uri, "bytes": record.bytes, "parts": len(record.parts),
             "written": "a new part" if archived.part_written else "nothing: the archive had this very part",
@@ -51,4 +50,5 @@ ARCHIVE = Destination(
     describe=lambda table: f"Every version of mapped `{table.name}`, immutable; the manifest names the current part.",
     open=Archiving,
     needs=frozenset({"s3"}),
+    takes_deltas=True,
 )

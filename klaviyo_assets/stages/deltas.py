@@ -117,7 +117,8 @@ class TableReading:
     s3: S3ArchiveResource
     privacy: PrivacyResource
     delta_from_rows: int = DELTA_FROM_ROWS
-    always_whole: bool = False
+    # Why every table is read whole; empty if it need not be.
+    whole_because: str = ""
 
     def extract(self, spec: TableSpec, writer: FrameWriter) -> FrameRecord:
         """Read a table into a frame: the whole of it, or the rows that changed since it was loaded."""
@@ -155,7 +156,7 @@ class TableReading:
 
     def _changes(self, spec: TableSpec, now: TableState) -> tuple[Changes, tuple[Part, ...]] | str:
         """What changed and the parts to build on; or why the table has to be read whole."""
-        reason = "it was asked for" if self.always_whole else untellable(spec, self.source.table(spec))
+        reason = self.whole_because or untellable(spec, self.source.table(spec))
         if reason:
             return reason
         loaded = _known(lambda: self._loaded).get(spec.name)

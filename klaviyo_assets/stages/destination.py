@@ -9,14 +9,17 @@ A package that is installed beside this one adds a destination with an entry poi
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
 from typing import Any, Protocol
 
 from klaviyo_assets.accounts import Account
+from klaviyo_assets.destinations.ledger import Ledger
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.frames.record import FrameKey, FrameRecord
 from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
-from klaviyo_assets.stages.graph import Stage
+from klaviyo_assets.stages.graph import Stage, destinations
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class AccountRun:
     """One account in one run, as a destination sees it.
 
     Attributes:
+        destination: The destination's name.
         run_id: The Dagster run.
         account: The account.
         frames: Where the mapped frames are.
@@ -31,11 +35,17 @@ class AccountRun:
         resources: What the destination needs, by resource key.
     """
 
+    destination: str
     run_id: str
     account: Account
     frames: FrameStore
     tables: frozenset[str]
     resources: Mapping[str, Any]
+
+    def release(self, mapped: FrameKey) -> None:
+        """Let go of a frame that the destination has taken; it is removed once every destination has."""
+        if self.frames.record(mapped) is not None and self.frames.mark(mapped, self.destination, destinations()):
+            self.frames.remove(mapped)
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,17 @@ class TakenFrame:
     record: FrameRecord
     metadata: Mapping[str, Any] = field(default_factory=dict)
     page: str = ""
+
+
+@dataclass(frozen=True)
+class HeldDay:
+    """What a destination holds of one day of `event`: rows, and money by currency.
+
+    What states no currency is in the account's own.
+    """
+
+    rows: int = 0
+    money: Mapping[str, Decimal] = field(default_factory=dict)
 
 
 class Loader(Protocol):
@@ -80,7 +101,13 @@ class Destination:
         needs: The keys of the resources that it needs.
         waits_for: The destinations that have to take a partition first. A partition counts as loaded when a ledger has
             it, so what has no ledger goes before what has one.
-        has_tables: Whether assets are tables of the same name there.
+        has_tables: Whether assets are BigQuery tables of the same name.
+        takes_deltas: Whether it takes frames that hold only what changed of a large account table. While one
+            destination does not, tables are read whole.
+        ledger: Opens its ledger of an account. A day that is not in it as BigQuery has it is dirty, so a run brings a
+            destination that was added up to date. None if BigQuery's ledger waits for it, as for the archive.
+        held: What it holds of an account's events between two days, both included, for `klaviyo-assets verify`. None if
+            `audit/reconciliation/` looks at it itself.
     """
 
     stage: Stage
@@ -90,6 +117,9 @@ class Destination:
     needs: frozenset[str] = frozenset()
     waits_for: tuple[str, ...] = ()
     has_tables: bool = False
+    takes_deltas: bool = False
+    ledger: Callable[[Account], Ledger] | None = None
+    held: Callable[[Account, date, date], Mapping[date, HeldDay]] | None = None
 
     @property
     def name(self) -> str:

@@ -28,7 +28,7 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.stages.deltas import kept_state, loaded_states
 from klaviyo_assets.stages.destination import AccountRun, Destination, TakenFrame
-from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, MAPPED, S3_ARCHIVE, destinations, stages
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, MAPPED, S3_ARCHIVE, stages
 from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
 from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
@@ -230,8 +230,7 @@ class AccountLoad:
     def _release(self, mapped: FrameKey) -> None:
         """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
         frames = self.run.frames
-        if frames.record(mapped) is not None and frames.mark(mapped, BIGQUERY, destinations()):
-            frames.remove(mapped)
+        self.run.release(mapped)
         source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
         last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in self.run.tables else source
         if mapped.table == last:
@@ -293,4 +292,5 @@ WAREHOUSE = Destination(
     needs=frozenset({"s3", "bigquery"}),
     waits_for=(S3_ARCHIVE,),
     has_tables=True,
+    takes_deltas=True,
 )

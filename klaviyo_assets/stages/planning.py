@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg import sql
 
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.source.days import late_receipts, metrics_of_days, ranges, row_count
 from klaviyo_assets.source.extraction import NO_ROWS, AccountSource

@@ -16,7 +16,8 @@ from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.destinations.bigquery.ledger import Entry, current
+from klaviyo_assets.destinations.bigquery.ledger import current
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import (

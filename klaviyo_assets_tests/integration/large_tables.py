@@ -111,7 +111,7 @@ class LargeTables:
                 load.flush()
 
     def _run(self, resources: dict[str, Any]) -> AccountRun:
-        return AccountRun("a-test-run", self.deployment.account, self.deployment.frames, frozenset(), resources)
+        return AccountRun("", "a-test-run", self.deployment.account, self.deployment.frames, frozenset(), resources)
 
     def load(self, names: tuple[str, ...] = NAMES, **options: Any) -> dict[str, FrameRecord]:
         """All stages."""

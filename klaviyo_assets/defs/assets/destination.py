@@ -84,7 +84,7 @@ def _partitions(
 def _account_run(run: StageRun, destination: Destination, accounts: Accounts, account: str) -> AccountRun:
     tables = frozenset(key.path[-1] for key in run.context.selected_asset_keys)
     resources = {key: getattr(run.context.resources, key) for key in destination.needs}
-    return AccountRun(run.run_id, accounts[account], run.frames, tables, resources)
+    return AccountRun(destination.name, run.run_id, accounts[account], run.frames, tables, resources)
 
 
 def _before(run: StageRun, destination: Destination, mapped: FrameKey) -> FrameKey:

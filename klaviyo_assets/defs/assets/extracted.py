@@ -18,7 +18,8 @@ from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.defs.turns import AccountTurns
-from klaviyo_assets.destinations.bigquery.ledger import Entry, loaded_entries
+from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.frames.record import FrameKey, FrameRecord
 from klaviyo_assets.frames.store import FrameStore
@@ -29,6 +30,7 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.stages.deltas import DELTA_FROM_ROWS, TableReading
+from klaviyo_assets.stages.destinations import whole_because
 from klaviyo_assets.stages.graph import EXTRACTED
 from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.mapping import UNDATED, UNDATED_WITH
@@ -78,7 +80,7 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
         run = StageRun(context, frames, turns)
         reading = partial(
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
-            always_whole=config.whole,
+            whole_because=whole_because(asked=config.whole),
         )  # fmt: skip
         for name in run.partition_keys:
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)

@@ -23,6 +23,7 @@ from klaviyo_assets.resources.fivetran.models import Connection
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.destinations import held_everywhere
 from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, keys_of, loading
 from klaviyo_assets.stages.keys import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.stages.looks import Look
@@ -262,7 +263,7 @@ def _materialized(account: Account, connection: Connection) -> list[dg.AssetMate
 def _plan(
     account: Account, postgres: PostgresResource, bigquery: BigQueryProjectResource, seen: Look | None
 ) -> Plan:  # fmt: skip
-    entries = current(bigquery.dataset(account))
+    entries = held_everywhere(current(bigquery.dataset(account)), account)
     with postgres.snapshot() as snapshot:
         return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
 

@@ -11,7 +11,7 @@ from klaviyo_assets.audit.reconciliation.findings import Findings
 from klaviyo_assets.audit.reconciliation.raw import RawDay
 from klaviyo_assets.audit.reconciliation.stages import Stages, check_stages, quarantined_money, stage_sums
 from klaviyo_assets.audit.reconciliation.warehouse import LedgerRow, LoadedDay, Quarantined
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.destinations.s3.archive import Manifest
 from klaviyo_assets.frames.record import Part
 
