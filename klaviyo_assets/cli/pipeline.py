@@ -127,7 +127,7 @@ class Pipeline:
     # Tables and columns that may be taken as empty where they are hidden or gone.
     accepted: Sequence[str] = ()
 
-    def account(self, account: "Account", wanted: tuple[date | None, date | None], *, sync: bool) -> None:
+    def account(self, account: "Account", days: tuple[date | None, date | None], *, sync: bool) -> None:
         """Everything for one account; a failure is noted and the other accounts go on."""
         own, began = self.totals.of(account.name), time.monotonic()
         try:
@@ -135,7 +135,7 @@ class Pipeline:
                 self._sync(account)
             self._look(account)
             self._dimensions(account)
-            own.work = self.work(account, *wanted)
+            own.work = self.work(account, *days)
             if self._days(account, own.work):
                 self._reports(account)
         except KlaviyoAssetsError as error:
@@ -231,15 +231,15 @@ class Pipeline:
             entries = held_everywhere(current(bigquery().dataset(account)), account)
             with postgres().snapshot() as snapshot:
                 source = AccountSource.open(account, snapshot, self.accepted)
-                found = plan(source, entries, account.start_date, last)
-        for announcement in found.announcements:
+                dirty_plan = plan(source, entries, account.start_date, last)
+        for announcement in dirty_plan.announcements:
             self.progress.note(f"{account.name}: {announcement}")
-        if not found.days and _has_no_events(entries):
+        if not dirty_plan.days and _has_no_events(entries):
             warning = f"there are no events since its start_date, {account.start_date}"
             self.totals.of(account.name).warnings.append(warning)
             # One empty day makes the tables that reports and views read.
             return [Work(last, last)]
-        return [Work(*days, only) for only in (False, True) for days in found.ranges(only_attribution=only)]
+        return [Work(*days, only) for only in (False, True) for days in dirty_plan.ranges(only_attribution=only)]
 
     def _events(self, account: "Account", work: Work) -> None:
         from klaviyo_assets.tables import ATTRIBUTION, DAILY_TABLES, EVENT

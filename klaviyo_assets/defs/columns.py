@@ -61,14 +61,14 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
     columns = []
     for name in raw_columns(table):
         back[name] = {} if stage == FIVETRAN else {f"{FIVETRAN}/{table.name}": [name]}
-        said = [
+        sentences = [
             _UNNAMED.get(name, ""),
             f"Becomes {_listed(becomes[name])} of {_link(f'{MAPPED}/{table.name}')}." if becomes[name] else "",
             f"From {_by_asset_listed(back[name])}." if back[name] else "",
         ]
         columns.append(
             dg.TableColumn(
-                name, types.get(name, "STRING"), " ".join(filter(None, said)) or None,
+                name, types.get(name, "STRING"), " ".join(filter(None, sentences)) or None,
                 tags={"personal": ""} if name in personal else {},
             )
         )  # fmt: skip
@@ -85,10 +85,10 @@ def _one_stage_back(spec: TableSpec, stage: str) -> dict[str, Mapping[str, list[
 
 
 def _by_asset(sources: Columns, *, mapped: bool) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    columns_by_asset: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(sources):
-        found[f"{EXTRACTED if mapped else stage_of(table)}/{table}"].append(column)
-    return found
+        columns_by_asset[f"{EXTRACTED if mapped else stage_of(table)}/{table}"].append(column)
+    return columns_by_asset
 
 
 def stage_of(name: str) -> str:
@@ -97,8 +97,8 @@ def stage_of(name: str) -> str:
 
 
 def _raw_of(spec: TableSpec, column: str) -> Columns:
-    known = spec.name in REPORTS or spec.name in VIEWS or spec.name in TABLES
-    return raw_fields(spec.name, column) if known else frozenset()
+    is_of_the_graph = spec.name in REPORTS or spec.name in VIEWS or spec.name in TABLES
+    return raw_fields(spec.name, column) if is_of_the_graph else frozenset()
 
 
 def _shown(column: Column, back: Mapping[str, list[str]], raw: Columns) -> dg.TableColumn:
@@ -115,17 +115,17 @@ def _origin(back: Mapping[str, list[str]], raw: Columns) -> str:
     """A paragraph: the columns one stage back, and the raw fields at the far end, linked."""
     if not back:
         return "\n\nFrom the account's settings and the time of its last sync."
-    said = f"\n\nFrom {_by_asset_listed(back)}."
+    sentences = f"\n\nFrom {_by_asset_listed(back)}."
     if raw and not all(asset.startswith(f"{EXTRACTED}/") for asset in back):
-        said += f" Raw: {_by_asset_listed(_raw_by_asset(raw))}."
-    return said
+        sentences += f" Raw: {_by_asset_listed(_raw_by_asset(raw))}."
+    return sentences
 
 
 def _raw_by_asset(raw: Columns) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    columns_by_asset: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(raw):
-        found[f"{FIVETRAN}/{table}"].append(column)
-    return found
+        columns_by_asset[f"{FIVETRAN}/{table}"].append(column)
+    return columns_by_asset
 
 
 def _by_asset_listed(columns: Mapping[str, list[str]]) -> str:
@@ -133,9 +133,9 @@ def _by_asset_listed(columns: Mapping[str, list[str]]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    listed = list(names)
-    shown = ", ".join(f"`{name}`" for name in listed[:_SHOWN_RAW])
-    return f"{shown} and {len(listed) - _SHOWN_RAW} more" if len(listed) > _SHOWN_RAW else shown
+    quoted_names = list(names)
+    text = ", ".join(f"`{name}`" for name in quoted_names[:_SHOWN_RAW])
+    return f"{text} and {len(quoted_names) - _SHOWN_RAW} more" if len(quoted_names) > _SHOWN_RAW else text
 
 
 def _link(asset: str) -> str:
@@ -159,13 +159,13 @@ def code_references(spec: TableSpec, stage: str) -> dict[str, Any]:
     """
     package = Path(__file__).parents[1]
     folders = (package / "tables", package / "reports", package / "reports" / "views")
-    found = next((path for folder in folders if (path := folder / f"{spec.name}.py").is_file()), None)
-    files = {f"the stage {stage}": _stage_file(stage), f"the table {spec.name}": found}
-    listed = [
+    declaration = next((path for folder in folders if (path := folder / f"{spec.name}.py").is_file()), None)
+    files = {f"the stage {stage}": _stage_file(stage), f"the table {spec.name}": declaration}
+    references = [
         dg.LocalFileCodeReference(file_path=str(path), line_number=1, label=label)
         for label, path in files.items() if path
     ]  # fmt: skip
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=listed)}
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references)}
 
 
 def _stage_file(stage: str) -> Path:

@@ -65,11 +65,11 @@ def stale_accounts(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str
 
     What is stale at a stage is so at all that follow: the first one is where to look.
     """
-    found: dict[str, Age] = {}
+    oldest: dict[str, Age] = {}
     for age in ages(accounts, instance):
         if age.verdict == "stale":
-            found.setdefault(age.account, age)
-    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_mend(age.stage)}") for name, age in found.items()}
+            oldest.setdefault(age.account, age)
+    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_mend(age.stage)}") for name, age in oldest.items()}
 
 
 def _capital(text: str) -> str:
@@ -96,7 +96,7 @@ def stale_findings(accounts: Accounts, instance: dg.DagsterInstance) -> list[Fin
 
 def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], since: float) -> list[Finding]:
     """Checks whose newest verdict on a partition is a failure of the time since; one finding per check and account."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for key in sorted(keys, key=str):
         if key.name == _UNUSUAL or key.asset_key.path[0] == FRESHNESS:
             continue
@@ -104,8 +104,8 @@ def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
         for partition, evaluation in _newest_failures(instance, key, since):
             account, day = parts_of(partition or "")
             by_account.setdefault(account, []).append((day, evaluation))
-        found += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
-    return sorted(found, key=lambda one: one.level)
+        findings += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
+    return sorted(findings, key=lambda one: one.level)
 
 
 def _newest_failures(instance: dg.DagsterInstance, key: dg.AssetCheckKey, since: float) -> Iterator[tuple[str, Any]]:

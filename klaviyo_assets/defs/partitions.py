@@ -80,8 +80,8 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
             f"the run asks for {_range_text(ends)}, which is not among the partitions. An account that is not in "
             "accounts.toml any more, or a day that is not yet there, has none. Launch it again and pick from the list."
         )
-    listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
-    keys = [str(key) for key in listed]
+    found_keys = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
+    keys = [str(key) for key in found_keys]
     if not keys:
         raise PermanentError(
             f"the run asks for {_range_text(ends)}, which names no partition. Its tags say one (dagster/partition) or "

@@ -96,8 +96,8 @@ def _last_run(
         place = {
             ASSET_PARTITION_RANGE_START_TAG: key_or_range.start, ASSET_PARTITION_RANGE_END_TAG: key_or_range.end
         }  # fmt: skip
-    wanted = dg.RunsFilter(job_name=partition_set.job_name, tags={PARTITION_SET_TAG: partition_set.name, **place})
-    return next(iter(instance.get_runs(wanted, limit=1)), None)
+    filters = dg.RunsFilter(job_name=partition_set.job_name, tags={PARTITION_SET_TAG: partition_set.name, **place})
+    return next(iter(instance.get_runs(filters, limit=1)), None)
 
 
 class AccountQueue(dg.QueuedRunCoordinator[Any]):

@@ -116,7 +116,7 @@ class StageRun:
         return key in self.context.selected_asset_keys
 
     def work(
-        self, key: dg.AssetKey, partition: str, frame: FrameKey, one: Callable[[], Done], before: FrameKey | None = None
+        self, key: dg.AssetKey, partition: str, frame: FrameKey, job: Callable[[], Done], before: FrameKey | None = None
     ) -> Iterator[Any]:
         """Do one partition of one asset; a failure is noted, not raised.
 
@@ -124,7 +124,7 @@ class StageRun:
             key: The asset.
             partition: The partition's key.
             frame: Where the failure is noted for the stages that follow in this run.
-            one: The work.
+            job: The work.
             before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
         """
         self._asked.add((key.to_user_string(), partition))
@@ -134,7 +134,7 @@ class StageRun:
                 self._inherited.add((key.to_user_string(), partition))
                 self._fail(key, partition, frame, inherited)
                 return
-            done = self._attempt(frame, one)
+            done = self._attempt(frame, job)
             materialization = dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
             evaluations = [event for check in done.checks for event in self.evaluate(key, partition, check)]
         except Exception as error:  # noqa: BLE001  whatever it is, it is this partition's alone
@@ -168,7 +168,7 @@ class StageRun:
         if frame.stage != FIVETRAN:
             self.turns.take(frame.account, self.run_id, say=self.context.log.warning)
 
-    def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
+    def _attempt(self, frame: FrameKey, job: Callable[[], Done]) -> Done:
         from tenacity import (
             Retrying,
             retry_if_exception,
@@ -186,7 +186,7 @@ class StageRun:
 
         def once() -> Done:
             self._take_turn(frame)
-            return one()
+            return job()
 
         retrying = Retrying(
             # Who waited for a turn in vain has waited as long as it may.

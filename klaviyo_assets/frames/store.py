@@ -270,7 +270,7 @@ class FrameWriter:
             writer.close()
         self._open = {}
 
-    def finish(self, **known: Any) -> FrameRecord:
+    def finish(self, **fields: Any) -> FrameRecord:
         """Close the files and state what is known of the frame; hash, bytes and rows are of the file `rows`."""
         self.close()
         path = self.folder / "rows.parquet"
@@ -279,5 +279,5 @@ class FrameWriter:
             while block := content.read(1 << 20):
                 digest.update(block)
         rows = pq.ParquetFile(path).metadata.num_rows
-        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **known)
+        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **fields)
         return self.record

@@ -88,13 +88,13 @@ def loaded_states(dataset: BigQueryDataset, account: str) -> dict[str, LoadedSta
         f"SELECT table_name, details, rows_quarantined FROM ledger WHERE {PARTITION} = @account {NEWEST}",
         {"account": ("STRING", account)},
     )
-    found = {row.table_name: (json.loads(row.details or "{}").get(STATE), row.rows_quarantined) for row in rows}
-    return {name: _state(state, dropped) for name, (state, dropped) in found.items() if state}
+    states = {row.table_name: (json.loads(row.details or "{}").get(STATE), row.rows_quarantined) for row in rows}
+    return {name: _state(state, dropped) for name, (state, dropped) in states.items() if state}
 
 
-def _state(known: Mapping[str, Any], dropped: int | None) -> LoadedState:
-    parts = tuple(Part(**part) for part in known["parts"])
-    return LoadedState(known["watermark"], known["shape"], parts, dropped or 0)
+def _state(fields: Mapping[str, Any], dropped: int | None) -> LoadedState:
+    parts = tuple(Part(**part) for part in fields["parts"])
+    return LoadedState(fields["watermark"], fields["shape"], parts, dropped or 0)
 
 
 class _NotKnownError(Exception):
@@ -129,12 +129,12 @@ class TableReading:
             why="", rows=rows, watermark=watermark(self.source, spec), shape=self._shape(spec), key=spec.key
         )
         try:
-            found = self._changes(spec, now)
+            answer = self._changes(spec, now)
         except _NotKnownError as error:
-            found = f"what was loaded is not known: {error}"
-        if isinstance(found, str):
-            return extract_table(self.source, spec, writer, replace(now, why=found))
-        changes, below = found
+            answer = f"what was loaded is not known: {error}"
+        if isinstance(answer, str):
+            return extract_table(self.source, spec, writer, replace(now, why=answer))
+        changes, below = answer
         total = changes.standing + changes.changed
         state = replace(now, why=_said(changes), rows=total.rows, checksum=str(total), below=below)
         return extract_table(self.source, spec, writer, state, changes.where)

@@ -65,8 +65,8 @@ class BrokenPartitionError(PermanentError):
 
 def metrics_of(details: Mapping[str, Any], account: Account) -> AccountMetrics:
     """The account's metrics from an extracted frame's record."""
-    listed = [Metric(*row) for row in details.get("metrics", [])]
-    return resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
+    metrics = [Metric(*row) for row in details.get("metrics", [])]
+    return resolve_metrics(metrics, account.conversion_metric, account.conversion_integration)
 
 
 @dataclass
@@ -150,10 +150,11 @@ class AccountMapping:
                 seen |= set(column(raw, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
-            known: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": sorted(filter(None, seen))}
+            metric_ids = sorted(filter(None, seen))
+            details: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": metric_ids}
             if record.details.get("needs_receipts"):
-                known["reads"] = record.details.get("reads", {})
-            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, known, deleted=deleted)
+                details["reads"] = record.details.get("reads", {})
+            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, details, deleted=deleted)
 
     def map_attribution(self, day: date) -> FrameRecord:
         """Credit one day of events to the touches that were extracted with it."""
@@ -177,11 +178,11 @@ class AccountMapping:
                 credited.append(rows)
             rows = _sorted(credited)
             _append(writer, ATTRIBUTION, rows)
-            known: dict[str, Any] = {name: record.details.get(name) for name in ("reads", "missing")}
-            known |= {"settings": self.account.attribution_settings(mode), "metric_ids": sorted(filter(None, seen))}
+            details: dict[str, Any] = {name: record.details.get(name) for name in ("reads", "missing")}
+            details |= {"settings": self.account.attribution_settings(mode), "metric_ids": sorted(filter(None, seen))}
             return self._finish(
                 writer, ATTRIBUTION, record, outcome, day.isoformat(),
-                attribution_fingerprint(self.account, mode, context.metrics, seen), known,
+                attribution_fingerprint(self.account, mode, context.metrics, seen), details,
                 rows_raw=len(rows) + outcome.dropped,
             )  # fmt: skip
 
@@ -241,13 +242,13 @@ class AccountMapping:
 
     def _finish(
         self, writer: FrameWriter, spec: TableSpec, source: FrameRecord, outcome: _Outcome, partition: str,
-        fingerprint: str, known: Mapping[str, Any] | None = None, *, deleted: int = 0, rows_raw: int | None = None,
+        fingerprint: str, details: Mapping[str, Any] | None = None, *, deleted: int = 0, rows_raw: int | None = None,
     ) -> FrameRecord:  # fmt: skip
         if not writer.files:
             _append(writer, spec, None)
         notes = notes_frame(outcome.notes, partition)
         writer.append(pa.Table.from_pandas(notes, QUARANTINE_SCHEMA, preserve_index=False), "quarantine")
-        found = writer.finish(
+        record = writer.finish(
             source_digest=source.source_digest, settings_fingerprint=fingerprint, data_through=source.data_through,
             rows_raw=source.rows if rows_raw is None else rows_raw, rows_deleted=deleted,
             rows_quarantined=outcome.dropped, warnings=source.warnings, state=source.state,
@@ -255,11 +256,11 @@ class AccountMapping:
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
                 "columns": None if spec is ATTRIBUTION else source.details.get("columns"),
-                **(known or {}),
+                **(details or {}),
             },
         )  # fmt: skip
-        self._refuse_broken(spec, partition, found, outcome, writer)
-        return found
+        self._refuse_broken(spec, partition, record, outcome, writer)
+        return record
 
     def _refuse_broken(
         self, spec: TableSpec, partition: str, record: FrameRecord, outcome: _Outcome, writer: FrameWriter
@@ -285,9 +286,9 @@ def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[
 
     A metric that is renamed, or becomes the conversion metric, concerns only the days that have events of it.
     """
-    known = _names(metrics, seen)
-    converting = sorted(metrics.conversion_ids & {metric for metric, _ in known})
-    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, known, converting])}"
+    named_metrics = _names(metrics, seen)
+    converting = sorted(metrics.conversion_ids & {metric for metric, _ in named_metrics})
+    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, named_metrics, converting])}"
 
 
 def attribution_fingerprint(account: Account, source: str, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:

@@ -172,7 +172,7 @@ class LazySource:
 def _extract_account(
     run: StageRun, source: LazySource, account: Account, reading: Callable[[AccountSource], TableReading]
 ) -> Iterator[Any]:
-    def one(table: TableSpec, frame: FrameKey) -> Done:
+    def extract(table: TableSpec, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened:
             with run.frames.write(frame) as writer:
                 record = reading(opened).extract(table, writer)
@@ -187,13 +187,13 @@ def _extract_account(
         for table in ACCOUNT_TABLES:
             key, frame = dg.AssetKey([EXTRACTED, table.name]), FrameKey(EXTRACTED, account.name, table.name)
             if run.selects(key):
-                yield from run.work(key, account.name, frame, partial(one, table, frame))
+                yield from run.work(key, account.name, frame, partial(extract, table, frame))
     finally:
         source.close()
 
 
 def _extract_days(run: StageRun, source: LazySource, account: Account, days: list[date]) -> Iterator[Any]:
-    def one(day: date, frame: FrameKey) -> Done:
+    def extract(day: date, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened, run.frames.write(frame) as writer:
             record = extract_day(opened, day, writer)
         return Done(metadata_of(record, run))
@@ -202,7 +202,7 @@ def _extract_days(run: StageRun, source: LazySource, account: Account, days: lis
         for day in days:
             frame = FrameKey(EXTRACTED, account.name, EVENT.name, day.isoformat())
             key, partition = dg.AssetKey([EXTRACTED, EVENT.name]), day_key(account.name, day)
-            yield from run.work(key, partition, frame, partial(one, day, frame))
+            yield from run.work(key, partition, frame, partial(extract, day, frame))
     finally:
         source.close()
 

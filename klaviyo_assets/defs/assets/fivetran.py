@@ -133,9 +133,9 @@ class AccountSyncs:
             ((name, error),) = self.failures.items()
             raise failure(error, f"account {name}", not_done) from error
         if self.failures:
-            listed = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
+            reasons = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
             raise dg.Failure(
-                description=f"{len(self.failures)} accounts failed:\n{listed}",
+                description=f"{len(self.failures)} accounts failed:\n{reasons}",
                 metadata={name: str(error) for name, error in self.failures.items()} | not_done,
                 allow_retries=all(isinstance(error, TransientError) for error in self.failures.values()),
             )

@@ -77,19 +77,19 @@ def _publish(
 ) -> Mapping[str, Any]:
     """Make one week's page and put it into the bucket; what the UI shows of it."""
     last = monday + timedelta(days=6)
-    made = make_report([account], {account.name: bigquery.dataset(account)}, monday, last)
-    content = made.html.encode()
+    page = make_report([account], {account.name: bigquery.dataset(account)}, monday, last)
+    content = page.html.encode()
     archive = s3.archive
     uri = archive.publish(
         account.name, HTML_REPORT, monday.isoformat(), "report.html", content, "text/html; charset=utf-8"
     )
-    shown = {} if s3.is_elsewhere else {"link": dg.MetadataValue.url(s3_url(uri))}
+    link = {} if s3.is_elsewhere else {"link": dg.MetadataValue.url(s3_url(uri))}
     return {
         "dagster/uri": uri,
-        **shown,
+        **link,
         "days": f"{monday} to {last}",
-        "figures": made.figures,
+        "figures": page.figures,
         "bytes": len(content),
-        "has_data": not made.empty,
-        "adds_up": not made.broken,
+        "has_data": not page.empty,
+        "adds_up": not page.broken,
     }

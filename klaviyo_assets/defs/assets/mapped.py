@@ -197,12 +197,12 @@ def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
     """The first rows as a Markdown table, a few columns that tell most."""
-    shown = preview_columns(table)
-    rows = _first_rows(frames.open(frame), shown)
+    names = preview_columns(table)
+    rows = _first_rows(frames.open(frame), names)
     if not rows:
         return "no rows"
-    header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
-    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
+    header = f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n"
+    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows)
 
 
 def preview_columns(table: TableSpec) -> list[str]:
@@ -223,6 +223,6 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
-    text = "" if value is None else str(shown).removesuffix("+00:00")
+    plain = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    text = "" if value is None else str(plain).removesuffix("+00:00")
     return text.replace("|", "\\|").replace("\n", " ")[:40]

@@ -104,22 +104,22 @@ class Portfolio:
             TransientError: BigQuery could not be reached; the views stay as they are.
             PermanentError: the portfolio's own dataset cannot be made.
         """
-        made = cls(bigquery.portfolio())
-        made.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
-        made.labels = made.dataset.tables()
+        portfolio = cls(bigquery.portfolio())
+        portfolio.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
+        portfolio.labels = portfolio.dataset.tables()
         for account in accounts.by_name.values():
             dataset = bigquery.dataset(account)
             try:
-                found = columns_by_table(dataset)
+                columns = columns_by_table(dataset)
             except TransientError:
                 raise
             except Exception as caught:  # noqa: BLE001  one account's fault leaves the others their views
                 error = contained(caught)
-                made.left_out[account.name] = NOT_YET if "Not found: Dataset" in str(error) else str(error)
-                made.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
+                portfolio.left_out[account.name] = NOT_YET if "Not found: Dataset" in str(error) else str(error)
+                portfolio.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
                 continue
-            made.members[account.name] = (dataset.qualified, found)
-        return made
+            portfolio.members[account.name] = (dataset.qualified, columns)
+        return portfolio
 
     def create(self, view: TableSpec) -> dict[str, Any]:
         """Create one view; what the UI shows of it."""
@@ -144,9 +144,9 @@ class Portfolio:
 
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:
     """The columns of every table and view of a dataset."""
-    found: dict[str, set[str]] = {}
+    columns_of: dict[str, set[str]] = {}
     columns = table_of(dataset.qualified, "INFORMATION_SCHEMA", "COLUMNS")
-    listed = dataset.query(f"SELECT table_name, column_name FROM {columns}")
-    for row in listed:
-        found.setdefault(row["table_name"], set()).add(row["column_name"])
-    return {table: frozenset(columns) for table, columns in found.items()}
+    rows = dataset.query(f"SELECT table_name, column_name FROM {columns}")
+    for row in rows:
+        columns_of.setdefault(row["table_name"], set()).add(row["column_name"])
+    return {table: frozenset(columns) for table, columns in columns_of.items()}

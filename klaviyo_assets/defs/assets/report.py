@@ -89,7 +89,7 @@ def _restate_account(
     opened: list[AccountReports] = []
     done: dict[str, Restated] = {}
 
-    def one(report: ReportSpec) -> Done:
+    def restate(report: ReportSpec) -> Done:
         if not opened:
             opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
@@ -100,7 +100,7 @@ def _restate_account(
         key = dg.AssetKey([REPORT, report.name])
         if run.selects(key):
             frame = FrameKey(REPORT, account.name, report.name)
-            yield from run.work(key, account.name, frame, partial(one, report))
+            yield from run.work(key, account.name, frame, partial(restate, report))
     if not done:
         return
     try:
@@ -139,15 +139,16 @@ def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> 
 def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
     """Whether the reports that were brought up to date hold what the tables they are made of hold."""
     first, last = _looked_at(account, done[_ACCOUNT])
-    found = report_conservation(
+    conservation = report_conservation(
         dataset, account, first, last,
         reports=[name for name in BY_EVENT_DATE if name in done],
     )  # fmt: skip
-    listed = [str(finding) for finding in found.findings]
-    shown = {"differences": dg.MetadataValue.md("\n".join(f"- {line}" for line in listed[:_SHOWN_DIFFERENCES]))}
+    sentences = [str(finding) for finding in conservation.findings]
+    listing = "\n".join(f"- {sentence}" for sentence in sentences[:_SHOWN_DIFFERENCES])
+    differences = {"differences": dg.MetadataValue.md(listing)} if sentences else {}
     return Check(
-        CONSERVED, passed=found.holds, metadata={**found.metadata, **(shown if listed else {})},
-        description=f"{len(listed)} difference(s), the first: {listed[0]}" if listed else None,
+        CONSERVED, passed=conservation.holds, metadata={**conservation.metadata, **differences},
+        description=f"{len(sentences)} difference(s), the first: {sentences[0]}" if sentences else None,
     )  # fmt: skip
 
 
@@ -156,8 +157,8 @@ def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date 
     if restated.days.everything:
         return None, None
     newest = restated.data_through.astimezone(account.zone).date()
-    known = restated.days.known or {newest - account.attribution.longest_window, newest}
-    return min(known), max(known)
+    days = restated.days.known or {newest - account.attribution.longest_window, newest}
+    return min(days), max(days)
 
 
 def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:
@@ -175,5 +176,5 @@ def _described(restated: Restated) -> str:
         return "every row"
     if not days:
         return "nothing: no loaded day has changed since"
-    listed = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
-    return ", ".join(part for part in (listed, "rows of unknown day" if days.unknown else "") if part)
+    span = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
+    return ", ".join(part for part in (span, "rows of unknown day" if days.unknown else "") if part)

@@ -69,10 +69,10 @@ def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> 
     if view not in LOOKER_VIEWS:
         return {}
     try:
-        given = optional(template, "LOOKER_TEMPLATE_ID")
-        copied = template_id(given) if given else ""
-        data = [source for source in sources(dataset, owner) if copied or source.table == view]
-        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), copied))}
+        address = optional(template, "LOOKER_TEMPLATE_ID")
+        template_report = template_id(address) if address else ""
+        data = [source for source in sources(dataset, owner) if template_report or source.table == view]
+        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), template_report))}
     except KlaviyoAssetsError as error:
         return {"looker_studio": dg.MetadataValue.text(str(error))}
 
@@ -80,7 +80,7 @@ def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> 
 def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResource) -> Iterator[Any]:
     opened: list[_AccountViews] = []
 
-    def one(view: ViewSpec) -> Done:
+    def create(view: ViewSpec) -> Done:
         if not opened:
             opened.append(_AccountViews(account, bigquery.dataset(account)))
         return opened[0].create(view)
@@ -88,7 +88,7 @@ def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResour
     for view in VIEWS.values():
         key = dg.AssetKey([VIEW, view.name])
         if run.selects(key):
-            yield from run.work(key, account.name, FrameKey(VIEW, account.name, view.name), partial(one, view))
+            yield from run.work(key, account.name, FrameKey(VIEW, account.name, view.name), partial(create, view))
 
 
 class _AccountViews:
@@ -102,12 +102,12 @@ class _AccountViews:
 
     def create(self, view: ViewSpec) -> Done:
         """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
-        wanted = definition(view, self._dataset.qualified, self._account)
-        if self._labels.get(view.name, {}).get(LABEL) != wanted:
+        label = definition(view, self._dataset.qualified, self._account)
+        if self._labels.get(view.name, {}).get(LABEL) != label:
             for name in view.reads:
                 self._make_ready(name)
             self._dataset.query(create_view(view, self._dataset.qualified, self._account))
-            self._labels[view.name] = {LABEL: wanted}
+            self._labels[view.name] = {LABEL: label}
         return Done(
             {
                 "table": f"{self._dataset.qualified}.{view.name}",

@@ -33,11 +33,11 @@ def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
         state = portfolio_state(accounts, context.instance)
         if not state["loaded"]:
             return dg.SensorResult(skip_reason="no account has reports yet")
-        wanted = fingerprint_of(state)
-        if wanted == context.cursor:
-            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=wanted)
+        fingerprint = fingerprint_of(state)
+        if fingerprint == context.cursor:
+            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=fingerprint)
         tags = {"klaviyo/started_by": "portfolio_views", "klaviyo/reason": f"accounts: {', '.join(state['loaded'])}"}
-        return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=wanted)
+        return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=fingerprint)
 
     return portfolio_views
 

@@ -207,9 +207,9 @@ class _Tick:
 
     @classmethod
     def read(cls, cursor: str | None) -> "_Tick":
-        known = json.loads(cursor or "{}")
-        accounts = {name: _Known(**each) for name, each in known.get("accounts", {}).items()}
-        return cls(accounts, known.get("blocked_until", 0.0), known.get("last", ""))
+        memory = json.loads(cursor or "{}")
+        accounts = {name: _Known(**each) for name, each in memory.get("accounts", {}).items()}
+        return cls(accounts, memory.get("blocked_until", 0.0), memory.get("last", ""))
 
     @property
     def written(self) -> str:
@@ -237,14 +237,14 @@ class _Tick:
         is_due = bool(known.seen) and (known.settings != settings or time.time() - known.swept > SWEEP_SECONDS)
         if is_new or is_due:
             whole = is_due or known.historical or known.look is None
-            found = _plan(account, *places, None if whole else Look.read(known.look or {}))
+            dirty_plan = _plan(account, *places, None if whole else Look.read(known.look or {}))
             # Dagster drops a key it has seen: what a sweep finds that was asked for before has to be another's.
             key = f"{connection.id}:{ended}:{settings}:{int(known.swept)}"
-            self.requests += _requests(account, key, found, log)
+            self.requests += _requests(account, key, dirty_plan, log)
             self.events += _materialized(account, connection) if is_new else []
             known = _Known(
-                ended, connection.is_historical_sync, settings, time.time() if found.swept else known.swept,
-                found.look.written if found.look else None,
+                ended, connection.is_historical_sync, settings, time.time() if dirty_plan.swept else known.swept,
+                dirty_plan.look.written if dirty_plan.look else None,
             )  # fmt: skip
         self.accounts[account.name] = known
 
@@ -268,19 +268,19 @@ def _plan(
         return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
 
 
-def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
+def _requests(account: Account, key: str, dirty_plan: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
     """The account tables that moved, each range of dirty days, and each range whose credits alone are made again."""
-    for announcement in found.announcements:
+    for announcement in dirty_plan.announcements:
         log.info(f"{account.name}: {announcement}")
     tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
-    if found.tables:
+    if dirty_plan.tables:
         yield dg.RunRequest(
             run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags,
-            asset_selection=[dg.AssetKey(key) for key in keys_of(loading(), found.tables)],
+            asset_selection=[dg.AssetKey(key) for key in keys_of(loading(), dirty_plan.tables)],
         )  # fmt: skip
     for only_attribution in (False, True):
-        for first, last in _few(found.ranges(only_attribution=only_attribution)):
-            reasons = "; ".join(found.reasons(first, last, only_attribution=only_attribution))
+        for first, last in _few(dirty_plan.ranges(only_attribution=only_attribution)):
+            reasons = "; ".join(dirty_plan.reasons(first, last, only_attribution=only_attribution))
             yield dg.RunRequest(
                 run_key=f"{key}:{first}:{last}" + (":attribution" if only_attribution else ""),
                 job_name="events",
@@ -302,5 +302,5 @@ def settings_of(account: Account) -> str:
     )  # fmt: skip
 
 
-def _few(found: list[tuple[date, date]]) -> list[tuple[date, date]]:
-    return [(found[0][0], found[-1][1])] if len(found) > MOST_RANGES else found
+def _few(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    return [(spans[0][0], spans[-1][1])] if len(spans) > MOST_RANGES else spans

@@ -69,14 +69,14 @@ class Age:
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
         """The verdict of the account's check; only what is stale is an error."""
-        known = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
+        times = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
         return dg.AssetCheckEvaluation(
             asset_key=freshness_key(self.stage),
             check_name=check_of(self.account),
             passed=self.verdict == "fresh",
             severity=dg.AssetCheckSeverity.ERROR if self.verdict == "stale" else dg.AssetCheckSeverity.WARN,
             description=self.sentence,
-            metadata={"verdict": self.verdict, **known},
+            metadata={"verdict": self.verdict, **times},
         )
 
 
@@ -128,9 +128,9 @@ def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
 
     @dg.multi_asset_check(name="freshness", specs=list(specs.values()), can_subset=True)
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        wanted = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
+        places = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
         for age in ages(accounts, context.instance):
-            if (age.stage, age.account) in wanted:
+            if (age.stage, age.account) in places:
                 evaluation = age.evaluation
                 yield dg.AssetCheckResult(
                     passed=evaluation.passed, asset_key=evaluation.asset_key, check_name=evaluation.check_name,
@@ -158,15 +158,15 @@ def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
     )
     def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, list[Any]] = json.loads(context.cursor or "{}")
-        said: dict[str, list[Any]] = {}
+        verdicts: dict[str, list[Any]] = {}
         events = []
         for age in ages(accounts, context.instance):
             place, at = f"{age.stage}/{age.account}", age.now.timestamp()
             verdict, last = before.get(place, ["", 0])
             is_news = verdict != age.verdict or at - last > SAID_AGAIN_AFTER.total_seconds()
-            said[place] = [age.verdict, at] if is_news else [verdict, last]
+            verdicts[place] = [age.verdict, at] if is_news else [verdict, last]
             events += [age.evaluation] if is_news else []
-        return dg.SensorResult(asset_events=events, cursor=json.dumps(said))
+        return dg.SensorResult(asset_events=events, cursor=json.dumps(verdicts))
 
     return freshness
 
@@ -182,11 +182,11 @@ def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> I
     today = account.today()
     days = [day_key(account.name, today - timedelta(days=ago)) for ago in range(_RECENT_DAYS)]
     for key, partitions in _looked_at(stage, days):
-        found = instance.fetch_materializations(
+        newest = instance.fetch_materializations(
             dg.AssetRecordsFilter(key, asset_partitions=partitions or [account.name]),
             limit=len(partitions or [account.name]),
         )
-        for record in found.records:
+        for record in newest.records:
             moment = _data_time(record.asset_materialization.metadata if record.asset_materialization else {})
             if moment is not None:
                 yield moment
