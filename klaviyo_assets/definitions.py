@@ -15,7 +15,7 @@ for _category in (dg.BetaWarning, dg.PreviewWarning):
     warnings.filterwarnings("ignore", category=_category)
 
 from klaviyo_assets.accounts import Accounts, load_accounts  # noqa: E402  after the filter
-from klaviyo_assets.defs.assets.bigquery import build_loaded_assets  # noqa: E402
+from klaviyo_assets.defs.assets.destination import build_destination_assets  # noqa: E402
 from klaviyo_assets.defs.assets.digest import build_mailed_assets  # noqa: E402
 from klaviyo_assets.defs.assets.extracted import build_extracted_assets  # noqa: E402
 from klaviyo_assets.defs.assets.fivetran import build_fivetran_assets  # noqa: E402
@@ -23,7 +23,6 @@ from klaviyo_assets.defs.assets.html_report import build_html_report_assets  # n
 from klaviyo_assets.defs.assets.mapped import build_mapped_assets  # noqa: E402
 from klaviyo_assets.defs.assets.portfolio import build_portfolio_assets  # noqa: E402
 from klaviyo_assets.defs.assets.report import build_reported_assets  # noqa: E402
-from klaviyo_assets.defs.assets.s3_archive import build_archived_assets  # noqa: E402
 from klaviyo_assets.defs.assets.view import build_published_assets  # noqa: E402
 from klaviyo_assets.defs.automation.jobs import build_jobs  # noqa: E402
 from klaviyo_assets.defs.automation.mail import build_digest_schedule, build_failure_sensor  # noqa: E402
@@ -39,14 +38,16 @@ from klaviyo_assets.defs.checks.klaviyo_comparison import (  # noqa: E402
 )
 from klaviyo_assets.defs.environment import restore_environment  # noqa: E402
 from klaviyo_assets.defs.partitions import Partitions  # noqa: E402
-from klaviyo_assets.defs.turns import GuardedFrames  # noqa: E402
+from klaviyo_assets.defs.turns import AccountTurns  # noqa: E402
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource  # noqa: E402
 from klaviyo_assets.resources.fivetran.resource import FivetranResource  # noqa: E402
+from klaviyo_assets.resources.frames import FramesResource  # noqa: E402
 from klaviyo_assets.resources.klaviyo.resource import KlaviyoResource  # noqa: E402
 from klaviyo_assets.resources.mail.resource import MailResource  # noqa: E402
 from klaviyo_assets.resources.postgres.resource import PostgresResource  # noqa: E402
 from klaviyo_assets.resources.privacy import PrivacyResource  # noqa: E402
 from klaviyo_assets.resources.s3 import S3ArchiveResource  # noqa: E402
+from klaviyo_assets.stages.destinations import registered_destinations  # noqa: E402
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, TABLES  # noqa: E402
 
 
@@ -66,8 +67,11 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             build_fivetran_assets([table for table in TABLES.values() if table.raw], accounts, partitions.accounts),
             *build_extracted_assets(accounts, partitions),
             *build_mapped_assets(accounts, partitions),
-            *build_archived_assets(partitions),
-            *build_loaded_assets(accounts, partitions),
+            *(
+                assets
+                for destination in registered_destinations().values()
+                for assets in build_destination_assets(destination, accounts, partitions)
+            ),
             build_reported_assets(accounts, partitions),
             build_published_assets(accounts, partitions),
             build_portfolio_assets(accounts),
@@ -99,7 +103,8 @@ def build_definitions(*, accounts: Accounts | None = None, resources: dict[str, 
             "fivetran": FivetranResource(
                 api_key=dg.EnvVar("FIVETRAN_API_KEY"), api_secret=dg.EnvVar("FIVETRAN_API_SECRET")
             ),
-            "frames": GuardedFrames(),
+            "frames": FramesResource(),
+            "turns": AccountTurns(),
             "postgres": PostgresResource(url=dg.EnvVar("POSTGRES_URL")),
             "privacy": PrivacyResource(),
             "klaviyo": KlaviyoResource(),

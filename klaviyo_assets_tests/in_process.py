@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 
 from klaviyo_assets.accounts import Account, AttributionSettings
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.credit import MAX_HOPS
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.arrow import arrow_type, mapped_schema

@@ -24,8 +24,10 @@ import pyarrow as pa
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery.ledger import PLANNING_DETAILS, Entry
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.destinations.bigquery.ledger import PLANNING_DETAILS
+from klaviyo_assets.destinations.ledger import Entry
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.spec import TableSpec

@@ -92,7 +92,7 @@ def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any
         return CSVWriter(sink, schema)
     from pyarrow.parquet import ParquetWriter
 
-    from klaviyo_assets.frames.store import COMPRESSION
+    from klaviyo_assets.frames.record import COMPRESSION
 
     return ParquetWriter(sink, schema, **COMPRESSION)
 

@@ -8,7 +8,7 @@ What is done is counted while it is done: Dagster calls a listener for every eve
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -16,30 +16,27 @@ from typing import TYPE_CHECKING, Any
 from klaviyo_assets.cli.progress import Progress, Task
 from klaviyo_assets.cli.systems import bigquery, postgres, required
 from klaviyo_assets.errors import KlaviyoAssetsError
+from klaviyo_assets.stages.graph import (
+    BIGQUERY,
+    EXTRACTED,
+    FIVETRAN,
+    MAPPED,
+    PORTFOLIO,
+    REPORT,
+    VIEW,
+    keys_of,
+    loading,
+    stage_of_step,
+    stages,
+    stages_of_a_run,
+)
+from klaviyo_assets.stages.keys import parts_of, range_tags
 
 if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance
 
     from klaviyo_assets.accounts import Account
-    from klaviyo_assets.destinations.bigquery.ledger import Entry
-
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view", "portfolio")
-_LOADING = ("extracted", "mapped", "s3_archive", "bigquery")
-_STAGE_OF_STEP = {
-    "extract": "extracted", "map": "mapped", "archive": "s3_archive", "load": "bigquery", "restate": "report",
-    "create_views": "view", "create_portfolio": "portfolio",
-}  # fmt: skip
-# How long a partition takes in a stage, compared with the others, where nothing was measured yet. A load job of
-# BigQuery's takes seconds however few rows it has; the local stand-in is quicker.
-_USUAL = {
-    "extracted": 1.0,
-    "mapped": 2.0,
-    "s3_archive": 0.8,
-    "bigquery": 4.0,
-    "report": 1.5,
-    "view": 0.2,
-    "portfolio": 0.2,
-}
+    from klaviyo_assets.destinations.ledger import Entry
 
 
 @dataclass
@@ -87,7 +84,7 @@ class AccountSum:
 class Totals:
     """What all stages did, and what came of every account."""
 
-    stages: dict[str, StageSum] = field(default_factory=lambda: {stage: StageSum() for stage in STAGES})
+    stages: dict[str, StageSum] = field(default_factory=lambda: {stage: StageSum() for stage in stages_of_a_run()})
     accounts: dict[str, AccountSum] = field(default_factory=dict)
 
     def of(self, account: str) -> AccountSum:
@@ -130,7 +127,7 @@ class Pipeline:
     # Tables and columns that may be taken as empty where they are hidden or gone.
     accepted: Sequence[str] = ()
 
-    def account(self, account: "Account", wanted: tuple[date | None, date | None], *, sync: bool) -> None:
+    def account(self, account: "Account", days: tuple[date | None, date | None], *, sync: bool) -> None:
         """Everything for one account; a failure is noted and the other accounts go on."""
         own, began = self.totals.of(account.name), time.monotonic()
         try:
@@ -138,7 +135,7 @@ class Pipeline:
                 self._sync(account)
             self._look(account)
             self._dimensions(account)
-            own.work = self.work(account, *wanted)
+            own.work = self.work(account, *days)
             if self._days(account, own.work):
                 self._reports(account)
         except KlaviyoAssetsError as error:
@@ -147,16 +144,14 @@ class Pipeline:
 
     def portfolio(self) -> None:
         """The views over all accounts, where there is more than one."""
-        import dagster as dg
-
         from klaviyo_assets.accounts import load_accounts
         from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
         if len(load_accounts().names) < 2:
             return
-        parts = {"portfolio": len(PORTFOLIO_VIEWS)}
+        parts = {PORTFOLIO: len(PORTFOLIO_VIEWS)}
         with self._task(f"portfolio: {len(PORTFOLIO_VIEWS)} views over all accounts", parts, "portfolio") as task:
-            self._execute("portfolio", task, [dg.AssetKey(["portfolio", name]) for name in PORTFOLIO_VIEWS])
+            self._execute("portfolio", task, _keys([PORTFOLIO], PORTFOLIO_VIEWS))
 
     def _sync(self, account: "Account") -> None:
         import dagster as dg
@@ -177,10 +172,10 @@ class Pipeline:
             for table in raw:
                 self.instance.report_runless_asset_event(
                     dg.AssetMaterialization(
-                        ["fivetran", table.name], partition=account.name, metadata=sync_metadata(done, table.name)
+                        [FIVETRAN, table.name], partition=account.name, metadata=sync_metadata(done, table.name)
                     )
                 )
-            summed = self.totals.stages["fivetran"]
+            summed = self.totals.stages[FIVETRAN]
             summed.partitions += len(raw)
             summed.seconds += task.seconds
 
@@ -202,9 +197,9 @@ class Pipeline:
     def _dimensions(self, account: "Account") -> None:
         from klaviyo_assets.tables import ACCOUNT_TABLES
 
-        parts = dict.fromkeys(_LOADING, len(ACCOUNT_TABLES))
+        parts = dict.fromkeys(loading(), len(ACCOUNT_TABLES))
         with self._task(f"{account.name}: {len(ACCOUNT_TABLES)} account tables", parts, "tables") as task:
-            keys = _keys([table.name for table in ACCOUNT_TABLES])
+            keys = _keys(loading(), [table.name for table in ACCOUNT_TABLES])
             self._execute(account.name, task, keys, partition_key=account.name, config=self._reading("extract_tables"))
 
     def _reading(self, step: str) -> dict[str, Any]:
@@ -229,34 +224,32 @@ class Pipeline:
         """Ranges of the days that changed since they were loaded, having said why."""
         from klaviyo_assets.destinations.bigquery.ledger import current
         from klaviyo_assets.source.extraction import AccountSource
+        from klaviyo_assets.stages.destinations import held_everywhere
         from klaviyo_assets.stages.planning import plan
 
         with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
-            entries = current(bigquery().dataset(account))
+            entries = held_everywhere(current(bigquery().dataset(account)), account)
             with postgres().snapshot() as snapshot:
                 source = AccountSource.open(account, snapshot, self.accepted)
-                found = plan(source, entries, account.start_date, last)
-        for announcement in found.announcements:
+                dirty_plan = plan(source, entries, account.start_date, last)
+        for announcement in dirty_plan.announcements:
             self.progress.note(f"{account.name}: {announcement}")
-        if not found.days and _has_no_events(entries):
+        if not dirty_plan.days and _has_no_events(entries):
             warning = f"there are no events since its start_date, {account.start_date}"
             self.totals.of(account.name).warnings.append(warning)
             # One empty day makes the tables that reports and views read.
             return [Work(last, last)]
-        return [Work(*days, only) for only in (False, True) for days in found.ranges(only_attribution=only)]
+        return [Work(*days, only) for only in (False, True) for days in dirty_plan.ranges(only_attribution=only)]
 
     def _events(self, account: "Account", work: Work) -> None:
-        import dagster as dg
-
-        from klaviyo_assets.defs.partitions import range_tags
         from klaviyo_assets.tables import ATTRIBUTION, DAILY_TABLES, EVENT
 
         tables = [ATTRIBUTION] if work.only_attribution else DAILY_TABLES
-        parts = {stage: work.days * len(tables) for stage in _LOADING} | {"extracted": work.days}
+        parts = dict.fromkeys(loading(), work.days * len(tables)) | {EXTRACTED: work.days}
         with self._task(f"{account.name}: {work}", parts, "days") as task:
-            keys = _keys([table.name for table in tables])
+            keys = _keys(loading(), [table.name for table in tables])
             if work.only_attribution:
-                keys = [dg.AssetKey(["extracted", EVENT.name]), *keys]
+                keys += _keys([EXTRACTED], [EVENT.name])
             self._execute(
                 account.name, task, keys, tags=range_tags(account.name, work.first, work.last),
                 config=self._reading("extract_events"),
@@ -264,24 +257,28 @@ class Pipeline:
 
     def _days(self, account: "Account", days: list[Work]) -> bool:
         """Every range; False when days failed and none was loaded, so that there is nothing to report."""
-        failed, loaded = len(self.totals.failures), self.totals.stages["bigquery"].partitions
+        failed, loaded = len(self.totals.failures), self.totals.stages[BIGQUERY].partitions
         for work in days:
             self._events(account, work)
-        return len(self.totals.failures) == failed or self.totals.stages["bigquery"].partitions > loaded
+        return len(self.totals.failures) == failed or self.totals.stages[BIGQUERY].partitions > loaded
 
     def _reports(self, account: "Account") -> None:
-        import dagster as dg
-
         from klaviyo_assets.reports import REPORTS
         from klaviyo_assets.reports.views import VIEWS
 
-        parts = {"report": len(REPORTS), "view": len(VIEWS)}
+        parts = {REPORT: len(REPORTS), VIEW: len(VIEWS)}
         with self._task(f"{account.name}: {len(REPORTS)} reports, {len(VIEWS)} views", parts, "reports") as task:
-            keys = [dg.AssetKey(["report", name]) for name in REPORTS] + [dg.AssetKey(["view", name]) for name in VIEWS]
+            keys = [*_keys([REPORT], REPORTS), *_keys([VIEW], VIEWS)]
             self._execute(account.name, task, keys, partition_key=account.name)
 
     def _task(self, name: str, parts: Mapping[str, int], kind: str) -> Any:
-        return self.progress.task(name, parts, kind=kind, usual=_USUAL, doing="preparing")
+        return self.progress.task(
+            name,
+            parts,
+            kind=kind,
+            usual={stage.name: stage.usual_seconds for stage in stages().values()},
+            doing="preparing",
+        )
 
     def _execute(
         self, account: str, task: Task, keys: "Sequence[AssetKey]", config: Mapping[str, Any] | None = None,
@@ -321,10 +318,10 @@ class Pipeline:
         elif event.is_step_start:
             task.begin()
         elif event.is_step_success:
-            task.complete(_stage(event))
-            self.totals.stages[_stage(event)].seconds += event.step_success_data.duration_ms / 1000
+            task.complete(stage_of_step(event.step_key))
+            self.totals.stages[stage_of_step(event.step_key)].seconds += event.step_success_data.duration_ms / 1000
         elif event.is_step_failure:
-            task.complete(_stage(event))
+            task.complete(stage_of_step(event.step_key))
             if _is_interruption(event) and (run := self.instance.get_run_by_id(run_id)):
                 # Without a request to end it, Dagster would take it for a failure, and somebody would be alerted.
                 self.instance.report_run_canceling(run)
@@ -334,13 +331,13 @@ class Pipeline:
         rows = _number(materialization.metadata, "dagster/partition_row_count")
         size = _number(materialization.metadata, "bytes")
         task.advance(stage, rows=rows, size=size)
-        if stage == "mapped":
+        if stage == MAPPED:
             self._count_quarantine(materialization)
         summed = self.totals.stages[stage]
         summed.partitions, summed.rows, summed.bytes = summed.partitions + 1, summed.rows + rows, summed.bytes + size
 
     def _count_quarantine(self, materialization: Any) -> None:
-        own = self.totals.of(materialization.partition.partition("|")[0])
+        own = self.totals.of(parts_of(materialization.partition)[0])
         notes, dropped, undated = (
             _number(materialization.metadata, name) for name in ("notes", "rows_quarantined", "events_without_a_time")
         )
@@ -366,23 +363,14 @@ def _quarantined(account: AccountSum, name: str) -> list[str]:
     ]
 
 
-def _keys(tables: list[str]) -> "list[AssetKey]":
+def _keys(stage_names: Iterable[str], tables: Iterable[str]) -> "list[AssetKey]":
     import dagster as dg
 
-    return [
-        dg.AssetKey([stage, table])
-        for stage in _LOADING
-        for table in tables
-        if (stage, table) != ("extracted", "attribution")
-    ]
+    return [dg.AssetKey(key) for key in keys_of(stage_names, tables)]
 
 
 def _number(metadata: Mapping[str, Any], name: str) -> int:
     return int(metadata[name].value) if name in metadata else 0
-
-
-def _stage(event: Any) -> str:
-    return next(stage for step, stage in _STAGE_OF_STEP.items() if event.step_key.startswith(step))
 
 
 def _is_interruption(event: Any) -> bool:

@@ -67,11 +67,11 @@ def run(
         if source != "fivetran":
             raise SettingsError(f"--source {source!r} is not supported", "Allowed: fivetran.")
         _use_archive(upload_s3 or upload_to_s3)
-        wanted = _days(start, end)
+        days = _days(start, end)
         chosen, accepted = _accounts(account), _accepted(accept_empty or [])
         _check_settings(chosen)
         totals = _run_accounts(
-            chosen, wanted, sync=sync, whole=whole, accepted=accepted, dry_run=dry_run, verbose=verbose
+            chosen, days, sync=sync, whole=whole, accepted=accepted, dry_run=dry_run, verbose=verbose
         )
         if as_json:
             console().print_json(json.dumps(closing.document(totals, dry_run=dry_run), ensure_ascii=False))
@@ -154,19 +154,19 @@ def _day(option: str, text: str | None) -> date | None:
 
 
 def _run_accounts(
-    chosen: "list[Account]", wanted: tuple[date | None, date | None], *, sync: bool, whole: bool, accepted: list[str],
+    chosen: "list[Account]", days: tuple[date | None, date | None], *, sync: bool, whole: bool, accepted: list[str],
     dry_run: bool, verbose: bool,
 ) -> Totals:  # fmt: skip
     from klaviyo_assets.cli.project import instance
 
     totals = Totals()
-    with _quiet_dagster(), instance() as made, screen() as shown:
-        pipeline = Pipeline(made, totals, Progress(shown), "ERROR" if verbose else "CRITICAL", whole, accepted)
+    with _quiet_dagster(), instance() as dagster, screen() as display:
+        pipeline = Pipeline(dagster, totals, Progress(display), "ERROR" if verbose else "CRITICAL", whole, accepted)
         for account in chosen:
             if dry_run:
-                totals.of(account.name).work = pipeline.work(account, *wanted)
+                totals.of(account.name).work = pipeline.work(account, *days)
             else:
-                pipeline.account(account, wanted, sync=sync)
+                pipeline.account(account, days, sync=sync)
         if not dry_run:
             pipeline.portfolio()
     return totals
@@ -181,29 +181,29 @@ def _show_plan(totals: Totals) -> None:
 
 
 def _conclude(totals: Totals, accounts: "list[Account]") -> None:
-    shown = console()
+    screen_console = console()
     if any(done.partitions for done in totals.stages.values()):
-        shown.print(closing.stage_table(totals.stages, failed=bool(totals.failures)))
+        screen_console.print(closing.stage_table(totals.stages, failed=bool(totals.failures)))
     if totals.failures:
         return
     lines = max(3, closing.LINES // len(accounts))
     for account in accounts[: closing.LINES // 3]:
         sends = closing.latest_campaigns(bigquery().dataset(account), lines)
         if sends:
-            shown.print(closing.statistics_table(account, sends, shown.width))
-    closing.show_where_next(shown, accounts[0].name, local=bool(os.environ.get("BIGQUERY_EMULATOR_HOST")))
+            screen_console.print(closing.statistics_table(account, sends, screen_console.width))
+    closing.show_where_next(screen_console, accounts[0].name, local=bool(os.environ.get("BIGQUERY_EMULATOR_HOST")))
 
 
 def _show_failures(totals: Totals, *, everything: bool) -> None:
-    shown = notes()
-    told = totals.failures if everything else totals.failures[:_SHOWN_ERRORS]
-    for failure in told:
+    output = notes()
+    failures = totals.failures if everything else totals.failures[:_SHOWN_ERRORS]
+    for failure in failures:
         first, *others = failure.splitlines()
-        shown.print(Text(f"failed: {first}", style="red"), soft_wrap=True)
+        output.print(Text(f"failed: {first}", style="red"), soft_wrap=True)
         for line in filter(None, others):
-            shown.print(Text(f"  {line}"), soft_wrap=True)
-    if len(totals.failures) > len(told):
-        shown.print(f"and {len(totals.failures) - len(told)} more; -v lists all")
+            output.print(Text(f"  {line}"), soft_wrap=True)
+    if len(totals.failures) > len(failures):
+        output.print(f"and {len(totals.failures) - len(failures)} more; -v lists all")
 
 
 @contextmanager

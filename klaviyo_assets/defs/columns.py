@@ -7,6 +7,7 @@ The open-source UI draws no graph of columns, so that a column's description say
 reads `dagster/column_lineage` (Dagster+, the GraphQL API) finds the same there.
 """
 
+import inspect
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.lineage import Columns, made_of, raw_columns, raw_fields
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.stages.destinations import registered_destinations
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, FIVETRAN, MAPPED, PORTFOLIO, REPORT, VIEW, destinations
 from klaviyo_assets.tables import TABLES
 
 _SHOWN_RAW = 8
@@ -57,15 +60,15 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
     back: dict[str, Mapping[str, list[str]]] = {}
     columns = []
     for name in raw_columns(table):
-        back[name] = {} if stage == "fivetran" else {f"fivetran/{table.name}": [name]}
-        said = [
+        back[name] = {} if stage == FIVETRAN else {f"{FIVETRAN}/{table.name}": [name]}
+        sentences = [
             _UNNAMED.get(name, ""),
-            f"Becomes {_listed(becomes[name])} of {_link(f'mapped/{table.name}')}." if becomes[name] else "",
+            f"Becomes {_listed(becomes[name])} of {_link(f'{MAPPED}/{table.name}')}." if becomes[name] else "",
             f"From {_by_asset_listed(back[name])}." if back[name] else "",
         ]
         columns.append(
             dg.TableColumn(
-                name, types.get(name, "STRING"), " ".join(filter(None, said)) or None,
+                name, types.get(name, "STRING"), " ".join(filter(None, sentences)) or None,
                 tags={"personal": ""} if name in personal else {},
             )
         )  # fmt: skip
@@ -74,27 +77,28 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
 
 def _one_stage_back(spec: TableSpec, stage: str) -> dict[str, Mapping[str, list[str]]]:
     """For each column the assets it is made of, with their columns."""
-    if stage in ("s3_archive", "bigquery"):
-        return {column.name: {f"mapped/{spec.name}": [column.name]} for column in spec.columns}
-    if stage == "portfolio":
-        return {column.name: {f"{_stage_of(spec.name)}/{spec.name}": [column.name]} for column in spec.columns}
-    return {name: _by_asset(sources, mapped=stage == "mapped") for name, sources in made_of(spec).items()}
+    if stage in destinations():
+        return {column.name: {f"{MAPPED}/{spec.name}": [column.name]} for column in spec.columns}
+    if stage == PORTFOLIO:
+        return {column.name: {f"{stage_of(spec.name)}/{spec.name}": [column.name]} for column in spec.columns}
+    return {name: _by_asset(sources, mapped=stage == MAPPED) for name, sources in made_of(spec).items()}
 
 
 def _by_asset(sources: Columns, *, mapped: bool) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    columns_by_asset: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(sources):
-        found[f"{'extracted' if mapped else _stage_of(table)}/{table}"].append(column)
-    return found
+        columns_by_asset[f"{EXTRACTED if mapped else stage_of(table)}/{table}"].append(column)
+    return columns_by_asset
 
 
-def _stage_of(name: str) -> str:
-    return "view" if name in VIEWS else "report" if name in REPORTS else "bigquery"
+def stage_of(name: str) -> str:
+    """The stage that makes a table, report or view as BigQuery has it."""
+    return VIEW if name in VIEWS else REPORT if name in REPORTS else BIGQUERY
 
 
 def _raw_of(spec: TableSpec, column: str) -> Columns:
-    known = spec.name in REPORTS or spec.name in VIEWS or spec.name in TABLES
-    return raw_fields(spec.name, column) if known else frozenset()
+    is_of_the_graph = spec.name in REPORTS or spec.name in VIEWS or spec.name in TABLES
+    return raw_fields(spec.name, column) if is_of_the_graph else frozenset()
 
 
 def _shown(column: Column, back: Mapping[str, list[str]], raw: Columns) -> dg.TableColumn:
@@ -111,17 +115,17 @@ def _origin(back: Mapping[str, list[str]], raw: Columns) -> str:
     """A paragraph: the columns one stage back, and the raw fields at the far end, linked."""
     if not back:
         return "\n\nFrom the account's settings and the time of its last sync."
-    said = f"\n\nFrom {_by_asset_listed(back)}."
-    if raw and not all(asset.startswith("extracted/") for asset in back):
-        said += f" Raw: {_by_asset_listed(_raw_by_asset(raw))}."
-    return said
+    sentences = f"\n\nFrom {_by_asset_listed(back)}."
+    if raw and not all(asset.startswith(f"{EXTRACTED}/") for asset in back):
+        sentences += f" Raw: {_by_asset_listed(_raw_by_asset(raw))}."
+    return sentences
 
 
 def _raw_by_asset(raw: Columns) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = defaultdict(list)
+    columns_by_asset: dict[str, list[str]] = defaultdict(list)
     for table, column in sorted(raw):
-        found[f"fivetran/{table}"].append(column)
-    return found
+        columns_by_asset[f"{FIVETRAN}/{table}"].append(column)
+    return columns_by_asset
 
 
 def _by_asset_listed(columns: Mapping[str, list[str]]) -> str:
@@ -129,9 +133,9 @@ def _by_asset_listed(columns: Mapping[str, list[str]]) -> str:
 
 
 def _listed(names: Iterable[str]) -> str:
-    listed = list(names)
-    shown = ", ".join(f"`{name}`" for name in listed[:_SHOWN_RAW])
-    return f"{shown} and {len(listed) - _SHOWN_RAW} more" if len(listed) > _SHOWN_RAW else shown
+    quoted_names = list(names)
+    text = ", ".join(f"`{name}`" for name in quoted_names[:_SHOWN_RAW])
+    return f"{text} and {len(quoted_names) - _SHOWN_RAW} more" if len(quoted_names) > _SHOWN_RAW else text
 
 
 def _link(asset: str) -> str:
@@ -155,13 +159,20 @@ def code_references(spec: TableSpec, stage: str) -> dict[str, Any]:
     """
     package = Path(__file__).parents[1]
     folders = (package / "tables", package / "reports", package / "reports" / "views")
-    found = next((path for folder in folders if (path := folder / f"{spec.name}.py").is_file()), None)
-    files = {f"the stage {stage}": package / "defs" / "assets" / f"{stage}.py", f"the table {spec.name}": found}
-    listed = [
+    declaration = next((path for folder in folders if (path := folder / f"{spec.name}.py").is_file()), None)
+    files = {f"the stage {stage}": _stage_file(stage), f"the table {spec.name}": declaration}
+    references = [
         dg.LocalFileCodeReference(file_path=str(path), line_number=1, label=label)
         for label, path in files.items() if path
     ]  # fmt: skip
-    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=listed)}
+    return {"dagster/code_references": dg.CodeReferencesMetadataValue(code_references=references)}
+
+
+def _stage_file(stage: str) -> Path:
+    """Where a stage's work is written; that of a destination may be in a package of its own."""
+    if stage in destinations():
+        return Path(inspect.getfile(registered_destinations()[stage].open))
+    return Path(__file__).parent / "assets" / f"{stage}.py"
 
 
 def _metadata(columns: list[dg.TableColumn], back: Mapping[str, Mapping[str, list[str]]]) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from klaviyo_assets.publishing.mail.findings import DigestFinding, Level, ui_url
 from klaviyo_assets.publishing.mail.incidents import REMIND_FOR, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import sentences
+from klaviyo_assets.stages.graph import FIVETRAN
+from klaviyo_assets.stages.keys import parts_of
 
 # The digest finds unusual numbers itself, with a picture; this check says the same.
 _UNUSUAL = "unusual"
@@ -63,11 +65,11 @@ def stale_accounts(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str
 
     What is stale at a stage is so at all that follow: the first one is where to look.
     """
-    found: dict[str, Age] = {}
+    oldest: dict[str, Age] = {}
     for age in ages(accounts, instance):
         if age.verdict == "stale":
-            found.setdefault(age.account, age)
-    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_fix(age.stage)}") for name, age in found.items()}
+            oldest.setdefault(age.account, age)
+    return {name: (age.stage, f"{_capital(age.sentence)}. {_stale_fix(age.stage)}") for name, age in oldest.items()}
 
 
 def _capital(text: str) -> str:
@@ -79,7 +81,7 @@ def _sentence(text: str) -> str:
 
 
 def _stale_fix(stage: str) -> str:
-    if stage == "fivetran":
+    if stage == FIVETRAN:
         return "See in Fivetran whether the connection is paused or its syncs fail."
     return f"Syncs arrive, but the stage {stage} has not followed: see the account's newest runs in Dagster."
 
@@ -94,16 +96,16 @@ def stale_findings(accounts: Accounts, instance: dg.DagsterInstance) -> list[Dig
 
 def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], since: float) -> list[DigestFinding]:
     """Checks whose newest verdict on a partition is a failure of the time since; one finding per check and account."""
-    found: list[DigestFinding] = []
+    findings: list[DigestFinding] = []
     for key in sorted(keys, key=str):
         if key.name == _UNUSUAL or key.asset_key.path[0] == FRESHNESS:
             continue
         by_account: dict[str, list[tuple[str, Any]]] = {}
         for partition, evaluation in _newest_failures(instance, key, since):
-            account, _, day = (partition or "").partition("|")
+            account, day = parts_of(partition or "")
             by_account.setdefault(account, []).append((day, evaluation))
-        found += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
-    return sorted(found, key=lambda one: one.level)
+        findings += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
+    return sorted(findings, key=lambda one: one.level)
 
 
 def _newest_failures(instance: dg.DagsterInstance, key: dg.AssetCheckKey, since: float) -> Iterator[tuple[str, Any]]:

@@ -1,11 +1,12 @@
-"""How assets are cut into partitions, and partition keys as accounts and days.
+"""How assets are cut into partitions, and the partitions that a run asks for.
 
-Here: the partitions definitions of the graph, and translating their keys. Not here: which partition needs work.
+Here: the partitions definitions of the graph. Not here: how keys are written (`stages/keys.py`), and which partition
+needs work.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,10 +14,10 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.stages.keys import monday_of, range_of
 
 # The dimension that daily and weekly keys begin with.
 ACCOUNT = "account"
-_ENDS = ("start", "end")
 # Begins the tags that name a key's part in each dimension.
 _DIMENSION = "dagster/partition/"
 
@@ -59,26 +60,6 @@ def is_ahead_of_utc(zone: ZoneInfo) -> bool:
     return any(offset > timedelta() for offset in offsets)
 
 
-def account_of(tags: Mapping[str, str]) -> str | None:
-    """The one account that a run is of, as the tags of its partition or range say; None where it is of several."""
-    first, last = _accounts_at_ends(tags)
-    return first if first and first == last else None
-
-
-def accounts_of(tags: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    """The accounts among `names` that a run is of, in their order: a range reaches from one account to another."""
-    first, last = _accounts_at_ends(tags)
-    if first not in names or last not in names:
-        return []
-    return list(names[names.index(first) : names.index(last) + 1])
-
-
-def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
-    """The first and the last partition key of a run's range, as its tags say; empty where it has none."""
-    first, last = (tags.get(f"dagster/asset_partition_range_{end}", "") for end in _ENDS)
-    return first, last
-
-
 def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[Any] | None) -> list[str]:
     """The partition keys that a run was asked for, in the order of the definition.
 
@@ -100,8 +81,8 @@ def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[
             "Its account may no longer be in accounts.toml, or its day has not come yet. Launch the run again and "
             "pick from the list.",
         )
-    listed = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
-    keys = [str(key) for key in listed]
+    found_keys = partitions_def.get_partition_keys_in_range(dg.PartitionKeyRange(*ends)) if all(ends) else []
+    keys = [str(key) for key in found_keys]
     if not keys:
         raise PermanentError(
             f"the run asks for {_range_text(ends)}, which names no partition",
@@ -126,40 +107,3 @@ def _single_key(tags: Mapping[str, str]) -> str:
 
 def _range_text(ends: tuple[str, str]) -> str:
     return " to ".join(dict.fromkeys(end or "nothing" for end in ends))
-
-
-def _accounts_at_ends(tags: Mapping[str, str]) -> tuple[str, str]:
-    first, last = (key or tags.get("dagster/partition", "") for key in range_of(tags))
-    return first.partition("|")[0], last.partition("|")[0]
-
-
-def account_days(partition_keys: Iterable[str]) -> dict[str, list[date]]:
-    """Keys `account|YYYY-MM-DD` as days per account, in order."""
-    days: dict[str, list[date]] = {}
-    for key in partition_keys:
-        account, _, day = key.rpartition("|")
-        days.setdefault(account, []).append(date.fromisoformat(day))
-    return {account: sorted(listed) for account, listed in days.items()}
-
-
-def day_key(account: str, day: date) -> str:
-    """The daily partition key of an account's day."""
-    return str(dg.MultiPartitionKey({"account": account, "date": day.isoformat()}))
-
-
-def monday_of(day: date) -> date:
-    """The Monday of a day's ISO week."""
-    return day - timedelta(days=day.weekday())
-
-
-def week_key(account: str, monday: date) -> str:
-    """The weekly partition key of an account's week."""
-    return str(dg.MultiPartitionKey({"account": account, "week": monday.isoformat()}))
-
-
-def range_tags(account: str, first: date, last: date) -> dict[str, str]:
-    """Run tags that make one run cover the days `first` to `last` (inclusive) of one account."""
-    return {
-        "dagster/asset_partition_range_start": day_key(account, first),
-        "dagster/asset_partition_range_end": day_key(account, last),
-    }

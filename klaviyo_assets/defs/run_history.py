@@ -15,12 +15,13 @@ import dagster as dg
 from dagster import DagsterEventType, DagsterRun, RunsFilter, RunStatusChangeRecordsFilter
 
 from klaviyo_assets.defs.failure_metadata import read_failure
-from klaviyo_assets.defs.partitions import range_of
 from klaviyo_assets.defs.undone import undone
 from klaviyo_assets.errors import KlaviyoAssetsError
 from klaviyo_assets.publishing.mail.incidents import Failure, Incident, Incidents
 from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.work import WHOLE, Span, Work, days_in, days_of, work_of
+from klaviyo_assets.stages.graph import loading
+from klaviyo_assets.stages.keys import key_of, parts_of, range_of
 
 MOST_AT_ONCE = 200
 _LONGEST = 320
@@ -152,7 +153,7 @@ def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[t
 def _rerun(account: str, work: Work) -> str:
     """How to rerun what is not done, in a sentence."""
     days = days_of(work)
-    loads = {asset.partition("/")[0] for asset in work} & {"extracted", "mapped", "s3_archive", "bigquery"}
+    loads = {asset.partition("/")[0] for asset in work} & {*loading()}
     command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
     return "To rerun: Re-execute on the run's page" + (f", or `{command}`." if loads else ".")
 
@@ -191,7 +192,7 @@ def _made(
             if incident.last_at < (record.end_time or 0) <= until:
                 yield incident.account, record.end_time or 0
         return
-    keys = ["|".join(filter(None, (incident.account, day))) for day in days_in(spans)]
+    keys = [key_of(incident.account, day) for day in days_in(spans)]
     wanted = dg.AssetRecordsFilter(
         dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
         after_timestamp=incident.last_at, before_timestamp=until,
@@ -264,4 +265,4 @@ def _account_of(run: DagsterRun) -> str:
 
 def _account(key: str) -> str:
     """The account of a partition key."""
-    return key.partition("|")[0]
+    return parts_of(key)[0]

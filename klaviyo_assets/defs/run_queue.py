@@ -23,9 +23,10 @@ from dagster._core.storage.tags import (
 )
 from dagster._record import copy
 
-from klaviyo_assets.defs.partitions import ACCOUNT, account_of
+from klaviyo_assets.defs.partitions import ACCOUNT
 from klaviyo_assets.defs.undone import repeated_run
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.stages.keys import account_of, parts_of
 
 ACCOUNT_TAG = "klaviyo/account"
 STARTED_BY_TAG = "klaviyo/started_by"
@@ -47,7 +48,7 @@ def ranges_by_account(
         or ACCOUNT not in partitions_def.partition_dimension_names
     ):
         return _dagsters_ranges(subset, partitions_def)
-    chosen = {str(key).partition("|")[0] for key in subset.subset}
+    chosen = {parts_of(str(key))[0] for key in subset.subset}
     accounts = partitions_def.get_partitions_def_for_dimension(ACCOUNT).get_partition_keys()
     if gone := sorted(chosen.difference(accounts)):
         raise PermanentError(
@@ -95,8 +96,8 @@ def _last_run(
         place = {
             ASSET_PARTITION_RANGE_START_TAG: key_or_range.start, ASSET_PARTITION_RANGE_END_TAG: key_or_range.end
         }  # fmt: skip
-    wanted = dg.RunsFilter(job_name=partition_set.job_name, tags={PARTITION_SET_TAG: partition_set.name, **place})
-    return next(iter(instance.get_runs(wanted, limit=1)), None)
+    filters = dg.RunsFilter(job_name=partition_set.job_name, tags={PARTITION_SET_TAG: partition_set.name, **place})
+    return next(iter(instance.get_runs(filters, limit=1)), None)
 
 
 class AccountQueue(dg.QueuedRunCoordinator[Any]):

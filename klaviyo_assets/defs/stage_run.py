@@ -9,7 +9,7 @@ naming every partition that failed on the way.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -22,19 +22,13 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 from klaviyo_assets.defs.failure_metadata import Cause, failure_of
 from klaviyo_assets.defs.failures import failure
 from klaviyo_assets.defs.partitions import asked_keys
-from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.defs.turns import AccountBusyError, AccountTurns
 from klaviyo_assets.defs.undone import repeated_run, undone
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError, contained, stack_of
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
+from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN, destinations, followers
 
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report", "view")
-# The stages that go on with the partitions of one, and say what failed in it.
-_FOLLOW = {
-    "fivetran": {"extracted"},
-    "extracted": {"mapped"},
-    "mapped": {"s3_archive", "bigquery"},
-    "s3_archive": {"bigquery"},
-}
 # How a backfill is cut into runs, each of one account: by account, or by account and range of days
 # (`defs/run_queue.py`).
 ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
@@ -68,7 +62,7 @@ class Done:
 
 def synced(account: str) -> FrameKey:
     """Where a run notes that an account's sync failed, for the stage that reads what it brings."""
-    return FrameKey("fivetran", account, "sync")
+    return FrameKey(FIVETRAN, account, "sync")
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
@@ -90,15 +84,22 @@ def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
 
 @dataclass
 class StageRun:
-    """One step's work over its partitions."""
+    """One step's work over its partitions.
+
+    Its frames become visible only if the account's turn was not lost while they were written.
+    """
 
     context: dg.AssetExecutionContext
     frames: FrameStore
+    turns: AccountTurns
     failures: dict[tuple[str, str], Cause] = field(default_factory=dict)
     _asked: set[tuple[str, str]] = field(default_factory=set)
     _inherited: set[tuple[str, str]] = field(default_factory=set)
     _unreached: Counter[str] = field(default_factory=Counter)
     _evaluated: dict[dg.AssetCheckKey, set[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.frames = replace(self.frames, confirm=self.turns.confirm)
 
     @property
     def run_id(self) -> str:
@@ -115,7 +116,7 @@ class StageRun:
         return key in self.context.selected_asset_keys
 
     def work(
-        self, key: dg.AssetKey, partition: str, frame: FrameKey, one: Callable[[], Done], before: FrameKey | None = None
+        self, key: dg.AssetKey, partition: str, frame: FrameKey, job: Callable[[], Done], before: FrameKey | None = None
     ) -> Iterator[Any]:
         """Do one partition of one asset; a failure is noted, not raised.
 
@@ -123,7 +124,7 @@ class StageRun:
             key: The asset.
             partition: The partition's key.
             frame: Where the failure is noted for the stages that follow in this run.
-            one: The work.
+            job: The work.
             before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
         """
         self._asked.add((key.to_user_string(), partition))
@@ -133,7 +134,7 @@ class StageRun:
                 self._inherited.add((key.to_user_string(), partition))
                 self._fail(key, partition, frame, inherited)
                 return
-            done = self._attempt(frame, one)
+            done = self._attempt(frame, job)
             materialization = dg.AssetMaterialization(key, partition=partition, metadata=dict(done.metadata))
             evaluations = [event for check in done.checks for event in self.evaluate(key, partition, check)]
         except Exception as error:  # noqa: BLE001  whatever it is, it is this partition's alone
@@ -156,18 +157,18 @@ class StageRun:
 
     def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> Cause | None:
         """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
-        if isinstance(self.frames, GuardedFrames) and (cause := self.frames.given_up(frame.account)):
+        if cause := self.turns.given_up(frame.account):
             return cause
-        needed = synced(frame.account) if frame.stage == "extracted" else before
+        needed = synced(frame.account) if frame.stage == EXTRACTED else before
         note = self.frames.failure(needed, self.run_id) if needed else None
         return Cause.read(note) if note else None
 
     def _take_turn(self, frame: FrameKey) -> None:
         """Be the account's one writer; Fivetran's syncs write nothing of ours."""
-        if frame.stage != "fivetran" and isinstance(self.frames, GuardedFrames):
-            self.frames.take_turn(frame.account, self.run_id, say=self.context.log.warning)
+        if frame.stage != FIVETRAN:
+            self.turns.take(frame.account, self.run_id, say=self.context.log.warning)
 
-    def _attempt(self, frame: FrameKey, one: Callable[[], Done]) -> Done:
+    def _attempt(self, frame: FrameKey, job: Callable[[], Done]) -> Done:
         from tenacity import (
             Retrying,
             retry_if_exception,
@@ -185,7 +186,7 @@ class StageRun:
 
         def once() -> Done:
             self._take_turn(frame)
-            return one()
+            return job()
 
         retrying = Retrying(
             # Who waited for a turn in vain has waited as long as it may.
@@ -206,9 +207,9 @@ class StageRun:
         self.failures[key.to_user_string(), partition] = cause
         if frame is None:
             return
-        if isinstance(self.frames, GuardedFrames) and not self.frames.has_turn(frame.account):
-            # Whose frames these are now is another run's matter: later stages of this one are told otherwise.
-            self.frames.give_up(frame.account, cause)
+        if not self.turns.has(frame.account):
+            # The frames may be another run's now, so that later stages of this one do not find out from them.
+            self.turns.give_up(frame.account, cause)
             return
         try:
             self.frames.note_failure(frame, self.run_id, asdict(cause))
@@ -254,18 +255,21 @@ class StageRun:
             raise failure_of(unsaid, len(self._asked))
 
     def _unsaid(self) -> dict[tuple[str, str], Cause]:
-        """The failures that no later stage of this run says; loads do not wait for archives, so these say their own."""
+        """The failures that no later stage of this run names; a destination names its own."""
         if self.is_last():
             return self.failures
-        if any(key.path[0] == "s3_archive" for key in self.context.assets_def.keys):
+        if self._stage in destinations():
             return {failed: cause for failed, cause in self.failures.items() if failed not in self._inherited}
         return {}
 
     def is_last(self) -> bool:
         """Whether no asset of this run follows this step's."""
-        own = self.context.assets_def.keys
-        stage = max(STAGES.index(key.path[0]) for key in own)
-        follow = _FOLLOW.get(STAGES[stage], set())
-        tables = {key.path[-1] for key in own}
+        tables = {key.path[-1] for key in self.context.assets_def.keys}
         in_run = self.context.job_def.asset_layer.selected_asset_keys
-        return not any(key.path[0] in follow and key.path[-1] in tables for key in in_run)
+        following = followers(self._stage)
+        return not any(key.path[0] in following and key.path[-1] in tables for key in in_run)
+
+    @property
+    def _stage(self) -> str:
+        """The stage of this step: all assets of a step are of one."""
+        return str(next(iter(self.context.assets_def.keys)).path[0])

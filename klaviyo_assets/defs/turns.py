@@ -1,7 +1,7 @@
 """One writer per account at a time: a run takes the account's turn before it touches anything of it.
 
-Here: the lock behind a turn, waiting for it, and who has it. Not here: when a run takes a turn (`defs/stage_run.py`),
-and what keeps a waiting run from occupying a place in Dagster's queue (`defs/run_queue.py`).
+Here: the lock behind a turn, waiting for it, and who has it. Not here: when a run takes a turn and confirms it
+(`defs/stage_run.py`), and what keeps a waiting run from occupying a place in Dagster's queue (`defs/run_queue.py`).
 
 A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process: it holds whoever
 started the run and on whatever machine, and the server takes it back when the process dies, however it dies. A login
@@ -10,8 +10,7 @@ that may only read can take it.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import cached_property
 
 import dagster as dg
@@ -19,7 +18,6 @@ from pydantic import Field
 
 from klaviyo_assets.defs.failure_metadata import Cause
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError
-from klaviyo_assets.frames.store import FrameKey, FrameStore, FrameWriter
 from klaviyo_assets.resources.postgres.address import APPLICATION_NAME, PostgresAddress
 from klaviyo_assets.resources.postgres.connection import TurnSession
 from klaviyo_assets.settings import optional
@@ -38,8 +36,8 @@ class AccountBusyError(TransientError):
     """Another run is writing the account; a rerun helps once that one has ended."""
 
 
-class GuardedFrames(FrameStore):
-    """The frames of a deployment where several runs may be under way: only a run that has the turn writes an account's.
+class AccountTurns(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The turns of a run, and the accounts that it leaves alone because it has none.
 
     Turns end with the run (`teardown_after_execution`), or with its process.
     """
@@ -49,13 +47,13 @@ class GuardedFrames(FrameStore):
         default=POSTGRES_TURN.seconds, description="How long to wait for an account's turn."
     )
 
-    def take_turn(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
+    def take(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
         """Make this run the account's writer, or see that it still is; at once where it is.
 
         Args:
             account: The account.
             run_id: The run, as others will see it named.
-            say: Where to say that the run waits, and for whom.
+            say: Called with a sentence if the run has to wait for another one.
 
         Raises:
             AccountBusyError: another run has the turn, and did not end in time.
@@ -64,19 +62,16 @@ class GuardedFrames(FrameStore):
         """
         self._turns.take(account, run_id, self.turn_timeout_seconds, say)
 
-    @contextmanager
-    def write(self, key: FrameKey) -> Iterator[FrameWriter]:
-        """Write a frame; it becomes visible only if the turn was not lost while it was written.
+    def confirm(self, account: str) -> None:
+        """See that a turn that was taken was not lost since.
 
         Raises:
-            TransientError: the turn was lost: another run may be writing the account.
+            TransientError: it was lost: another run may be writing the account.
         """
-        with super().write(key) as writer:
-            yield writer
-            if self.has_turn(key.account):
-                self._turns.confirm(key.account)
+        if self.has(account):
+            self._turns.confirm(account)
 
-    def has_turn(self, account: str) -> bool:
+    def has(self, account: str) -> bool:
         """Whether this run is the account's writer, as far as it knows."""
         return "_turns" in self.__dict__ and account in self._turns.held
 
@@ -85,7 +80,7 @@ class GuardedFrames(FrameStore):
         self._given_up.setdefault(account, cause)
 
     def given_up(self, account: str) -> Cause | None:
-        """Why this run leaves the account alone; None where it does not."""
+        """Why this run leaves the account alone; None if it does not."""
         return self._given_up.get(account)
 
     @cached_property
@@ -98,10 +93,10 @@ class GuardedFrames(FrameStore):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:  # noqa: ARG002  Dagster's signature
         """End this run's turns."""
-        self.end_turns()
+        self.end()
 
-    def end_turns(self) -> None:
-        """Let others write the accounts of this run."""
+    def end(self) -> None:
+        """Let other runs write the accounts of this run."""
         if "_turns" in self.__dict__:
             self._turns.end()
 
@@ -117,7 +112,7 @@ class Turns:
     def take(self, account: str, run_id: str, timeout_seconds: float, say: Callable[[str], None]) -> None:
         """Take an account's turn; asking again for one that is held proves that the connection still is."""
         deadline = time.monotonic() + timeout_seconds
-        told = False
+        has_said = False
         while not self._try(account, run_id):
             who = self._holder(account)
             if time.monotonic() + _POLL_SECONDS > deadline:
@@ -126,9 +121,9 @@ class Turns:
                     "Only one run at a time writes an account. Run this again when that one has ended, or end it "
                     "first.",
                 )
-            if not told:
+            if not has_said:
                 say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
-                told = True
+                has_said = True
             time.sleep(_POLL_SECONDS)
 
     def confirm(self, account: str) -> None:

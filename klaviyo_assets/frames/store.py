@@ -1,8 +1,8 @@
 """Where frames live between stages: Parquet files with a record beside them, locally or in S3.
 
-Here: naming, writing whole or not at all, reading, removing. Not here: what is in a frame, and the archive
-(`destinations/s3/archive.py`). Frames are scratch: an extracted frame goes when its day is loaded, a mapped one
-when it is archived and loaded.
+Here: writing whole or not at all, reading, removing. Not here: what is in a frame, its key and its record
+(`record.py`), and the archive (`destinations/s3/archive.py`). Frames are scratch: an extracted frame is removed
+when its day is loaded, a mapped one when every destination has taken it.
 """
 
 import hashlib
@@ -10,135 +10,22 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pyarrow as pa
 import pyarrow.fs as pa_fs
 import pyarrow.parquet as pq
-from pydantic import Field as Setting
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError
 from klaviyo_assets.frames.errors import explained
+from klaviyo_assets.frames.record import COMPRESSION, ROW_GROUP_ROWS, FrameKey, FrameRecord
 from klaviyo_assets.settings import optional
 from klaviyo_assets.transport.time_limits import S3_CONNECT, S3_SILENCE
-
-# BigQuery reads Parquet best in row groups of 16 MiB or more: about 270,000 rows of these tables.
-ROW_GROUP_ROWS = 300_000
-COMPRESSION = {"compression": "zstd", "compression_level": 1}
-
-
-@dataclass(frozen=True)
-class FrameKey:
-    """Names one frame: a stage's file of one table for one account, and one day where the table is daily."""
-
-    stage: str
-    account: str
-    table: str
-    day: str | None = None
-
-    @property
-    def folder(self) -> str:
-        """Path below the frames folder."""
-        return "/".join(part for part in (self.stage, self.account, self.table, self.day) if part)
-
-    def __str__(self) -> str:
-        """As people say it: `extracted/event of acme for 2026-01-31`."""
-        return f"{self.stage}/{self.table} of {self.account}" + (f" for {self.day}" if self.day else "")
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of a table in the archive: its SHA-256, rows and bytes."""
-
-    sha256: str
-    rows: int
-    bytes: int
-
-
-@dataclass(frozen=True)
-class TableState:
-    """What a frame brings a large account table to: by the whole table, or by a delta on what is loaded already.
-
-    Attributes:
-        why: Why the table was read whole, or what the delta holds, in words.
-        rows: Rows of the source table.
-        checksum: Of the source table's keys, sync times and delete marks, where BigQuery must agree; else empty.
-        watermark: The newest `_fivetran_synced` of the source table, ISO 8601; empty where there is none.
-        shape: Fingerprint of what decides all rows: settings, mapping, spec, columns of the source table.
-        key: The mapped key columns.
-        below: The archived parts that a delta builds on, in order; empty for a whole table.
-    """
-
-    why: str
-    rows: int
-    checksum: str = ""
-    watermark: str = ""
-    shape: str = ""
-    key: tuple[str, ...] = ()
-    below: tuple[Part, ...] = ()
-
-    @classmethod
-    def of(cls, known: Mapping[str, Any]) -> "TableState":
-        """From JSON."""
-        below = tuple(Part(**part) for part in known["below"])
-        return cls(**{**known, "key": tuple(known["key"]), "below": below})
-
-
-@dataclass(frozen=True)
-class FrameRecord:
-    """What is known of a frame; written last, so a frame without a record is not there.
-
-    Numbers of rows by fate (`rows_*`), the SHA-256 of the file, the digest and the newest sync of its source, and
-    under `details` what the next stage needs to know. All numbers are the frame's own; `state` tells of the whole
-    table where it is a large one.
-    """
-
-    rows: int
-    bytes: int
-    sha256: str
-    source_digest: str = ""
-    settings_fingerprint: str = ""
-    data_through: str | None = None
-    rows_raw: int = 0
-    rows_deleted: int = 0
-    rows_quarantined: int = 0
-    warnings: list[str] = field(default_factory=list)
-    details: dict[str, Any] = field(default_factory=dict)
-    state: TableState | None = None
-
-    @property
-    def is_delta(self) -> bool:
-        """Whether the frame holds only the rows that changed."""
-        return self.state is not None and bool(self.state.below)
-
-    @property
-    def mode(self) -> str:
-        """`delta` or `whole`."""
-        return "delta" if self.is_delta else "whole"
-
-    @property
-    def table_rows(self) -> int:
-        """Rows of the table once the frame is in it."""
-        return self.state.rows if self.state and self.is_delta else self.rows
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The archived parts that the table consists of once the frame is in it; the same delta again adds none."""
-        own, below = Part(self.sha256, self.rows, self.bytes), self.state.below if self.state else ()
-        is_new = not below or (self.rows > 0 and own.sha256 != below[-1].sha256)
-        return (*below, own) if is_new else below
-
-    @classmethod
-    def of(cls, known: Mapping[str, Any]) -> "FrameRecord":
-        """From JSON."""
-        state = known.get("state")
-        return cls(**{**known, "state": TableState.of(state) if state else None})
 
 
 def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
@@ -161,11 +48,20 @@ def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
     return pa_fs.LocalFileSystem(), str(Path(url).absolute())
 
 
-class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The folder or S3 prefix that holds frames between stages."""
+@dataclass(frozen=True)
+class FrameStore:
+    """The folder or S3 prefix that holds frames between stages.
 
-    url: str = Setting(default="", description="A local folder, or s3://bucket/prefix (KLAVIYO_FRAMES_URL).")
-    endpoint_url: str = Setting(default="", description="S3 endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+    Attributes:
+        url: A local folder, or s3://bucket/prefix; else KLAVIYO_FRAMES_URL.
+        endpoint_url: The S3 endpoint if it is not Amazon's; else S3_ENDPOINT_URL.
+        confirm: Called with the account before one of its frames becomes visible. An error that it raises leaves the
+            frame as it was.
+    """
+
+    url: str = ""
+    endpoint_url: str = ""
+    confirm: Callable[[str], None] = lambda account: None  # noqa: ARG005  called by this name
 
     @cached_property
     def _root(self) -> tuple[pa_fs.FileSystem, str]:
@@ -177,12 +73,18 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def write(self, key: FrameKey) -> "Iterator[FrameWriter]":
-        """Write a frame; it becomes visible, replacing an older one, when the block ends with `finish` called."""
+        """Write a frame; it becomes visible, replacing an older one, when the block ends with `finish` called.
+
+        Raises:
+            TransientError: the folder is full or cannot be reached, or `confirm` refuses.
+            PermanentError: the folder may not be written to.
+        """
         with self._explained("writing", key), tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
             writer = FrameWriter(Path(folder))
             yield writer
             writer.close()
             if writer.record is not None:
+                self.confirm(key.account)
                 self._publish(key, writer)
 
     def _explained(self, action: str, key: FrameKey) -> AbstractContextManager[None]:
@@ -233,14 +135,14 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             PermanentError: it is not; the message says which asset makes it.
         """
-        found = self.record(key)
-        if found is None:
+        record = self.record(key)
+        if record is None:
             raise PermanentError(
                 f"the frame {key} does not exist: frames are deleted once they are loaded",
                 f"Materialize {key.stage}/{key.table} and everything downstream of it together (in the UI: select it "
                 "and all downstream).",
             )
-        return found
+        return record
 
     def open(self, key: FrameKey, name: str = "rows") -> pq.ParquetFile:
         """The Parquet file of a frame, for reading in batches."""
@@ -284,15 +186,15 @@ class FrameStore(dg.ConfigurableResource):  # type: ignore[type-arg]
             note = json.loads(stream.readall())
         return dict(note["cause"]) if note["run_id"] == run_id else None
 
-    def mark(self, key: FrameKey, stage: str) -> bool:
-        """Note that `stage` has taken a mapped frame over; True when archive and BigQuery both have."""
+    def mark(self, key: FrameKey, taker: str, takers: Iterable[str]) -> bool:
+        """Note that `taker` has taken a mapped frame over; True if all of `takers` have."""
         filesystem, _ = self._root
         with self._explained("marking", key):
-            with filesystem.open_output_stream(self._path(key, f"taken_by_{stage}")) as stream:
+            with filesystem.open_output_stream(self._path(key, f"taken_by_{taker}")) as stream:
                 stream.write(b"")
             return all(
                 filesystem.get_file_info(self._path(key, f"taken_by_{other}")).type == pa_fs.FileType.File
-                for other in ("s3_archive", "bigquery")
+                for other in takers
             )
 
     def remove(self, key: FrameKey) -> None:
@@ -351,7 +253,7 @@ class FrameWriter:
             writer.close()
         self._open = {}
 
-    def finish(self, **known: Any) -> FrameRecord:
+    def finish(self, **fields: Any) -> FrameRecord:
         """Close the files and state what is known of the frame; hash, bytes and rows are of the file `rows`."""
         self.close()
         path = self.folder / "rows.parquet"
@@ -360,5 +262,5 @@ class FrameWriter:
             while block := content.read(1 << 20):
                 digest.update(block)
         rows = pq.ParquetFile(path).metadata.num_rows
-        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **known)
+        self.record = FrameRecord(rows=rows, bytes=path.stat().st_size, sha256=digest.hexdigest(), **fields)
         return self.record

@@ -15,7 +15,8 @@ from psycopg import sql
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError, SettingsError
-from klaviyo_assets.frames.store import FrameRecord, FrameWriter, TableState
+from klaviyo_assets.frames.record import FrameRecord, TableState
+from klaviyo_assets.frames.store import FrameWriter
 from klaviyo_assets.mapping.event import event_days
 from klaviyo_assets.model.arrow import table_to_frame
 from klaviyo_assets.model.metrics import AccountMetrics, Metric, metric_names, misspelled, spelling

@@ -19,7 +19,8 @@ from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import NEWEST, PARTITION
 from klaviyo_assets.destinations.bigquery.merge import checksum
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.frames.store import FrameRecord, FrameWriter, Part, TableState
+from klaviyo_assets.frames.record import FrameRecord, Part, TableState
+from klaviyo_assets.frames.store import FrameWriter
 from klaviyo_assets.mapping.fingerprints import MAPPING_VERSION
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -81,13 +82,13 @@ def loaded_states(dataset: BigQueryDataset, account: str) -> dict[str, LoadedSta
         f"SELECT table_name, details, rows_quarantined FROM ledger WHERE {PARTITION} = @account {NEWEST}",
         {"account": ("STRING", account)},
     )
-    found = {row.table_name: (json.loads(row.details or "{}").get(STATE), row.rows_quarantined) for row in rows}
-    return {name: _state(state, dropped) for name, (state, dropped) in found.items() if state}
+    states = {row.table_name: (json.loads(row.details or "{}").get(STATE), row.rows_quarantined) for row in rows}
+    return {name: _state(state, dropped) for name, (state, dropped) in states.items() if state}
 
 
-def _state(known: Mapping[str, Any], dropped: int | None) -> LoadedState:
-    parts = tuple(Part(**part) for part in known["parts"])
-    return LoadedState(known["watermark"], known["shape"], parts, dropped or 0)
+def _state(fields: Mapping[str, Any], dropped: int | None) -> LoadedState:
+    parts = tuple(Part(**part) for part in fields["parts"])
+    return LoadedState(fields["watermark"], fields["shape"], parts, dropped or 0)
 
 
 class _NotKnownError(Exception):
@@ -110,7 +111,8 @@ class TableReading:
     s3: S3ArchiveResource
     privacy: PrivacyResource
     delta_from_rows: int = DELTA_FROM_ROWS
-    always_whole: bool = False
+    # Why every table is read whole; empty if it need not be.
+    whole_because: str = ""
 
     def extract(self, spec: TableSpec, writer: FrameWriter) -> FrameRecord:
         """Read a table into a frame: the whole of it, or the rows that changed since it was loaded."""
@@ -121,12 +123,12 @@ class TableReading:
             why="", rows=rows, watermark=watermark(self.source, spec), shape=self._shape(spec), key=spec.key
         )
         try:
-            found = self._changes(spec, now)
+            answer = self._changes(spec, now)
         except _NotKnownError as error:
-            found = f"what was loaded is not known: {error}"
-        if isinstance(found, str):
-            return extract_table(self.source, spec, writer, replace(now, why=found))
-        changes, below = found
+            answer = f"what was loaded is not known: {error}"
+        if isinstance(answer, str):
+            return extract_table(self.source, spec, writer, replace(now, why=answer))
+        changes, below = answer
         total = changes.standing + changes.changed
         state = replace(now, why=_said(changes), rows=total.rows, checksum=str(total), below=below)
         return extract_table(self.source, spec, writer, state, changes.where)
@@ -148,7 +150,7 @@ class TableReading:
 
     def _changes(self, spec: TableSpec, now: TableState) -> tuple[Changes, tuple[Part, ...]] | str:
         """What changed and the parts to build on; or why the table has to be read whole."""
-        reason = "it was asked for" if self.always_whole else untellable(spec, self.source.table(spec))
+        reason = self.whole_because or untellable(spec, self.source.table(spec))
         if reason:
             return reason
         loaded = _known(lambda: self._loaded).get(spec.name)

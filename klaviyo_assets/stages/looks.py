@@ -11,7 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.source.days import days_synced_since, digests_of, events_between, source_days
 from klaviyo_assets.source.digests import NO_ROWS, row_count
 from klaviyo_assets.source.extraction import AccountSource

@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore, FrameWriter
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore, FrameWriter
 from klaviyo_assets.mapping.attribution import map_attribution, touches_of
 from klaviyo_assets.mapping.copied import (
     QUARANTINE_COLUMNS,
@@ -38,6 +39,7 @@ from klaviyo_assets.mapping.rules import validate
 from klaviyo_assets.model.arrow import empty_frame, frame_to_table, mapped_schema
 from klaviyo_assets.model.metrics import read_metrics
 from klaviyo_assets.model.spec import PACKED, UNLISTED, Partitioning, TableSpec
+from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
 from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
 CHUNK_ROWS = 200_000
@@ -109,18 +111,18 @@ class AccountMapping:
         Raises:
             BrokenPartitionError: naming table, account and what broke.
         """
-        source = FrameKey("extracted", self.account.name, spec.name)
+        source = FrameKey(EXTRACTED, self.account.name, spec.name)
         record = self.frames.require(source)
         context = self._context(record, None)
         outcome = _Outcome()
-        with self.frames.write(FrameKey("mapped", self.account.name, spec.name)) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, spec.name)) as writer:
             for raw in self._chunks(source):
                 _append(writer, spec, outcome.check(spec, map_copied(spec, raw, context)))
             return self._finish(writer, spec, record, outcome, self.account.name, self.account.table_fingerprint)
 
     def map_events(self, day: date) -> FrameRecord:
         """Map one day of events."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, day.isoformat())
         record = self.frames.require(source)
         context = self._context(record, day)
         needs_receipts = record.details.get("needs_receipts")
@@ -128,7 +130,7 @@ class AccountMapping:
         outcome = _Outcome()
         seen: set[str] = set()
         deleted = 0
-        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, day.isoformat())) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, EVENT.name, day.isoformat())) as writer:
             for raw in self._chunks(source):
                 mapped = map_event(raw, context, receipts)
                 deleted += len(raw) - len(mapped.rows)
@@ -138,14 +140,15 @@ class AccountMapping:
                 seen |= set(column(raw, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
-            known: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": sorted(filter(None, seen))}
+            metric_ids = sorted(filter(None, seen))
+            details: dict[str, Any] = {"settings": event_settings(self.account), "metric_ids": metric_ids}
             if record.details.get("needs_receipts"):
-                known["reads"] = record.details.get("reads", {})
-            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, known, deleted=deleted)
+                details["reads"] = record.details.get("reads", {})
+            return self._finish(writer, EVENT, record, outcome, day.isoformat(), fingerprint, details, deleted=deleted)
 
     def map_attribution(self, day: date) -> FrameRecord:
         """Credit one day of events to the touches that were extracted with it."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, day.isoformat())
         record = self.frames.require(source)
         context = self._context(record, day)
         mode = str(record.details["attribution_source"])
@@ -153,7 +156,7 @@ class AccountMapping:
         outcome = _Outcome()
         credited: list[pd.DataFrame] = []
         seen = self._touch_metrics(source)
-        with self.frames.write(FrameKey("mapped", self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, ATTRIBUTION.name, day.isoformat())) as writer:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
                 seen |= set(column(events, "metric_id").unique().to_pylist())
@@ -165,17 +168,17 @@ class AccountMapping:
                 credited.append(rows)
             rows = _sorted(credited)
             _append(writer, ATTRIBUTION, rows)
-            known: dict[str, Any] = {name: record.details.get(name) for name in ("reads", "missing")}
-            known |= {"settings": self.account.attribution_settings(mode), "metric_ids": sorted(filter(None, seen))}
+            details: dict[str, Any] = {name: record.details.get(name) for name in ("reads", "missing")}
+            details |= {"settings": self.account.attribution_settings(mode), "metric_ids": sorted(filter(None, seen))}
             return self._finish(
                 writer, ATTRIBUTION, record, outcome, day.isoformat(),
-                attribution_fingerprint(self.account, mode, context.metrics, seen), known,
+                attribution_fingerprint(self.account, mode, context.metrics, seen), details,
                 rows_raw=len(rows) + outcome.dropped,
             )  # fmt: skip
 
     def map_undated(self) -> FrameRecord:
         """Note every event without a usable time: it belongs to no day and waits in quarantine."""
-        source = FrameKey("extracted", self.account.name, EVENT.name, UNDATED)
+        source = FrameKey(EXTRACTED, self.account.name, EVENT.name, UNDATED)
         record = self.frames.require(source)
         notes = [
             Note(EVENT.name, event_id or "", "occurred_at", "undated", "no usable datetime or timestamp",
@@ -184,7 +187,7 @@ class AccountMapping:
             for event_id in column(raw, "id").to_pylist()
         ]  # fmt: skip
         outcome = _Outcome(notes=notes)
-        with self.frames.write(FrameKey("mapped", self.account.name, EVENT.name, UNDATED)) as writer:
+        with self.frames.write(FrameKey(MAPPED, self.account.name, EVENT.name, UNDATED)) as writer:
             kept = {name: record.details.get(name) for name in ("outside", "conversion")}
             return self._finish(
                 writer, EVENT, record, outcome, UNDATED, self.account.table_fingerprint, kept, rows_raw=0
@@ -229,13 +232,13 @@ class AccountMapping:
 
     def _finish(
         self, writer: FrameWriter, spec: TableSpec, source: FrameRecord, outcome: _Outcome, partition: str,
-        fingerprint: str, known: Mapping[str, Any] | None = None, *, deleted: int = 0, rows_raw: int | None = None,
+        fingerprint: str, details: Mapping[str, Any] | None = None, *, deleted: int = 0, rows_raw: int | None = None,
     ) -> FrameRecord:  # fmt: skip
         if not writer.files:
             _append(writer, spec, None)
         notes = notes_frame(outcome.notes, partition)
         writer.append(pa.Table.from_pandas(notes, QUARANTINE_SCHEMA, preserve_index=False), "quarantine")
-        found = writer.finish(
+        record = writer.finish(
             source_digest=source.source_digest, settings_fingerprint=fingerprint, data_through=source.data_through,
             rows_raw=source.rows if rows_raw is None else rows_raw, rows_deleted=deleted,
             rows_quarantined=outcome.dropped, warnings=source.warnings, state=source.state,
@@ -243,11 +246,11 @@ class AccountMapping:
                 "value": str(outcome.value), "notes": len(outcome.notes),
                 "rules": _rules(outcome.notes), "attribution_source": source.details.get("attribution_source"),
                 "columns": None if spec is ATTRIBUTION else source.details.get("columns"),
-                **(known or {}),
+                **(details or {}),
             },
         )  # fmt: skip
-        self._refuse_broken(spec, partition, found, outcome, writer)
-        return found
+        self._refuse_broken(spec, partition, record, outcome, writer)
+        return record
 
     def _refuse_broken(
         self, spec: TableSpec, partition: str, record: FrameRecord, outcome: _Outcome, writer: FrameWriter

@@ -16,7 +16,7 @@ from typing import Any
 
 from psycopg import sql
 
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.mapping.fingerprints import (
     UNDATED,
     UNDATED_WITH,

@@ -16,7 +16,8 @@ from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.destinations.bigquery.ledger import Entry, current
+from klaviyo_assets.destinations.bigquery.ledger import current
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import (
@@ -91,10 +92,10 @@ class AccountReports:
     @property
     def data_through(self) -> datetime:
         """Up to when the account's data are complete: the newest sync that any loaded table was made from."""
-        known = [
+        moments = [
             entry.data_through for (table, _), entry in self.entries.items() if table in TABLES and entry.data_through
         ]
-        return max(known, default=datetime(1970, 1, 1, tzinfo=UTC))
+        return max(moments, default=datetime(1970, 1, 1, tzinfo=UTC))
 
     def restate(self, report: ReportSpec, run_id: str, *, everything: bool = False) -> Restated:
         """Bring one report up to date.
@@ -135,9 +136,9 @@ class AccountReports:
         through = self._snapshot_through(report) if report.keeps_history else self.data_through
         names = ""
         if report.names_sql:
-            found = self.dataset.query(located(report.names_sql, self.dataset.qualified))
-            listed = sorted([str(value) for value in row] for row in found)
-            names = hashlib.sha256(json.dumps(listed).encode()).hexdigest()[:16]
+            rows = self.dataset.query(located(report.names_sql, self.dataset.qualified))
+            values = sorted([str(value) for value in row] for row in rows)
+            names = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
         return _State(self._fingerprint(report), through, self.campaign_sends, names)
 
     def _days(self, report: ReportSpec, state: _State) -> Days:
@@ -152,8 +153,8 @@ class AccountReports:
         if report.day_column is None:
             return Days.all()
         parameters = affected_parameters(self.account, event_days, campaigns)
-        found = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
-        return Days.of([row[0] for row in found])
+        rows = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
+        return Days.of([row[0] for row in rows])
 
     def _snapshot_days(self, report: ReportSpec, state: _State) -> Days:
         """The day that a snapshot is of; none where its tables were not all loaded, or it was taken already."""
@@ -167,8 +168,8 @@ class AccountReports:
     def _snapshot_through(self, report: ReportSpec) -> datetime:
         """The sync that all tables of a snapshot have seen."""
         loaded = [self.entries.get((table, self.account.name)) for table in report.reads]
-        known = [entry.data_through for entry in loaded if entry and entry.data_through]
-        return min(known, default=self.data_through)
+        moments = [entry.data_through for entry in loaded if entry and entry.data_through]
+        return min(moments, default=self.data_through)
 
     def _loaded_since(self, moment: str) -> set[date]:
         return {day for day, entry in _days_loaded(self.entries) if entry.recorded_at.isoformat() > moment}

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.mapping.fingerprints import UNDATED
 from klaviyo_assets.model.spec import TableSpec

@@ -19,7 +19,8 @@ from botocore.config import Config
 
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.s3.archive import S3Archive
-from klaviyo_assets.frames.store import FrameRecord, FrameWriter
+from klaviyo_assets.frames.record import FrameRecord
+from klaviyo_assets.frames.store import FrameWriter
 from klaviyo_assets.model.arrow import frame_to_table, mapped_schema
 from klaviyo_assets.tables import EVENT
 from klaviyo_assets_tests.factories import mapped_frame

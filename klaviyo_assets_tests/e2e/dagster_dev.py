@@ -26,7 +26,7 @@ from dagster._core.scheduler.instigation import (
 )  # fmt: skip
 
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.defs.partitions import day_key
+from klaviyo_assets.stages.keys import day_key
 from klaviyo_assets_tests.e2e.project import BIN, Project, bare_environment
 
 LOCATION = "klaviyo_assets"

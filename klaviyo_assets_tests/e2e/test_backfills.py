@@ -15,9 +15,9 @@ from itertools import pairwise
 
 import pytest
 
-from klaviyo_assets.defs.partitions import day_key, monday_of, range_tags, week_key
 from klaviyo_assets.sandbox import lifecycle
 from klaviyo_assets.sandbox.folder import Folder
+from klaviyo_assets.stages.keys import day_key, monday_of, range_tags, week_key
 from klaviyo_assets_tests.e2e.dagster_dev import EVENT_CHAIN, DagsterDev, Run, days_between
 from klaviyo_assets_tests.e2e.project import Project, run
 

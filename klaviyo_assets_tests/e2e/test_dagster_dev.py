@@ -10,8 +10,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import FloatRect, expect
 
-from klaviyo_assets.defs.partitions import day_key, range_tags
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.stages.keys import day_key, range_tags
 from klaviyo_assets.tables import ACCOUNT_TABLES
 from klaviyo_assets_tests.e2e.dagster_dev import EVENT_CHAIN, DagsterDev, Run, days_between
 from klaviyo_assets_tests.e2e.pages import Ui

@@ -32,7 +32,6 @@ from klaviyo_assets.accounts import Account, Accounts, read_accounts_file
 from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.pipeline import Pipeline, Totals
 from klaviyo_assets.cli.progress import Progress
-from klaviyo_assets.defs.partitions import range_tags
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.destinations.s3.archive import S3Archive
@@ -47,6 +46,7 @@ from klaviyo_assets.sandbox.folder import Folder
 from klaviyo_assets.sandbox.postgres import create_schema, writer_url
 from klaviyo_assets.sandbox.state import State
 from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.keys import range_tags
 from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets.tables import DAILY_TABLES, TABLES
 

@@ -15,16 +15,18 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from klaviyo_assets.defs.assets import s3_archive as archived
-from klaviyo_assets.defs.assets.bigquery import AccountLoad
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.copied import QUARANTINE_COLUMNS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_table
+from klaviyo_assets.stages.archiving import Archiving
 from klaviyo_assets.stages.deltas import TableReading
+from klaviyo_assets.stages.destination import AccountRun
+from klaviyo_assets.stages.loading import AccountLoad
 from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
@@ -97,20 +99,19 @@ class LargeTables:
         """The archive stage."""
         with self._resources() as resources:
             for name in names:
-                archived._archive(self.deployment.frames, resources["s3"], self._mapped(name))
+                Archiving(self._run(resources)).load(TABLES[name], self._mapped(name))
 
     def bring(self, names: tuple[str, ...] = NAMES, *, book: bool = True) -> None:
         """The BigQuery stage; unless `book`, it dies before the ledger is written."""
-        account, frames = self.deployment.account, self.deployment.frames
-        context = SimpleNamespace(selected_asset_keys=[])
-        run = SimpleNamespace(frames=frames, run_id="a-test-run", context=context)
         with self._resources() as resources:
-            dataset = resources["bigquery"].dataset(account)
-            load = AccountLoad(run, resources["s3"], resources["bigquery"], account.name, lambda: dataset)  # type: ignore[arg-type]
+            load = AccountLoad(self._run(resources))
             for name in names:
                 load.load(TABLES[name], self._mapped(name))
             if book:
                 load.flush()
+
+    def _run(self, resources: dict[str, Any]) -> AccountRun:
+        return AccountRun("", "a-test-run", self.deployment.account, self.deployment.frames, frozenset(), resources)
 
     def load(self, names: tuple[str, ...] = NAMES, **options: Any) -> dict[str, FrameRecord]:
         """All stages."""

@@ -27,8 +27,9 @@ from dagster_graphql.test.utils import execute_dagster_graphql
 from klaviyo_assets import definitions
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.defs.automation.jobs import LOADING
-from klaviyo_assets.defs.partitions import Partitions, asked_keys, monday_of, week_key
+from klaviyo_assets.defs.partitions import Partitions, asked_keys
+from klaviyo_assets.stages.graph import loading
+from klaviyo_assets.stages.keys import monday_of, week_key
 from klaviyo_assets_tests.checkout import ROOT
 
 TODAY = date.today()
@@ -203,12 +204,12 @@ def test_weeks_become_a_run_per_account(daemon: Daemon) -> None:
 
 
 def test_all_partitions_of_a_whole_chain_of_account_tables(daemon: Daemon) -> None:
-    chain = [{"path": [stage, "campaign"]} for stage in LOADING]
+    chain = [{"path": [stage, "campaign"]} for stage in loading()]
 
     found = daemon.runs_of(assetSelection=chain, allPartitions=True)
 
     assert sorted(run.tags["klaviyo/account"] for run in found) == ["acme", "bloom", "zoo"]
-    assert {len(run.asset_selection or ()) for run in found} == {len(LOADING)}
+    assert {len(run.asset_selection or ()) for run in found} == {len(loading())}
 
 
 def test_all_days_of_all_accounts_are_a_run_per_account(daemon: Daemon) -> None:

@@ -5,9 +5,9 @@ from itertools import count
 
 import pytest
 
-from klaviyo_assets.defs.assets import bigquery as loaded
 from klaviyo_assets.defs.assets import extracted
 from klaviyo_assets.defs.assets import report as reported
+from klaviyo_assets.stages import loading as loaded
 from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets_tests.integration.deployment import Deployment
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from klaviyo_assets.defs.partitions import monday_of, week_key
 from klaviyo_assets.publishing.html_report import make_report
 from klaviyo_assets.publishing.html_report.answers import Period, rows_of
 from klaviyo_assets.publishing.html_report.formatting import exact
 from klaviyo_assets.publishing.html_report.questions import QUESTIONS
+from klaviyo_assets.stages.keys import monday_of, week_key
 from klaviyo_assets_tests.integration.deployment import Deployment, environment
 from klaviyo_assets_tests.page_numbers import Page
 

@@ -227,7 +227,7 @@ def test_a_changed_setting_or_hash_key_reads_the_table_whole(tables):
 
 @pytest.mark.slow
 def test_a_table_is_read_whole_on_demand(tables):
-    assert tables.load(("person",), always_whole=True)["person"].state.why == "it was asked for"
+    assert tables.load(("person",), whole_because="it was asked for")["person"].state.why == "it was asked for"
 
 
 @pytest.mark.slow
@@ -298,7 +298,7 @@ def test_the_archive_alone_gives_the_merged_rows_back(tables):
 def test_verify_understands_deltas_and_names_a_part_that_is_gone(tables, tmp_path):
     deployment = tables.deployment
     deployment.run()
-    tables.load(always_whole=True)
+    tables.load(whole_because="it was asked for")
     tables.sync(CHANGE)
     assert tables.load()["person"].mode == "delta"
 

@@ -17,10 +17,10 @@ from klaviyo_assets.cli.main import app
 from klaviyo_assets.cli.project import instance
 from klaviyo_assets.defs.assets.portfolio import portfolio_key
 from klaviyo_assets.defs.checks.freshness import ages
-from klaviyo_assets.defs.partitions import range_tags
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.resources.fivetran.resource import fivetran_from_environment
 from klaviyo_assets.sandbox import lifecycle
+from klaviyo_assets.stages.keys import range_tags
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 
 SHOPS = 20

@@ -14,9 +14,10 @@ import pyarrow as pa
 import pytest
 
 from klaviyo_assets import definitions
-from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames, Turns, deployment
+from klaviyo_assets.defs.turns import AccountBusyError, AccountTurns, Turns, deployment
 from klaviyo_assets.errors import SettingsError, TransientError
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets_tests.integration.deployment import Deployment, Sandbox, environment
 
 PROCESSES, ROUNDS = 3, 5
@@ -150,26 +151,26 @@ def test_postgres_out_of_reach_and_a_missing_address_are_said():
         Turns("", "x").take("acme", "first", 1, nobody_is_told)
 
 
-def test_frames_know_whose_turn_it_is_and_what_the_run_gave_up(url):
-    frames = GuardedFrames(postgres_url=url, turn_timeout_seconds=0.5)
+def test_a_run_knows_its_turns_and_what_it_gave_up(url):
+    own = AccountTurns(postgres_url=url, turn_timeout_seconds=0.5)
     with environment({"BIGQUERY_PROJECT": "local"}), turns(url, deployment()) as other:
         other.take("acme", "other", 1, nobody_is_told)
         with pytest.raises(AccountBusyError, match="run other") as busy:
-            frames.take_turn("acme", "mine", say=lambda _: None)
-        assert not frames.has_turn("acme")
-        frames.give_up("acme", str(busy.value))
-        assert "run other" in (frames.given_up("acme") or "")
-        assert frames.given_up("bloom") is None
-        frames.take_turn("bloom", "mine", say=nobody_is_told)
-        assert frames.has_turn("bloom")
-        frames.end_turns()
-        assert not frames.has_turn("bloom")
+            own.take("acme", "mine", say=lambda _: None)
+        assert not own.has("acme")
+        own.give_up("acme", str(busy.value))
+        assert "run other" in (own.given_up("acme") or "")
+        assert own.given_up("bloom") is None
+        own.take("bloom", "mine", say=nobody_is_told)
+        assert own.has("bloom")
+        own.end()
+        assert not own.has("bloom")
 
 
 def test_a_run_of_a_busy_account_fails_by_name_and_does_nothing(deploy, url, monkeypatch):
     account: Deployment = deploy("taken", last_days=1)
     day = account.account.start_date
-    monkeypatch.setattr(definitions, "GuardedFrames", partial(GuardedFrames, turn_timeout_seconds=0.5))
+    monkeypatch.setattr(definitions, "AccountTurns", partial(AccountTurns, turn_timeout_seconds=0.5))
     with environment(account.variables), turns(url, deployment()) as other:
         other.take("taken", "theother", 1, nobody_is_told)
         theirs = FrameKey("extracted", "taken", "event", str(day))

@@ -16,7 +16,8 @@ from psycopg import sql
 from sqlglot import exp
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import Days, restate
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource

@@ -9,7 +9,8 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets.defs.partitions import Partitions, monday_of, week_key
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.stages.keys import monday_of, week_key
 
 ACME = Account(name="acme", postgres_schema="acme", start_date=date(2026, 1, 1), timezone="Pacific/Auckland")
 ACCOUNTS = Accounts({"acme": ACME, "zoo": replace(ACME, name="zoo", timezone="America/New_York")}, "a test")

@@ -14,7 +14,8 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.anomalies.judging import Anomaly, judged
 from klaviyo_assets.audit.anomalies.watched import COLUMNS, WATCHED, Point, Watched
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.destinations.bigquery.ledger import Entry, current
+from klaviyo_assets.destinations.bigquery.ledger import current
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.tables import EVENT, TABLES
 

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from klaviyo_assets.destinations.s3.archive import Manifest, S3Archive
 from klaviyo_assets.destinations.s3.errors import status_of
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import Part
+from klaviyo_assets.frames.record import Part
 
 _AT_ONCE = 8
 _NO_SUCH_OBJECT = 404

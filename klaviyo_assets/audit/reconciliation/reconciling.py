@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from klaviyo_assets.audit.reconciliation.archive import archived_parts
+from klaviyo_assets.audit.reconciliation.destinations import check_destinations, destination_sums, held_days
 from klaviyo_assets.audit.reconciliation.findings import Discrepancy, Equation, Findings, Severity, run_command
 from klaviyo_assets.audit.reconciliation.raw import account_table_rows, raw_days, undated_rows
 from klaviyo_assets.audit.reconciliation.report_equations import (
@@ -97,13 +98,20 @@ def reconcile(
     _check_losses(source, findings, stages)
     _check_outside(source, findings, stages)
     check_stages(stages, findings)
+    held = held_days(account, first, last)
+    check_destinations(stages, held, findings)
     say("comparing reports")
     sums = check_days(warehouse, findings, first, last, messages=True)
     check_bases(warehouse, findings, first, last)
     check_books(warehouse, findings, stages.ledger, last)
     _check_waiting(source, warehouse, findings, stages)
     return Reconciliation(
-        account.name, first, last, [*stage_sums(stages), *sums], findings.by_weight, findings.compared
+        account.name,
+        first,
+        last,
+        [*stage_sums(stages), *destination_sums(held), *sums],
+        findings.by_weight,
+        findings.compared,
     )
 
 

@@ -16,7 +16,8 @@ from typing import Any
 from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.reconciliation.findings import added
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.destinations.bigquery.ledger import ENTRY_COLUMNS, NEWEST, PARTITION, Entry
+from klaviyo_assets.destinations.bigquery.ledger import ENTRY_COLUMNS, NEWEST, PARTITION
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.model.googlesql import column_list, literal, quoted
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
 

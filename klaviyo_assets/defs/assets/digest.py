@@ -14,6 +14,7 @@ from klaviyo_assets.defs.findings import recorded_findings
 from klaviyo_assets.publishing.mail.digest import build_digest
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.mail.resource import MailResource
+from klaviyo_assets.stages.graph import REPORT
 
 DIGEST = dg.AssetKey(["mail", "digest"])
 
@@ -32,7 +33,7 @@ def build_mailed_assets(
         key=DIGEST,
         group_name="mail",
         kinds={"email"},
-        deps=[["report", "account_by_event_date"]],
+        deps=[[REPORT, "account_by_event_date"]],
         description="The day's digest: what failed or is unusual, and each account's headline numbers. Materializing "
         "it sends it to MAIL_TO.",
         # What passes is tried again here; a mail that cannot be sent fails this run alone, which holds no data.

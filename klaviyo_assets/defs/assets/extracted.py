@@ -14,12 +14,15 @@ import dagster as dg
 from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, raw_column_metadata
-from klaviyo_assets.defs.partitions import Partitions, account_days
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
-from klaviyo_assets.destinations.bigquery.ledger import Entry, loaded_entries
+from klaviyo_assets.defs.turns import AccountTurns
+from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
@@ -28,10 +31,13 @@ from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated
 from klaviyo_assets.stages.deltas import DELTA_FROM_ROWS, TableReading
+from klaviyo_assets.stages.destinations import whole_because
+from klaviyo_assets.stages.graph import EXTRACTED
+from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.vanished import refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
-STAGE = "extracted"
+_KINDS = {"postgres", "parquet"}
 ACCEPT_EMPTY = (
     "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
     "Postgres: BigQuery is emptied of them on purpose."
@@ -59,18 +65,22 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
 
     @dg.multi_asset(
         name="extract_tables",
-        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        specs=[
+            asset_spec(EXTRACTED, table, partitions.accounts, _KINDS, description=_description(table))
+            for table in ACCOUNT_TABLES
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def extract_tables(
-        context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        context: dg.AssetExecutionContext, config: ReadingConfig, postgres: PostgresResource,
+        frames: dg.ResourceParam[FrameStore], turns: AccountTurns,
         bigquery: BigQueryProjectResource, s3: S3ArchiveResource, privacy: PrivacyResource,
     ) -> Iterator[Any]:  # fmt: skip
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         reading = partial(
             TableReading, bigquery=bigquery, s3=s3, privacy=privacy, delta_from_rows=config.delta_from_rows,
-            always_whole=config.whole,
+            whole_because=whole_because(asked=config.whole),
         )  # fmt: skip
         for name in run.partition_keys:
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
@@ -79,15 +89,16 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
 
     @dg.multi_asset(
         name="extract_events",
-        specs=[_spec(EVENT, partitions.account_days)],
+        specs=[asset_spec(EXTRACTED, EVENT, partitions.account_days, _KINDS, description=_description(EVENT))],
         can_subset=True,
         backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def extract_events(
-        context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource, frames: FrameStore,
+        context: dg.AssetExecutionContext, config: EventReadingConfig, postgres: PostgresResource,
+        frames: dg.ResourceParam[FrameStore], turns: AccountTurns,
         bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:  # fmt: skip
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, days in account_days(run.partition_keys).items():
             source = LazySource(postgres, accounts[name], bigquery, config.accept_empty)
             yield from _extract_days(run, source, accounts[name], days)
@@ -96,18 +107,8 @@ def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[d
     return [extract_tables, extract_events]
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [STAGE, table.name],
-        deps=[["fivetran", table.name]],
-        group_name=STAGE,
-        kinds={"postgres", "parquet"},
-        description=f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(table),
-        metadata=raw_column_metadata(table, STAGE),
-        skippable=True,
-    )
+def _description(table: TableSpec) -> str:
+    return f"`{table.name}` as Fivetran wrote it, read in one snapshot. {table.description}"
 
 
 class LazySource:
@@ -171,12 +172,12 @@ class LazySource:
 def _extract_account(
     run: StageRun, source: LazySource, account: Account, reading: Callable[[AccountSource], TableReading]
 ) -> Iterator[Any]:
-    def one(table: TableSpec, frame: FrameKey) -> Done:
+    def extract(table: TableSpec, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened:
             with run.frames.write(frame) as writer:
                 record = reading(opened).extract(table, writer)
             if table is UNDATED_WITH:
-                with run.frames.write(FrameKey(STAGE, account.name, EVENT.name, UNDATED)) as writer:
+                with run.frames.write(FrameKey(EXTRACTED, account.name, EVENT.name, UNDATED)) as writer:
                     undated = extract_undated(opened, writer)
                 record = replace(record, warnings=[*record.warnings, *undated.warnings])
                 return Done(metadata_of(record, run) | reading_metadata(record) | _outside_metadata(undated))
@@ -184,24 +185,24 @@ def _extract_account(
 
     try:
         for table in ACCOUNT_TABLES:
-            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account.name, table.name)
+            key, frame = dg.AssetKey([EXTRACTED, table.name]), FrameKey(EXTRACTED, account.name, table.name)
             if run.selects(key):
-                yield from run.work(key, account.name, frame, partial(one, table, frame))
+                yield from run.work(key, account.name, frame, partial(extract, table, frame))
     finally:
         source.close()
 
 
 def _extract_days(run: StageRun, source: LazySource, account: Account, days: list[date]) -> Iterator[Any]:
-    def one(day: date, frame: FrameKey) -> Done:
+    def extract(day: date, frame: FrameKey) -> Done:
         with source.renewed_on_failure() as opened, run.frames.write(frame) as writer:
             record = extract_day(opened, day, writer)
         return Done(metadata_of(record, run))
 
     try:
         for day in days:
-            frame = FrameKey(STAGE, account.name, EVENT.name, day.isoformat())
-            key, partition = dg.AssetKey([STAGE, EVENT.name]), f"{account.name}|{day}"
-            yield from run.work(key, partition, frame, partial(one, day, frame))
+            frame = FrameKey(EXTRACTED, account.name, EVENT.name, day.isoformat())
+            key, partition = dg.AssetKey([EXTRACTED, EVENT.name]), day_key(account.name, day)
+            yield from run.work(key, partition, frame, partial(extract, day, frame))
     finally:
         source.close()
 

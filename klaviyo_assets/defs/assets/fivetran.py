@@ -17,22 +17,22 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, raw_column_metadata
 from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
 from klaviyo_assets.defs.failures import failure
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, StageRun, partition_keys, synced
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, contained, stack_of
 from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.fivetran.models import Connection, until
 from klaviyo_assets.resources.fivetran.resource import FivetranResource, StartedSync
-
-STAGE = "fivetran"
+from klaviyo_assets.stages.graph import FIVETRAN
 
 
 def fivetran_key(table: str) -> dg.AssetKey:
     """Key of a raw table's asset."""
-    return dg.AssetKey([STAGE, table])
+    return dg.AssetKey([FIVETRAN, table])
 
 
 def build_fivetran_assets(
@@ -48,12 +48,25 @@ def build_fivetran_assets(
 
     @dg.multi_asset(
         name="fivetran_sync",
-        specs=[_spec(table, partitions_def) for table in tables],
+        specs=[
+            asset_spec(
+                FIVETRAN,
+                table,
+                partitions_def,
+                {"fivetran", "klaviyo", "postgres"},
+                description=_description(table),
+                metadata={"source": dg.MetadataValue.url(table.source)},
+            )
+            for table in tables
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def fivetran_sync(
-        context: dg.AssetExecutionContext, fivetran: FivetranResource, frames: FrameStore
+        context: dg.AssetExecutionContext,
+        fivetran: FivetranResource,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
     ) -> Iterator[Any]:
         syncs = AccountSyncs(context, fivetran)
         for name in partition_keys(context):
@@ -61,14 +74,14 @@ def build_fivetran_assets(
         if not _is_waited_for(context):
             syncs.raise_failures()
             return
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, connection in syncs.wait().items():
             for key in sorted(context.selected_asset_keys):
                 yield dg.AssetMaterialization(
                     key, partition=name, metadata=sync_metadata(connection, key.path[-1])
                 )  # fmt: skip
         for name, error in syncs.failures.items():
-            cause = replace(Cause.of(dg.AssetKey(STAGE), error), what=f"account {name}: {error.what}")
+            cause = replace(Cause.of(dg.AssetKey(FIVETRAN), error), what=f"account {name}: {error.what}")
             frames.note_failure(synced(name), run.run_id, asdict(cause))
         if run.is_last():
             syncs.raise_failures()
@@ -120,9 +133,9 @@ class AccountSyncs:
             ((name, error),) = self.failures.items()
             raise failure(error, f"account {name}", not_done) from error
         if self.failures:
-            listed = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
+            reasons = "\n".join(f"account {name}: {error}" for name, error in self.failures.items())
             raise dg.Failure(
-                description=f"{len(self.failures)} accounts failed:\n{listed}",
+                description=f"{len(self.failures)} accounts failed:\n{reasons}",
                 metadata={name: str(error) for name, error in self.failures.items()} | not_done,
                 allow_retries=all(isinstance(error, TransientError) for error in self.failures.values()),
             )
@@ -178,17 +191,10 @@ def sync_metadata(connection: Connection, table: str) -> dict[str, Any]:
     return {**ours, **theirs}
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition[str]) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        fivetran_key(table.name),
-        group_name=STAGE,
-        kinds={"fivetran", "klaviyo", "postgres"},
-        skippable=True,
-        partitions_def=partitions_def,
-        description=f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
-        "\n\nMaterializing it starts a sync of the account's connection.",
-        tags=asset_tags(table),
-        metadata=raw_column_metadata(table, STAGE) | {"source": dg.MetadataValue.url(table.source)},
+def _description(table: TableSpec) -> str:
+    return (
+        f"Raw `{table.name}` as Fivetran writes it into the account's Postgres schema. {table.description}"
+        "\n\nMaterializing it starts a sync of the account's connection."
     )
 
 
@@ -196,4 +202,4 @@ def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
     """Whether something in the run, or a backfill's next run, reads what the sync brings."""
     if "dagster/backfill" in context.run.tags:
         return True
-    return any(key.path[0] != STAGE for key in context.job_def.asset_layer.selected_asset_keys)
+    return any(key.path[0] != FIVETRAN for key in context.job_def.asset_layer.selected_asset_keys)

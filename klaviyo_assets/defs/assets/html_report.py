@@ -18,15 +18,16 @@ from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.failure_metadata import Cause, failure_of
 from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, partition_keys
+from klaviyo_assets.destinations.consoles import s3_url
 from klaviyo_assets.errors import contained, stack_of
 from klaviyo_assets.publishing.html_report import make_report
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.s3 import S3ArchiveResource
+from klaviyo_assets.stages.graph import HTML_REPORT, VIEW
+from klaviyo_assets.stages.keys import parts_of
 
-STAGE = "html_report"
-KEY = dg.AssetKey([STAGE, "weekly"])
-_CONSOLE = "https://s3.console.aws.amazon.com/s3/object/{bucket}?prefix={key}"
+KEY = dg.AssetKey([HTML_REPORT, "weekly"])
 
 
 def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
@@ -37,8 +38,8 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
         specs=[
             dg.AssetSpec(
                 KEY,
-                deps=[["view", name] for name in LOOKER_VIEWS],
-                group_name=STAGE,
+                deps=[[VIEW, name] for name in LOOKER_VIEWS],
+                group_name=HTML_REPORT,
                 kinds={"html", "s3"},
                 description="The report of a week, Monday to Sunday, beside the week before: one HTML file that needs "
                 "no network. The running week shows what there is of it.",
@@ -54,7 +55,7 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
     ) -> Iterator[Any]:
         keys, failures = partition_keys(context), dict[tuple[str, str], Cause]()
         for key in keys:
-            name, _, monday = key.rpartition("|")
+            name, monday = parts_of(key)
             try:
                 metadata = _publish(accounts[name], date.fromisoformat(monday), bigquery, s3)
             except Exception as caught:  # noqa: BLE001  whatever it is, it is this week's alone
@@ -76,18 +77,19 @@ def _publish(
 ) -> Mapping[str, Any]:
     """Make one week's page and put it into the bucket; what the UI shows of it."""
     last = monday + timedelta(days=6)
-    made = make_report([account], {account.name: bigquery.dataset(account)}, monday, last)
-    content = made.html.encode()
+    page = make_report([account], {account.name: bigquery.dataset(account)}, monday, last)
+    content = page.html.encode()
     archive = s3.archive
-    uri = archive.publish(account.name, STAGE, monday.isoformat(), "report.html", content, "text/html; charset=utf-8")
-    place = uri.removeprefix(f"s3://{archive.bucket}/")
-    shown = {} if s3.is_elsewhere else {"link": dg.MetadataValue.url(_CONSOLE.format(bucket=archive.bucket, key=place))}
+    uri = archive.publish(
+        account.name, HTML_REPORT, monday.isoformat(), "report.html", content, "text/html; charset=utf-8"
+    )
+    link = {} if s3.is_elsewhere else {"link": dg.MetadataValue.url(s3_url(uri))}
     return {
         "dagster/uri": uri,
-        **shown,
+        **link,
         "days": f"{monday} to {last}",
-        "figures": made.figures,
+        "figures": page.figures,
         "bytes": len(content),
-        "has_data": not made.empty,
-        "adds_up": not made.broken,
+        "has_data": not page.empty,
+        "adds_up": not page.broken,
     }

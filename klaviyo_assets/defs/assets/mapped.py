@@ -17,17 +17,21 @@ import pyarrow.parquet as pq
 from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.columns import asset_tags, column_metadata
-from klaviyo_assets.defs.partitions import Partitions, account_days
+from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Check, Done, StageRun
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.defs.turns import AccountTurns
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.fingerprints import UNDATED_WITH
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
+from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
+from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
-STAGE = "mapped"
+_KINDS = {"pandas", "parquet"}
 PREVIEW_ROWS = 5
 _SHOWN_REASONS = 10
 
@@ -46,32 +50,40 @@ def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.A
 
     @dg.multi_asset(
         name="map_tables",
-        specs=[_spec(table, partitions.accounts) for table in ACCOUNT_TABLES],
+        specs=[asset_spec(MAPPED, table, partitions.accounts, _KINDS) for table in ACCOUNT_TABLES],
         check_specs=[check for table in ACCOUNT_TABLES for check in check_specs(table, partitions.accounts)],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def map_tables(
-        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+        context: dg.AssetExecutionContext,
+        config: MappingConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        privacy: PrivacyResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
-            yield from _map_account(run, name, partial(_mapping, accounts[name], frames, privacy, config))
+            yield from _map_account(run, name, partial(_mapping, accounts[name], run.frames, privacy, config))
         yield from run.outputs()
 
     @dg.multi_asset(
         name="map_events",
-        specs=[_spec(table, partitions.account_days) for table in (EVENT, ATTRIBUTION)],
+        specs=[asset_spec(MAPPED, table, partitions.account_days, _KINDS) for table in (EVENT, ATTRIBUTION)],
         check_specs=[check for table in (EVENT, ATTRIBUTION) for check in check_specs(table, partitions.account_days)],
         can_subset=True,
         backfill_policy=DAYS_OF_AN_ACCOUNT,
     )
     def map_events(
-        context: dg.AssetExecutionContext, config: MappingConfig, frames: FrameStore, privacy: PrivacyResource
+        context: dg.AssetExecutionContext,
+        config: MappingConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        privacy: PrivacyResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name, days in account_days(run.partition_keys).items():
-            yield from _map_days(run, name, days, partial(_mapping, accounts[name], frames, privacy, config))
+            yield from _map_days(run, name, days, partial(_mapping, accounts[name], run.frames, privacy, config))
         yield from run.outputs()
 
     return [map_tables, map_events]
@@ -81,26 +93,11 @@ def _mapping(account: Account, frames: FrameStore, privacy: PrivacyResource, con
     return AccountMapping(frames, account, privacy.of(account), config.quarantine_share)
 
 
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [STAGE, table.name],
-        # Attribution is made of a day's events and the touches that were read with them.
-        deps=[["extracted", EVENT.name if table is ATTRIBUTION else table.name]],
-        group_name=STAGE,
-        kinds={"pandas", "parquet"},
-        description=f"{table.grain} {table.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(table),
-        metadata=column_metadata(table, STAGE),
-        skippable=True,
-    )
-
-
 def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
     """The check of every mapped partition. One, not several: each costs three events per partition in the log."""
     return [
         dg.AssetCheckSpec(
-            "schema", asset=dg.AssetKey([STAGE, table.name]), partitions_def=partitions_def,
+            "schema", asset=dg.AssetKey([MAPPED, table.name]), partitions_def=partitions_def,
             description="pandera: columns, types and rules of the spec hold, and every raw row is mapped, deleted in "
             "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and warn; broken columns, "
             "lost rows, or too large a share in quarantine fail the partition.",
@@ -117,9 +114,9 @@ def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMappi
         return replace(done, metadata={**done.metadata, "events_without_a_time": undated.details["notes"]})
 
     for table in ACCOUNT_TABLES:
-        key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name)
+        key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name)
         if run.selects(key):
-            before = FrameKey("extracted", account, table.name)
+            before = FrameKey(EXTRACTED, account, table.name)
             yield from run.work(key, account, frame, partial(one, table, frame), before)
 
 
@@ -129,11 +126,11 @@ def _map_days(run: StageRun, account: str, days: list[date], mapping: Callable[[
         return _done(run, table, frame, made)
 
     for day in days:
-        before = FrameKey("extracted", account, EVENT.name, day.isoformat())
+        before = FrameKey(EXTRACTED, account, EVENT.name, day.isoformat())
         for table in (EVENT, ATTRIBUTION):
-            key, frame = dg.AssetKey([STAGE, table.name]), FrameKey(STAGE, account, table.name, day.isoformat())
+            key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name, day.isoformat())
             if run.selects(key):
-                yield from run.work(key, f"{account}|{day}", frame, partial(one, table, day, frame), before)
+                yield from run.work(key, day_key(account, day), frame, partial(one, table, day, frame), before)
 
 
 def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord) -> Done:
@@ -194,12 +191,12 @@ def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
     """The first rows as a Markdown table: the columns that the spec lets be previewed."""
-    shown = [column.name for column in table.columns if column.is_previewed]
-    rows = _first_rows(frames.open(frame), shown)
+    names = [column.name for column in table.columns if column.is_previewed]
+    rows = _first_rows(frames.open(frame), names)
     if not rows:
         return "no rows"
-    header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
-    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
+    header = f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n"
+    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows)
 
 
 def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]]:
@@ -208,6 +205,6 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 
 def _cell(value: Any) -> str:
-    shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
-    text = "" if value is None else str(shown).removesuffix("+00:00")
+    plain = f"{value.normalize():f}" if isinstance(value, Decimal) else value
+    text = "" if value is None else str(plain).removesuffix("+00:00")
     return text.replace("|", "\\|").replace("\n", " ")[:40]

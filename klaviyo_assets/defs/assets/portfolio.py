@@ -14,9 +14,9 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.defs.assets.view import looker_metadata, stage_of
-from klaviyo_assets.defs.columns import column_metadata
+from klaviyo_assets.defs.assets.view import looker_metadata
 from klaviyo_assets.defs.failure_metadata import Cause, metadata_of
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import (
     KlaviyoAssetsError,
@@ -31,14 +31,14 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS, Member, create_portfolio_view
 from klaviyo_assets.reports.views.statement import LABEL
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages.graph import PORTFOLIO
 
-STAGE = "portfolio"
 NOT_YET = "nothing has been loaded yet"
 
 
 def portfolio_key(name: str) -> dg.AssetKey:
     """Key of a portfolio view's asset."""
-    return dg.AssetKey([STAGE, name])
+    return dg.AssetKey([PORTFOLIO, name])
 
 
 def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
@@ -46,7 +46,10 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="create_portfolio",
-        specs=[_spec(view) for view in PORTFOLIO_VIEWS.values()],
+        specs=[
+            asset_spec(PORTFOLIO, view, None, {"bigquery", "sql", "view"}, is_table=True)
+            for view in PORTFOLIO_VIEWS.values()
+        ],
         can_subset=True,
     )
     def create_portfolio(context: dg.AssetExecutionContext, bigquery: BigQueryProjectResource) -> Iterator[Any]:
@@ -54,7 +57,7 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
         try:
             portfolio = Portfolio.of(accounts, bigquery)
         except KlaviyoAssetsError as error:
-            raise _failure({STAGE: error}) from error
+            raise _failure({PORTFOLIO: error}) from error
         failures |= portfolio.unforeseen
         for name, reason in portfolio.left_out.items():
             context.log.warning(f"account {name} is left out: {reason}")
@@ -72,18 +75,6 @@ def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
             raise _failure(failures)
 
     return create_portfolio
-
-
-def _spec(view: TableSpec) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        portfolio_key(view.name),
-        deps=[[stage_of(view.name), view.name]],
-        group_name=STAGE,
-        kinds={"bigquery", "sql", "view"},
-        description=f"{view.grain} {view.description}",
-        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
-        skippable=True,
-    )
 
 
 def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
@@ -120,22 +111,22 @@ class Portfolio:
             TransientError: BigQuery could not be reached; the views stay as they are.
             PermanentError: the portfolio's own dataset cannot be made.
         """
-        made = cls(bigquery.portfolio())
-        made.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
-        made.labels = made.dataset.tables()
+        portfolio = cls(bigquery.portfolio())
+        portfolio.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
+        portfolio.labels = portfolio.dataset.tables()
         for account in accounts.by_name.values():
             dataset = bigquery.dataset(account)
             try:
-                found = columns_by_table(dataset)
+                columns = columns_by_table(dataset)
             except TransientError:
                 raise
             except Exception as caught:  # noqa: BLE001  one account's fault leaves the others their views
                 error = contained(caught)
-                made.left_out[account.name] = NOT_YET if isinstance(error, NotFoundError) else str(error)
-                made.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
+                portfolio.left_out[account.name] = NOT_YET if isinstance(error, NotFoundError) else str(error)
+                portfolio.unforeseen |= {f"account {account.name}": error} if isinstance(error, UnforeseenError) else {}
                 continue
-            made.members[account.name] = (dataset.qualified, found)
-        return made
+            portfolio.members[account.name] = (dataset.qualified, columns)
+        return portfolio
 
     def create(self, view: TableSpec) -> dict[str, Any]:
         """Create one view; what the UI shows of it."""
@@ -155,14 +146,14 @@ class Portfolio:
             "accounts": dg.MetadataValue.json([member.account for member in members]),
             "left_out": dg.MetadataValue.json(left_out),
             "sql": dg.MetadataValue.md(f"```sql\n{sql}\n```"),
-        } | looker_metadata(view.name, self.dataset.qualified, STAGE)
+        } | looker_metadata(view.name, self.dataset.qualified, PORTFOLIO)
 
 
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:
     """The columns of every table and view of a dataset."""
-    found: dict[str, set[str]] = {}
+    columns_of: dict[str, set[str]] = {}
     columns = table_of(dataset.qualified, "INFORMATION_SCHEMA", "COLUMNS")
-    listed = dataset.query(f"SELECT table_name, column_name FROM {columns}")
-    for row in listed:
-        found.setdefault(row["table_name"], set()).add(row["column_name"])
-    return {table: frozenset(columns) for table, columns in found.items()}
+    rows = dataset.query(f"SELECT table_name, column_name FROM {columns}")
+    for row in rows:
+        columns_of.setdefault(row["table_name"], set()).add(row["column_name"])
+    return {table: frozenset(columns) for table, columns in columns_of.items()}

@@ -14,25 +14,27 @@ from pydantic import Field
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.audit.reconciliation import BY_EVENT_DATE, report_conservation
-from klaviyo_assets.defs.assets.bigquery import job_id
 from klaviyo_assets.defs.checks.unusual import UNUSUAL, unusual, unusual_spec
-from klaviyo_assets.defs.columns import asset_tags, column_metadata
-from klaviyo_assets.defs.links import table_links
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Check, Done, StageRun
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import LEDGER
+from klaviyo_assets.destinations.consoles import bigquery_url
 from klaviyo_assets.errors import contained
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
+from klaviyo_assets.stages.graph import REPORT
+from klaviyo_assets.stages.loading import job_id
 from klaviyo_assets.stages.restating import AccountReports, Restated
 
-STAGE = "report"
 CONSERVED = "conserved"
 _ACCOUNT = "account_by_event_date"
-ACCOUNT_KEY = dg.AssetKey([STAGE, _ACCOUNT])
+ACCOUNT_KEY = dg.AssetKey([REPORT, _ACCOUNT])
 _SHOWN_DIFFERENCES = 20
 
 
@@ -49,34 +51,27 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
 
     @dg.multi_asset(
         name="restate_reports",
-        specs=[_spec(report, partitions.accounts) for report in REPORTS.values()],
+        specs=[
+            asset_spec(REPORT, report, partitions.accounts, {"bigquery", "sql"}, is_table=True)
+            for report in REPORTS.values()
+        ],
         check_specs=[_check_spec(partitions.accounts), unusual_spec(ACCOUNT_KEY, partitions.accounts)],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def restate_reports(
-        context: dg.AssetExecutionContext, config: ReportConfig, frames: FrameStore, bigquery: BigQueryProjectResource
+        context: dg.AssetExecutionContext,
+        config: ReportConfig,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
             yield from _restate_account(run, accounts[name], bigquery, everything=config.everything)
         yield from run.outputs()
 
     return restate_reports
-
-
-def _spec(report: ReportSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [STAGE, report.name],
-        deps=[["bigquery", table] for table in report.reads],
-        group_name=STAGE,
-        kinds={"bigquery", "sql"},
-        description=f"{report.grain} {report.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(report),
-        metadata=column_metadata(report, STAGE) | {"dagster/table_name": report.name},
-        skippable=True,
-    )
 
 
 def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
@@ -94,18 +89,18 @@ def _restate_account(
     opened: list[AccountReports] = []
     done: dict[str, Restated] = {}
 
-    def one(report: ReportSpec) -> Done:
+    def restate(report: ReportSpec) -> Done:
         if not opened:
             opened.append(AccountReports.open(account, bigquery.dataset(account), REPORTS.values()))
         restated = opened[0].restate(report, run.run_id, everything=everything)
         done[report.name] = restated
-        return Done(_metadata(report, restated) | table_links(bigquery, opened[0].dataset, report.name))
+        return Done(_metadata(report, restated) | _console(bigquery, opened[0].dataset, report.name))
 
     for report in REPORTS.values():
-        key = dg.AssetKey([STAGE, report.name])
+        key = dg.AssetKey([REPORT, report.name])
         if run.selects(key):
-            frame = FrameKey(STAGE, account.name, report.name)
-            yield from run.work(key, account.name, frame, partial(one, report))
+            frame = FrameKey(REPORT, account.name, report.name)
+            yield from run.work(key, account.name, frame, partial(restate, report))
     if not done:
         return
     try:
@@ -114,9 +109,16 @@ def _restate_account(
         evaluations = list(_check_account(run, opened[0], done)) if _ACCOUNT in done else []
     except Exception as error:  # noqa: BLE001  the books and checks of one account are no other account's matter
         for name in done:
-            yield from run.fail(dg.AssetKey([STAGE, name]), account.name, contained(error))
+            yield from run.fail(dg.AssetKey([REPORT, name]), account.name, contained(error))
     else:
         yield from evaluations
+
+
+def _console(bigquery: BigQueryProjectResource, dataset: BigQueryDataset, table: str) -> dict[str, Any]:
+    """The table's page in Google's console; the stand-in of the sandbox has none."""
+    if bigquery.is_stand_in:
+        return {}
+    return {"console": dg.MetadataValue.url(bigquery_url(bigquery.project, dataset.dataset, table))}
 
 
 def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Restated]) -> Iterator[Any]:
@@ -137,15 +139,16 @@ def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> 
 def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
     """Whether the reports that were brought up to date hold what the tables they are made of hold."""
     first, last = _looked_at(account, done[_ACCOUNT])
-    found = report_conservation(
+    conservation = report_conservation(
         dataset, account, first, last,
         reports=[name for name in BY_EVENT_DATE if name in done],
     )  # fmt: skip
-    listed = [str(finding) for finding in found.findings]
-    shown = {"differences": dg.MetadataValue.md("\n".join(f"- {line}" for line in listed[:_SHOWN_DIFFERENCES]))}
+    sentences = [str(finding) for finding in conservation.findings]
+    listing = "\n".join(f"- {sentence}" for sentence in sentences[:_SHOWN_DIFFERENCES])
+    differences = {"differences": dg.MetadataValue.md(listing)} if sentences else {}
     return Check(
-        CONSERVED, passed=found.holds, metadata={**found.metadata, **(shown if listed else {})},
-        description=f"{len(listed)} difference(s), the first: {listed[0]}" if listed else None,
+        CONSERVED, passed=conservation.holds, metadata={**conservation.metadata, **differences},
+        description=f"{len(sentences)} difference(s), the first: {sentences[0]}" if sentences else None,
     )  # fmt: skip
 
 
@@ -154,8 +157,8 @@ def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date 
     if restated.days.everything:
         return None, None
     newest = restated.data_through.astimezone(account.zone).date()
-    known = restated.days.known or {newest - account.attribution.longest_window, newest}
-    return min(known), max(known)
+    days = restated.days.known or {newest - account.attribution.longest_window, newest}
+    return min(days), max(days)
 
 
 def _metadata(report: ReportSpec, restated: Restated) -> dict[str, Any]:
@@ -173,5 +176,5 @@ def _described(restated: Restated) -> str:
         return "every row"
     if not days:
         return "nothing: no loaded day has changed since"
-    listed = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
-    return ", ".join(part for part in (listed, "rows of unknown day" if days.unknown else "") if part)
+    span = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
+    return ", ".join(part for part in (span, "rows of unknown day" if days.unknown else "") if part)

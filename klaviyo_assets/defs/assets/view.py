@@ -11,13 +11,14 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.assets.report import STAGE as REPORT_STAGE
-from klaviyo_assets.defs.columns import column_metadata
 from klaviyo_assets.defs.partitions import Partitions
+from klaviyo_assets.defs.specs import asset_spec
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Done, StageRun
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import KlaviyoAssetsError
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.looker.link import looker_link, report_name, sources, template_id
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
@@ -26,9 +27,8 @@ from klaviyo_assets.reports.views.spec import ViewSpec
 from klaviyo_assets.reports.views.statement import LABEL, create_view, definition
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.settings import optional
+from klaviyo_assets.stages.graph import VIEW
 from klaviyo_assets.tables import TABLES
-
-STAGE = "view"
 
 
 def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.AssetsDefinition:
@@ -36,39 +36,25 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
 
     @dg.multi_asset(
         name="create_views",
-        specs=[_spec(view, partitions.accounts) for view in VIEWS.values()],
+        specs=[
+            asset_spec(VIEW, view, partitions.accounts, {"bigquery", "sql", "view"}, is_table=True)
+            for view in VIEWS.values()
+        ],
         can_subset=True,
         backfill_policy=ONE_ACCOUNT,
     )
     def create_views(
-        context: dg.AssetExecutionContext, frames: FrameStore, bigquery: BigQueryProjectResource
+        context: dg.AssetExecutionContext,
+        frames: dg.ResourceParam[FrameStore],
+        turns: AccountTurns,
+        bigquery: BigQueryProjectResource,
     ) -> Iterator[Any]:
-        run = StageRun(context, frames)
+        run = StageRun(context, frames, turns)
         for name in run.partition_keys:
             yield from _create_all(run, accounts[name], bigquery)
         yield from run.outputs()
 
     return create_views
-
-
-def _spec(view: ViewSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [STAGE, view.name],
-        deps=[[stage_of(name), name] for name in view.reads],
-        group_name=STAGE,
-        kinds={"bigquery", "sql", "view"},
-        description=f"{view.grain} {view.description}",
-        partitions_def=partitions_def,
-        metadata=column_metadata(view, STAGE) | {"dagster/table_name": view.name},
-        skippable=True,
-    )
-
-
-def stage_of(name: str) -> str:
-    """The stage that makes a table, report or view."""
-    if name in VIEWS:
-        return STAGE
-    return REPORT_STAGE if name in REPORTS else "bigquery"
 
 
 def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:
@@ -83,10 +69,10 @@ def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> 
     if view not in LOOKER_VIEWS:
         return {}
     try:
-        given = optional(template, "LOOKER_TEMPLATE_ID")
-        copied = template_id(given) if given else ""
-        data = [source for source in sources(dataset, owner) if copied or source.table == view]
-        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), copied))}
+        address = optional(template, "LOOKER_TEMPLATE_ID")
+        template_report = template_id(address) if address else ""
+        data = [source for source in sources(dataset, owner) if template_report or source.table == view]
+        return {"looker_studio": dg.MetadataValue.url(looker_link(data, report_name(owner), template_report))}
     except KlaviyoAssetsError as error:
         return {"looker_studio": dg.MetadataValue.text(str(error))}
 
@@ -94,15 +80,15 @@ def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> 
 def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResource) -> Iterator[Any]:
     opened: list[_AccountViews] = []
 
-    def one(view: ViewSpec) -> Done:
+    def create(view: ViewSpec) -> Done:
         if not opened:
             opened.append(_AccountViews(account, bigquery.dataset(account)))
         return opened[0].create(view)
 
     for view in VIEWS.values():
-        key = dg.AssetKey([STAGE, view.name])
+        key = dg.AssetKey([VIEW, view.name])
         if run.selects(key):
-            yield from run.work(key, account.name, FrameKey(STAGE, account.name, view.name), partial(one, view))
+            yield from run.work(key, account.name, FrameKey(VIEW, account.name, view.name), partial(create, view))
 
 
 class _AccountViews:
@@ -116,12 +102,12 @@ class _AccountViews:
 
     def create(self, view: ViewSpec) -> Done:
         """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
-        wanted = definition(view, self._dataset.qualified, self._account)
-        if self._labels.get(view.name, {}).get(LABEL) != wanted:
+        label = definition(view, self._dataset.qualified, self._account)
+        if self._labels.get(view.name, {}).get(LABEL) != label:
             for name in view.reads:
                 self._make_ready(name)
             self._dataset.query(create_view(view, self._dataset.qualified, self._account))
-            self._labels[view.name] = {LABEL: wanted}
+            self._labels[view.name] = {LABEL: label}
         return Done(
             {
                 "table": f"{self._dataset.qualified}.{view.name}",

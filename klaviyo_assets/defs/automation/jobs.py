@@ -10,27 +10,22 @@ import dagster as dg
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
-
-# What brings a table from Postgres to BigQuery, in order.
-LOADING = ("extracted", "mapped", "s3_archive", "bigquery")
+from klaviyo_assets.stages.graph import HTML_REPORT, PORTFOLIO, REPORT, VIEW, keys_of, loading
 
 
 def build_jobs(daily_tables: list[str], account_tables: list[str]) -> list[Any]:
     """`dimensions` (account tables), `events` (daily tables), `reports` through all their stages; and `portfolio`."""
-    daily = [
-        [stage, table] for stage in LOADING for table in daily_tables if (stage, table) != ("extracted", "attribution")
-    ]
-    whole = [[stage, table] for stage in LOADING for table in account_tables]
+    dimensions, events = (list(keys_of(loading(), tables)) for tables in (account_tables, daily_tables))
     return [
-        _job("dimensions", whole, "Every account table of an account, to BigQuery."),
-        _job("events", daily, "Days of events and their attribution, to BigQuery."),
+        _job("dimensions", dimensions, "Every account table of an account, to BigQuery."),
+        _job("events", events, "Days of events and their attribution, to BigQuery."),
         _job(
             "reports",
-            [*(["report", name] for name in REPORTS), *(["view", name] for name in VIEWS)],
+            [*keys_of([REPORT], REPORTS), *keys_of([VIEW], VIEWS)],
             "Restate the report rows that loads changed, and bring the views up to date.",
         ),
-        _job("portfolio", [["portfolio", name] for name in PORTFOLIO_VIEWS], "The views over all accounts."),
-        _job("html_report", [["html_report", "weekly"]], "The report of an account's week, as a page in S3."),
+        _job("portfolio", list(keys_of([PORTFOLIO], PORTFOLIO_VIEWS)), "The views over all accounts."),
+        _job("html_report", [[HTML_REPORT, "weekly"]], "The report of an account's week, as a page in S3."),
         _job("digest", [["mail", "digest"]], "Mail what matters of yesterday, to MAIL_TO."),
     ]
 

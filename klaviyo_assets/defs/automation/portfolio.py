@@ -1,4 +1,4 @@
-"""When the portfolio's views are made again: an account came or went, got its first tables, or a view is another one.
+"""When the portfolio's views are rebuilt: an account is added, removed or loaded for the first time, or a view changes.
 
 Here: the sensor and the daily schedule. Not here: the views (`defs/assets/portfolio.py`).
 
@@ -11,41 +11,40 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Accounts, fingerprint_of
-from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.defs.columns import stage_of
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
 INTERVAL_SECONDS = 60
-# The last report and the last view of an account: once both are there, so is everything the portfolio joins.
-_LAST = (dg.AssetKey(["report", list(REPORTS)[-1]]), dg.AssetKey(["view", list(VIEWS)[-1]]))
+# What the portfolio joins: an account takes part once it has all of it.
+_JOINED = [dg.AssetKey([stage_of(name), name]) for name in PORTFOLIO_VIEWS]
 
 
 def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
-    """`portfolio_views`: makes the views again when what they join has changed."""
+    """`portfolio_views`: rebuilds the views when what they join has changed."""
 
     @dg.sensor(
         name="portfolio_views",
         job=job,
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
-        description="Makes the views over all accounts again when an account came, went or was loaded first.",
+        description="Rebuilds the cross-account views when an account is added, removed, or loaded for the first time.",
     )
     def portfolio_views(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         state = portfolio_state(accounts, context.instance)
         if not state["loaded"]:
             return dg.SensorResult(skip_reason="no account has reports yet")
-        wanted = fingerprint_of(state)
-        if wanted == context.cursor:
-            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=wanted)
+        fingerprint = fingerprint_of(state)
+        if fingerprint == context.cursor:
+            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=fingerprint)
         tags = {"klaviyo/started_by": "portfolio_views", "klaviyo/reason": f"accounts: {', '.join(state['loaded'])}"}
-        return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=wanted)
+        return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=fingerprint)
 
     return portfolio_views
 
 
 def portfolio_state(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str, Any]:
     """What decides the views: the accounts, which of them have been loaded, and the views' own definition."""
-    loaded = set(accounts.names).intersection(*(instance.get_materialized_partitions(key) for key in _LAST))
+    loaded = set(accounts.names).intersection(*(instance.get_materialized_partitions(key) for key in _JOINED))
     return {
         "accounts": accounts.names,
         "loaded": sorted(loaded),

@@ -12,7 +12,7 @@ from datetime import timedelta
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.partitions import monday_of, range_tags, week_key
+from klaviyo_assets.stages.keys import monday_of, range_tags, week_key
 
 # Hour of the account's day: its yesterday is over, and Fivetran has usually synced the last of it.
 HOUR = 5

@@ -15,8 +15,6 @@ import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts, fingerprint_of
 from klaviyo_assets.defs.assets.fivetran import connection_id_of, fivetran_key, sync_metadata
-from klaviyo_assets.defs.automation.jobs import LOADING
-from klaviyo_assets.defs.partitions import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.errors import contained, stack_of
 from klaviyo_assets.mapping.fingerprints import event_settings
@@ -26,9 +24,12 @@ from klaviyo_assets.resources.fivetran.models import Connection
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource
+from klaviyo_assets.stages.destinations import held_everywhere
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, keys_of, loading
+from klaviyo_assets.stages.keys import account_of, accounts_of, range_of, range_tags
 from klaviyo_assets.stages.looks import Look
 from klaviyo_assets.stages.planning import Plan, plan
-from klaviyo_assets.tables import TABLES
+from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 
 INTERVAL_SECONDS = 60
 # A tick has to end before Dagster gives it up; accounts it did not reach are first in the next one.
@@ -44,10 +45,6 @@ _UNDER_WAY = [
     dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING,
 ]  # fmt: skip
 _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
-# What makes credits again and leaves events as they are.
-_ATTRIBUTION = [
-    dg.AssetKey(key) for key in (["extracted", "event"], *([stage, "attribution"] for stage in LOADING[1:]))
-]
 
 
 def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
@@ -101,7 +98,7 @@ def _loads(run: dg.DagsterRun) -> bool:
     if run.tags.get("klaviyo/started_by") == "cli":
         return False
     chosen = run.asset_selection or set()
-    return run.job_name in {"events", "dimensions"} or any(key.path[0] == "bigquery" for key in chosen)
+    return run.job_name in {"events", "dimensions"} or any(key.path[0] == BIGQUERY for key in chosen)
 
 
 def _loading_or_later(instance: dg.DagsterInstance, ended: dg.DagsterRun, accounts: list[str]) -> set[str]:
@@ -210,9 +207,9 @@ class _Tick:
 
     @classmethod
     def read(cls, cursor: str | None) -> "_Tick":
-        known = json.loads(cursor or "{}")
-        accounts = {name: _Known(**each) for name, each in known.get("accounts", {}).items()}
-        return cls(accounts, known.get("blocked_until", 0.0), known.get("last", ""))
+        memory = json.loads(cursor or "{}")
+        accounts = {name: _Known(**each) for name, each in memory.get("accounts", {}).items()}
+        return cls(accounts, memory.get("blocked_until", 0.0), memory.get("last", ""))
 
     @property
     def written(self) -> str:
@@ -240,14 +237,14 @@ class _Tick:
         is_due = bool(known.seen) and (known.settings != settings or time.time() - known.swept > SWEEP_SECONDS)
         if is_new or is_due:
             whole = is_due or known.historical or known.look is None
-            found = _plan(account, *places, None if whole else Look.read(known.look or {}))
+            dirty_plan = _plan(account, *places, None if whole else Look.read(known.look or {}))
             # Dagster drops a key it has seen: what a sweep finds that was asked for before has to be another's.
             key = f"{connection.id}:{ended}:{settings}:{int(known.swept)}"
-            self.requests += _requests(account, key, found, log)
+            self.requests += _requests(account, key, dirty_plan, log)
             self.events += _materialized(account, connection) if is_new else []
             known = _Known(
-                ended, connection.is_historical_sync, settings, time.time() if found.swept else known.swept,
-                found.look.written if found.look else None,
+                ended, connection.is_historical_sync, settings, time.time() if dirty_plan.swept else known.swept,
+                dirty_plan.look.written if dirty_plan.look else None,
             )  # fmt: skip
         self.accounts[account.name] = known
 
@@ -266,30 +263,35 @@ def _materialized(account: Account, connection: Connection) -> list[dg.AssetMate
 def _plan(
     account: Account, postgres: PostgresResource, bigquery: BigQueryProjectResource, seen: Look | None
 ) -> Plan:  # fmt: skip
-    entries = current(bigquery.dataset(account))
+    entries = held_everywhere(current(bigquery.dataset(account)), account)
     with postgres.snapshot() as snapshot:
         return plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
 
 
-def _requests(account: Account, key: str, found: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
+def _requests(account: Account, key: str, dirty_plan: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
     """The account tables that moved, each range of dirty days, and each range whose credits alone are made again."""
-    for announcement in found.announcements:
+    for announcement in dirty_plan.announcements:
         log.info(f"{account.name}: {announcement}")
     tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
-    if found.tables:
+    if dirty_plan.tables:
         yield dg.RunRequest(
             run_key=f"{key}:tables", job_name="dimensions", partition_key=account.name, tags=tags,
-            asset_selection=[dg.AssetKey([stage, table]) for stage in LOADING for table in found.tables],
+            asset_selection=[dg.AssetKey(key) for key in keys_of(loading(), dirty_plan.tables)],
         )  # fmt: skip
     for only_attribution in (False, True):
-        for first, last in _few(found.ranges(only_attribution=only_attribution)):
-            reasons = "; ".join(found.reasons(first, last, only_attribution=only_attribution))
+        for first, last in _few(dirty_plan.ranges(only_attribution=only_attribution)):
+            reasons = "; ".join(dirty_plan.reasons(first, last, only_attribution=only_attribution))
             yield dg.RunRequest(
                 run_key=f"{key}:{first}:{last}" + (":attribution" if only_attribution else ""),
                 job_name="events",
-                asset_selection=_ATTRIBUTION if only_attribution else None,
+                asset_selection=_attribution_keys() if only_attribution else None,
                 tags=tags | range_tags(account.name, first, last) | {"klaviyo/reason": reasons},
             )
+
+
+def _attribution_keys() -> list[dg.AssetKey]:
+    """What rebuilds credits and leaves events as they are."""
+    return [dg.AssetKey(key) for key in ([EXTRACTED, EVENT.name], *keys_of(loading(), [ATTRIBUTION.name]))]
 
 
 def settings_of(account: Account) -> str:
@@ -300,5 +302,5 @@ def settings_of(account: Account) -> str:
     )  # fmt: skip
 
 
-def _few(found: list[tuple[date, date]]) -> list[tuple[date, date]]:
-    return [(found[0][0], found[-1][1])] if len(found) > MOST_RANGES else found
+def _few(spans: list[tuple[date, date]]) -> list[tuple[date, date]]:
+    return [(spans[0][0], spans[-1][1])] if len(spans) > MOST_RANGES else spans

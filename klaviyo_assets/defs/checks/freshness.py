@@ -21,7 +21,9 @@ from typing import Any
 import dagster as dg
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.partitions import day_key
+from klaviyo_assets.stages.graph import dated_stages, stages
+from klaviyo_assets.stages.keys import day_key
+from klaviyo_assets.tables import DAILY_TABLES
 
 # The first part of the keys of what bears the checks.
 FRESHNESS = "freshness"
@@ -34,10 +36,9 @@ STALE_AFTER = timedelta(hours=50)
 INTERVAL_SECONDS = 600
 # A verdict that stays is said again so often: the page then shows the age it has.
 SAID_AGAIN_AFTER = timedelta(hours=6)
-# An account's newest rows are in its last days, of whatever time zone; its people change all the time.
+# An account's newest rows are in its last days, of whatever time zone.
 _RECENT_DAYS = 8
-_TABLE, _DAILY, _REPORT = "person", "event", "account_by_event_date"
-STAGES = ("fivetran", "extracted", "mapped", "s3_archive", "bigquery", "report")
+_DAILY_NAMES = {table.name for table in DAILY_TABLES}
 
 
 @dataclass(frozen=True)
@@ -68,14 +69,14 @@ class Age:
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
         """The verdict of the account's check; only what is stale is an error."""
-        known = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
+        times = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
         return dg.AssetCheckEvaluation(
             asset_key=freshness_key(self.stage),
             check_name=check_of(self.account),
             passed=self.verdict == "fresh",
             severity=dg.AssetCheckSeverity.ERROR if self.verdict == "stale" else dg.AssetCheckSeverity.WARN,
             description=self.sentence,
-            metadata={"verdict": self.verdict, **known},
+            metadata={"verdict": self.verdict, **times},
         )
 
 
@@ -83,7 +84,7 @@ def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None 
     """Every stage of every account, from Dagster's own records: no system of any account is asked."""
     now = now or datetime.now(UTC)
     for account in accounts.by_name.values():
-        for stage in STAGES:
+        for stage in dated_stages():
             yield Age(stage, account.name, max(_data_times(instance, stage, account), default=None), now)
 
 
@@ -109,7 +110,7 @@ def build_freshness_assets() -> list[dg.AssetSpec]:
             group_name="freshness",
             description=f"How old each account's data are at the stage `{stage}`, by the sync they come from.",
         )
-        for stage in STAGES
+        for stage in dated_stages()
     ]
 
 
@@ -121,15 +122,15 @@ def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
             description=f"The data of {account} are at most {LATE_AFTER // timedelta(hours=1)} h old, by the time of "
             f"the sync they come from; an error after {STALE_AFTER // timedelta(hours=1)} h.",
         )
-        for stage in STAGES
+        for stage in dated_stages()
         for account in accounts.names
     }  # fmt: skip
 
     @dg.multi_asset_check(name="freshness", specs=list(specs.values()), can_subset=True)
     def freshness(context: dg.AssetCheckExecutionContext) -> Iterator[Any]:
-        wanted = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
+        places = {place for place, spec in specs.items() if spec.key in context.selected_asset_check_keys}
         for age in ages(accounts, context.instance):
-            if (age.stage, age.account) in wanted:
+            if (age.stage, age.account) in places:
                 evaluation = age.evaluation
                 yield dg.AssetCheckResult(
                     passed=evaluation.passed, asset_key=evaluation.asset_key, check_name=evaluation.check_name,
@@ -147,42 +148,45 @@ def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.RUNNING,
         asset_selection=dg.AssetSelection.checks(
-            *(dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in accounts.names)
+            *(
+                dg.AssetCheckKey(freshness_key(stage), check_of(name))
+                for stage in dated_stages()
+                for name in accounts.names
+            )
         ),
         description="Keeps the checks `fresh_<account>` of every stage current.",
     )
     def freshness(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         before: dict[str, list[Any]] = json.loads(context.cursor or "{}")
-        said: dict[str, list[Any]] = {}
+        verdicts: dict[str, list[Any]] = {}
         events = []
         for age in ages(accounts, context.instance):
             place, at = f"{age.stage}/{age.account}", age.now.timestamp()
             verdict, last = before.get(place, ["", 0])
             is_news = verdict != age.verdict or at - last > SAID_AGAIN_AFTER.total_seconds()
-            said[place] = [age.verdict, at] if is_news else [verdict, last]
+            verdicts[place] = [age.verdict, at] if is_news else [verdict, last]
             events += [age.evaluation] if is_news else []
-        return dg.SensorResult(asset_events=events, cursor=json.dumps(said))
+        return dg.SensorResult(asset_events=events, cursor=json.dumps(verdicts))
 
     return freshness
 
 
 def _looked_at(stage: str, days: Sequence[str]) -> list[tuple[dg.AssetKey, Sequence[str] | None]]:
     """The assets of a stage whose materializations state the data's time, with the partitions besides the account."""
-    if stage == "report":
-        return [(dg.AssetKey([stage, _REPORT]), None)]
-    daily = [] if stage == "fivetran" else [(dg.AssetKey([stage, _DAILY]), days)]
-    return [(dg.AssetKey([stage, _TABLE]), None), *daily]
+    return [
+        (dg.AssetKey([stage, table]), days if table in _DAILY_NAMES else None) for table in stages()[stage].dated_tables
+    ]
 
 
 def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> Iterator[datetime]:
     today = account.today()
     days = [day_key(account.name, today - timedelta(days=ago)) for ago in range(_RECENT_DAYS)]
     for key, partitions in _looked_at(stage, days):
-        found = instance.fetch_materializations(
+        newest = instance.fetch_materializations(
             dg.AssetRecordsFilter(key, asset_partitions=partitions or [account.name]),
             limit=len(partitions or [account.name]),
         )
-        for record in found.records:
+        for record in newest.records:
             moment = _data_time(record.asset_materialization.metadata if record.asset_materialization else {})
             if moment is not None:
                 yield moment

@@ -35,6 +35,7 @@ from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.errors import NotFoundError, SettingsError, contained
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.klaviyo.resource import LONGEST, KlaviyoReports, KlaviyoResource, ReportRequest
+from klaviyo_assets.stages.graph import REPORT
 
 AGREES = "agrees_with_klaviyo"
 GROUP = JOB = "klaviyo_comparison"
@@ -91,7 +92,7 @@ def build_comparison_assets(partitions_def: dg.PartitionsDefinition[str]) -> lis
     return [
         dg.AssetSpec(
             comparison_key(owner),
-            deps=[dg.AssetKey(["report", report])],
+            deps=[dg.AssetKey([REPORT, report])],
             group_name=GROUP,
             kinds={"klaviyo"},
             description=f"Klaviyo's own {owner}-values report beside `{report}`, message by message. The check "

@@ -17,7 +17,7 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.audit.anomalies import WEEKS, Anomaly, anomalies_of
 from klaviyo_assets.defs.stage_run import Check
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import contained
 
 UNUSUAL = "unusual"

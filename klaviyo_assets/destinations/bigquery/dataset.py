@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from klaviyo_assets.destinations.bigquery.errors import explained as explained
 from klaviyo_assets.destinations.bigquery.pace import GOOGLE, Pace
 from klaviyo_assets.errors import PermanentError
-from klaviyo_assets.frames.store import COMPRESSION
+from klaviyo_assets.frames.record import COMPRESSION
 from klaviyo_assets.model.arrow import arrow_type
 from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
 from klaviyo_assets.transport.time_limits import BIGQUERY_EARLIER_JOBS, BIGQUERY_JOB, BIGQUERY_PATIENCE

@@ -1,16 +1,15 @@
-"""The ledger: what was loaded, when, from which source, by which run. One row per partition and load, never changed.
+"""BigQuery's ledger: what was loaded, when, from which source, by which run.
+
+One row per partition and load, never changed.
 
 Here: its columns, the quarantine's columns, and reading the current state. Not here: writing
-(`defs/assets/bigquery.py`).
+(`stages/loading.py`).
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
-from typing import Any
 
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.model.spec import Column, LogicalType
 
@@ -66,27 +65,6 @@ QUARANTINE = (
     Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
            description="Whether the whole row is missing from the mapped table; else only the field is null."),
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Entry:
-    """The newest ledger row of one partition."""
-
-    table: str
-    partition: str
-    recorded_at: datetime
-    source_digest: str | None
-    settings_fingerprint: str | None
-    data_through: datetime | None
-    details: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def day(self) -> date | None:
-        """The day of a daily table's partition; None for whole tables, and for events without a time."""
-        try:
-            return date.fromisoformat(self.partition)
-        except ValueError:
-            return None
 
 
 def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:

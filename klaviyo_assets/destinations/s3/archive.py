@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from klaviyo_assets.destinations.s3.errors import is_damaged, s3_explained, status_of
 from klaviyo_assets.destinations.s3.merged_parts import merge_parts
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames.store import FrameRecord, Part
+from klaviyo_assets.frames.record import FrameRecord, Part
 from klaviyo_assets.transport.limited_http import no_longer_than
 from klaviyo_assets.transport.time_limits import S3_CALL
 

@@ -6,6 +6,8 @@ Here: adding such works up, taking them from each other, and saying them. Not he
 from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 
+from klaviyo_assets.stages.keys import parts_of
+
 # First and last day, both included, as YYYY-MM-DD.
 Span = tuple[str, str]
 # What is not cut into days: an account's whole table, or what belongs to no account.
@@ -30,7 +32,7 @@ def work_of(partitions: Iterable[tuple[str, str]]) -> dict[str, tuple[Span, ...]
     """Assets and partition keys of one account as a work."""
     spans: dict[str, list[Span]] = {}
     for asset, key in partitions:
-        day = key.partition("|")[2]
+        _, day = parts_of(key)
         spans.setdefault(asset, []).append((day, day) if day else WHOLE)
     return {asset: _union(listed) for asset, listed in sorted(spans.items())}
 

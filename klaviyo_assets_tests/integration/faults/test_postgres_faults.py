@@ -18,7 +18,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from klaviyo_assets.defs.turns import Turns
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.resources.postgres import connection as postgres_connection
 from klaviyo_assets.resources.postgres import refusals as postgres_refusals
 from klaviyo_assets.resources.postgres import resource as postgres

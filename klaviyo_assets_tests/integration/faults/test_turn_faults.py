@@ -8,9 +8,10 @@ import pyarrow as pa
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from klaviyo_assets.defs.turns import GuardedFrames, Turns
+from klaviyo_assets.defs.turns import AccountTurns, Turns
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
-from klaviyo_assets.frames.store import FrameKey
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.resources.postgres import connection as postgres_connection
 from klaviyo_assets.resources.postgres import refusals as postgres_refusals
 from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
@@ -113,14 +114,15 @@ def lose(writer, proxy: ConnectionProxy, fault: Fault) -> None:
 @pytest.mark.parametrize("fault", [Fault("silence"), Fault("reset")])
 def test_a_frame_is_not_written_once_the_turn_is_lost(tmp_path, proxy, fault):
     """As when reading took ten minutes, and another run became the account's writer meanwhile."""
-    frames = GuardedFrames(url=str(tmp_path), postgres_url=at(proxy.port, "?connect_timeout=2"))
+    turns = AccountTurns(postgres_url=at(proxy.port, "?connect_timeout=2"))
+    frames = FrameStore(url=str(tmp_path), confirm=turns.confirm)
     with environment({"BIGQUERY_PROJECT": "local"}):
-        frames._turns.take("acme", "run", 1, lambda _: None)
+        turns.take("acme", "run", say=lambda _: None)
         with frames.write(KEY) as writer:
             writer.append(pa.table({"id": ["first"]}))
             first = writer.finish(source_digest="1", data_through=None)
         with pytest.raises(TransientError, match="lost its turn on account"), frames.write(KEY) as writer:
             lose(writer, proxy, fault)
         assert frames.record(KEY) == first
-        assert not frames.has_turn("acme")
-        frames.end_turns()
+        assert not turns.has("acme")
+        turns.end()

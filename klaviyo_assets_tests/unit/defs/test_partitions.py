@@ -7,8 +7,9 @@ import pytest
 from dagster._core.definitions.partitions.context import partition_loading_context
 
 from klaviyo_assets.accounts import Account, Accounts
-from klaviyo_assets.defs.partitions import Partitions, account_days, asked_keys, day_key, range_tags
+from klaviyo_assets.defs.partitions import Partitions, asked_keys
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.stages.keys import day_key, range_tags
 
 ACCOUNTS = Accounts(
     {name: Account(name=name, postgres_schema=name, start_date=start)
@@ -59,19 +60,6 @@ def test_where_no_account_is_ahead_of_utc_no_day_of_the_future_is_a_partition():
         keys = Partitions.of(Accounts({"west": west}, "a test")).account_days.get_partition_keys()
 
     assert max(str(key) for key in keys) == "west|2026-01-03"
-
-
-def test_a_key_is_what_dagster_makes_of_account_and_day():
-    key = day_key("acme", date(2026, 1, 1))
-
-    assert key == "acme|2026-01-01"
-    assert PARTITIONS.account_days.has_partition_key(key)
-
-
-def test_keys_become_days_per_account_in_order():
-    keys = ["zoo|2026-01-02", "acme|2026-01-03", "acme|2026-01-01"]
-
-    assert account_days(keys) == {"zoo": [date(2026, 1, 2)], "acme": [date(2026, 1, 1), date(2026, 1, 3)]}
 
 
 def test_a_range_of_one_account_covers_its_days_and_no_other_account():

@@ -13,9 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.defs.partitions import asked_keys, day_key, range_tags
+from klaviyo_assets.defs.partitions import asked_keys
 from klaviyo_assets.defs.run_queue import AccountQueue, ranges_by_account
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.stages.keys import day_key, range_tags
 from klaviyo_assets_tests.checkout import ROOT
 
 ORIGIN = RemoteJobOrigin(RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("somewhere"), "__repository__"), "idle")

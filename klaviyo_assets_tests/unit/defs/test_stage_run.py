@@ -6,18 +6,22 @@ from functools import partial
 from types import SimpleNamespace
 
 import dagster as dg
+import pyarrow as pa
 import pytest
 from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.execution.api import execute_run
 
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.failure_metadata import read_failure
-from klaviyo_assets.defs.partitions import Partitions, account_days, range_tags
+from klaviyo_assets.defs.partitions import Partitions
 from klaviyo_assets.defs.stage_run import ATTEMPTS, GIVE_UP_AFTER, Check, Done, StageRun
-from klaviyo_assets.defs.turns import AccountBusyError, GuardedFrames
+from klaviyo_assets.defs.turns import AccountTurns
 from klaviyo_assets.defs.undone import undone
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
+from klaviyo_assets.stages.keys import account_days, range_tags
+from klaviyo_assets_tests.free_turns import FreeTurns
 
 FIRST = date(2026, 1, 1)
 EXTRACTED, MAPPED = dg.AssetKey(["extracted", "event"]), dg.AssetKey(["mapped", "event"])
@@ -35,8 +39,8 @@ def stage(key, work, before=None):
         name="_".join(key.path), can_subset=True, check_specs=check, backfill_policy=dg.BackfillPolicy.single_run(),
         specs=[dg.AssetSpec(key, deps=[before] if before else [], partitions_def=DAYS, skippable=True)],
     )  # fmt: skip
-    def step(context: dg.AssetExecutionContext, frames: FrameStore):
-        run = StageRun(context, frames)
+    def step(context: dg.AssetExecutionContext, frames: dg.ResourceParam[FrameStore], turns: AccountTurns):
+        run = StageRun(context, frames, turns)
         for day in account_days(run.partition_keys)["acme"]:
             frame = FrameKey(key.path[0], "acme", "event", day.isoformat())
             earlier = FrameKey(before.path[0], "acme", "event", day.isoformat()) if before else None
@@ -75,7 +79,7 @@ def run_days(tmp_path, pauses):
             stage(MAPPED, partial(work, "mapped", mapping_faults or {}), EXTRACTED),
         ]
         resources, tags = (
-            {"frames": FrameStore(url=str(tmp_path))},
+            {"frames": FrameStore(url=str(tmp_path)), "turns": FreeTurns()},
             range_tags("acme", FIRST, date(2026, 1, last)) | (also or {}),
         )
         if repeats is None:
@@ -265,19 +269,6 @@ def test_a_failure_of_an_earlier_run_does_not_stop_this_one(run_days):
     assert worked["mapped"] == [1]
 
 
-class Accounted(GuardedFrames):
-    """Frames whose turns are granted as a test says, and noted."""
-
-    busy: str = ""
-
-    def take_turn(self, account, run_id, *, say):
-        if account == self.busy:
-            raise AccountBusyError(f"account {account!r} is being written by another run")
-
-    def has_turn(self, account):
-        return account != self.busy
-
-
 @pytest.fixture
 def run_accounts(tmp_path, pauses):
     """Run a stage of two tables over accounts of one run; gives the result and what was worked on."""
@@ -291,8 +282,8 @@ def run_accounts(tmp_path, pauses):
             name="extract", can_subset=True, backfill_policy=dg.BackfillPolicy.single_run(),
             specs=[dg.AssetSpec(key, partitions_def=names, skippable=True) for key in tables],
         )  # fmt: skip
-        def extract(context: dg.AssetExecutionContext, frames: FrameStore):
-            stage_run = StageRun(context, frames)
+        def extract(context: dg.AssetExecutionContext, frames: dg.ResourceParam[FrameStore], turns: AccountTurns):
+            stage_run = StageRun(context, frames, turns)
             for account in stage_run.partition_keys:
                 for key in tables:
                     frame = FrameKey("extracted", account, key.path[-1])
@@ -306,7 +297,7 @@ def run_accounts(tmp_path, pauses):
             return Done({})
 
         result = dg.materialize(
-            [extract], resources={"frames": Accounted(url=str(tmp_path), busy=busy)},
+            [extract], resources={"frames": FrameStore(url=str(tmp_path)), "turns": FreeTurns(busy=busy)},
             instance=dg.DagsterInstance.ephemeral(), raise_on_error=False,
             tags={"dagster/asset_partition_range_start": first, "dagster/asset_partition_range_end": last},
         )  # fmt: skip
@@ -334,3 +325,38 @@ def test_a_busy_account_fails_by_name_without_trying_again_and_the_other_goes_on
     assert worked == ["bloom", "bloom"]
     assert pauses == []
     assert "metric [acme], person [acme]: account 'acme' is being written by another run" in failure_of(result)[1]
+
+
+class LostTurns(FreeTurns):
+    """Turns that are lost while a frame is written."""
+
+    def confirm(self, account):
+        raise TransientError(f"the turn of account {account!r} was lost")
+
+
+def test_a_frame_becomes_visible_only_if_the_turn_was_not_lost(tmp_path, pauses):
+    key, frame = dg.AssetKey(["extracted", "metric"]), FrameKey("extracted", "acme", "metric")
+    store = FrameStore(url=str(tmp_path))
+
+    @dg.multi_asset(specs=[dg.AssetSpec(key, partitions_def=dg.StaticPartitionsDefinition(["acme"]), skippable=True)])
+    def extract(context: dg.AssetExecutionContext, frames: dg.ResourceParam[FrameStore], turns: AccountTurns):
+        run = StageRun(context, frames, turns)
+
+        def write():
+            with run.frames.write(frame) as writer:
+                writer.append(pa.table({"id": ["one"]}))
+                writer.finish()
+            return Done({})
+
+        yield from run.work(key, "acme", frame, write)
+        yield from run.outputs()
+
+    def materialize(turns):
+        return dg.materialize(
+            [extract], resources={"frames": store, "turns": turns}, partition_key="acme", raise_on_error=False
+        )
+
+    assert "was lost" in failure_of(materialize(LostTurns()))[1]
+    assert store.record(frame) is None
+    assert materialize(FreeTurns()).success
+    assert store.record(frame).rows == 1

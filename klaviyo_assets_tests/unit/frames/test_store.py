@@ -12,7 +12,8 @@ import pytest
 
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.frames import store as module
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 
 KEY = FrameKey("mapped", "acme", "event", "2026-01-31")
 ROWS = pa.table({"event_id": ["a", "b", "c"]})
@@ -110,7 +111,8 @@ def test_a_new_frame_takes_the_note_of_a_failure_away(store):
 def test_a_frame_is_done_with_when_archive_and_bigquery_have_it(store):
     write(store)
 
-    assert [store.mark(KEY, stage) for stage in ("bigquery", "bigquery", "s3_archive")] == [False, False, True]
+    takers = ("s3_archive", "bigquery")
+    assert [store.mark(KEY, taker, takers) for taker in ("bigquery", "bigquery", "s3_archive")] == [False, False, True]
 
 
 def test_removing_what_is_not_there_is_no_fault(store):

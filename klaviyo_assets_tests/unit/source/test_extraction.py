@@ -10,7 +10,8 @@ import pytest
 from psycopg import sql
 
 from klaviyo_assets.accounts import Account, AttributionSettings
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.resources.postgres.resource import PostgresResource
 from klaviyo_assets.source.extraction import AccountSource, extract_day, extract_undated

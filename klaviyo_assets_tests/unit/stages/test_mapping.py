@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.mapping.privacy import Privacy
 from klaviyo_assets.model.spec import PACKED, UNLISTED
 from klaviyo_assets.stages.mapping import AccountMapping, BrokenPartitionError

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.source.sql import RawTable
 from klaviyo_assets.stages.vanished import VanishedError, losses, refuse_losses
 from klaviyo_assets.tables import EVENT, METRIC

@@ -11,9 +11,9 @@ from klaviyo_assets.audit.reconciliation.findings import Findings
 from klaviyo_assets.audit.reconciliation.raw import RawDay
 from klaviyo_assets.audit.reconciliation.stages import Stages, check_stages, quarantined_money, stage_sums
 from klaviyo_assets.audit.reconciliation.warehouse import LedgerRow, LoadedDay, Quarantined
-from klaviyo_assets.destinations.bigquery.ledger import Entry
+from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.destinations.s3.archive import Manifest
-from klaviyo_assets.frames.store import Part
+from klaviyo_assets.frames.record import Part
 
 DAY = date(2024, 5, 1)
 NOW = datetime(2024, 5, 2, tzinfo=UTC)

@@ -6,8 +6,11 @@ import pytest
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.defs.assets.fivetran import build_fivetran_assets, fivetran_key
 from klaviyo_assets.defs.stage_run import ONE_ACCOUNT, Done, StageRun
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.defs.turns import AccountTurns
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.tables import TABLES
+from klaviyo_assets_tests.free_turns import FreeTurns
 from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, shown
 
 LATER = "2026-03-01T05:00:00Z"
@@ -33,9 +36,9 @@ EXTRACTED = dg.AssetKey(["extracted", "event"])
     specs=[dg.AssetSpec(EXTRACTED, deps=[EVENT], partitions_def=PARTITIONS, skippable=True)], can_subset=True,
     backfill_policy=ONE_ACCOUNT,
 )  # fmt: skip
-def extracted_event(context: dg.AssetExecutionContext, frames: FrameStore):
+def extracted_event(context: dg.AssetExecutionContext, frames: dg.ResourceParam[FrameStore], turns: AccountTurns):
     """Stands for everything downstream, with the stages' own handling of partitions."""
-    run = StageRun(context, frames)
+    run = StageRun(context, frames, turns)
     for name in run.partition_keys:
         yield from run.work(EXTRACTED, name, FrameKey("extracted", name, "event"), lambda: Done({}))
     yield from run.outputs()
@@ -53,7 +56,9 @@ def run(server, tmp_path):
         names = ("dagster/asset_partition_range_start", "dagster/asset_partition_range_end")
         return dg.materialize(
             [assets, extracted_event], selection=list(keys), instance=instance, raise_on_error=False,
-            resources={"fivetran": server.resource(**settings), "frames": FrameStore(url=str(tmp_path))},
+            resources={
+                "fivetran": server.resource(**settings), "frames": FrameStore(url=str(tmp_path)), "turns": FreeTurns(),
+            },
             tags={**dict(zip(names, first_and_last, strict=False)), **(tags or {})}, **single,
         )  # fmt: skip
 

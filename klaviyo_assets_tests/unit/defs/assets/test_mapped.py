@@ -5,8 +5,9 @@ import pyarrow.parquet as pq
 
 from klaviyo_assets.defs.assets.mapped import preview, why_noted
 from klaviyo_assets.defs.columns import asset_tags, code_references, column_metadata, raw_column_metadata
-from klaviyo_assets.defs.links import bigquery_url, s3_url
-from klaviyo_assets.frames.store import FrameKey, FrameStore
+from klaviyo_assets.destinations.consoles import bigquery_url, s3_url
+from klaviyo_assets.frames.record import FrameKey
+from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.model.arrow import frame_to_table
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.tables import EVENT, PERSON, TABLES

@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from klaviyo_assets.defs.automation.sensors import _covers, build_report_sensors
-from klaviyo_assets.defs.partitions import range_tags
+from klaviyo_assets.stages.keys import range_tags
 
 NAMES = ["acme", "bloom", "zoo"]
 SENSORS = {sensor.name: sensor for sensor in build_report_sensors(NAMES, None)}

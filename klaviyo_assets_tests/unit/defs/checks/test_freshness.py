@@ -10,13 +10,13 @@ from klaviyo_assets.definitions import build_definitions
 from klaviyo_assets.defs.checks.freshness import (
     LATE_AFTER,
     SAID_AGAIN_AFTER,
-    STAGES,
     STALE_AFTER,
     ages,
     check_of,
     freshness_key,
 )
-from klaviyo_assets.defs.partitions import day_key
+from klaviyo_assets.stages.graph import dated_stages
+from klaviyo_assets.stages.keys import day_key
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 HOUR = timedelta(hours=1)
@@ -42,7 +42,7 @@ def verdicts(instance, now=NOW, accounts=ACCOUNTS):
 
 
 def test_what_was_never_loaded_is_unknown_at_every_stage(instance):
-    assert verdicts(instance) == {(stage, name): "unknown" for stage in STAGES for name in ACCOUNTS.names}
+    assert verdicts(instance) == {(stage, name): "unknown" for stage in dated_stages() for name in ACCOUNTS.names}
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_run_over_old_data_does_not_look_fresh(instance):
         materialize(instance, (stage, "person"), "acme", data_through=old)
     materialize(instance, ("report", "account_by_event_date"), "acme", data_through=old)
     found = verdicts(instance)
-    assert {stage for stage in STAGES if found[stage, "acme"] == "stale"} == set(STAGES) - {"fivetran"}
+    assert {stage for stage in dated_stages() if found[stage, "acme"] == "stale"} == set(dated_stages()) - {"fivetran"}
 
 
 def test_one_account_does_not_make_another_look_fresh(instance):
@@ -98,7 +98,9 @@ def test_the_verdict_names_the_account_and_how_far_its_data_reach(instance):
 
 def test_the_check_can_be_executed_for_all_accounts(instance):
     synced(instance, "acme", NOW - HOUR)
-    keys = [dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in STAGES for name in ACCOUNTS.names]
+    keys = [
+        dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in dated_stages() for name in ACCOUNTS.names
+    ]
     job = dg.define_asset_job("look", selection=dg.AssetSelection.checks(*keys))
     made = dg.Definitions.merge(build_definitions(accounts=ACCOUNTS), dg.Definitions(jobs=[job]))
 
@@ -110,7 +112,7 @@ def test_the_check_can_be_executed_for_all_accounts(instance):
         for one in result.get_asset_check_evaluations()
     }
     assert found == {
-        (stage, name): (stage, name) == ("fivetran", "acme") for stage in STAGES for name in ACCOUNTS.names
+        (stage, name): (stage, name) == ("fivetran", "acme") for stage in dated_stages() for name in ACCOUNTS.names
     }
 
 
@@ -129,7 +131,7 @@ def test_the_sensor_says_what_changed_and_all_of_it_now_and_then(instance, monke
             return sensor(context)
 
     first = tick(None)
-    assert len(first.asset_events) == len(STAGES) * len(ACCOUNTS.names)
+    assert len(first.asset_events) == len(dated_stages()) * len(ACCOUNTS.names)
     assert not tick(first.cursor).asset_events
     synced(instance, "acme", NOW)
     second = tick(first.cursor)
@@ -142,4 +144,4 @@ def test_the_sensor_says_what_changed_and_all_of_it_now_and_then(instance, monke
     )
     assert latest.event.asset_check_evaluation.passed, "a later verdict takes the place of an earlier one"
     monkeypatch.setattr("klaviyo_assets.defs.checks.freshness.SAID_AGAIN_AFTER", -SAID_AGAIN_AFTER)
-    assert len(tick(second.cursor).asset_events) == len(STAGES) * len(ACCOUNTS.names)
+    assert len(tick(second.cursor).asset_events) == len(dated_stages()) * len(ACCOUNTS.names)

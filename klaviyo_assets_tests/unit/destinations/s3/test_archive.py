@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from klaviyo_assets.destinations.s3.archive import S3Archive
 from klaviyo_assets.errors import PermanentError, TransientError
-from klaviyo_assets.frames.store import FrameRecord, Part, TableState
+from klaviyo_assets.frames.record import FrameRecord, Part, TableState
 
 BUCKET = "archive"
 

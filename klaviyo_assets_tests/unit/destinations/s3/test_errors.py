@@ -7,7 +7,7 @@ import pytest
 
 from klaviyo_assets.destinations.s3.archive import S3Archive
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
-from klaviyo_assets.frames.store import FrameRecord
+from klaviyo_assets.frames.record import FrameRecord
 from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets_tests.faults.connection_faults import UNRESOLVABLE, Fault
 from klaviyo_assets_tests.faults.http_faults import HttpProxy

@@ -6,7 +6,7 @@ import pytest
 from dagster._utils.error import serializable_error_info_from_exc_info
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from klaviyo_assets.defs.turns import GuardedFrames, Turns
+from klaviyo_assets.defs.turns import AccountTurns, Turns
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
 from klaviyo_assets.resources.mail.resource import MailResource
 from klaviyo_assets.resources.postgres.address import PostgresAddress
@@ -152,7 +152,7 @@ def test_resources_print_no_address():
     url = f"postgresql://u:{PIECE}@h/d"
     for made in (
         PostgresResource(url=url),
-        GuardedFrames(postgres_url=url),
+        AccountTurns(postgres_url=url),
         MailResource(smtp_url=f"smtp://u:{PIECE}@h"),
     ):
         assert PIECE not in f"{made!r} {made}"

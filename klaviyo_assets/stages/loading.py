@@ -1,7 +1,7 @@
-"""The BigQuery stage: each mapped file loaded as it is, its quarantine and its ledger row beside it.
+"""Loading into BigQuery: each mapped file as it is, its quarantine and its ledger row beside it.
 
-Here: the assets, and the order data, quarantine, ledger: a partition counts as loaded when the ledger says so. Not
-here: load jobs and table schemas (`destinations/bigquery/dataset.py`), columns of the ledger
+Here: the destination `bigquery`, and the order data, quarantine, ledger: a partition counts as loaded when the ledger
+has it. Not here: load jobs and table schemas (`destinations/bigquery/dataset.py`), columns of the ledger
 (`destinations/bigquery/ledger.py`).
 """
 
@@ -9,109 +9,40 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Context, Decimal
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
-
-from klaviyo_assets.accounts import Accounts
-from klaviyo_assets.defs.assets.s3_archive import stage_partitions
-from klaviyo_assets.defs.columns import asset_tags, column_metadata
-from klaviyo_assets.defs.links import table_links
-from klaviyo_assets.defs.partitions import Partitions
-from klaviyo_assets.defs.stage_run import DAYS_OF_AN_ACCOUNT, ONE_ACCOUNT, Done, StageRun
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, Loaded
 from klaviyo_assets.destinations.bigquery.ledger import LEDGER, PARTITION, PLANNING_DETAILS, QUARANTINE
 from klaviyo_assets.destinations.bigquery.merge import checksum, merge
+from klaviyo_assets.destinations.consoles import bigquery_url
 from klaviyo_assets.destinations.s3.archive import S3Archive
-from klaviyo_assets.errors import PermanentError, contained
-from klaviyo_assets.frames.store import FrameKey, FrameRecord, FrameStore
+from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, contained
+from klaviyo_assets.frames.record import FrameKey, FrameRecord
 from klaviyo_assets.mapping.fingerprints import UNDATED, UNDATED_WITH
 from klaviyo_assets.model.googlesql import column_list, quoted
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
-from klaviyo_assets.resources.s3 import S3ArchiveResource
 from klaviyo_assets.stages.deltas import kept_state, loaded_states
-from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVENT
+from klaviyo_assets.stages.destination import AccountRun, Destination, TakenFrame
+from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, MAPPED, S3_ARCHIVE, stages
+from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
-STAGE = "bigquery"
 # A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
 FLUSH_EVERY = 50
 _NUMERIC_LIMIT = Decimal(10) ** 29
 _NOTE_COLUMNS = column_list(column.name for column in QUARANTINE)
 
 
-def build_loaded_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """One step for all account tables, one for the daily ones."""
-    return [
-        _assets("load_tables", ACCOUNT_TABLES, accounts, partitions.accounts),
-        _assets("load_events", DAILY_TABLES, accounts, partitions.account_days),
-    ]
-
-
-def _assets(
-    name: str,
-    tables: Sequence[TableSpec],
-    accounts: Accounts,
-    partitions_def: dg.PartitionsDefinition,
-) -> dg.AssetsDefinition:
-    @dg.multi_asset(
-        name=name,
-        specs=[_spec(table, partitions_def) for table in tables],
-        can_subset=True,
-        backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
-    )
-    def load(
-        context: dg.AssetExecutionContext, frames: FrameStore, s3: S3ArchiveResource, bigquery: BigQueryProjectResource
-    ) -> Iterator[Any]:
-        run = StageRun(context, frames)
-        loads: dict[str, AccountLoad] = {}
-        for table, partition, before in stage_partitions(run, STAGE, tables):
-            account = accounts[before.account]
-            if account.name not in loads:
-                loads[account.name] = AccountLoad(
-                    run, s3, bigquery, account.name, lambda a=account: bigquery.dataset(a)
-                )
-            frame, archived = (replace(before, stage=stage) for stage in (STAGE, "s3_archive"))
-            # A day that counts as loaded is not looked at again, so one that is not archived must not count.
-            needed = archived if frames.failure(archived, run.run_id) else before
-            one = partial(loads[account.name].load, table, before)
-            yield from run.work(dg.AssetKey([STAGE, table.name]), partition, frame, one, needed)
-        for account_load in loads.values():
-            yield from account_load.finish()
-        yield from run.outputs()
-
-    return load
-
-
-def _spec(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> dg.AssetSpec:
-    return dg.AssetSpec(
-        [STAGE, table.name],
-        deps=[["mapped", table.name]],
-        group_name=STAGE,
-        kinds={"bigquery"},
-        description=f"{table.grain} {table.description}",
-        partitions_def=partitions_def,
-        tags=asset_tags(table),
-        metadata=column_metadata(table, STAGE) | {"dagster/table_name": table.name},
-        skippable=True,
-    )
-
-
 @dataclass
 class AccountLoad:
     """Loads of one account in one run: prepares each table once, and keeps the books in batches."""
 
-    run: StageRun
-    s3: S3ArchiveResource
-    bigquery: BigQueryProjectResource
-    account: str
-    connect: Any
+    run: AccountRun
     _dataset: BigQueryDataset | None = None
     _tables: dict[str, Any] = field(default_factory=dict)
     _ledger: list[dict[str, Any]] = field(default_factory=list)
@@ -123,17 +54,27 @@ class AccountLoad:
     def dataset(self) -> BigQueryDataset:
         """The account's dataset, made at first use."""
         if self._dataset is None:
-            dataset: BigQueryDataset = self.connect()
+            dataset: BigQueryDataset = self._bigquery.dataset(self.run.account)
             dataset.ensure(f"Klaviyo reporting of the account {self.account}.")
             dataset.await_running(f"klaviyo_assets-{self.account}-")
             self._dataset = dataset
         return self._dataset
 
+    @property
+    def account(self) -> str:
+        """The account's name."""
+        return self.run.account.name
+
+    @property
+    def _bigquery(self) -> BigQueryProjectResource:
+        resource: BigQueryProjectResource = self.run.resources["bigquery"]
+        return resource
+
     def job_id(self, name: str) -> str:
-        """A job id that says whose job it is; every attempt has its own."""
+        """A job id of this run; every attempt has its own."""
         return job_id(self.account, name, self.run.run_id)
 
-    def load(self, table: TableSpec, mapped: FrameKey) -> Done:
+    def load(self, table: TableSpec, mapped: FrameKey) -> TakenFrame:
         """Load one partition and note it for the books.
 
         A full batch is written before the load, not after: a load that is tried again is noted once.
@@ -154,15 +95,15 @@ class AccountLoad:
             del self._ledger[noted[0] :], self._notes[noted[1] :]
             self._noted -= {(table.name, partition)}
             raise
-        return Done({
-            "dagster/partition_row_count": record.table_rows,
-            "table": loaded.table,
-            **table_links(self.bigquery, self.dataset, table.name),
-            "job_id": loaded.job_id,
-            "sha256": record.sha256,
-            "data_through": record.data_through or "never synced",
-            "mode": record.mode,
-        } | ({"rows_changed": record.rows} if record.is_delta else {}))  # fmt: skip
+        changed = {"rows_changed": record.rows} if record.is_delta else {}
+        return TakenFrame(
+            record, {"table": loaded.table, "job_id": loaded.job_id, **changed}, self._page(table.name)
+        )  # fmt: skip
+
+    def _page(self, table: str) -> str:
+        """The table's page in Google's console; the stand-in of the sandbox has none."""
+        bigquery = self._bigquery
+        return "" if bigquery.is_stand_in else bigquery_url(bigquery.project, self.dataset.dataset, table)
 
     def _replace(self, table: TableSpec, path: Path, record: FrameRecord, day: str | None, job_id: str) -> Loaded:
         on = date.fromisoformat(day) if day else None
@@ -171,8 +112,8 @@ class AccountLoad:
     def _merge(self, table: TableSpec, path: Path, record: FrameRecord, _: str | None, job_id: str) -> Loaded:
         """Bring changed rows into a table that is what they were read for, and see that it is now what Postgres is."""
         state = record.state
-        known = loaded_states(self.dataset, self.account).get(table.name)
-        if state is None or known is None or known.parts not in (state.below, record.parts):
+        loaded = loaded_states(self.dataset, self.account).get(table.name)
+        if state is None or loaded is None or loaded.parts not in (state.below, record.parts):
             raise PermanentError(
                 f"another run loaded {table.name} of {self.account} after its changed rows were read",
                 f"Materialize extracted/{table.name} and everything downstream of it together.",
@@ -196,7 +137,7 @@ class AccountLoad:
             with self.run.frames.local_file(mapped) as path:
                 yield path, record
             return
-        archive: S3Archive = self.s3.archive
+        archive: S3Archive = self.run.resources["s3"].archive
         manifest = archive.manifest(mapped.account, mapped.table, mapped.day)
         if manifest is None:
             self.run.frames.require(mapped)
@@ -229,7 +170,7 @@ class AccountLoad:
 
     def _note_undated(self) -> None:
         """Events that belong to no day: all of them are in quarantine, and the ledger counts them."""
-        mapped = FrameKey("mapped", self.account, EVENT.name, UNDATED)
+        mapped = FrameKey(MAPPED, self.account, EVENT.name, UNDATED)
         record = self.run.frames.record(mapped)
         if record is None:
             return
@@ -267,15 +208,14 @@ class AccountLoad:
         )  # fmt: skip
         self._notes += [dict(row.items()) for row in kept]
 
-    def finish(self) -> Iterator[Any]:
-        """Write what is left of the books; what they do not say is not done."""
+    def finish(self) -> Iterator[tuple[FrameKey, KlaviyoAssetsError]]:
+        """Write what is left of the books; a partition that they do not have is not loaded."""
         pending = list(self._done)
         try:
             self.flush()
-        except Exception as error:  # noqa: BLE001  the books of one account are no other account's matter
+        except Exception as error:  # noqa: BLE001  the books of one account do not concern the other accounts
             for mapped in pending:
-                partition = f"{mapped.account}|{mapped.day}" if mapped.day else mapped.account
-                yield from self.run.fail(dg.AssetKey([STAGE, mapped.table]), partition, contained(error))
+                yield mapped, contained(error)
 
     def flush(self) -> None:
         """Write quarantine, then ledger, then let go of the frames."""
@@ -291,15 +231,13 @@ class AccountLoad:
     def _release(self, mapped: FrameKey) -> None:
         """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
         frames = self.run.frames
-        if frames.record(mapped) is not None and frames.mark(mapped, STAGE):
-            frames.remove(mapped)
-        selected = {key.path[-1] for key in self.run.context.selected_asset_keys}
+        self.run.release(mapped)
         source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
-        last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in selected else source
+        last = ATTRIBUTION.name if source == EVENT.name and ATTRIBUTION.name in self.run.tables else source
         if mapped.table == last:
-            frames.remove(FrameKey("extracted", self.account, source, mapped.day))
+            frames.remove(FrameKey(EXTRACTED, self.account, source, mapped.day))
         if mapped.table == UNDATED_WITH.name:
-            for stage in ("extracted", "mapped"):
+            for stage in (EXTRACTED, MAPPED):
                 frames.remove(FrameKey(stage, self.account, EVENT.name, UNDATED))
 
 
@@ -340,8 +278,20 @@ def ledger_value(total: str) -> Decimal | None:
 
 
 def job_id(account: str, name: str, run_id: str) -> str:
-    """A BigQuery job id that says whose job it is: account, table and partition, run, and the attempt's moment.
+    """A BigQuery job id that tells whose job it is: account, table and partition, run, and the attempt's moment.
 
     A job that failed keeps its id for ever, so every attempt has its own.
     """
     return f"klaviyo_assets-{account}-{name}-{run_id[:8]}-{datetime.now(UTC):%Y%m%d%H%M%S%f}"
+
+
+WAREHOUSE = Destination(
+    stages()[BIGQUERY],
+    kinds=frozenset({"bigquery"}),
+    describe=lambda table: f"{table.grain} {table.description}",
+    open=AccountLoad,
+    needs=frozenset({"s3", "bigquery"}),
+    waits_for=(S3_ARCHIVE,),
+    has_tables=True,
+    takes_deltas=True,
+)
