@@ -59,7 +59,7 @@ def test_an_instance_that_only_dotenv_names_is_taken_from_there(tmp_path):
 def test_an_instance_that_dotenv_names_differently_is_refused(tmp_path, exported):
     file = tmp_path / ".env"
     file.write_text("DAGSTER_HOME=/srv/dagster\n")
-    with pytest.raises(SettingsError, match=r"sets DAGSTER_HOME=/srv/dagster and .* Remove DAGSTER_HOME"):
+    with pytest.raises(SettingsError, match=r"sets DAGSTER_HOME=/srv/dagster, but .* Remove DAGSTER_HOME"):
         check_home(file, {"DAGSTER_HOME": exported})
     check_home(file, {"DAGSTER_HOME": "/srv/dagster"})
 

@@ -213,7 +213,7 @@ def test_a_key_file_that_is_missing_or_broken_is_named(key_file, content, words)
     if content is not None:
         key_file.write_text(content)
 
-    with pytest.raises(SettingsError, match=f"GOOGLE_APPLICATION_CREDENTIALS names .*key.json.*{words}"):
+    with pytest.raises(SettingsError, match=f"GOOGLE_APPLICATION_CREDENTIALS is .*key.json.*{words}"):
         _ = google().client
 
 
