@@ -21,6 +21,15 @@ def sandbox() -> Iterator[Sandbox]:
         made.end()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _same_switches() -> Iterator[None]:
+    """Fails in the module that changes the shared sandbox, not in a later one that finds it changed."""
+    yield
+    if Sandbox.of_session.cache_info().currsize:
+        shared = Sandbox.of_session()
+        assert shared.switches() == shared.first_switches, "put back what this module changed in the sandbox"
+
+
 @pytest.fixture(scope="module")
 def deploy(sandbox: Sandbox) -> Iterator[Deploy]:
     """Makes an account with the raw tables of another one, and a deployment of it with nothing loaded yet."""

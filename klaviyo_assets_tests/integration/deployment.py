@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import httpx
 import psycopg
 import pytest
 from click.testing import Result
@@ -73,6 +74,7 @@ class Sandbox:
 
     folder: Folder
     variables: dict[str, str]
+    first_switches: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def begin(cls) -> "Sandbox":
@@ -86,6 +88,7 @@ class Sandbox:
             for account in made.accounts.by_name.values():
                 begun = client.sync(account.fivetran_connection_id)
                 client.wait(account.fivetran_connection_id, begun.since, timeout_seconds=120, interval_seconds=0.2)
+        made.first_switches = made.switches()
         return made
 
     @classmethod
@@ -104,6 +107,12 @@ class Sandbox:
     @property
     def state(self) -> State:
         return lifecycle.known_state(self.folder)
+
+    def switches(self) -> dict[str, str]:
+        """What every module of a session finds, and none may leave changed: the accounts, and Fivetran's faults."""
+        login = self.variables["FIVETRAN_API_KEY"], self.variables["FIVETRAN_API_SECRET"]
+        faults = httpx.get(f"{self.variables['FIVETRAN_API_URL']}/sandbox/faults", auth=login).raise_for_status()
+        return {"accounts": self.folder.accounts_file.read_text(), "faults": faults.text}
 
     def pid(self, server: str) -> int:
         return self.state.processes[server].identity.pid
