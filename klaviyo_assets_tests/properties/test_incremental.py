@@ -237,8 +237,8 @@ def follow(server: Server, accounts: int, steps: int) -> None:
     ))  # fmt: skip
 
 
-def test_30_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
-    follow(server, 3, 3)
+def test_20_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
+    follow(server, 2, 3)
 
 
 @pytest.mark.slow
