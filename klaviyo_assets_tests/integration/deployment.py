@@ -170,6 +170,7 @@ class Deployment:
     prefix: str = "klaviyo"
     # Where daily partitions begin; another account may have started earlier than this one.
     first_day: date | None = None
+    _graph: tuple[Any, dg.Definitions] | None = field(default=None, init=False, repr=False)
 
     @property
     def variables(self) -> dict[str, str | None]:
@@ -183,6 +184,13 @@ class Deployment:
 
     @property
     def definitions(self) -> dg.Definitions:
+        """The graph of this account; building one takes longer than many a run of it."""
+        basis = (self.account, self.first_day, self.variables)
+        if self._graph is None or self._graph[0] != basis:
+            self._graph = (basis, self._build())
+        return self._graph[1]
+
+    def _build(self) -> dg.Definitions:
         listed = {self.account.name: self.account}
         if self.first_day:
             listed["earlier"] = replace(self.account, name="earlier", start_date=self.first_day)

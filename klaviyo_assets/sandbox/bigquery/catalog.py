@@ -190,12 +190,14 @@ class Catalog:
         Raises:
             ApiError: Its dataset is missing, or the name is taken.
         """
-        self.dataset(table.ref[1])
-        for other in self.tables(table.ref[1]):
-            if other.ref == table.ref:
+        project, dataset, name = table.ref
+        self.dataset(dataset)
+        names = "SELECT name FROM catalog.tables WHERE dataset = ?"
+        for (other,) in self.cursor.execute(names, [dataset]).fetchall():
+            if other == name:
                 raise duplicate(f"Table {table}")
-            if other.ref[2].lower() == table.ref[2].lower():
-                raise unsupported(f"tables whose names differ only in case ({other}, {table})")
+            if other.lower() == name.lower():
+                raise unsupported(f"tables whose names differ only in case ({project}:{dataset}.{other}, {table})")
         self._create_physical(table)
         self._insert_table(table)
 
