@@ -8,10 +8,12 @@ import gc
 import pytest
 
 LONGEST = (
-    "properties/test_incremental.py", "e2e/test_dagster_dev.py", "integration/test_verify.py",
-    "integration/test_pipeline.py", "integration/test_pipeline_imperfect.py", "properties/test_raw_to_reports.py",
-    "integration/test_planning.py", "integration/test_real_input.py", "integration/test_sync_sensor.py",
-    "integration/test_reference.py", "integration/test_many_accounts.py", "integration/test_statements.py",
+    "e2e/test_dagster_dev.py", "integration/test_pipeline.py", "properties/test_incremental.py",
+    "integration/test_visibility.py", "integration/test_verify.py", "integration/test_planning.py",
+    "integration/test_pipeline_imperfect.py", "integration/test_backfill_cuts.py", "unit/test_statements.py",
+    "properties/test_raw_to_reports.py", "integration/test_containment.py", "integration/test_real_input.py",
+    "integration/test_sandbox_supervisor.py", "integration/test_sync_sensor.py", "integration/test_reference.py",
+    "integration/test_many_accounts.py", "integration/test_statements.py",
 )  # fmt: skip
 
 
