@@ -30,3 +30,8 @@ def pytest_collection_finish() -> None:
     """Some 300,000 objects of imports and tests stay to the end: looking through them took a fifth of the time."""
     gc.collect()
     gc.freeze()
+
+
+def pytest_unconfigure() -> None:
+    """Let the interpreter's end find them all again: libraries report what is left over then."""
+    gc.unfreeze()
