@@ -6,6 +6,11 @@ What takes longest begins first, so that no worker is left alone with it at the 
 import gc
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 LONGEST = (
     "e2e/test_dagster_dev.py", "integration/test_pipeline.py", "properties/test_incremental.py",
