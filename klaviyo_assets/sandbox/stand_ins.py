@@ -40,8 +40,6 @@ class Fivetran(Server):
     name = "fivetran"
     ports = (PortNeed("fivetran"),)
     needs = ("postgres",)
-    # The first start makes the shops' history.
-    patience_seconds = 120.0
 
     def launch(self) -> Launch:
         """Its module; addresses with passwords by environment."""
