@@ -43,7 +43,8 @@ class Server(ABC):
     ports: tuple[PortNeed, ...]
     needs: tuple[str, ...] = ()
     stop_signal: signal.Signals = signal.SIGTERM
-    patience_seconds: float = 30.0
+    # Of a busy machine. A process that ended by itself is noticed at once.
+    patience_seconds: float = 120.0
     stop_patience_seconds: float = 15.0
 
     def __init__(self, folder: Folder, state: State) -> None:

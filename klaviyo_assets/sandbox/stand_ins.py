@@ -40,8 +40,6 @@ class Fivetran(Server):
     name = "fivetran"
     ports = (PortNeed("fivetran"),)
     needs = ("postgres",)
-    # The first start simulates the shops' history.
-    patience_seconds = 120.0
 
     def launch(self) -> Launch:
         """Run its module; addresses with passwords are in the environment."""

@@ -1,20 +1,18 @@
 """One project with a sandbox, and one `dagster dev` in it, for all tests of this folder.
 
-The daily schedules are on, as if since a day ago: their ticks come when the daemon starts. All of it ends with the
-folder's last test: servers take time from other tests of the process, and a browser leaves an event loop running in it.
+All of it ends with the folder's last test: servers take time from other tests of the process, and a browser leaves an
+event loop running in it.
 """
 
 import os
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser
 
-from klaviyo_assets.definitions import build_definitions
-from klaviyo_assets_tests.e2e.dagster_dev import DagsterDev, turn_on_schedules
+from klaviyo_assets_tests.e2e.dagster_dev import DagsterDev
 from klaviyo_assets_tests.e2e.pages import Ui, browser
 from klaviyo_assets_tests.e2e.project import ROOT, Project
 
@@ -29,9 +27,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="package")
 def dagster_dev(project: Project) -> Iterator[DagsterDev]:
-    """Webserver and daemon, with the schedules on."""
-    schedules = build_definitions(accounts=project.accounts).schedules or []
-    turn_on_schedules(project, schedules, since=datetime.now(UTC) - timedelta(hours=24))
+    """Webserver and daemon; every schedule is off."""
     began = time.monotonic()
     started = DagsterDev.begin(project)
     print(f"dagster dev serves the code location after {time.monotonic() - began:.1f} s")

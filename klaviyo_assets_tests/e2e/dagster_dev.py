@@ -314,7 +314,7 @@ def _of_cli(run: Run) -> bool:
 def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinition], since: datetime) -> None:
     """Leave a project's Dagster instance as if these schedules were turned on at a past moment and the daemon was down.
 
-    The daemon then finds their missed tick when it starts, so that no test waits for five in the morning.
+    The daemon then finds the ticks that they missed, so that no test waits for five in the morning.
     """
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY)
     # The instance belongs to the folder that a command is run in.

@@ -5,7 +5,6 @@ Here: finding the browser, opening pages, clicking, taking pictures. Not here: a
 The page has no test ids and hashed class names: things are found by the text a person reads.
 """
 
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +33,10 @@ PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
 )
+NO_CHROMIUM = (
+    "The tests of the UI need a browser, and there is none. Install one: `sudo apt-get install chromium` on Debian, "
+    "`.venv/bin/python -m playwright install chromium` elsewhere."
+)
 SIZE: ViewportSize = {"width": 1600, "height": 1100}
 LARGE: ViewportSize = {"width": 1900, "height": 1500}
 # The first page of a freshly started webserver on a busy machine.
@@ -42,10 +45,7 @@ PATIENCE_MS = 60_000
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A headless Chromium: the machine's own, else the one Playwright has downloaded.
-
-    Where there is none the test is skipped, except in CI, where it fails.
-    """
+    """A headless Chromium: the machine's own, else the one Playwright has downloaded; without one the test fails."""
     with sync_playwright() as playwright:
         # Chromium's sandbox needs privileges that root in a container lacks; only our own page is opened.
         options: dict[str, Any] = {
@@ -55,9 +55,9 @@ def browser() -> Iterator[Browser]:
         try:
             launched = playwright.chromium.launch(**options)
         except Error as error:
-            if os.environ.get("CI") or options["executable_path"]:
+            if options["executable_path"]:
                 raise
-            pytest.skip(f"no Chromium here: install it, or run `playwright install chromium` ({error.message[:80]})")
+            pytest.fail(f"{NO_CHROMIUM} ({error.message[:80]})")
         try:
             yield launched
         finally:

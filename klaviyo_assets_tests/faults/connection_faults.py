@@ -58,8 +58,22 @@ def send_slowly(connection: socket.socket, content: bytes, bytes_per_second: int
         time.sleep(step / bytes_per_second)
 
 
+class Loopback:
+    """An address of 127.0.0.1 that a socket of ours is bound to."""
+
+    _listener: socket.socket
+
+    @property
+    def host(self) -> str:
+        return "127.0.0.1"
+
+    @property
+    def port(self) -> int:
+        return self._listener.getsockname()[1]
+
+
 @dataclass
-class ConnectionProxy:
+class ConnectionProxy(Loopback):
     """A proxy on a free port of 127.0.0.1; `tls` has it speak TLS to its clients and plain TCP to the server."""
 
     target_host: str
@@ -80,14 +94,6 @@ class ConnectionProxy:
         self._ended.set()
         self._listener.close()
         self.cut()
-
-    @property
-    def host(self) -> str:
-        return "127.0.0.1"
-
-    @property
-    def port(self) -> int:
-        return self._listener.getsockname()[1]
 
     def cut(self) -> None:
         """Reset every open connection; new ones are accepted."""
@@ -175,7 +181,7 @@ class ConnectionProxy:
 
 
 @dataclass
-class Blackhole:
+class Blackhole(Loopback):
     """An address of 127.0.0.1 where no connection is ever made: its queue is full, so SYN packets are dropped."""
 
     _fillers: list[socket.socket] = field(default_factory=list)
@@ -196,13 +202,5 @@ class Blackhole:
             opened.close()
 
     @property
-    def host(self) -> str:
-        return "127.0.0.1"
-
-    @property
-    def port(self) -> int:
-        return self._listener.getsockname()[1]
-
-    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"

@@ -13,26 +13,10 @@ from klaviyo_assets.cli.init import init
 from klaviyo_assets.cli.sync import sync
 from klaviyo_assets.resources.fivetran.errors import SyncUnfinishedError
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
-from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
-from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, start_stand_in
+from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET
 
 ACME, BLOOM = "speak_menial", "warm_harbor"
 PATH = f"/v1/connections/{ACME}"
-
-
-@pytest.fixture(scope="module")
-def postgres_url():
-    with throwaway_postgres() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def running(postgres_url, tmp_path_factory):
-    stand_in = start_stand_in(postgres_url, tmp_path_factory.mktemp("state"))
-    stand_in.sync(ACME)
-    stand_in.sync(BLOOM)
-    yield stand_in
-    stand_in.stop()
 
 
 @pytest.fixture

@@ -28,7 +28,6 @@ from klaviyo_assets.resources.fivetran.errors import (
     UnansweredError,
 )
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
-from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import KEY, SECRET, StandIn, start_stand_in
 
 ACME, BLOOM = "speak_menial", "warm_harbor"
@@ -144,12 +143,6 @@ CASES = [
          "See https://fivetran.com/dashboard/connections/speak_menial", action="sync and wait",
          next_sync={"outcome": "fail", "reason": "Klaviyo refused the key"}),
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def postgres_url() -> Iterator[str]:
-    with throwaway_postgres() as url:
-        yield url
 
 
 @pytest.fixture(scope="module")

@@ -26,9 +26,9 @@ def bring_up_to_date(deployment: Deployment) -> list[date]:
 
 @pytest.fixture(scope="module", params=["acme", pytest.param("bloom", marks=pytest.mark.slow)])
 def account(request, deploy) -> Deployment:
-    """An account with eleven days of events, all loaded; right after its midnight the last one has none yet."""
-    made = deploy(f"planned_{request.param}", request.param, last_days=10)
-    assert len(bring_up_to_date(made)) in {10, 11}
+    """An account with nine days of events, all loaded; right after its midnight the last one has none yet."""
+    made = deploy(f"planned_{request.param}", request.param, last_days=8)
+    assert len(bring_up_to_date(made)) in {8, 9}
     return made
 
 

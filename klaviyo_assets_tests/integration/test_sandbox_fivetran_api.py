@@ -12,25 +12,9 @@ import pytest
 from klaviyo_assets.sandbox.fivetran import ledger
 from klaviyo_assets.sandbox.fivetran.books import Books
 from klaviyo_assets.sandbox.fivetran.shop import Shop, profile
-from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
 from klaviyo_assets_tests.unit.sandbox.fivetran.stand_in import moment, start_stand_in
 
 ACME, BLOOM = "speak_menial", "warm_harbor"
-
-
-@pytest.fixture(scope="module")
-def postgres_url():
-    with throwaway_postgres() as url:
-        yield url
-
-
-@pytest.fixture(scope="module")
-def running(postgres_url, tmp_path_factory):
-    stand_in = start_stand_in(postgres_url, tmp_path_factory.mktemp("state"))
-    stand_in.sync(ACME)
-    stand_in.sync(BLOOM)
-    yield stand_in
-    stand_in.stop()
 
 
 @pytest.fixture

@@ -254,8 +254,8 @@ def test_metrics_that_are_renamed_while_a_setting_changes_are_noticed(server: Se
         machine.rename_metric(which=0, metric=metric, name=name)
 
 
-def test_30_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
-    follow(server, 3, 3)
+def test_20_sequences_of_syncs_leave_what_a_rebuild_gives(server: Server) -> None:
+    follow(server, 2, 3)
 
 
 @pytest.mark.slow

@@ -104,6 +104,12 @@ class Catalog:
 
     def __init__(self, cursor: Cursor, project: str) -> None:
         self.cursor, self.project = cursor, project
+        # A translation asks for the same few tables again and again, and each answer is a query.
+        self._known_tables: dict[TableRef, Table | None] = {}
+
+    def forget(self) -> None:
+        """Read every table anew: the transaction has ended."""
+        self._known_tables.clear()
 
     def datasets(self) -> list[Dataset]:
         """Return all datasets by name."""
@@ -159,6 +165,11 @@ class Catalog:
         """Return a table or view, None when there is none."""
         if ref[0] != self.project:
             return None
+        if ref not in self._known_tables:
+            self._known_tables[ref] = self._read_table(ref)
+        return self._known_tables[ref]
+
+    def _read_table(self, ref: TableRef) -> Table | None:
         sql = "SELECT document FROM catalog.tables WHERE dataset = ? AND name = ?"
         row = fetch_row(self.cursor, sql, [ref[1], ref[2]])
         return _table(row[0]) if row else None
@@ -180,12 +191,14 @@ class Catalog:
         Raises:
             ApiError: Its dataset is missing, or the name is taken.
         """
-        self.dataset(table.ref[1])
-        for sibling in self.tables(table.ref[1]):
-            if sibling.ref == table.ref:
+        project, dataset, name = table.ref
+        self.dataset(dataset)
+        names = "SELECT name FROM catalog.tables WHERE dataset = ?"
+        for (sibling,) in self.cursor.execute(names, [dataset]).fetchall():
+            if sibling == name:
                 raise duplicate(f"Table {table}")
-            if sibling.ref[2].lower() == table.ref[2].lower():
-                raise unsupported(f"tables whose names differ only in case ({sibling}, {table})")
+            if sibling.lower() == name.lower():
+                raise unsupported(f"tables whose names differ only in case ({project}:{dataset}.{sibling}, {table})")
         self._create_physical(table)
         self._insert_table(table)
 
@@ -224,10 +237,12 @@ class Catalog:
             self.cursor.execute(f"CREATE TABLE {table.physical} ({columns})")
 
     def _insert_table(self, table: Table) -> None:
+        self._known_tables.pop(table.ref, None)
         row = [table.ref[1], table.ref[2], json.dumps(dataclasses.asdict(table))]
         self.cursor.execute("INSERT INTO catalog.tables VALUES (?, ?, ?)", row)
 
     def _delete_row(self, ref: TableRef) -> None:
+        self._known_tables.pop(ref, None)
         self.cursor.execute("DELETE FROM catalog.tables WHERE dataset = ? AND name = ?", [ref[1], ref[2]])
 
     def table(self, ref: TableRef) -> tuple[Field, ...]:

@@ -214,19 +214,23 @@ class QueryWork:
 
 
 def _run_all(statements: Iterable[Statement], execution: Execution) -> None:
-    cursor = execution.catalog.cursor
     within = False
     # As in BigQuery, each statement outside BEGIN ... COMMIT is final by itself. Its commit is put off until the
     # next one starts, so that the last one's is also that of the job's record.
     commit_due = False
     for statement in statements:
         if commit_due:
-            cursor.execute("COMMIT")
-            cursor.execute("BEGIN TRANSACTION")
+            _begin_anew(execution.catalog, "COMMIT")
         within, ends = _next(statement, execution, within)
         commit_due = ends
     if within:
         raise invalid_query("Transaction control error: the script ends within a transaction; add COMMIT TRANSACTION")
+
+
+def _begin_anew(catalog: Catalog, end: str) -> None:
+    catalog.cursor.execute(end)
+    catalog.cursor.execute("BEGIN TRANSACTION")
+    catalog.forget()
 
 
 def _next(statement: Statement, execution: Execution, within: bool) -> tuple[bool, bool]:
@@ -239,8 +243,7 @@ def _next(statement: Statement, execution: Execution, within: bool) -> tuple[boo
         if not within:
             raise invalid_query("Transaction control error: there is no transaction to end")
         if statement.kind == "ROLLBACK_TRANSACTION":
-            execution.catalog.cursor.execute("ROLLBACK")
-            execution.catalog.cursor.execute("BEGIN TRANSACTION")
+            _begin_anew(execution.catalog, "ROLLBACK")
         return False, True
     if within and statement.kind in DDL:
         raise invalid_query(f"{statement.kind} is not supported in a transaction")

@@ -21,6 +21,9 @@ _FIXED = {
     "TIME": 8,
 }
 _SAMPLE_ROWS = 1000
+_MOST_KNOWN = 2000
+_known_row_bytes: dict[str, float] = {}
+"""By the table's etag, which every write changes."""
 
 
 def table_bytes(cursor: Cursor, table: Table, rows: int | None = None) -> int:
@@ -30,6 +33,15 @@ def table_bytes(cursor: Cursor, table: Table, rows: int | None = None) -> int:
 
 
 def _row_bytes(cursor: Cursor, table: Table) -> float:
+    known = _known_row_bytes.get(table.etag)
+    if known is None:
+        if len(_known_row_bytes) >= _MOST_KNOWN:
+            _known_row_bytes.clear()
+        known = _known_row_bytes[table.etag] = _measured_row_bytes(cursor, table)
+    return known
+
+
+def _measured_row_bytes(cursor: Cursor, table: Table) -> float:
     fixed = sum(_FIXED[column["type"]] for column in table.columns if _is_fixed(column))
     # 2 bytes and the text is what BigQuery counts for a STRING; nested values count as their text.
     widths = [f"coalesce(avg({_width(column)}), 0)" for column in table.columns if not _is_fixed(column)]

@@ -14,7 +14,6 @@ from threading import Thread
 import psycopg
 import pytest
 from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict
 
 from klaviyo_assets.defs.turns import Turns
 from klaviyo_assets.errors import PermanentError, TransientError
@@ -28,7 +27,7 @@ from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
 from klaviyo_assets_tests.faults.certificates import self_signed
 from klaviyo_assets_tests.faults.connection_faults import UNRESOLVABLE, Blackhole, ConnectionProxy, Fault
 from klaviyo_assets_tests.faults.matrix import Cell, measured
-from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
+from klaviyo_assets_tests.integration.faults.postgres_addresses import at, port_of
 
 KEY = FrameKey("extracted", "acme", "event", "2026-03-01")
 # 100 MB: much more than all buffers on the way hold.
@@ -38,24 +37,11 @@ NOT_FOREVER = 20
 
 
 @pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with throwaway_postgres() as address:
-        with psycopg.connect(address, autocommit=True) as connection:
-            connection.execute("CREATE ROLE reader LOGIN PASSWORD 'opensesame'")
-            connection.execute("CREATE SCHEMA k; CREATE TABLE k.event (id text)")
-        yield address
-
-
-@pytest.fixture
-def database(url):
+def url(url: str) -> str:
+    """The same server, with a raw table."""
     with psycopg.connect(url, autocommit=True) as connection:
-        yield connection
-
-
-@pytest.fixture
-def proxy(url):
-    with ConnectionProxy("127.0.0.1", port_of(url)) as made:
-        yield made
+        connection.execute("CREATE SCHEMA k; CREATE TABLE k.event (id text)")
+    return url
 
 
 @pytest.fixture(autouse=True)
@@ -64,14 +50,6 @@ def _short_limits(monkeypatch):
     monkeypatch.setattr(postgres_refusals, "ASK_SECONDS", 1)
     monkeypatch.setattr(postgres_connection, "POSTGRES_ANSWER", replace(POSTGRES_ANSWER, seconds=2))
     monkeypatch.setattr(postgres_connection, "POSTGRES_CLOSE", replace(POSTGRES_ANSWER, seconds=1))
-
-
-def port_of(url: str) -> int:
-    return int(conninfo_to_dict(url)["port"])
-
-
-def at(port: int, options: str = "", user: str = "postgres") -> str:
-    return f"postgresql://{user}@127.0.0.1:{port}/postgres{options}"
 
 
 def resource(url: str, **limits) -> PostgresResource:

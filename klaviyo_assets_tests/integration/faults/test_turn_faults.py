@@ -1,12 +1,10 @@
 """Faults between a run and the server that holds its turn: a lost turn is noticed, and then nothing is written."""
 
 import time
-from collections.abc import Iterator
 
 import psycopg
 import pyarrow as pa
 import pytest
-from psycopg.conninfo import conninfo_to_dict
 
 from klaviyo_assets.defs.turns import AccountTurns, Turns
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
@@ -17,29 +15,10 @@ from klaviyo_assets.resources.postgres import refusals as postgres_refusals
 from klaviyo_assets.transport.time_limits import POSTGRES_ANSWER
 from klaviyo_assets_tests.faults.connection_faults import ConnectionProxy, Fault
 from klaviyo_assets_tests.integration.deployment import environment
-from klaviyo_assets_tests.unit.sandbox.fivetran.postgres_server import throwaway_postgres
+from klaviyo_assets_tests.integration.faults.postgres_addresses import at, port_of
 
 KEY = FrameKey("extracted", "acme", "event", "2026-03-01")
 NOT_FOREVER = 20
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    with throwaway_postgres() as address:
-        yield address
-
-
-@pytest.fixture
-def database(url):
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute("CREATE ROLE reader LOGIN")
-        yield connection
-
-
-@pytest.fixture
-def proxy(url):
-    with ConnectionProxy("127.0.0.1", port_of(url)) as made:
-        yield made
 
 
 @pytest.fixture(autouse=True)
@@ -47,14 +26,6 @@ def _short_limits(monkeypatch):
     limit = type(POSTGRES_ANSWER)("Postgres", "shortened for this test", 2, "")
     monkeypatch.setattr(postgres_refusals, "ASK_SECONDS", 1)
     monkeypatch.setattr(postgres_connection, "POSTGRES_ANSWER", limit)
-
-
-def port_of(url: str) -> int:
-    return int(conninfo_to_dict(url)["port"])
-
-
-def at(port: int, options: str = "", user: str = "postgres") -> str:
-    return f"postgresql://{user}@127.0.0.1:{port}/postgres{options}"
 
 
 @pytest.fixture

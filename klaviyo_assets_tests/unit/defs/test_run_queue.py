@@ -41,13 +41,15 @@ def stages() -> None:
     nothing.alias("load")()
 
 
-@pytest.fixture
-def queue(tmp_path, monkeypatch):
-    """The instance that the project's dagster.yaml describes."""
-    monkeypatch.delenv("DAGSTER_HOME", raising=False)
-    shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    with contextlib.chdir(tmp_path), instance() as made:
-        yield made
+@pytest.fixture(scope="module")
+def queue(tmp_path_factory):
+    """The instance that the project's dagster.yaml describes; making its databases takes longer than a test."""
+    folder = tmp_path_factory.mktemp("instance")
+    shutil.copy(ROOT / "dagster.yaml", folder)
+    with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
+        patch.delenv("DAGSTER_HOME", raising=False)
+        with instance() as made:
+            yield made
 
 
 def submitted(made, tags):

@@ -88,7 +88,9 @@ def test_a_frame_whose_writing_failed_is_not_there(store):
 
 
 def test_a_missing_frame_is_named_with_the_asset_that_makes_it(store):
-    with pytest.raises(PermanentError, match=r"frame mapped/event of acme for 2026-01-31 does not exist.*Materialize mapped/event"):
+    with pytest.raises(
+        PermanentError, match=r"frame mapped/event of acme for 2026-01-31 does not exist.*Materialize mapped/event"
+    ):
         store.require(KEY)
 
 

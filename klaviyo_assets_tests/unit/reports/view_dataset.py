@@ -8,24 +8,29 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.model.arrow import arrow_type
-from klaviyo_assets.model.spec import LogicalType, TableSpec
+from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.statement import PARAMETER_TYPES, Days, restate, restate_parameters
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.statement import create_view
-from klaviyo_assets.sandbox.bigquery.sql import Field, Parameter, Statement, TableRef, session_setup, translate
+from klaviyo_assets.sandbox.bigquery.sql import Field, Parameter, Statement, TableRef, translate
 from klaviyo_assets.tables import TABLES
+from klaviyo_assets_tests.unit.reports.warehouse import (
+    DATASET,
+    LOCATION,
+    PROJECT,
+    fields,
+    new_dataset,
+    place,
+    table_of,
+    wire,
+)
 
-PROJECT, DATASET = "a-project", "klaviyo_acme"
-LOCATION = f"{PROJECT}.{DATASET}"
 ACCOUNT = Account("acme", "acme", timezone="Europe/Berlin", currency="EUR")
 SPECS: dict[str, TableSpec] = {**TABLES, **REPORTS}
-_API_TYPES = {kind: kind.value for kind in LogicalType} | {LogicalType.JSON: "STRING"}
 
 Row = dict[str, Any]
 
@@ -40,8 +45,7 @@ class Schemas:
         """Columns of a table or view; KeyError when there is none."""
         if ref[2] in self.views:
             return self.views[ref[2]].schema
-        columns = SPECS[ref[2]].columns
-        return tuple(Field(c.name, _API_TYPES[c.type], "REQUIRED" if c.required else "NULLABLE") for c in columns)
+        return fields(SPECS[ref[2]])
 
     def view(self, ref: TableRef) -> str | None:
         """The query of a view."""
@@ -51,7 +55,7 @@ class Schemas:
         """One GoogleSQL statement, ready for DuckDB."""
         (statement,) = translate(
             sql, parameters=list(parameters), schemas=self, default_project=PROJECT, default_dataset=DATASET,
-            physical_name=lambda ref: _place(ref[2]),
+            physical_name=lambda ref: place(ref[2]),
         )  # fmt: skip
         return statement
 
@@ -74,26 +78,19 @@ class Dataset:
     """All tables and reports, empty at first, and the views over them."""
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect(":memory:")
-        for setting in session_setup():
-            self.connection.execute(setting)
-        self.connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
-        self.connection.execute(f'CREATE SCHEMA "{PROJECT}"."{DATASET}"')
-        for name, spec in SPECS.items():
-            self.connection.register("empty", _table(spec, []))
-            self.connection.execute(f"CREATE TABLE {_place(name)} AS FROM empty")
+        self.connection = new_dataset(SPECS)
 
     def fill(self, **tables: list[Row]) -> None:
         """Replace the rows of tables and reports by name; columns that a row leaves out are null."""
         for name, rows in tables.items():
             self.connection.register("fresh", _table(SPECS[name], rows))
-            self.connection.execute(f"TRUNCATE {_place(name)}")
-            self.connection.execute(f"INSERT INTO {_place(name)} FROM fresh")
+            self.connection.execute(f"TRUNCATE {place(name)}")
+            self.connection.execute(f"INSERT INTO {place(name)} FROM fresh")
 
     def clear(self) -> None:
         """Empty every table and report."""
         for name in SPECS:
-            self.connection.execute(f"TRUNCATE {_place(name)}")
+            self.connection.execute(f"TRUNCATE {place(name)}")
 
     def rows(self, name: str) -> list[Row]:
         """All rows of a table, report or view."""
@@ -107,23 +104,12 @@ class Dataset:
     def restate(self, report: str, data_through: Any) -> None:
         """Compute all rows of a report from the tables."""
         given = restate_parameters(ACCOUNT, Days.all(), data_through)
-        parameters = [Parameter(name, PARAMETER_TYPES[name], _wire(value)) for name, value in given.items()]
+        parameters = [Parameter(name, PARAMETER_TYPES[name], wire(value)) for name, value in given.items()]
         statement = schemas().translated(restate(REPORTS[report], LOCATION), parameters)
         self.connection.execute(statement.duckdb_sql, statement.parameters)
-
-
-def _wire(value: Any) -> Any:
-    """A parameter's value as the API sends it: texts, and lists of them."""
-    if isinstance(value, list):
-        return [_wire(each) for each in value]
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _place(name: str) -> str:
-    return f'"{PROJECT}"."{DATASET}"."{name}"'
 
 
 def _table(spec: TableSpec, rows: list[Row]) -> pa.Table:
     known = set(spec.column_names)
     assert all(row.keys() <= known for row in rows), "a row has a column that its table lacks"
-    return pa.Table.from_pylist(rows, schema=pa.schema([(c.name, arrow_type(c.type)) for c in spec.columns]))
+    return table_of(spec, rows)

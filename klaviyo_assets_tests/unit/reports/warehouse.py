@@ -40,26 +40,37 @@ class Schemas:
 
     def table(self, ref: tuple[str, str, str]) -> tuple[Field, ...]:
         """Columns of a table; KeyError when there is none."""
-        columns = SPECS[ref[2]].columns
-        return tuple(Field(c.name, _API_TYPES[c.type], "REQUIRED" if c.required else "NULLABLE") for c in columns)
+        return fields(SPECS[ref[2]])
 
     def view(self, ref: tuple[str, str, str]) -> str | None:
         """There are no views here."""
         return None
 
 
+def fields(spec: TableSpec) -> tuple[Field, ...]:
+    """A table's columns, as the translator knows them."""
+    columns = spec.columns
+    return tuple(Field(c.name, _API_TYPES[c.type], "REQUIRED" if c.required else "NULLABLE") for c in columns)
+
+
+def new_dataset(specs: Mapping[str, TableSpec]) -> duckdb.DuckDBPyConnection:
+    """A dataset with these tables, all empty."""
+    connection = duckdb.connect(":memory:")
+    for setting in session_setup():
+        connection.execute(setting)
+    connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
+    connection.execute(f'CREATE SCHEMA "{PROJECT}"."{DATASET}"')
+    for name, spec in specs.items():
+        connection.register("empty", table_of(spec, []))
+        connection.execute(f"CREATE TABLE {place(name)} AS FROM empty")
+    return connection
+
+
 class Warehouse:
     """A dataset with the mapped tables and the reports, empty at first."""
 
     def __init__(self) -> None:
-        self.connection = duckdb.connect(":memory:")
-        for setting in session_setup():
-            self.connection.execute(setting)
-        self.connection.execute(f"ATTACH ':memory:' AS \"{PROJECT}\"")
-        self.connection.execute(f'CREATE SCHEMA "{PROJECT}"."{DATASET}"')
-        for name, spec in SPECS.items():
-            self.connection.register("empty", _table(spec, []))
-            self.connection.execute(f"CREATE TABLE {_place(name)} AS FROM empty")
+        self.connection = new_dataset(SPECS)
 
     def load(self, mapped: Mapped) -> None:
         """Replace the mapped rows; the reports stay as they are."""
@@ -74,14 +85,14 @@ class Warehouse:
 
     def load_rows(self, tables: Mapping[str, list[Row]]) -> None:
         """Replace mapped tables by rows; columns that these lack are null."""
-        self.load_tables({name: _table(SPECS[name], rows) for name, rows in tables.items()})
+        self.load_tables({name: table_of(SPECS[name], rows) for name, rows in tables.items()})
 
     def load_tables(self, tables: Mapping[str, pa.Table]) -> None:
         """Replace mapped tables by Arrow tables of their columns; others and the reports stay as they are."""
         for name, table in tables.items():
             self.connection.register("fresh", table)
-            self.connection.execute(f"TRUNCATE {_place(name)}")
-            self.connection.execute(f"INSERT INTO {_place(name)} BY NAME FROM fresh")
+            self.connection.execute(f"TRUNCATE {place(name)}")
+            self.connection.execute(f"INSERT INTO {place(name)} BY NAME FROM fresh")
 
     def restate(self, report: ReportSpec, standing: Standing, days: Days) -> None:
         """Restate days of a report."""
@@ -96,15 +107,15 @@ class Warehouse:
 
     def rows(self, report: ReportSpec) -> list[Row]:
         """All rows of a report."""
-        found: list[Row] = self.connection.sql(f"FROM {_place(report.name)}").to_arrow_table().to_pylist()
+        found: list[Row] = self.connection.sql(f"FROM {place(report.name)}").to_arrow_table().to_pylist()
         return found
 
     def run(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run one GoogleSQL statement."""
-        given = [Parameter(name, PARAMETER_TYPES[name], _wire(value)) for name, value in parameters.items()]
+        given = [Parameter(name, PARAMETER_TYPES[name], wire(value)) for name, value in parameters.items()]
         (statement,) = translate(
             sql, parameters=given, schemas=Schemas(), default_project=PROJECT, default_dataset=DATASET,
-            physical_name=lambda ref: _place(ref[2]),
+            physical_name=lambda ref: place(ref[2]),
         )  # fmt: skip
         return self.connection.execute(statement.duckdb_sql, statement.parameters).fetchall()
 
@@ -142,10 +153,10 @@ def _same(found: Any, wanted: Any) -> bool:
     return bool(found == wanted)
 
 
-def _wire(value: Any) -> Any:
+def wire(value: Any) -> Any:
     """A parameter's value as the API sends it: texts, and lists of them."""
     if isinstance(value, list):
-        return [_wire(each) for each in value]
+        return [wire(each) for each in value]
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -154,10 +165,12 @@ def _account(standing: Standing) -> Account:
     return Account("acme", "acme", timezone=standing.timezone, currency=standing.currency, attribution=windows)
 
 
-def _place(name: str) -> str:
+def place(name: str) -> str:
+    """A table's name in DuckDB."""
     return f'"{PROJECT}"."{DATASET}"."{name}"'
 
 
-def _table(spec: TableSpec, rows: list[Row]) -> pa.Table:
+def table_of(spec: TableSpec, rows: list[Row]) -> pa.Table:
+    """Rows with a table's columns; those that a row leaves out are null."""
     schema = pa.schema([(column.name, arrow_type(column.type)) for column in spec.columns])
     return pa.Table.from_pylist(rows, schema=schema)

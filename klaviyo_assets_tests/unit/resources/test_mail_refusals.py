@@ -4,14 +4,13 @@ import socket
 import time
 
 import pytest
-from botocore.stub import Stubber
 
 from klaviyo_assets.errors import PermanentError, SettingsError, TransientError
 from klaviyo_assets.resources.mail import smtp as mail_smtp
 from klaviyo_assets.resources.mail.resource import MailResource, Message, PartlySentError, addresses
 from klaviyo_assets.resources.mail.smtp import SmtpServer
 from klaviyo_assets.transport.time_limits import SMTP_ANSWER
-from klaviyo_assets_tests.unit.resources.mail.test_resource import SETTINGS, mail
+from klaviyo_assets_tests.unit.resources.mail.test_resource import SETTINGS, Ses, mail
 from klaviyo_assets_tests.unit.resources.scripted_smtp import LOGIN, ScriptedSmtp
 
 MESSAGE = Message("Subject", "Text")
@@ -150,25 +149,6 @@ def _limit(seconds):
 
 
 UNVERIFIED = "Email address is not verified. The following identities failed the check in region EU-WEST-1: b@x.example"
-
-
-class Ses:
-    """A client whose answers are AWS's own, each for the recipients it is expected to be asked for."""
-
-    def __init__(self, *answers):
-        self.resource = mail()
-        self.stub = Stubber(self.resource._ses)
-        for answer in answers:
-            if isinstance(answer, tuple):
-                self.stub.add_client_error("send_raw_email", *answer)
-            else:
-                self.stub.add_response("send_raw_email", {"MessageId": answer})
-
-    def send(self):
-        with self.stub:
-            sent = self.resource.send(MESSAGE)
-        self.stub.assert_no_pending_responses()
-        return sent
 
 
 def test_ses_refuses_all_for_one_and_the_others_get_it_alone():

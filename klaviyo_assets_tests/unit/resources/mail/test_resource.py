@@ -119,7 +119,7 @@ def test_a_message_that_is_too_large_is_not_even_sent():
 
 
 class Ses:
-    """A client whose answers are AWS's own, in order; the pauses between attempts are short."""
+    """A client whose answers are AWS's own, in order, each asked for; the pauses between attempts are short."""
 
     def __init__(self, *answers):
         self.resource = mail()
@@ -132,7 +132,9 @@ class Ses:
 
     def send(self, *to):
         with self.stub:
-            return self.resource.send(MESSAGE, to)
+            sent = self.resource.send(MESSAGE, to)
+        self.stub.assert_no_pending_responses()
+        return sent
 
 
 RATE = ("Throttling", "Maximum sending rate exceeded.", 400)
