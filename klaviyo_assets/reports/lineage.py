@@ -83,7 +83,7 @@ def _of_mapping(spec: TableSpec) -> dict[str, Columns]:
             )
         else:
             unnamed = (UNLISTED, PACKED) if spec.custom_fields else (UNLISTED,)
-            own = unnamed if column is PROPERTIES else (column.raw,) if column.raw else column.made_of
+            own = unnamed if column.name == PROPERTIES.name else (column.raw,) if column.raw else column.made_of
             found[column.name] = frozenset((spec.name, name) for name in own)
     return found
 

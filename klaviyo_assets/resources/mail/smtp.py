@@ -167,5 +167,5 @@ class SmtpServer:
         text = " ".join(text.split()).rstrip(".")
         if 400 <= code < 500:
             return TransientError(f"{self._at} asks to try again later ({code}): {text}")
-        fix = "Leave pictures out." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
+        fix = "Leave out pictures." if code == 552 else "Check MAIL_FROM and MAIL_TO with whoever runs that server."
         return PermanentError(f"{self._at}: {action} ({code}): {text}", fix)
