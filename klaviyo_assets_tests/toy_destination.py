@@ -69,7 +69,9 @@ class ToyLoader:
             try:
                 shutil.copyfile(path, target)
             except OSError as error:
-                raise PermanentError(f"{target.name} cannot be written: {error.strerror}. Clear the folder.") from error
+                raise PermanentError(
+                    f"{target.name} cannot be written: {error.strerror}", "Clear the folder."
+                ) from error
         ledger.record(mapped, record)
         self.run.release(mapped)
         return TakenFrame(record, {"path": str(target)}, page=f"https://example.com/{table.name}")

@@ -177,9 +177,9 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "no_schema",
         "FAIL",
         "postgres",
-        r"no schema 'klaviyo_nowhere' in the database .*; it has: .*klaviyo_acme.* \| Set postgres_schema",
+        r"no schema 'klaviyo_nowhere' in the database .* \(it has: .*klaviyo_acme.*\) \| Set postgres_schema",
     )
-    told("no_schema", "WARN", "fivetran", "no fivetran_connection_id")
+    told("no_schema", "WARN", "fivetran", "fivetran_connection_id is not set")
     told(
         "unreadable", "FAIL", "postgres", r"may not read metric, person in .* \| .*GRANT SELECT ON ALL TABLES IN SCHEMA"
     )
@@ -189,7 +189,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "postgres",
         "not created .*flow_message",
         "no custom fields in any known spelling",
-        r"no index on datetime for reading a day.* \| .*CREATE INDEX CONCURRENTLY",
+        r"event has no index on datetime, so .* is slow \| .*CREATE INDEX CONCURRENTLY",
     )
     told(
         "bare", "FAIL", "postgres", r"no metric 'Placed Ordr' .*it has: .*Placed Order.* \| Did you mean 'Placed Order'"

@@ -30,7 +30,7 @@ LOADED = dg.AssetKey(["bigquery", "person"])
 # What is wrong with each, as a person reads it.
 REASONS = {
     "homeless": "klaviyo_nowhere",
-    "undecided": "fits 2 metrics",
+    "undecided": "matches 2 metrics",
     "unsynced": "no_such_connection",
 }
 
@@ -183,7 +183,7 @@ def test_days_of_the_good_accounts_are_complete_and_the_ambiguous_one_lists_its_
         else:
             (reason,) = set(reasons(result))
             assert f"event [undecided|{account.start_date}]" in reason
-            assert "fits 2 metrics" in reason
+            assert "matches 2 metrics" in reason
             assert "integration Shopify" in reason
 
 

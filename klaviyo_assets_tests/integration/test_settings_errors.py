@@ -116,7 +116,7 @@ def test_an_ambiguous_conversion_metric_lists_its_candidates(account, tmp_path):
     account.account = replace(account.account, conversion_integration=None)
     code, shown = run(account, tmp_path)
     assert code == FAILED
-    assert "conversion_metric 'Placed Order' fits 2 metrics" in shown
+    assert "conversion_metric 'Placed Order' matches 2 metrics" in shown
     for (metric,) in account.raw("SELECT id FROM {}.metric WHERE name = 'Placed Order'"):
         assert metric in shown
     assert "set conversion_integration" in shown

@@ -111,7 +111,7 @@ def test_a_destination_of_another_package_is_like_the_others(installed: Installe
     # The run names the partition that failed and no other; BigQuery and reports have their data.
     (own,) = ran["accounts"]
     assert code != 0
-    assert [failure for failure in own["failures"] if f"toy/event [toyed|{first}]" in failure]
+    assert [failure for failure in own["failures"] if f"event [toyed|{first}]: {first}.parquet cannot be" in failure]
     assert not [failure for failure in own["failures"] if today in failure]
     assert named(ran, "toy")["partitions"] == named(ran, "bigquery")["partitions"] - 1
     assert named(ran, "toy")["seconds"] > 0

@@ -92,3 +92,6 @@ def _first_columns(_number: int) -> str:
 def test_several_processes_share_one_compiled_module(google):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         assert pool.map(_first_columns, range(2)) == ["INTEGER", "INTEGER"]
+        # Without this the pool ends its processes by a signal, which a process that ignores it waits for.
+        pool.close()
+        pool.join()

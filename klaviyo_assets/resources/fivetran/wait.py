@@ -113,7 +113,7 @@ def rescheduled(connection: Connection) -> KlaviyoAssetsError:
     """The error for a sync that Fivetran postponed."""
     return SyncRescheduledError(
         f"Fivetran put the sync of {_name(connection)} off {until(connection.rescheduled_for)}{_because(connection)}",
-        "Run it retry after that, or leave it to the sensor, which notices the end of the sync.",
+        "Run it again after that, or leave it to the sensor, which notices the end of the sync.",
         until=connection.rescheduled_for,
     )
 

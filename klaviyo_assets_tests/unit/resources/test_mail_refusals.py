@@ -79,7 +79,7 @@ def test_a_rude_farewell_takes_no_mail_back():
         ({"mail": ["550 not you"]}, PermanentError, r"\(550\): not you"),
         ({"mail": ["451 later"]}, TransientError, r"later \(451\)"),
         ({"data": ["554 no valid recipients"]}, PermanentError, r"\(554\)"),
-        ({"message": ["552 too large"]}, PermanentError, "Leave pictures out"),
+        ({"message": ["552 too large"]}, PermanentError, "Leave out pictures"),
         ({"message": ["452 no space"]}, TransientError, r"later \(452\)"),
         ({"ehlo": [LOGIN], "auth": ["535 5.7.8 hidden"]}, PermanentError, "does not offer STARTTLS"),
     ],

@@ -65,7 +65,7 @@ def test_hidden_rows_and_what_a_view_may_not_read_are_refused(known, says):
 
 
 @pytest.mark.parametrize(("facts", "says"), [
-    ({"may_use": None, "other_schemas": ("klaviyo_b",)}, "no schema 'k\"x' in the database 'd'; it has: klaviyo_b"),
+    ({"may_use": None, "other_schemas": ("klaviyo_b",)}, "no schema 'k\"x' in the database 'd' (it has: klaviyo_b)"),
     ({"may_use": False}, 'GRANT USAGE ON SCHEMA "k""x" TO "Reader 1";'),
     ({}, "shows no table in the schema"),
 ])  # fmt: skip
