@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, UnknownNameError
+from klaviyo_assets.text import one_line
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 _WIDE = 240
@@ -87,9 +88,9 @@ def show_error(what: str, mend: str, *, verbose: bool = False) -> None:
     if verbose:
         shown.print_exception(show_locals=False)
     line = Text("error: ", style="bold red")
-    line.append(_on_one_line(what), style="red")
+    line.append(one_line(what), style="red")
     shown.print(line, soft_wrap=True)
-    shown.print(Text(f"  {_on_one_line(mend)}"), soft_wrap=True)
+    shown.print(Text(f"  {one_line(mend)}"), soft_wrap=True)
 
 
 def _plain_when_piped(*, stderr: bool) -> Console:
@@ -118,7 +119,3 @@ def _default_mend(error: KlaviyoAssetsError) -> str:
     if isinstance(error, SettingsError):
         return "Mend it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())

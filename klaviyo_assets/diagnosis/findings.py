@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.text import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class Scope:
             error: What was raised.
             mend: How to mend it where the error does not say.
         """
-        what, _, told = _one_line(str(error)).partition(". ")
+        what, _, told = one_line(error).partition(". ")
         passing = "It may pass: run doctor again." if isinstance(error, TransientError) else mend
         return self.fail(what.rstrip("."), told or passing)
 
@@ -80,10 +81,6 @@ def collected(scope: Scope, check: Callable[[], Iterable[Finding]]) -> Iterator[
     except Exception as error:  # noqa: BLE001  a check that breaks must not stop the others
         _log.debug("the check of %s broke", scope, exc_info=error)
         yield scope.fail(
-            f"the check itself broke: {type(error).__name__}: {_one_line(str(error))[:300]}",
+            f"the check itself broke: {type(error).__name__}: {one_line(error)[:300]}",
             "Run `klaviyo-assets doctor -v` for details, and report it.",
         )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

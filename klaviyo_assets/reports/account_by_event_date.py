@@ -27,6 +27,10 @@ _COUNTING = Counting(
 
 SPEC = ReportSpec(
     name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=READS,
+    questions=(
+        "How much revenue did campaigns and flows earn on each day, and how much came without a message?",
+        "What happened in the whole account on each day?",
+    ),
     grain="One row per event date (day), source of the message (campaign, flow or none) and channel.",
     description="Everything that happened in the account, by event date. Sums over a day are whole: `events` adds up "
     "to the rows of `event`, and the four columns of conversions to all conversion events. There are no rates: on one "

@@ -26,6 +26,7 @@ _COUNTING = Counting(
 
 SPEC = ReportSpec(
     name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=READS,
+    questions=("At which mailbox providers does email bounce or draw spam complaints?",),
     grain="One row per event date (day), email domain and type of bounce.",
     description="Deliverability of email by the recipient's domain and by type of bounce, on the day it happened. Add "
     "up the rows of a domain, then divide: bounced / recipients, spam_complaints / delivered.",

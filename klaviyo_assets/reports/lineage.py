@@ -6,8 +6,8 @@ how Dagster shows it (`defs/columns.py`).
 What is followed is values: a column in a formula counts, one that only decides which rows there are does not. Where a
 formula counts rows, and so has no column of its own, the columns that decide which rows there are stand for it.
 
-What the queries tell is kept in `lineage.json`, which `python -m klaviyo_assets.reports.lineage` writes. It is used for
-as long as a query is what it was, and never needed: without it loading takes half a second longer.
+The result is kept in `lineage.json`, which `python -m klaviyo_assets.documentation` writes. An entry is used as long as
+its query has not changed. The file only saves time: without it, loading takes half a second longer.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 
 _DIALECT = "bigquery"
-_KEPT = Path(__file__).with_name("lineage.json")
+FILE = Path(__file__).with_name("lineage.json")
 # The raw table and its column; extracted frames have the same.
 Column = tuple[str, str]
 Columns = frozenset[Column]
@@ -105,7 +105,7 @@ def _of_query(name: str) -> dict[str, Columns]:
 @cache
 def _kept() -> dict[str, Any]:
     """What was found before: reading all queries takes half a second, for which everybody who loads code would wait."""
-    return dict(json.loads(_KEPT.read_text(encoding="utf-8"))) if _KEPT.is_file() else {}
+    return dict(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.is_file() else {}
 
 
 def _digest(sql: str) -> str:
@@ -204,7 +204,3 @@ def _of_rows(shown: exp.Expr, select: exp.Select, sources: Mapping[str, Mapping[
         one for condition in conditions if condition for column in condition.find_all(exp.Column)
         for one in _resolved(column, sources)
     )  # fmt: skip
-
-
-if __name__ == "__main__":
-    _KEPT.write_text(written_lineage(), encoding="utf-8")

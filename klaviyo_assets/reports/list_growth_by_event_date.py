@@ -57,6 +57,7 @@ _COUNTING = Counting(
 
 SPEC = ReportSpec(
     name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=("event", "list"),
+    questions=("How many people joined and left each list on each day?",),
     grain="One row per event date (day), list and channel.",
     description="Subscribes and unsubscribes by list and channel, on the day they happened. Klaviyo writes one act as "
     "several events: those of one person, channel, list and second count once. Rows without a list are about the "

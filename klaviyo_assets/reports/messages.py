@@ -112,13 +112,14 @@ SEND_DATE = DateBasis(
 )  # fmt: skip
 
 
-def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
+def message_report(name: str, owner: Owner, basis: DateBasis, questions: tuple[str, ...]) -> ReportSpec:
     """A report of the messages of campaigns or of flows, day by day.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
         basis: Which day an event counts on.
+        questions: The questions that it answers.
     """
     counting = Counting(
         facts=facts(Scope.MESSAGES), kept=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
@@ -127,7 +128,7 @@ def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
         last_day="COALESCE(send_on, last_event_on)" if basis.is_late else basis.day,
     )  # fmt: skip
     return ReportSpec(
-        name=name, date_basis=basis.label, statistics=basis.statistics, reads=READS,
+        name=name, questions=questions, date_basis=basis.label, statistics=basis.statistics, reads=READS,
         grain=f"One row per {basis.label} (day), {owner}, message, channel and variation.",
         description=f"Statistics of {owner} messages by {basis.label}. {basis.explanation}",
         key=(), order=counting.grain_names, day_column=basis.day, cluster=(owner.id_column, "message_id"),
@@ -136,12 +137,13 @@ def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
     )  # fmt: skip
 
 
-def lifetime_report(name: str, owner: Owner) -> ReportSpec:
+def lifetime_report(name: str, owner: Owner, questions: tuple[str, ...]) -> ReportSpec:
     """A report of the messages of campaigns or of flows over all time, with what they earned on site and in shop.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
+        questions: The questions that it answers.
     """
     counted = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
     counting = Counting(
@@ -149,7 +151,7 @@ def lifetime_report(name: str, owner: Owner) -> ReportSpec:
         spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
     )  # fmt: skip
     return ReportSpec(
-        name=name, date_basis="lifetime", statistics=counted, reads=READS,
+        name=name, questions=questions, date_basis="lifetime", statistics=counted, reads=READS,
         grain=f"One row per {owner}, message, channel and variation.",
         description=f"Everything that ever came of {owner} messages: Klaviyo's statistics, and the events of the site "
         "and the shop that are credited to them. People are counted once, however many days they came on.",

@@ -30,11 +30,12 @@ _LAST_DAY = "DATE(last_event_at, @timezone)"
 
 
 def _report(
-    name: str, counting: Counting, counted: tuple[Statistic, ...], grain: str, description: str, cluster: str
-) -> ReportSpec:
+    name: str, counting: Counting, counted: tuple[Statistic, ...], grain: str, description: str,
+    questions: tuple[str, ...],
+) -> ReportSpec:  # fmt: skip
     return ReportSpec(
-        name=name, date_basis="lifetime", statistics=counted, reads=READS, grain=grain, description=description,
-        key=(), order=counting.grain_names, cluster=(cluster,), columns=counting.columns,
+        name=name, questions=questions, date_basis="lifetime", statistics=counted, reads=READS, grain=grain,
+        description=description, key=(), order=counting.grain_names, cluster=("person_id",), columns=counting.columns,
         rows_sql=counting.rows_sql,
     )  # fmt: skip
 
@@ -52,7 +53,8 @@ def person_lifetime() -> ReportSpec:
     return _report(
         "person_lifetime", counting, counted, "One row per person with any event.",
         "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` take in all "
-        "of the person's events, `conversions` only those that a message earned.", "person_id",
+        "of the person's events, `conversions` only those that a message earned.",
+        ("What did each person receive, do and buy over all time?", "Who are the best customers?"),
     )  # fmt: skip
 
 
@@ -73,5 +75,6 @@ def person_touch() -> ReportSpec:
     return _report(
         "person_touch", counting, counted, "One row per person and campaign or flow.",
         "What each person did with each campaign or flow over all time: the message events, and the events of site "
-        "and shop that are credited to it.", "person_id",
+        "and shop that are credited to it.",
+        ("Whom did a campaign or flow reach, and what did each of them do?",),
     )  # fmt: skip

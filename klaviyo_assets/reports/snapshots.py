@@ -45,6 +45,7 @@ GROUP BY person.{channel}_marketing_consent
 MEMBERSHIP = ReportSpec(
     name="membership_snapshot", date_basis="snapshot", statistics=(), keeps_history=True,
     reads=("list", "list_person", "segment", "segment_person", "person"),
+    questions=("How many members did each list and segment have on each day?",),
     grain="One row per day and list or segment.",
     description="How many members each list and segment had, day by day. Klaviyo tells only of the present: days "
     "without a load have no rows, and rows of past days are never computed again.",
@@ -66,6 +67,7 @@ MEMBERSHIP = ReportSpec(
 
 CONSENT = ReportSpec(
     name="consent_snapshot", date_basis="snapshot", statistics=(), keeps_history=True, reads=("person",),
+    questions=("How many people may receive email and text messages, day by day?",),
     grain="One row per day, channel and consent.",
     description="How many people consented to which channel, day by day. Klaviyo tells only of the present: days "
     "without a load have no rows, and rows of past days are never computed again.",

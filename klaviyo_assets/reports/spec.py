@@ -24,6 +24,7 @@ class ReportSpec(TableSpec):
         affected_sql: The days whose rows a change concerns: one column, null for the row of unknown day. Empty for a
             report without days: any change makes all of it anew.
         names_sql: What else its rows depend on, as rows of a query: when these change, all of it is made anew.
+        questions: The questions that it answers, in a marketer's words; docs/tables.md lists them.
         keeps_history: Rows of earlier days can never be computed again: only the current day's are replaced.
     """
 
@@ -34,6 +35,7 @@ class ReportSpec(TableSpec):
     affected_sql: str = ""
     names_sql: str = ""
     keeps_history: bool = False
+    questions: tuple[str, ...] = ()
 
     @property
     def grain_columns(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from klaviyo_assets.audit.klaviyo_comparison.formulas import Formula
 from klaviyo_assets.audit.klaviyo_comparison.numbers import MONEY, RATES, MessageKey, Side
 from klaviyo_assets.audit.klaviyo_comparison.ours import Window
 from klaviyo_assets.model.statistics import STATISTICS
+from klaviyo_assets.text import markdown_table, plural
 
 LISTED = 20
 _NAMED = 5
@@ -15,7 +16,7 @@ _NAMED = 5
 
 def headline(compared: Comparison, owner: str, window: Window, names: Mapping[str, str]) -> str:
     """The outcome in one sentence or two."""
-    messages = _several(len(compared.ours), f"{owner} message")
+    messages = plural(len(compared.ours), f"{owner} message")
     over = f"{messages} sent {window}"
     if compared.agrees:
         return f"Klaviyo and these reports agree on all {compared.numbers} numbers of {over}."
@@ -25,13 +26,13 @@ def headline(compared: Comparison, owner: str, window: Window, names: Mapping[st
         first = compared.differences[0]
         parts.append(
             f"{len(compared.differences)} of {compared.numbers} numbers differ, in {affected} of {over}; the largest: "
-            f"{first.statistic} of {label(first.key, names)} is {_shown(first.statistic, first.klaviyo)} in Klaviyo "
-            f"and {_shown(first.statistic, first.ours)} here{_by(first)}."
+            f"{first.statistic} of {label(first.key, names)} is {_number(first.statistic, first.klaviyo)} in Klaviyo "
+            f"and {_number(first.statistic, first.ours)} here{_by(first)}."
         )
     else:
         parts.append(f"All {compared.numbers} numbers of {over} agree.")
     parts += [
-        f"{_several(len(side), 'message')} only {where}: {_listed(side, names)}."
+        f"{plural(len(side), 'message')} only {where}: {_listed(side, names)}."
         for side, where in ((compared.only_klaviyo, "Klaviyo has"), (compared.only_ours, "these reports have"))
         if side
     ]
@@ -40,24 +41,21 @@ def headline(compared: Comparison, owner: str, window: Window, names: Mapping[st
 
 def differences_table(compared: Comparison, names: Mapping[str, str]) -> str:
     """Markdown: the largest differences, at most twenty."""
-    lines = [
-        "| message | statistic | Klaviyo | here | difference | relative |",
-        "|---|---|---:|---:|---:|---:|",
-        *(
-            f"| {_cell(label(one.key, names))} | {one.statistic} | {_shown(one.statistic, one.klaviyo)} "
-            f"| {_shown(one.statistic, one.ours)} | {_shown(one.statistic, one.absolute, sign=True)} | {_share(one)} |"
-            for one in compared.differences[:LISTED]
-        ),
-    ]
+    head = ("message", "statistic", "Klaviyo", "here", "difference", "relative")
+    rows = (
+        (label(each.key, names), each.statistic, _number(each.statistic, each.klaviyo),
+         _number(each.statistic, each.ours), _number(each.statistic, each.absolute, sign=True), _share(each))
+        for each in compared.differences[:LISTED]
+    )  # fmt: skip
     more = len(compared.differences) - LISTED
-    return "\n".join([*lines, *([f"\nand {more} more."] if more > 0 else [])])
+    return markdown_table(head, rows, numbers=4) + (f"\n\nand {more} more." if more > 0 else "")
 
 
 def remarks(compared: Comparison, found: tuple[Formula, ...]) -> str:
     """Markdown: what Klaviyo's rates are made of, and what else explains a difference."""
     lines = [*_on_direction(compared), *_on_variants(compared), *_on_formulas(found)]
     for name, messages in compared.not_stated.items():
-        lines.append(f"{name}: Klaviyo states it for {_several(messages, 'message')}, the raw data say nothing of it.")
+        lines.append(f"{name}: Klaviyo states it for {plural(messages, 'message')}, the raw data say nothing of it.")
     for owner_id, message_id in compared.added_up:
         lines.append(
             f"The variations of {message_id or owner_id} have other ids in Klaviyo's report: compared as a whole."
@@ -112,10 +110,6 @@ def _on_variants(compared: Comparison) -> Iterator[str]:
         yield f"{name}: Klaviyo's number is our {variant} in every message; it counts {STATISTICS[variant].formula}."
 
 
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
 def _listed(side: Side, names: Mapping[str, str]) -> str:
     more = len(side) - _NAMED
     shown = ", ".join(f"{label(key, names)} with {_counts(side, key)}" for key in list(side)[:_NAMED])
@@ -126,7 +120,7 @@ def _counts(side: Side, key: MessageKey) -> str:
     values = side[key]
     name = next((name for name in ("recipients", "opens", "clicks", "conversions") if values.get(name)), None)
     name = name or next(name for name, value in values.items() if value)
-    return f"{_shown(name, values[name] or Decimal(0))} {name}"
+    return f"{_number(name, values[name] or Decimal(0))} {name}"
 
 
 def _by(found: Difference) -> str:
@@ -137,14 +131,10 @@ def _share(found: Difference) -> str:
     return "" if found.relative is None else f"{found.relative:+.2%}"
 
 
-def _shown(statistic: str, number: Decimal, *, sign: bool = False) -> str:
+def _number(statistic: str, number: Decimal, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     if statistic in MONEY:
         return f"{number:{plus},.2f}"
     if statistic in RATES:
         return f"{number:{plus}.4f}"
     return f"{number:{plus},.0f}" if number == number.to_integral_value() else f"{number:{plus},.3f}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

@@ -13,6 +13,7 @@ from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, add
 from klaviyo_assets.audit.reconciliation.raw import RawDay
 from klaviyo_assets.audit.reconciliation.warehouse import UNDATED, LedgerRow, LoadedDay, Quarantined
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, EVENT
+from klaviyo_assets.text import plural
 
 LEDGER_ROW = Equation(
     "ledger_row", "Every partition that holds rows has a ledger row.", "partitions with rows", "ledger rows"
@@ -223,7 +224,7 @@ def _loaded_rows(stages: Stages, table: str, day: date | None) -> int:
 
 
 def _stale(stages: Stages, more: int, day: date | None) -> str:
-    counted = f"{abs(more):,} row{'s' if abs(more) != 1 else ''}"
+    counted = plural(abs(more), "row")
     newer = f"{counted} in Postgres {'is' if more == 1 else 'are'} newer than the load"
     what = newer if more > 0 else f"{counted} left Postgres after the load"
     return f"{what}: {_reload(stages, day, sync=True)}."

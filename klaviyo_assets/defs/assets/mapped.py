@@ -25,6 +25,7 @@ from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.resources.privacy import PrivacyResource
 from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, UNDATED_WITH, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
+from klaviyo_assets.text import markdown_table
 
 STAGE = "mapped"
 PREVIEW_ROWS = 5
@@ -189,13 +190,13 @@ def _said(notes: int, reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 
 def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
-    rows = [
-        f"| {count} | {column} | {_cell(reason)} | {'row left out' if dropped else 'value left empty'} |"
+    rows = (
+        (str(count), column, _cell(reason), "row left out" if dropped else "value left empty")
         for count, column, reason, dropped in reasons[:_SHOWN_REASONS]
-    ]
+    )
     rest = len(reasons) - _SHOWN_REASONS
     more = f"\n\nand {rest} more; all of them are in the BigQuery table `quarantine`" if rest > 0 else ""
-    return "| how many | column | reason | what was done |\n|---|---|---|---|\n" + "\n".join(rows) + more
+    return markdown_table(("how many", "column", "reason", "what was done"), rows) + more
 
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
@@ -204,8 +205,7 @@ def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
     rows = _first_rows(frames.open(frame), shown)
     if not rows:
         return "no rows"
-    header = f"| {' | '.join(shown)} |\n|{'---|' * len(shown)}\n"
-    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in shown)} |" for row in rows)
+    return markdown_table(shown, ([_cell(row[name]) for name in shown] for row in rows))
 
 
 def preview_columns(table: TableSpec) -> list[str]:
@@ -227,5 +227,4 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 def _cell(value: Any) -> str:
     shown = f"{value.normalize():f}" if isinstance(value, Decimal) else value
-    text = "" if value is None else str(shown).removesuffix("+00:00")
-    return text.replace("|", "\\|").replace("\n", " ")[:40]
+    return "" if value is None else str(shown).removesuffix("+00:00")[:40]

@@ -117,11 +117,6 @@ def days(first: date, last: date) -> str:
     return f"{begin} \N{EN DASH} {day(last)}"
 
 
-def plural(number: int, noun: str) -> str:
-    """1 campaign, 2 campaigns."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def _rounded(value: Any, digits: int) -> Decimal:
     # Adding zero takes the sign from a zero that was rounded to.
     return Decimal(str(value)).quantize(Decimal(1).scaleb(-digits), ROUND_HALF_UP) + 0

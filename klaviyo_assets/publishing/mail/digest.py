@@ -28,6 +28,7 @@ from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.rendering import rendered
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.mail.resource import Message, Picture
+from klaviyo_assets.text import one_line, plural
 
 # Mail programs cut off what is longer than 100 kB: further accounts have a line each, further findings a count.
 MOST_IN_DETAIL = 5
@@ -70,8 +71,8 @@ class Digest:
             return "All is well."
         bad = sum(one.level is Level.BAD for one in self.findings)
         odd = len(self.findings) - bad
-        said = [_things(bad, "to mend") if bad else "", _things(odd, "to look at") if odd else ""]
-        return f"{' and '.join(filter(None, said))}."
+        parts = [f"{plural(bad, 'thing')} to fix" if bad else "", f"{plural(odd, 'thing')} to look at" if odd else ""]
+        return f"{' and '.join(filter(None, parts))}."
 
     @property
     def subject(self) -> str:
@@ -88,10 +89,6 @@ class Digest:
         )  # fmt: skip
         pictures = tuple(Picture(name, png) for name, png in self.pictures.items() if f"cid:{name}" in html)
         return Message(self.subject, text, html, pictures)
-
-
-def _things(count: int, what: str) -> str:
-    return f"{count} thing{'s' if count > 1 else ''} {what}"
 
 
 def build_digest(
@@ -125,7 +122,7 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
     except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
-        said = " ".join(str(contained(error)).split())[:300]
+        said = one_line(contained(error))[:300]
         digest.findings.append(_unreadable(account, said))
 
 

@@ -30,6 +30,7 @@ def _content(name: str, as_: str, older: str = "") -> Shown:
 
 DETAILS = details(
     name="campaign_message_detail",
+    questions=("What are the subject, sender, template, tags and link parameters of a campaign message?",),
     grain="One row per campaign message; one row with a null `message_id` for a campaign without any.",
     description="What campaign messages are called and say, as Klaviyo shows it now: a renamed campaign has its new "
     "name everywhere. Deleted campaigns are kept, with `is_deleted`. Campaigns of connections before September 2023 "

@@ -36,6 +36,10 @@ _OF_CREDIT = tuple(
 
 SPEC = view(
     name="event_with_attribution",
+    questions=(
+        "Which message earned a single order?",
+        "Which events answer a question that no report covers?",
+    ),
     grain="One row per event and touch that shares its credit; one row for an event that no message earned.",
     description="Everything that happened, and which message earned it. `campaign_id`, `flow_id`, `message_id` and "
     "`variation_id` are what Klaviyo wrote on the event; `credited_...` and `touch_...` tell the message that earned "

@@ -22,6 +22,7 @@ _MESSAGE = """(
 
 DETAILS = details(
     name="flow_message_detail",
+    questions=("What are the subject, sender, template, tags and link parameters of a flow message?",),
     grain="One row per flow message; one row with a null `message_id` for a flow without any.",
     description="What flow messages are called and say, as Klaviyo shows it now: a renamed flow has its new name "
     "everywhere. Deleted flows are kept, with `is_deleted`. A message finds its flow through its step.",

@@ -91,6 +91,7 @@ def looker_freshness(report: ReportSpec, snapshot: ReportSpec) -> ViewSpec:
     )  # fmt: skip
     return view(
         name=f"{PREFIX}freshness",
+        questions=("Up to when are the reports complete?",),
         grain="One row for the account.",
         description="For Looker Studio: up to when the reports are complete, to be shown on every page.",
         order=("account",),
@@ -112,6 +113,7 @@ def _looker_view(
     rest = [each for each in own if each not in keys]
     return view(
         name=f"{PREFIX}{report.name}",
+        questions=report.questions,
         grain=report.grain,
         description=f"For Looker Studio, {_basis(report)}: {report.description} Every number here may be added up: "
         f"people and rates are left out. {_ratios(report.statistics)}".strip(),

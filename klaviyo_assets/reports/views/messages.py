@@ -34,7 +34,7 @@ class Details:
 def details(
     *, name: str, grain: str, description: str, owner: Shown, message: Shown, of_owner: tuple[Shown, ...],
     of_message: tuple[Shown, ...], tagging: TableSpec, parameters: TableSpec, reads: tuple[TableSpec, ...],
-    source: str,
+    source: str, questions: tuple[str, ...],
 ) -> Details:  # fmt: skip
     """A view of messages.
 
@@ -50,11 +50,12 @@ def details(
         parameters: Link parameters: joined in `source` as `parameters`.
         reads: The other tables that `source` names.
         source: The FROM clause.
+        questions: The questions that it answers.
     """
     spec = view(
         name=name, grain=grain, description=description, order=(owner.column.name, message.column.name),
         reads=(*reads, tagging, TAGS, parameters), shown=(owner, *of_owner, message, *of_message),
-        ctes=f"{_tagged(tagging)},\n{_parameters(parameters)}", source=source,
+        ctes=f"{_tagged(tagging)},\n{_parameters(parameters)}", source=source, questions=questions,
     )  # fmt: skip
     of_owners, of_messages = (tuple(each.column.name for each in shown) for shown in (of_owner, of_message))
     return Details(spec=spec, owner_id=owner.column.name, of_owner=of_owners, of_message=of_messages)

@@ -19,6 +19,7 @@ def named(report: ReportSpec, names: Details) -> ViewSpec:
     own = tuple(copied(report, name, sql=f"report.{name}") for name in report.column_names)
     return view(
         name=f"{report.name}_named",
+        questions=report.questions,
         grain=report.grain,
         description=f"{report.description} With the names of each row's messages, as they are now. A row without a "
         "message, or of one that nothing is known about, still has the names of its "

@@ -25,6 +25,7 @@ def person_detail(report: ReportSpec) -> ViewSpec:
     statistics = tuple(_statistic(report, name) for name in report.column_names if name != "person_id")
     return view(
         name="person_detail",
+        questions=("Who are the people behind the numbers?", "Who can be sent messages but never bought anything?"),
         grain="One row per person.",
         description="Everyone the account knows, and what they did over all time. Whoever did nothing has numbers of "
         "0. People who have events but no row in `person` are in the report only.",

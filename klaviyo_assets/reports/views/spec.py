@@ -20,10 +20,12 @@ class ViewSpec(TableSpec):
         reads: The tables, reports and other views that have to exist before the view is created.
         sql: A SELECT with the columns in the spec's order. It names tables plainly, and may ask for the parameters
             `@account` (its name), `@timezone` and `@currency`, which are written into the view as literals.
+        questions: The questions that it answers, in a marketer's words; docs/tables.md lists them.
     """
 
     reads: tuple[str, ...]
     sql: str
+    questions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def copied(
 
 def view(
     *, name: str, grain: str, description: str, order: tuple[str, ...], reads: Iterable[TableSpec],
-    shown: Iterable[Shown], source: str, ctes: str = "",
+    shown: Iterable[Shown], source: str, questions: tuple[str, ...], ctes: str = "",
 ) -> ViewSpec:  # fmt: skip
     """A view of these columns.
 
@@ -71,6 +73,7 @@ def view(
         reads: The tables, reports and views that `source` and `ctes` name.
         shown: The columns, in order.
         source: The query's FROM clause and what follows it.
+        questions: The questions that it answers.
         ctes: Common table expressions before the SELECT, without WITH.
     """
     listed = tuple(shown)
@@ -79,5 +82,5 @@ def view(
     return ViewSpec(
         name=name, grain=grain, description=description, key=(), order=order,
         columns=tuple(each.column for each in listed), reads=tuple(spec.name for spec in reads),
-        sql=f"{before}SELECT\n  {selected}\n{source}",
+        sql=f"{before}SELECT\n  {selected}\n{source}", questions=questions,
     )  # fmt: skip

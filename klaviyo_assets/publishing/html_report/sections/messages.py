@@ -2,9 +2,10 @@
 
 from klaviyo_assets.publishing.html_report.answers import Answers, Row
 from klaviyo_assets.publishing.html_report.figures import Chart, Figure, Section, Shown, Table, drawn, lines
-from klaviyo_assets.publishing.html_report.formatting import Kind, count, plural, shown
+from klaviyo_assets.publishing.html_report.formatting import Kind, count, shown
 from klaviyo_assets.publishing.html_report.question import Question
 from klaviyo_assets.publishing.html_report.questions import CAMPAIGNS, FLOW_MESSAGES, FLOWS, FUNNEL, LONGEST, RATES
+from klaviyo_assets.text import plural
 
 CHANNELS = {"email": "Email", "sms": "Text", "mobile_push": "Push", "whatsapp": "WhatsApp", "None": "Not known"}
 _RATES = (

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from klaviyo_assets.publishing.html_report.answers import Answers
 from klaviyo_assets.publishing.html_report.figures import Cell, cell
-from klaviyo_assets.publishing.html_report.formatting import Kind, day, instant, plural
+from klaviyo_assets.publishing.html_report.formatting import Kind, day, instant
 from klaviyo_assets.publishing.html_report.question import Question
 from klaviyo_assets.publishing.html_report.questions import COVERAGE
 from klaviyo_assets.publishing.html_report.sections.messages import not_final
+from klaviyo_assets.text import plural
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,9 @@ def test_when_all_is_well_that_is_the_first_line_and_it_is_green():
 def test_what_is_to_mend_stands_before_what_is_unusual_and_before_numbers():
     digest = Digest(ON, [finding(), *unusual_day([anomaly()])], [shown("acme")])
     message = digest.message()
-    assert message.subject.endswith("1 thing to mend and 1 thing to look at")
+    assert message.subject.endswith("1 thing to fix and 1 thing to look at")
     for said in (message.text, message.html):
-        places = [said.index(text) for text in ("1 thing to mend", "Postgres is down", "3, usually 30 to 50", "700.00")]
+        places = [said.index(text) for text in ("1 thing to fix", "Postgres is down", "3, usually 30 to 50", "700.00")]
         assert places == sorted(places)
 
 
