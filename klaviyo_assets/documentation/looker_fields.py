@@ -33,41 +33,41 @@ def _ratios() -> str:
 
 
 def _where(ratio: Ratio) -> str:
-    return _listed(name for name in LOOKER_VIEWS if ratio in ratios_of(name))
+    return _view_list(name for name in LOOKER_VIEWS if ratio in ratios_of(name))
 
 
 def _metrics() -> str:
-    rows = ((f"`{field.name}`", field.format, _listed(views), field.description)
+    rows = ((f"`{field.name}`", field.format, _view_list(views), field.description)
             for field, views in _fields(is_metric=True))  # fmt: skip
     return markdown_table(("field (aggregation: Sum)", "type", "in", "meaning"), rows)
 
 
 def _dimensions() -> str:
-    rows = ((f"`{field.name}`", field.type, _listed(views), field.description)
+    rows = ((f"`{field.name}`", field.type, _view_list(views), field.description)
             for field, views in _fields(is_metric=False))  # fmt: skip
     return markdown_table(("field", "type", "in", "meaning"), rows)
 
 
 def _fields(*, is_metric: bool) -> list[tuple[Field, list[str]]]:
     """Each field once, with the views that have it; one name may mean different things in different views."""
-    found: dict[Field, list[str]] = {}
+    views_of: dict[Field, list[str]] = {}
     for name in LOOKER_VIEWS:
         for field in fields_of(name):
             if field.is_metric is is_metric:
-                found.setdefault(field, []).append(name)
-    first = {field.name: place for place, field in reversed(list(enumerate(found)))}
-    return sorted(found.items(), key=lambda item: first[item[0].name])
+                views_of.setdefault(field, []).append(name)
+    first = {field.name: place for place, field in reversed(list(enumerate(views_of)))}
+    return sorted(views_of.items(), key=lambda item: first[item[0].name])
 
 
-def _listed(views: Iterable[str]) -> str:
+def _view_list(views: Iterable[str]) -> str:
     """Views in words: what has all its date bases is named without them."""
-    shown = [_kind(view) for view in views]
-    bases = {kind: tuple(basis for of, basis in shown if of == kind) for kind in _BASES}
+    kinds_and_bases = [_kind(view) for view in views]
+    bases = {kind: tuple(basis for subject, basis in kinds_and_bases if subject == kind) for kind in _BASES}
     by_bases: dict[tuple[str, ...], list[str]] = {}
-    for kind, found in bases.items():
-        if found:
-            by_bases.setdefault(() if found == _BASES[kind] else found, []).append(kind)
-    return "; ".join(", ".join(kinds) + (f" ({', '.join(of)})" if of else "") for of, kinds in by_bases.items())
+    for kind, own_bases in bases.items():
+        if own_bases:
+            by_bases.setdefault(() if own_bases == _BASES[kind] else own_bases, []).append(kind)
+    return "; ".join(", ".join(kinds) + (f" ({', '.join(own)})" if own else "") for own, kinds in by_bases.items())
 
 
 def _kind(view: str) -> tuple[str, str]:
@@ -79,5 +79,5 @@ def _kind(view: str) -> tuple[str, str]:
 
 
 _BASES: dict[str, tuple[str, ...]] = {}
-for _of, _basis in map(_kind, LOOKER_VIEWS):
-    _BASES[_of] = (*_BASES.get(_of, ()), _basis)
+for _subject, _basis in map(_kind, LOOKER_VIEWS):
+    _BASES[_subject] = (*_BASES.get(_subject, ()), _basis)

@@ -100,8 +100,8 @@ def history(
     if len(rows) == 1:
         layers.append(value.mark_point(filled=True, size=45, opacity=1, color=color("series-1")))
     if "odd" in rows.columns:
-        marked = value.transform_filter("datum.odd")
-        layers.append(marked.mark_point(filled=True, size=80, opacity=1, color=color("odd")))
+        odd_days = value.transform_filter("datum.odd")
+        layers.append(odd_days.mark_point(filled=True, size=80, opacity=1, color=color("odd")))
     return _finished(alt.layer(*layers), title, unit, width, height, is_titled=is_titled)  # type: ignore[no-any-return]
 
 
@@ -151,9 +151,9 @@ def stacked(
     """
     import altair as alt
 
-    ranked = _days_as_text(rows).assign(rank=rows["series"].map({name: at for at, name in enumerate(series)}))
+    ranked_rows = _days_as_text(rows).assign(rank=rows["series"].map({name: at for at, name in enumerate(series)}))
     chart = (
-        alt.Chart(ranked)
+        alt.Chart(ranked_rows)
         .mark_bar()
         .encode(
             x=_column_axis(rows, width),
@@ -180,7 +180,9 @@ def bars(
     """
     import altair as alt
 
-    labeled = rows if "label" in rows.columns else rows.assign(label=[_shown(value, unit) for value in rows["value"]])
+    labeled = (
+        rows if "label" in rows.columns else rows.assign(label=[_label_text(value, unit) for value in rows["value"]])
+    )
     # Room for the longest number beside the longest bar.
     room = max((len(text) for text in labeled["label"]), default=0) * 7 + 12
     names = alt.Axis(title=None, labelLimit=max(90, width // 3), ticks=False, domain=False, labelPadding=8)
@@ -214,15 +216,15 @@ def svg(chart: "alt.Chart | alt.LayerChart") -> str:
     import vl_convert
 
     spec = _spec(chart, "transparent")
-    drawn = str(vl_convert.vegalite_to_svg(spec))
-    opening, _, rest = drawn[drawn.index("<svg") :].partition(">")
+    picture = str(vl_convert.vegalite_to_svg(spec))
+    opening, _, content = picture[picture.index("<svg") :].partition(">")
     box = opening.partition('viewBox="')[2].partition('"')[0]
     wide = box.split()[2]
     label = html.escape(str(json.loads(spec).get("description", "")), quote=True)
     return (
         f'<svg class="chart" role="img" aria-label="{label}" viewBox="{box}" '
         # Only in tags: a name that somebody gave may hold anything.
-        f'style="width:100%;max-width:{wide}px;height:auto">{re.sub("<[^>]+>", _for_a_page, rest)}'
+        f'style="width:100%;max-width:{wide}px;height:auto">{re.sub("<[^>]+>", _for_a_page, content)}'
     )
 
 
@@ -232,7 +234,7 @@ def _for_a_page(tag: re.Match[str]) -> str:
     plain = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", tag[0])
     return re.sub(
         r'(fill|stroke)="(#[0-9a-fA-F]{6})"',
-        lambda found: f'{found[1]}="{by_value.get(found[2].lower(), found[2])}"',
+        lambda match: f'{match[1]}="{by_value.get(match[2].lower(), match[2])}"',
         plain,
     )
 
@@ -263,13 +265,13 @@ def _column_axis(rows: "pd.DataFrame", width: int) -> Any:
 
     first, last = min(rows["day"], default=None), max(rows["day"], default=None)
     days = [first + timedelta(days=after) for after in range((last - first).days + 1)] if first and last else []
-    listed = [f"{day:%Y-%m-%d}" for day in days]
+    day_labels = [f"{day:%Y-%m-%d}" for day in days]
     every = max(1, math.ceil(len(days) * _DAY_LABEL_WIDTH / width))
     axis = alt.Axis(
-        title=None, values=listed[::every], grid=False, labelAngle=0, labelPadding=6,
+        title=None, values=day_labels[::every], grid=False, labelAngle=0, labelPadding=6,
         labelExpr=f"utcFormat(toDate(datum.value), '{_day_format(len(days))}')",
     )  # fmt: skip
-    return alt.X("day:O", axis=axis, scale=alt.Scale(domain=listed, paddingInner=0.15, paddingOuter=0.1))
+    return alt.X("day:O", axis=axis, scale=alt.Scale(domain=day_labels, paddingInner=0.15, paddingOuter=0.1))
 
 
 def _day_format(days: int) -> str:
@@ -280,34 +282,34 @@ def _value_axis(channel: Any, unit: str) -> Any:
     import altair as alt
 
     # A null format would be read as text: the expression decides instead.
-    said = "format(datum.value, '.1~%')" if unit == SHARE else _NUMBER
-    axis = alt.Axis(title=None, labelExpr=said, tickCount=5, domain=False, ticks=False, labelPadding=8)
+    label = "format(datum.value, '.1~%')" if unit == SHARE else _NUMBER
+    axis = alt.Axis(title=None, labelExpr=label, tickCount=5, domain=False, ticks=False, labelPadding=8)
     return channel.axis(axis)
 
 
 def _series_color(rows: "pd.DataFrame", series: Sequence[str], symbol: str) -> Any:
     import altair as alt
 
-    drawn = set(rows["series"])
-    shown = [name for name in series if name in drawn]
+    present = set(rows["series"])
+    names = [name for name in series if name in present]
     by_name = dict(zip(series, SERIES, strict=False))
     return alt.Color(
         "series:N",
-        scale=alt.Scale(domain=shown, range=[color(by_name[name]) for name in shown]),
+        scale=alt.Scale(domain=names, range=[color(by_name[name]) for name in names]),
         legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=240, symbolType=symbol),
     )
 
 
-def _shown(value: float, unit: str) -> str:
+def _label_text(value: float, unit: str) -> str:
     return f"{value:.1%}" if unit == SHARE else f"{value:,.0f}"
 
 
 def _finished(chart: Any, title: str, unit: str, width: int, height: int, *, is_titled: bool) -> Any:
     import altair as alt
 
-    named = {"title": alt.Title(title, subtitle=unit if unit != SHARE else [])} if is_titled else {}
+    title_options = {"title": alt.Title(title, subtitle=unit if unit != SHARE else [])} if is_titled else {}
     return (
-        chart.properties(width=width, height=height, description=title, padding=4, **named)
+        chart.properties(width=width, height=height, description=title, padding=4, **title_options)
         .configure(font=_FONT, aria=False)
         .configure_view(stroke=None)
         .configure_axis(

@@ -8,12 +8,12 @@ from klaviyo_assets.reports.messages import COUNTS, EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
 
 _NAME = "account_by_event_date"
-_COUNTED = statistics(
+_STATISTICS = statistics(
     "events", *COUNTS, "conversions_unattributed", "conversion_value_unattributed",
     "conversions_unattributed_other_currency",
 )  # fmt: skip
 _COUNTING = Counting(
-    facts=facts(Scope.EVERYTHING), kept="TRUE", statistics=_COUNTED, day="occurred_on", last_day="occurred_on",
+    facts=facts(Scope.EVERYTHING), condition="TRUE", statistics=_STATISTICS, day="occurred_on", last_day="occurred_on",
     grain=(
         EVENT_DATE.day_column,
         Column(name="message_source", type=LogicalType.STRING, required=True,
@@ -26,7 +26,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=READS,
+    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=READS,
     questions=(
         "How much revenue did campaigns and flows earn on each day, and how much came without a message?",
         "What happened in the whole account on each day?",

@@ -57,7 +57,7 @@ class Counting:
 
     Attributes:
         facts: Common table expressions that end in `facts`.
-        kept: GoogleSQL: which facts make rows.
+        condition: GoogleSQL: which facts make rows.
         grain: The columns of `facts` that tell rows apart.
         statistics: What is counted.
         spans: What else a row says of its facts.
@@ -66,7 +66,7 @@ class Counting:
     """
 
     facts: str
-    kept: str
+    condition: str
     grain: tuple[Column, ...]
     statistics: tuple[Statistic, ...]
     spans: tuple[Spanned, ...] = ()
@@ -76,8 +76,8 @@ class Counting:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The report's columns."""
-        counted = (statistic.column for statistic in self.statistics)
-        return (*self.grain, *counted, *(span.column for span in self.spans), *STANDING)
+        numbers = (statistic.column for statistic in self.statistics)
+        return (*self.grain, *numbers, *(span.column for span in self.spans), *STANDING)
 
     @property
     def grain_names(self) -> tuple[str, ...]:
@@ -88,22 +88,22 @@ class Counting:
     def rows_sql(self) -> str:
         """GoogleSQL for the rows of the days asked for."""
         grain = ", ".join(self.grain_names)
-        counted = [f"{s.expression} AS {s.name}" for s in self.statistics if not s.is_computed]
-        counted += [f"{span.expression} AS {span.column.name}" for span in self.spans]
-        shown = [f"{s.expression} AS {s.name}" if s.is_computed else s.name for s in self.statistics]
-        shown += [span.column.name for span in self.spans]
-        asked = f" AND (@everything OR {self.day} IN UNNEST(@days) OR (@unknown_day AND {self.day} IS NULL))"
+        aggregates = [f"{s.expression} AS {s.name}" for s in self.statistics if not s.is_computed]
+        aggregates += [f"{span.expression} AS {span.column.name}" for span in self.spans]
+        outputs = [f"{s.expression} AS {s.name}" if s.is_computed else s.name for s in self.statistics]
+        outputs += [span.column.name for span in self.spans]
+        condition = f" AND (@everything OR {self.day} IN UNNEST(@days) OR (@unknown_day AND {self.day} IS NULL))"
         return f"""
 WITH {self.facts},
-asked AS (SELECT * FROM facts WHERE {self.kept}{asked if self.day else ""}),
-counted AS (SELECT {grain}, {", ".join(counted)} FROM asked GROUP BY {grain}),
+asked AS (SELECT * FROM facts WHERE {self.condition}{condition if self.day else ""}),
+counted AS (SELECT {grain}, {", ".join(aggregates)} FROM asked GROUP BY {grain}),
 dated AS (
   SELECT *, TIMESTAMP_ADD(
     TIMESTAMP(DATE_ADD({self.last_day}, INTERVAL 1 DAY), @timezone), INTERVAL @window_seconds SECOND
   ) AS final_at
   FROM counted
 )
-SELECT {grain}, {", ".join(shown)}, @currency AS currency, LEAST(@data_through, final_at) AS data_through,
+SELECT {grain}, {", ".join(outputs)}, @currency AS currency, LEAST(@data_through, final_at) AS data_through,
   final_at <= @data_through AS is_final
 FROM dated
 """

@@ -8,13 +8,13 @@ from klaviyo_assets.reports.messages import EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
 
 _NAME = "deliverability_by_event_date"
-_COUNTED = statistics(
+_STATISTICS = statistics(
     "recipients", "delivered", "bounced", "dropped", "opens", "opens_excl_machine", "clicks", "clicks_excl_bot",
     "unsubscribes", "spam_complaints",
 )  # fmt: skip
 _COUNTING = Counting(
-    facts=facts(Scope.MESSAGES), kept="is_event AND channel = 'email' AND fact IS NOT NULL", statistics=_COUNTED,
-    day="occurred_on", last_day="occurred_on",
+    facts=facts(Scope.MESSAGES), condition="is_event AND channel = 'email' AND fact IS NOT NULL",
+    statistics=_STATISTICS, day="occurred_on", last_day="occurred_on",
     grain=(
         EVENT_DATE.day_column,
         Column(name="email_domain", type=LogicalType.STRING,
@@ -25,7 +25,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=READS,
+    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=READS,
     questions=("At which mailbox providers does email bounce or draw spam complaints?",),
     grain="One row per event date (day), email domain and type of bounce.",
     description="Deliverability of email by the recipient's domain and by type of bounce, on the day it happened. Add "

@@ -44,7 +44,7 @@ QUALIFY ROW_NUMBER() OVER (
 _OWN_CURRENCY = "COALESCE(event.currency, @currency) = @currency"
 
 
-def _events(wanted: str) -> str:
+def _events(condition: str) -> str:
     return f"""
 SELECT TRUE AS is_event, event.occurred_on, event.occurred_at, event.metric,
   IF(echo.event_id IS NULL AND event.channel IS NOT NULL, {fact_of("event.metric")}, NULL) AS fact,
@@ -55,7 +55,7 @@ SELECT TRUE AS is_event, event.occurred_on, event.occurred_at, event.metric,
   {_OWN_CURRENCY} AS is_own_currency, event.send_at, event.send_on
 FROM event
 LEFT JOIN echo ON echo.event_id = event.event_id
-WHERE event.occurred_on >= @first_event_on AND {wanted}
+WHERE event.occurred_on >= @first_event_on AND {condition}
 """
 
 
@@ -64,7 +64,7 @@ _NO_EVENT = """FALSE AS is_machine, CAST(NULL AS STRING) AS email_domain, CAST(N
   CAST(NULL AS INT64) AS segment_count, CAST(NULL AS NUMERIC) AS credit_usage, CAST(NULL AS NUMERIC) AS spend"""
 
 
-def _credits(metric: str, wanted: str) -> str:
+def _credits(metric: str, condition: str) -> str:
     return f"""
 SELECT FALSE AS is_event, attribution.occurred_on, event.occurred_at, {metric} AS metric,
   IF(event.is_conversion, IF({_OWN_CURRENCY},
@@ -74,7 +74,7 @@ SELECT FALSE AS is_event, attribution.occurred_on, event.occurred_at, {metric} A
   {_OWN_CURRENCY} AS is_own_currency, attribution.send_at, attribution.send_on
 FROM attribution
 JOIN event ON event.event_id = attribution.event_id AND event.occurred_on = attribution.occurred_on
-WHERE {wanted} AND event.occurred_on >= @first_event_on AND attribution.occurred_on >= @first_event_on
+WHERE {condition} AND event.occurred_on >= @first_event_on AND attribution.occurred_on >= @first_event_on
 """
 
 
@@ -131,7 +131,7 @@ def facts(scope: Scope) -> str:
         of_messages = f"event.metric IN ({text_literals(metrics_of(*sorted(MESSAGE_ROLES)))})"
         happened = [_events(of_messages), _credits("event.metric", "TRUE")]
     else:
-        counted = f"event.metric IN ({text_literals(metrics_of(*COUNTED_ROLES))})"
-        happened = [_events(counted), _credits("CAST(NULL AS STRING)", "event.is_conversion")]
+        of_statistics = f"event.metric IN ({text_literals(metrics_of(*COUNTED_ROLES))})"
+        happened = [_events(of_statistics), _credits("CAST(NULL AS STRING)", "event.is_conversion")]
     ctes |= {"happened": " UNION ALL ".join(happened), "sent": _SENT, "facts": _BELIEVED}
     return ",\n".join(f"{name} AS ({query})" for name, query in ctes.items())

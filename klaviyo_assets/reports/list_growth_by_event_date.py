@@ -11,7 +11,7 @@ from klaviyo_assets.reports.messages import EVENT_DATE
 from klaviyo_assets.reports.spec import ReportSpec
 
 _NAME = "list_growth_by_event_date"
-_COUNTED = statistics("subscribes", "subscribe_uniques", "unsubscribes", "unsubscribe_uniques", "net_growth")
+_STATISTICS = statistics("subscribes", "subscribe_uniques", "unsubscribes", "unsubscribe_uniques", "net_growth")
 
 # An event names its list by id or only by name. A name stands for a list where just one list bears it.
 _NAMED = """
@@ -44,7 +44,7 @@ facts AS (
 )
 """
 _COUNTING = Counting(
-    facts=_FACTS, kept="TRUE", statistics=_COUNTED, day="occurred_on", last_day="occurred_on",
+    facts=_FACTS, condition="TRUE", statistics=_STATISTICS, day="occurred_on", last_day="occurred_on",
     grain=(
         EVENT_DATE.day_column,
         Column(name="list_id", type=LogicalType.STRING, description="The list the event states, or the only list that "
@@ -56,7 +56,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_COUNTED, reads=("event", "list"),
+    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=("event", "list"),
     questions=("How many people joined and left each list on each day?",),
     grain="One row per event date (day), list and channel.",
     description="Subscribes and unsubscribes by list and channel, on the day they happened. Klaviyo writes one act as "

@@ -122,7 +122,7 @@ def message_report(name: str, owner: Owner, basis: DateBasis, questions: tuple[s
         questions: The questions that it answers.
     """
     counting = Counting(
-        facts=facts(Scope.MESSAGES), kept=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
+        facts=facts(Scope.MESSAGES), condition=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
         grain=(basis.day_column, *owner.grain), statistics=basis.statistics,
         spans=EVENT_DAYS if basis.is_late else (), day=basis.day,
         last_day="COALESCE(send_on, last_event_on)" if basis.is_late else basis.day,
@@ -145,13 +145,13 @@ def lifetime_report(name: str, owner: Owner, questions: tuple[str, ...]) -> Repo
         owner: Whose messages.
         questions: The questions that it answers.
     """
-    counted = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
+    report_statistics = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
     counting = Counting(
-        facts=facts(Scope.TOUCHES), kept=f"{owner.id_column} IS NOT NULL", grain=owner.grain, statistics=counted,
-        spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
+        facts=facts(Scope.TOUCHES), condition=f"{owner.id_column} IS NOT NULL", grain=owner.grain,
+        statistics=report_statistics, spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
     )  # fmt: skip
     return ReportSpec(
-        name=name, questions=questions, date_basis="lifetime", statistics=counted, reads=READS,
+        name=name, questions=questions, date_basis="lifetime", statistics=report_statistics, reads=READS,
         grain=f"One row per {owner}, message, channel and variation.",
         description=f"Everything that ever came of {owner} messages: Klaviyo's statistics, and the events of the site "
         "and the shop that are credited to them. People are counted once, however many days they came on.",

@@ -21,7 +21,7 @@ from klaviyo_assets.model.googlesql import DIALECT, parts_of
 from klaviyo_assets.reports.spec import ReportSpec
 
 # Writing a statement takes a tenth of a second, and the same ones are asked for again and again.
-_KEPT = 256
+_CACHED = 256
 _FIRST_DAY = date(1, 1, 1)
 # GoogleSQL types of the parameters; days and ids are arrays.
 PARAMETER_TYPES: dict[str, str] = {
@@ -62,10 +62,11 @@ class Days:
         """Every row of the report."""
         return cls(everything=True)
 
-    def slices(self, most: int) -> "list[Days]":
+    def slices(self, size: int) -> "list[Days]":
         """The same days in parts of at most so many known ones, the oldest first; the unknown one is in the last."""
-        known = sorted(self.known)
-        parts = [Days(frozenset(known[start : start + most])) for start in range(0, len(known), most)] or [Days()]
+        known_days = sorted(self.known)
+        starts = range(0, len(known_days), size)
+        parts = [Days(frozenset(known_days[start : start + size])) for start in starts] or [Days()]
         return [*parts[:-1], replace(parts[-1], unknown=self.unknown, everything=self.everything)]
 
     def __bool__(self) -> bool:
@@ -73,7 +74,7 @@ class Days:
         return bool(self.known) or self.unknown or self.everything
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def restate(report: ReportSpec, dataset: str) -> str:
     """GoogleSQL that replaces the rows of some days by freshly computed ones, in one atomic statement.
 
@@ -88,13 +89,13 @@ def restate(report: ReportSpec, dataset: str) -> str:
     columns = exp.Tuple(expressions=[exp.column(name) for name in names])
     fresh = exp.TableAlias(this=exp.to_identifier("fresh"))
     day = f"report.{report.day_column}"
-    asked = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
-    outdated = sqlglot.parse_one(asked if report.day_column else "TRUE", dialect=DIALECT)
+    condition = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
+    outdated = sqlglot.parse_one(condition if report.day_column else "TRUE", dialect=DIALECT)
     merge = exp.merge(
         exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
         exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
         into=exp.alias_(_table(report.name, dataset), "report", table=True),
-        using=exp.Subquery(this=_placed(report.rows_sql, dataset), alias=fresh),
+        using=exp.Subquery(this=_with_dataset(report.rows_sql, dataset), alias=fresh),
         on=exp.false(),
     )
     return _text(merge)
@@ -109,13 +110,13 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
         data_through: Up to when the account's data are complete (UTC, aware).
     """
     # No event of a send lies more than a day before it, so older partitions need not be read.
-    known = min(days.known, default=_FIRST_DAY)
-    reads_all = days.everything or days.unknown or known <= _FIRST_DAY + timedelta(days=1)
+    first_day = min(days.known, default=_FIRST_DAY)
+    reads_all = days.everything or days.unknown or first_day <= _FIRST_DAY + timedelta(days=1)
     return {
         "days": sorted(days.known),
         "unknown_day": days.unknown,
         "everything": days.everything,
-        "first_event_on": _FIRST_DAY if reads_all else known - timedelta(days=1),
+        "first_event_on": _FIRST_DAY if reads_all else first_day - timedelta(days=1),
         "timezone": account.timezone,
         "currency": account.currency,
         "window_seconds": int(account.attribution.longest_window.total_seconds()),
@@ -123,7 +124,7 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
     }
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def affected(report: ReportSpec, dataset: str) -> str:
     """GoogleSQL for the days of a report that a change concerns: one column, null for the unknown day.
 
@@ -158,10 +159,10 @@ def affected_parameters(
     }
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def located(sql: str, dataset: str) -> str:
     """GoogleSQL with `project.dataset` put before every table it names; its own common table expressions stay."""
-    return _text(_placed(sql, dataset))
+    return _text(_with_dataset(sql, dataset))
 
 
 def _table(name: str, dataset: str) -> exp.Table:
@@ -169,7 +170,7 @@ def _table(name: str, dataset: str) -> exp.Table:
     return exp.table_(name, db=schema, catalog=project, quoted=True)
 
 
-def _placed(sql: str, dataset: str) -> exp.Expr:
+def _with_dataset(sql: str, dataset: str) -> exp.Expr:
     """A query with the dataset put before every table it names; its common table expressions stay as they are."""
     query = sqlglot.parse_one(sql, dialect=DIALECT)
     inner = {cte.alias for cte in query.find_all(exp.CTE)}

@@ -11,8 +11,8 @@ from functools import cached_property
 from typing import Any
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.audit.anomalies.judging import Anomaly, judged
-from klaviyo_assets.audit.anomalies.watched import COLUMNS, WATCHED, Point, Watched
+from klaviyo_assets.audit.anomalies.judging import Anomaly, anomaly_of
+from klaviyo_assets.audit.anomalies.watched import COLUMNS, WATCHED, Point, WatchedNumber
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
 from klaviyo_assets.destinations.bigquery.ledger import Entry, current
 from klaviyo_assets.model.googlesql import column_list, quoted
@@ -25,7 +25,7 @@ WEEKS = 12
 
 
 def anomalies(
-    rows: Iterable[Mapping[str, Any]], day: date, account: Account, *, loaded: Collection[date] | None = None,
+    rows: Iterable[Mapping[str, Any]], day: date, account: Account, *, loaded_days: Collection[date] | None = None,
     data_through: datetime | None = None,
 ) -> list[Anomaly]:  # fmt: skip
     """What is unusual about a day; nothing where the day is not over yet.
@@ -34,16 +34,16 @@ def anomalies(
         rows: Rows of `account_by_event_date`: the day's, and those of the `WEEKS` weeks before.
         day: The day to judge.
         account: Whose it is. Money in another currency than the account's is not compared.
-        loaded: The days that are loaded; one without rows had no events. By default those that have rows.
+        loaded_days: The days that are loaded; one without rows had no events. By default those that have rows.
         data_through: Up to when the account's data are complete; by default as far as the rows say.
     """
-    listed = list(rows)
-    through = data_through or max((row["data_through"] for row in listed), default=None)
+    day_rows = list(rows)
+    through = data_through or max((row["data_through"] for row in day_rows), default=None)
     if through is None or through < account.day_bounds(day)[1]:
         return []
-    days = _days(listed, loaded)
-    found = (judged(watched, _points(watched, days, account, day), account, day) for watched in WATCHED)
-    return [anomaly for anomaly in found if anomaly]
+    days = _days(day_rows, loaded_days)
+    judgments = (anomaly_of(number, _points(number, days, account, day), account, day) for number in WATCHED)
+    return [anomaly for anomaly in judgments if anomaly]
 
 
 def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[date]) -> list[Anomaly]:
@@ -83,14 +83,14 @@ def anomalies_of(
         KlaviyoAssetsError: BigQuery cannot be asked.
     """
     loads = _Loads.of(entries)
-    judged = sorted(day for day in days if loads.is_over(day, account))
-    if not judged:
+    judged_days = sorted(day for day in days if loads.is_over(day, account))
+    if not judged_days:
         return []
-    rows = rows_of(dataset, judged[0] - timedelta(weeks=WEEKS), judged[-1])
+    rows = rows_of(dataset, judged_days[0] - timedelta(weeks=WEEKS), judged_days[-1])
     return [
         anomaly
-        for day in judged
-        for anomaly in anomalies(rows, day, account, loaded=loads.days, data_through=loads.through)
+        for day in judged_days
+        for anomaly in anomalies(rows, day, account, loaded_days=loads.days, data_through=loads.through)
     ]
 
 
@@ -102,12 +102,12 @@ def rows_of(dataset: BigQueryDataset, first: date, last: date) -> list[Mapping[s
         first: First day.
         last: Last day, inclusive.
     """
-    read = ("occurred_on", "channel", "currency", "data_through", *COLUMNS)
-    found = dataset.query(
-        f"SELECT {column_list(read)} FROM {quoted(REPORT)} WHERE occurred_on BETWEEN @first AND @last",
+    columns = ("occurred_on", "channel", "currency", "data_through", *COLUMNS)
+    rows = dataset.query(
+        f"SELECT {column_list(columns)} FROM {quoted(REPORT)} WHERE occurred_on BETWEEN @first AND @last",
         {"first": ("DATE", first), "last": ("DATE", last)},
     )
-    return [dict(row.items()) for row in found]
+    return [dict(row.items()) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ class _Loads:
     @classmethod
     def of(cls, entries: Mapping[tuple[str, str], Entry]) -> "_Loads":
         events = {entry.day: entry for entry in entries.values() if entry.table == EVENT.name and entry.day}
-        known = [entry.data_through for entry in entries.values() if entry.table in TABLES and entry.data_through]
-        return cls(events, max(known, default=None))
+        moments = [entry.data_through for entry in entries.values() if entry.table in TABLES and entry.data_through]
+        return cls(events, max(moments, default=None))
 
     @property
     def days(self) -> Collection[date]:
@@ -148,31 +148,31 @@ class _Day:
     currencies: frozenset[str]
 
 
-def _days(rows: Sequence[Mapping[str, Any]], loaded: Collection[date] | None) -> dict[date, _Day]:
-    by_day: dict[date, list[Mapping[str, Any]]] = {day: [] for day in loaded or ()}
+def _days(rows: Sequence[Mapping[str, Any]], loaded_days: Collection[date] | None) -> dict[date, _Day]:
+    by_day: dict[date, list[Mapping[str, Any]]] = {day: [] for day in loaded_days or ()}
     for row in rows:
-        if loaded is None or row["occurred_on"] in by_day:
+        if loaded_days is None or row["occurred_on"] in by_day:
             by_day.setdefault(row["occurred_on"], []).append(row)
     return {
-        day: _Day(_sums(found), _sums(row for row in found if row["channel"] == "email"),
-                  frozenset(row["currency"] for row in found))
-        for day, found in by_day.items()
+        day: _Day(_sums(day_rows), _sums(row for row in day_rows if row["channel"] == "email"),
+                  frozenset(row["currency"] for row in day_rows))
+        for day, day_rows in by_day.items()
     }  # fmt: skip
 
 
 def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    listed = list(rows)
-    return {column: float(sum(row[column] or 0 for row in listed)) for column in COLUMNS}
+    all_rows = list(rows)
+    return {column: float(sum(row[column] or 0 for row in all_rows)) for column in COLUMNS}
 
 
-def _points(watched: Watched, days: Mapping[date, _Day], account: Account, day: date) -> dict[date, Point]:
+def _points(number: WatchedNumber, days: Mapping[date, _Day], account: Account, day: date) -> dict[date, Point]:
     """The number on the day and in the weeks before, where it is known and of the account's currency."""
     first = day - timedelta(weeks=WEEKS)
     points = {}
     for on, sums in days.items():
-        if not first <= on <= day or (watched.is_money and not sums.currencies <= {account.currency}):
+        if not first <= on <= day or (number.is_money and not sums.currencies <= {account.currency}):
             continue
-        of = sums.emails if watched.is_share else sums.sums
-        count = sum(of[name] for name in watched.sums) - sum(of[name] for name in watched.less)
-        points[on] = Point(on, count, of[watched.per] if watched.per else 1.0, of["conversions"])
+        day_sums = sums.emails if number.is_share else sums.sums
+        count = sum(day_sums[name] for name in number.sums) - sum(day_sums[name] for name in number.less)
+        points[on] = Point(on, count, day_sums[number.per] if number.per else 1.0, day_sums["conversions"])
     return points

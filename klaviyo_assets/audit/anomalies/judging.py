@@ -18,7 +18,7 @@ from functools import cached_property
 from statistics import median
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.audit.anomalies.watched import Point, Watched
+from klaviyo_assets.audit.anomalies.watched import Point, WatchedNumber
 
 PERCENT = "%"
 FEWEST_WEEKS = 4
@@ -78,11 +78,11 @@ class Anomaly:
         return f"{self.day:%A}"
 
 
-def judged(watched: Watched, points: Mapping[date, Point], account: Account, day: date) -> Anomaly | None:
+def anomaly_of(number: WatchedNumber, points: Mapping[date, Point], account: Account, day: date) -> Anomaly | None:
     """What is unusual about a number of a day, if anything is.
 
     Args:
-        watched: The number.
+        number: The number.
         points: Its value by day: the day's, and those of the weeks before.
         account: Whose it is.
         day: The day to judge.
@@ -90,48 +90,48 @@ def judged(watched: Watched, points: Mapping[date, Point], account: Account, day
     point = points.get(day)
     if point is None:
         return None
-    before = [points[on] for on in sorted(points) if on < day and _is_comparable(watched, points[on], point)]
-    peers = [one for one in before if one.day.weekday() == day.weekday()]
-    others = [one for one in before if one.day.weekday() != day.weekday()]
-    if len(peers) < FEWEST_WEEKS or (watched.is_share and point.base < FEWEST_EMAILS):
+    earlier_points = [points[on] for on in sorted(points) if on < day and _is_comparable(number, points[on], point)]
+    peers = [earlier for earlier in earlier_points if earlier.day.weekday() == day.weekday()]
+    other_days = [earlier for earlier in earlier_points if earlier.day.weekday() != day.weekday()]
+    if len(peers) < FEWEST_WEEKS or (number.is_share and point.base < FEWEST_EMAILS):
         return None
-    judge = _Judge(watched, point, peers, others)
+    judge = _Judge(number, point, peers, other_days)
     return judge.anomaly(account) if judge.is_unusual else None
 
 
-def _is_comparable(watched: Watched, one: Point, other: Point) -> bool:
-    if not watched.is_share:
+def _is_comparable(number: WatchedNumber, earlier: Point, point: Point) -> bool:
+    if not number.is_share:
         return True
-    return one.base > 0 and other.base / COMPARABLE <= one.base <= other.base * COMPARABLE
+    return earlier.base > 0 and point.base / COMPARABLE <= earlier.base <= point.base * COMPARABLE
 
 
 @dataclass(frozen=True)
 class _Judge:
     """One number of one day against its weekday (`peers`) and the other days before."""
 
-    watched: Watched
+    number: WatchedNumber
     point: Point
     peers: Sequence[Point]
-    others: Sequence[Point]
+    other_days: Sequence[Point]
 
     @property
     def is_unusual(self) -> bool:
         if self._is_missed:
             return True
-        more = self.point.value > self.expected
-        if not (self.watched.more if more else self.watched.fewer):
+        is_more = self.point.value > self.expected
+        if not (self.number.more if is_more else self.number.fewer):
             return False
-        if abs(self.point.value - self.expected) < self.watched.step:
+        if abs(self.point.value - self.expected) < self.number.step:
             return False
-        return abs(self._distance) >= THRESHOLD and self._is_outside(more=more)
+        return abs(self._distance) >= THRESHOLD and self._is_outside(is_more=is_more)
 
     @cached_property
     def unit(self) -> float:
         """What is counted: one; of an amount, what one order usually brings, so that the chance in it can be told."""
-        before = (*self.peers, *self.others)
-        for points in (before, (self.point,)):
-            makers, amount = sum(one.makers for one in points), sum(one.count for one in points)
-            if self.watched.is_money and makers and amount > 0:
+        all_points = (*self.peers, *self.other_days)
+        for points in (all_points, (self.point,)):
+            makers, amount = sum(point.makers for point in points), sum(point.count for point in points)
+            if self.number.is_money and makers and amount > 0:
                 return amount / makers
         return 1.0
 
@@ -144,38 +144,38 @@ class _Judge:
         """None of what every such day had some of."""
         counts = [peer.count / self.unit for peer in self.peers]
         is_usual = min(counts) >= FEWEST_MISSED and median(counts) >= 2 * FEWEST_MISSED
-        return not self.watched.is_share and self.point.count == 0 and is_usual
+        return not self.number.is_share and self.point.count == 0 and is_usual
 
     @property
     def _distance(self) -> float:
         """From what was to be expected, in standard deviations."""
         mean = self._rate * self.point.base / self.unit
-        variance = self.watched.noise + mean * self._spread**2
-        missing = 1 + _OF_MEDIAN / len(self.peers)
-        return (_evened(self.point.count / self.unit) - _evened(mean)) / math.sqrt(variance * missing)
+        variance = self.number.noise + mean * self._spread**2
+        uncertainty = 1 + _OF_MEDIAN / len(self.peers)
+        return (_evened(self.point.count / self.unit) - _evened(mean)) / math.sqrt(variance * uncertainty)
 
     @property
     def _rate(self) -> float:
         """What is expected per e-mail; of rare things all days together, but for the oddest, say it better."""
-        if not self.watched.is_share or self.expected * self.point.base >= FEWEST_MISSED:
+        if not self.number.is_share or self.expected * self.point.base >= FEWEST_MISSED:
             return self.expected
-        usual = sorted((*self.peers, *self.others), key=lambda one: one.value)[:-1]
-        return sum(one.count for one in usual) / sum(one.base for one in usual)
+        usual = sorted((*self.peers, *self.other_days), key=lambda point: point.value)[:-1]
+        return sum(point.count for point in usual) / sum(point.base for point in usual)
 
     @cached_property
     def _spread(self) -> float:
         """By how much such days differ, relatively."""
         by_weekday: dict[int, list[Point]] = {}
-        for one in (*self.peers, *self.others):
-            by_weekday.setdefault(one.day.weekday(), []).append(one)
+        for point in (*self.peers, *self.other_days):
+            by_weekday.setdefault(point.day.weekday(), []).append(point)
         of_peers = self._residuals(self.peers)
         of_all = [
             residual for points in by_weekday.values() if len(points) >= FEWEST_WEEKS
             for residual in self._residuals(points)
         ]  # fmt: skip
         # Of few numbers it is little known; all weekdays together know it better, and each a little differently.
-        both = math.hypot(_deviation(of_peers), _deviation(of_all or of_peers)) / math.sqrt(2)
-        return max(self.watched.spread, both)
+        spread = math.hypot(_deviation(of_peers), _deviation(of_all or of_peers)) / math.sqrt(2)
+        return max(self.number.spread, spread)
 
     def _residuals(self, points: Sequence[Point]) -> list[float]:
         rate = median(point.value for point in points)
@@ -185,23 +185,23 @@ class _Judge:
             for point, mean in zip(points, means, strict=True)
         ]
 
-    def _is_outside(self, *, more: bool) -> bool:
+    def _is_outside(self, *, is_more: bool) -> bool:
         low, high = self._usual
-        if not more:
+        if not is_more:
             return self.point.value < low / self._margin
         return self.point.value > self._margin * max(high, self._most_of_others)
 
     @property
     def _margin(self) -> float:
         """Mailings come as somebody likes: how many there are is odd only well outside of what was."""
-        return 1.0 if self.watched.is_share else CLEARLY
+        return 1.0 if self.number.is_share else CLEARLY
 
     @property
     def _most_of_others(self) -> float:
         """What the other weekdays had at most."""
-        if not self.watched.is_share:
-            return max((one.value for one in self.others), default=0.0)
-        older = sorted(one.value for one in self.others if one.day < self.point.day - _RECENT)
+        if not self.number.is_share:
+            return max((point.value for point in self.other_days), default=0.0)
+        older = sorted(point.value for point in self.other_days if point.day < self.point.day - _RECENT)
         return older[-1 - int(len(older) * _TOLERATED)] if older else 0.0
 
     @cached_property
@@ -212,15 +212,16 @@ class _Judge:
         return values[left_out], values[-1 - left_out]
 
     def anomaly(self, account: Account) -> Anomaly:
-        shown = self.watched.shown
-        low, high = sorted(shown(bound) for bound in self._usual)
-        found = Anomaly(
-            account=account.name, day=self.point.day, statistic=self.watched.statistic, value=shown(self.point.value),
-            expected=shown(self.expected), low=low, high=high, label=_label(self.watched, account),
-            unit=account.currency if self.watched.is_money else PERCENT if self.watched.is_share else "",
-            sentence="", history=tuple((peer.day, shown(peer.value)) for peer in self.peers),
+        as_shown = self.number.as_shown
+        low, high = sorted(as_shown(bound) for bound in self._usual)
+        anomaly = Anomaly(
+            account=account.name, day=self.point.day, statistic=self.number.statistic,
+            value=as_shown(self.point.value), expected=as_shown(self.expected), low=low, high=high,
+            label=_label(self.number, account),
+            unit=account.currency if self.number.is_money else PERCENT if self.number.is_share else "",
+            sentence="", history=tuple((peer.day, as_shown(peer.value)) for peer in self.peers),
         )  # fmt: skip
-        return replace(found, sentence=_sentence(found, self.watched.of, is_missed=self._is_missed))
+        return replace(anomaly, sentence=_sentence(anomaly, self.number.of, is_missed=self._is_missed))
 
 
 def _evened(count: float) -> float:
@@ -236,21 +237,21 @@ def _deviation(residuals: Sequence[float]) -> float:
     return _MAD_TO_DEVIATION * median(abs(residual - middle) for residual in residuals)
 
 
-def _label(watched: Watched, account: Account) -> str:
+def _label(number: WatchedNumber, account: Account) -> str:
     """The number's name for people; an account may count something else than orders as its conversions."""
     is_of_orders = "order" in account.conversion_metric.lower()
-    return watched.label if is_of_orders else watched.other_label or watched.label
+    return number.label if is_of_orders else number.other_label or number.label
 
 
-def _sentence(anomaly: Anomaly, of: str, *, is_missed: bool) -> str:
+def _sentence(anomaly: Anomaly, whole: str, *, is_missed: bool) -> str:
     value, low, high = _figures((anomaly.value, anomaly.low, anomaly.high), anomaly.unit)
     tail = f" {anomaly.unit}" if anomaly.unit else ""
     usual = f"usually {low}{tail}" if low == high else f"usually {low} to {high}{tail}"
     on, weekday = f"{anomaly.day:%a} {anomaly.day}", f"{anomaly.weekday}s"
     if is_missed:
-        before = f"each of the {len(anomaly.history)} before had some"
-        return f"{anomaly.label} on {on}: none, {usual} on {weekday} ({before})"
-    return f"{anomaly.label} on {on}: {value}{tail}{f' of {of}' if of else ''}, {usual} on {weekday}"
+        history = f"each of the {len(anomaly.history)} before had some"
+        return f"{anomaly.label} on {on}: none, {usual} on {weekday} ({history})"
+    return f"{anomaly.label} on {on}: {value}{tail}{f' of {whole}' if whole else ''}, {usual} on {weekday}"
 
 
 def _figures(values: tuple[float, float, float], unit: str) -> list[str]:

@@ -9,7 +9,7 @@ from datetime import date
 
 
 @dataclass(frozen=True, kw_only=True)
-class Watched:
+class WatchedNumber:
     """A number that is looked at every day.
 
     Attributes:
@@ -57,29 +57,29 @@ class Watched:
         """The report's columns it is made of."""
         return (*self.sums, *self.less, *((self.per,) if self.per else ()))
 
-    def shown(self, share: float) -> float:
+    def as_shown(self, share: float) -> float:
         """As it is shown to people."""
         return 1 - share if self.is_shown_inverted else share
 
 
-WATCHED: tuple[Watched, ...] = (
-    Watched(statistic="recipients", label="Messages sent", sums=("recipients",)),
-    Watched(statistic="delivery_rate", label="Delivery", sums=("recipients",), less=("delivered",), per="recipients",
-            of="e-mails sent", spread=0.15, step=0.02, fewer=False, is_shown_inverted=True),
-    Watched(statistic="open_rate_excl_machine", label="Opens without machine opens", sums=("opens_excl_machine",),
-            per="delivered", of="delivered e-mails", spread=0.08, noise=2.0, step=0.03),
-    Watched(statistic="click_rate_excl_bot", label="Clicks without bot clicks", sums=("clicks_excl_bot",),
-            per="delivered", of="delivered e-mails", spread=0.1, noise=2.0, step=0.003),
-    Watched(statistic="unsubscribe_rate", label="Unsubscribes", sums=("unsubscribes",), per="delivered",
-            of="delivered e-mails", spread=0.15, step=0.001, fewer=False),
-    Watched(statistic="spam_complaint_rate", label="Spam complaints", sums=("spam_complaints",), per="delivered",
-            of="delivered e-mails", spread=0.15, step=0.0003, fewer=False),
-    Watched(statistic="conversion_value", label="Attributed revenue", sums=("conversion_value",), noise=2.0,
-            other_label="Attributed value"),
-    Watched(statistic="orders", label="Orders", sums=("conversions", "conversions_unattributed"),
-            other_label="Conversions"),
+WATCHED: tuple[WatchedNumber, ...] = (
+    WatchedNumber(statistic="recipients", label="Messages sent", sums=("recipients",)),
+    WatchedNumber(statistic="delivery_rate", label="Delivery", sums=("recipients",), less=("delivered",),
+                  per="recipients", of="e-mails sent", spread=0.15, step=0.02, fewer=False, is_shown_inverted=True),
+    WatchedNumber(statistic="open_rate_excl_machine", label="Opens without machine opens", sums=("opens_excl_machine",),
+                  per="delivered", of="delivered e-mails", spread=0.08, noise=2.0, step=0.03),
+    WatchedNumber(statistic="click_rate_excl_bot", label="Clicks without bot clicks", sums=("clicks_excl_bot",),
+                  per="delivered", of="delivered e-mails", spread=0.1, noise=2.0, step=0.003),
+    WatchedNumber(statistic="unsubscribe_rate", label="Unsubscribes", sums=("unsubscribes",), per="delivered",
+                  of="delivered e-mails", spread=0.15, step=0.001, fewer=False),
+    WatchedNumber(statistic="spam_complaint_rate", label="Spam complaints", sums=("spam_complaints",), per="delivered",
+                  of="delivered e-mails", spread=0.15, step=0.0003, fewer=False),
+    WatchedNumber(statistic="conversion_value", label="Attributed revenue", sums=("conversion_value",), noise=2.0,
+                  other_label="Attributed value"),
+    WatchedNumber(statistic="orders", label="Orders", sums=("conversions", "conversions_unattributed"),
+                  other_label="Conversions"),
 )  # fmt: skip
-COLUMNS: tuple[str, ...] = tuple(sorted({column for watched in WATCHED for column in watched.columns}))
+COLUMNS: tuple[str, ...] = tuple(sorted({column for number in WATCHED for column in number.columns}))
 
 
 @dataclass(frozen=True)

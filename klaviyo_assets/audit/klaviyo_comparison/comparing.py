@@ -85,7 +85,7 @@ def compare(klaviyo: Side, ours: Side) -> Comparison:
     klaviyo, ours = _with_numbers(klaviyo), _with_numbers(ours)
     klaviyo, ours, added_up = _same_variations(klaviyo, ours)
     shared = sorted(set(klaviyo) & set(ours))
-    differences = sorted(_differences(shared, klaviyo, ours), key=lambda found: found.size, reverse=True)
+    differences = sorted(_differences(shared, klaviyo, ours), key=lambda difference: difference.size, reverse=True)
     return Comparison(
         klaviyo={key: klaviyo[key] for key in shared},
         ours={key: ours[key] for key in shared},
@@ -93,7 +93,7 @@ def compare(klaviyo: Side, ours: Side) -> Comparison:
         only_klaviyo={key: klaviyo[key] for key in sorted(set(klaviyo) - set(ours))},
         only_ours={key: ours[key] for key in sorted(set(ours) - set(klaviyo))},
         not_stated=_not_stated(shared, klaviyo, ours),
-        variants=_variants({found.statistic for found in differences}, shared, klaviyo, ours),
+        variants=_variants({difference.statistic for difference in differences}, shared, klaviyo, ours),
         added_up=added_up,
     )
 
@@ -110,22 +110,22 @@ def _same_variations(klaviyo: Side, ours: Side) -> tuple[Side, Side, tuple[tuple
 
 
 def _variations(side: Side) -> dict[tuple[str, str], set[str]]:
-    found: dict[tuple[str, str], set[str]] = {}
+    variations: dict[tuple[str, str], set[str]] = {}
     for key in side:
-        found.setdefault((key.owner_id, key.message_id), set()).add(key.variation_id)
-    return found
+        variations.setdefault((key.owner_id, key.message_id), set()).add(key.variation_id)
+    return variations
 
 
 def _whole(side: Side, messages: Iterable[tuple[str, str]]) -> Side:
     parts: dict[tuple[str, str], list[Values]] = {message: [] for message in messages}
-    kept: dict[MessageKey, Values] = {}
+    whole: dict[MessageKey, Values] = {}
     for key, values in side.items():
         message = (key.owner_id, key.message_id)
         if message in parts:
             parts[message].append(values)
         else:
-            kept[key] = values
-    return kept | {MessageKey(*message): added(several) for message, several in parts.items()}
+            whole[key] = values
+    return whole | {MessageKey(*message): added(variations) for message, variations in parts.items()}
 
 
 def _are_comparable(klaviyo: Values, ours: Values, name: str) -> bool:
@@ -153,8 +153,10 @@ def _variants(differing: set[str], shared: list[MessageKey], klaviyo: Side, ours
 
     def fits(name: str, variant: str) -> bool:
         pairs = [(klaviyo[key].get(name), ours[key].get(variant)) for key in shared]
-        known = [(theirs, own) for theirs, own in pairs if theirs is not None]
-        return bool(known) and all(own is not None and same(name, theirs, own) for theirs, own in known)
+        stated_pairs = [(theirs, own) for theirs, own in pairs if theirs is not None]
+        return bool(stated_pairs) and all(own is not None and same(name, theirs, own) for theirs, own in stated_pairs)
 
-    found = {name: [one for one in VARIANTS.get(name, ()) if fits(name, one)] for name in differing}
-    return {name: fitting[0] for name, fitting in sorted(found.items()) if fitting}
+    fitting_variants = {
+        name: [variant for variant in VARIANTS.get(name, ()) if fits(name, variant)] for name in differing
+    }
+    return {name: fitting[0] for name, fitting in sorted(fitting_variants.items()) if fitting}

@@ -35,14 +35,14 @@ class Formula:
         numerator: What stands above the line; empty where no formula fits.
         denominator: What stands below.
         messages: In how many messages it was tried: those where the rate is not 0.
-        others: Further formulas that give the same in all of them.
+        alternatives: Further formulas that give the same in all of them.
     """
 
     statistic: str
     numerator: str
     denominator: str
     messages: int
-    others: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -51,21 +51,21 @@ class Formula:
         return (self.numerator, self.denominator) == (ours.numerator, ours.denominator)
 
 
-def formulas(compared: Comparison) -> tuple[Formula, ...]:
+def formulas(comparison: Comparison) -> tuple[Formula, ...]:
     """The formula of each rate that Klaviyo gives for some message. Ours comes first where several fit."""
-    found = []
+    formulas_found = []
     for name in RATES:
-        telling = [_numbers(compared, key) for key in compared.klaviyo if compared.klaviyo[key].get(name)]
+        telling = [_numbers(comparison, key) for key in comparison.klaviyo if comparison.klaviyo[key].get(name)]
         if telling:
-            fitting = [pair for pair in _candidates(name) if all(_gives(one, name, *pair) for one in telling)]
+            fitting = [pair for pair in _candidates(name) if all(_gives(numbers, name, *pair) for numbers in telling)]
             best = fitting[0] if fitting else ("", "")
-            found.append(Formula(name, *best, messages=len(telling), others=tuple(fitting[1:])))
-    return tuple(found)
+            formulas_found.append(Formula(name, *best, messages=len(telling), alternatives=tuple(fitting[1:])))
+    return tuple(formulas_found)
 
 
-def _numbers(compared: Comparison, key: object) -> Values:
+def _numbers(comparison: Comparison, key: object) -> Values:
     """Klaviyo's numbers of a message, and those of ours that it does not have."""
-    klaviyo, ours = compared.klaviyo[key], compared.ours[key]  # type: ignore[index]  # a key of both
+    klaviyo, ours = comparison.klaviyo[key], comparison.ours[key]  # type: ignore[index]  # a key of both
     return {**{name: ours.get(name) for name in DENOMINATORS if name not in COUNTED}, **klaviyo}
 
 
@@ -73,10 +73,10 @@ def _candidates(name: str) -> list[tuple[str, str]]:
     ours = STATISTICS[name]
     own = (ours.numerator, ours.denominator)
     above = NUMERATORS.get(ours.numerator, (ours.numerator,))
-    others = [(numerator, below) for numerator in above for below in DENOMINATORS if numerator != below]
-    return [own, *(pair for pair in others if pair != own)]
+    alternatives = [(numerator, below) for numerator in above for below in DENOMINATORS if numerator != below]
+    return [own, *(pair for pair in alternatives if pair != own)]
 
 
 def _gives(numbers: Values, name: str, numerator: str, denominator: str) -> bool:
-    made, klaviyo = rate(numbers, numerator, denominator), numbers.get(name)
-    return made is not None and same(name, klaviyo or Decimal(0), made)
+    our_rate, klaviyo = rate(numbers, numerator, denominator), numbers.get(name)
+    return our_rate is not None and same(name, klaviyo or Decimal(0), our_rate)

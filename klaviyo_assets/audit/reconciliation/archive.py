@@ -77,10 +77,10 @@ def archived_parts(
         TransientError: S3 cannot be reached.
         PermanentError: S3 refuses.
     """
-    asked = list(partitions)
+    keys = list(partitions)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda one: _part(archive, account, *one, deep=deep), asked)
-        return {key: part for key, part in zip(asked, found, strict=True) if part is not None}
+        parts = pool.map(lambda key: _part(archive, account, *key, deep=deep), keys)
+        return {key: part for key, part in zip(keys, parts, strict=True) if part is not None}
 
 
 def _part(archive: S3Archive, account: str, table: str, day: date | None, *, deep: bool) -> ArchivedPart | None:
@@ -88,13 +88,13 @@ def _part(archive: S3Archive, account: str, table: str, day: date | None, *, dee
     if manifest is None:
         return None
     *below, newest = [_object(archive, manifest, part, deep=deep) for part in manifest.all_parts]
-    merged = _merged_rows(archive, manifest) if deep and below else None
-    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged)
+    merged_rows = _merged_rows(archive, manifest) if deep and below else None
+    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged_rows)
 
 
 def _object(archive: S3Archive, manifest: Manifest, part: Part, *, deep: bool) -> ArchivedObject:
     key = archive.part_key(manifest, part.sha256)
-    size, sha256 = _read(archive, key) if deep else _look(archive, key)
+    size, sha256 = _content_of(archive, key) if deep else _head_of(archive, key)
     return ArchivedObject(part, f"s3://{archive.bucket}/{key}", size, sha256)
 
 
@@ -109,23 +109,23 @@ def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
         return int(pq.ParquetFile(target).metadata.num_rows)
 
 
-def _look(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+def _head_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
     """Size and the hash that S3 keeps itself, where it does."""
-    found = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
-    if found is None:
+    answer = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
+    if answer is None:
         return None, None
     # A checksum of several parts, marked by a dash, is not the content's.
-    kept = found.get("ChecksumSHA256", "")
-    return int(found["ContentLength"]), base64.b64decode(kept).hex() if kept and "-" not in kept else None
+    checksum = answer.get("ChecksumSHA256", "")
+    return int(answer["ContentLength"]), base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
 
 
-def _read(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
-    found = _ask(archive, "get_object", key)
-    if found is None:
+def _content_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    answer = _ask(archive, "get_object", key)
+    if answer is None:
         return None, None
     digest, size = hashlib.sha256(), 0
     with archive.bounded(_looking_at(archive, key)):
-        for block in found["Body"].iter_chunks(1 << 20):
+        for block in answer["Body"].iter_chunks(1 << 20):
             digest.update(block)
             size += len(block)
     return size, digest.hexdigest()

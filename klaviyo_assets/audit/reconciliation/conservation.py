@@ -55,27 +55,29 @@ def report_conservation(
     begin, end = all_days()
     days = (first or begin, last or end)
     warehouse, findings = Warehouse.open(dataset, account), Findings(account.name)
-    held, booked = warehouse.event_days(*days), _booked(warehouse, *days)
-    for day in sorted({*held, *booked}):
+    event_days, ledger_days = warehouse.event_days(*days), _ledger_days(warehouse, *days)
+    for day in sorted({*event_days, *ledger_days}):
         mend = f"{run_command(account.name, day, day, '--no-sync')} loads the day again."
-        rows = held.get(day, LoadedDay()).rows
-        findings.compare(BIGQUERY_ROWS, booked.get(day, 0), rows, mend, day=day, subject=EVENT.name)
+        rows = event_days.get(day, LoadedDay()).rows
+        findings.compare(BIGQUERY_ROWS, ledger_days.get(day, 0), rows, mend, day=day, subject=EVENT.name)
     sums = check_days(warehouse, findings, *days, messages=False, reports=reports)
     metadata: dict[str, Any] = {
-        "equations": findings.compared, "days": len(held), "ledger_rows": sum(booked.values()),
-        "event_rows": sum(day.rows for day in held.values()),
+        "equations": findings.compared, "days": len(event_days), "ledger_rows": sum(ledger_days.values()),
+        "event_rows": sum(day.rows for day in event_days.values()),
     }  # fmt: skip
-    return Conservation(findings.found, metadata | {one.stage.strip(): _shown(one) for one in sums})
+    return Conservation(
+        findings.found, metadata | {stage_sum.stage.strip(): _rows_and_money(stage_sum) for stage_sum in sums}
+    )
 
 
-def _booked(warehouse: Warehouse, first: date, last: date) -> dict[date, int]:
+def _ledger_days(warehouse: Warehouse, first: date, last: date) -> dict[date, int]:
     """Rows of `event` per day, as the ledger has them."""
     rows = (row for (table, _), row in warehouse.ledger().items() if table == EVENT.name)
     return {row.entry.day: row.rows_loaded for row in rows if row.entry.day and first <= row.entry.day <= last}
 
 
-def _shown(one: StageSum) -> str:
+def _rows_and_money(stage_sum: StageSum) -> str:
     """A number of rows, and the money they bring."""
-    rows = f"{Decimal(one.rows or 0).normalize(EXACT):,f}"
-    money = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in (one.money or {}).items())
+    rows = f"{Decimal(stage_sum.rows or 0).normalize(EXACT):,f}"
+    money = ", ".join(f"{amount:,.2f} {currency}" for currency, amount in (stage_sum.money or {}).items())
     return f"{rows}: {money}" if money else rows

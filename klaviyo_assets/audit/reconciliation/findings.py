@@ -120,7 +120,7 @@ def difference(left: int | Decimal, right: int | Decimal) -> int | Decimal:
     return EXACT.subtract(Decimal(left), Decimal(right))
 
 
-def added(amounts: Iterable[Decimal | int | None]) -> Decimal:
+def exact_sum(amounts: Iterable[Decimal | int | None]) -> Decimal:
     """The exact sum; null counts as nothing."""
     total = Decimal(0)
     for amount in amounts:

@@ -62,16 +62,16 @@ def raw_days(
     table = source.table(EVENT)
     if not table.columns:
         return {}
-    wanted = during(table, source.account.day_bounds(first)[0], source.account.day_bounds(last)[1])
-    inner = sql.SQL("{} WHERE {}").format(select(EVENT, table, properties=False), wanted)
+    condition = during(table, source.account.day_bounds(first)[0], source.account.day_bounds(last)[1])
+    inner = sql.SQL("{} WHERE {}").format(select(EVENT, table, properties=False), condition)
     # Postgres counts equal rows together: few of a million events differ in what is asked here.
     query = sql.SQL(
         "SELECT (({time}) AT TIME ZONE {zone})::date AS day, t._fivetran_deleted::text AS deleted, "
         "t.property_value::text AS value, t.property_currency_code::text AS currency, count(*) AS rows "
         "FROM ({inner}) AS t {chosen} GROUP BY 1, 2, 3, 4"
     ).format(
-        time=event_time(_selected(table)), zone=sql.Literal(source.account.timezone), inner=inner,
-        chosen=_chosen(event_ids),
+        time=event_time(_selected_columns(table)), zone=sql.Literal(source.account.timezone), inner=inner,
+        chosen=_id_condition(event_ids),
     )  # fmt: skip
     days: dict[date, RawDay] = {}
     with source.snapshot.stream(query) as batches:
@@ -80,7 +80,7 @@ def raw_days(
     return days
 
 
-def _selected(table: RawTable) -> RawTable:
+def _selected_columns(table: RawTable) -> RawTable:
     """The table as `select` gives it: times as such, or as text."""
     times = {name: table.columns[name] for name in ("datetime", "timestamp") if name in table.columns}
     return RawTable(
@@ -89,12 +89,12 @@ def _selected(table: RawTable) -> RawTable:
     )  # fmt: skip
 
 
-def _chosen(event_ids: Iterable[str] | None) -> sql.Composable:
+def _id_condition(event_ids: Iterable[str] | None) -> sql.Composable:
     if event_ids is None:
         return sql.SQL("")
     # A blank id is none, and is written as the empty text.
-    written = sql.SQL(r"WHERE CASE WHEN t.id ~ '\S' THEN t.id ELSE '' END = ANY({})")
-    return written.format(sql.Literal(sorted(event_ids)))
+    condition = sql.SQL(r"WHERE CASE WHEN t.id ~ '\S' THEN t.id ELSE '' END = ANY({})")
+    return condition.format(sql.Literal(sorted(event_ids)))
 
 
 def _count(batch: pa.RecordBatch, own_currency: str, days: dict[date, RawDay]) -> None:

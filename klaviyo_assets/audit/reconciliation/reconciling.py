@@ -109,12 +109,12 @@ def reconcile(
 
 def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> None:
     """What was loaded and is gone: BigQuery is right, and no run empties it for that."""
-    gone = losses(source, {key: row.entry for key, row in stages.ledger.items()})
-    for loss in gone:
+    known_losses = losses(source, {key: row.entry for key, row in stages.ledger.items()})
+    for loss in known_losses:
         severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
         mend = f"{loss.what}. {advice(source.account, [loss])}"
         findings.compare(STILL_THERE, loss.loaded, loss.left, mend, subject=loss.subject, severity=severity)
-    if not gone:
+    if not known_losses:
         findings.compare(STILL_THERE, "", "", "")
 
 
@@ -139,8 +139,8 @@ def read_stages(
     dropped = {row_id for day in quarantine.values() for row_id in day.row_ids}
     aside = {}
     if dropped:
-        held = warehouse.quarantined_event_days(first, last)
-        aside = quarantined_money(raw_days(source, first, last, dropped), held)
+        loaded_days = warehouse.quarantined_event_days(first, last)
+        aside = quarantined_money(raw_days(source, first, last, dropped), loaded_days)
     say("reading the archive's content" if deep else "looking into the archive")
     partitions = _partitions(ledger, source.account.name, first, last)
     return Stages(
@@ -154,24 +154,24 @@ def _partitions(
     ledger: dict[tuple[str, str], LedgerRow], account: str, first: date, last: date
 ) -> list[tuple[str, date | None]]:
     """The partitions of the range, and the account's whole tables, that were loaded."""
-    listed: list[tuple[str, date | None]] = []
+    partitions: list[tuple[str, date | None]] = []
     for (table, partition), row in ledger.items():
         if table not in TABLES or row.sha256 is None:
             continue
         day = None if partition == account else date.fromisoformat(partition)
         if day is None or first <= day <= last:
-            listed.append((table, day))
-    return listed
+            partitions.append((table, day))
+    return partitions
 
 
 def _check_waiting(source: AccountSource, warehouse: Warehouse, findings: Findings, stages: Stages) -> None:
     """What the next run will do: a warning where no number is wrong yet."""
     if "ledger" not in warehouse.tables:
         return
-    said = {finding.day for finding in findings.errors}
+    days_with_errors = {finding.day for finding in findings.errors}
     entries = {key: row.entry for key, row in stages.ledger.items()}
     dirty = dirty_days(source, entries, stages.first, stages.last)
-    waiting = [day for day in dirty if day not in said]
+    waiting = [day for day in dirty if day not in days_with_errors]
     findings.compare(
         UP_TO_DATE, len(waiting), 0, f"{run_command(stages.account, waiting[0], waiting[-1])} makes them again."
         if waiting else "", severity=Severity.WARN,

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 
-from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, added, run_command
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, exact_sum, run_command
 from klaviyo_assets.audit.reconciliation.report_sums import (
     ExpectedDay,
     Number,
@@ -86,84 +86,99 @@ def check_days(
     Returns:
         Rows and money of attribution and of each report, for people to look at.
     """
-    expected, counted = at_once(
+    expected_by_day, message_counts = at_once(
         [partial(expected_days, warehouse, first, last),
          partial(message_days, warehouse, first, last) if messages else dict]
     )  # fmt: skip
-    for day, of_day in sorted(expected.items()):
+    for day, of_day in sorted(expected_by_day.items()):
         mend = f"The day's attribution is not what was loaded: {_again(findings, day)} makes it again."
         findings.compare(SHARES, of_day.uneven, 0, mend, day=day)
         findings.compare(ORPHANS, of_day.orphans, 0, mend, day=day)
-    asked = warehouse.tables.intersection(reports)
-    wanted = {scope: _wanted(scope, expected, counted) for scope, name in _SCOPES.items() if name in asked}
-    reads = [partial(_told, warehouse, scope, of_days, (first, last)) for scope, of_days in wanted.items()]
-    sums = _attribution_sums(warehouse, expected)
-    for (scope, of_days), told in zip(wanted.items(), at_once(reads), strict=True):
-        _check_report_days(findings, _SCOPES[scope], of_days, told)
+    present_reports = warehouse.tables.intersection(reports)
+    expected_sums = {
+        scope: _expected_sums(scope, expected_by_day, message_counts)
+        for scope, name in _SCOPES.items()
+        if name in present_reports
+    }
+    reads = [
+        partial(_reported_sums, warehouse, scope, of_days, (first, last)) for scope, of_days in expected_sums.items()
+    ]
+    sums = _attribution_sums(warehouse, expected_by_day)
+    for (scope, of_days), reported_sums in zip(expected_sums.items(), at_once(reads), strict=True):
+        _check_report_days(findings, _SCOPES[scope], of_days, reported_sums)
         if scope == "account":
-            _check_wholes(findings, _SCOPES[scope], expected, told)
-        sums.append(_report_sum(warehouse, _SCOPES[scope], told))
+            _check_wholes(findings, _SCOPES[scope], expected_by_day, reported_sums)
+        sums.append(_report_sum(warehouse, _SCOPES[scope], reported_sums))
     return sums
 
 
-def _wanted(
-    scope: str, expected: Mapping[date, ExpectedDay], counted: Mapping[date, Mapping[str, Sums]]
+def _expected_sums(
+    scope: str, expected_by_day: Mapping[date, ExpectedDay], message_counts: Mapping[date, Mapping[str, Sums]]
 ) -> dict[date, Sums]:
     """Per day, what the report of a scope has to say."""
-    return {day: {**of_day.columns[scope], **counted.get(day, {}).get(scope, {})} for day, of_day in expected.items()}
+    return {
+        day: {**of_day.columns[scope], **message_counts.get(day, {}).get(scope, {})}
+        for day, of_day in expected_by_day.items()
+    }
 
 
-def _told(warehouse: Warehouse, scope: str, wanted: Mapping[date, Sums], range_: tuple[date, date]) -> dict[date, Sums]:
+def _reported_sums(
+    warehouse: Warehouse, scope: str, expected_sums: Mapping[date, Sums], range_: tuple[date, date]
+) -> dict[date, Sums]:
     """Per day, what the report of a scope does say."""
-    columns = dict.fromkeys(column for of_day in wanted.values() for column in of_day)
+    columns = dict.fromkeys(column for of_day in expected_sums.values() for column in of_day)
     return report_days(warehouse, REPORTS[_SCOPES[scope]], columns or _PARTS, *range_)
 
 
-def _check_report_days(findings: Findings, name: str, wanted: Mapping[date, Sums], told: Mapping[date, Sums]) -> None:
-    for day in sorted({*wanted, *told}):
-        reported = told.get(day, {})
-        known = REPORTS[name].additive
-        for column in dict.fromkeys((*wanted.get(day, {}), *reported)):
+def _check_report_days(
+    findings: Findings, name: str, expected_sums: Mapping[date, Sums], reported_sums: Mapping[date, Sums]
+) -> None:
+    for day in sorted({*expected_sums, *reported_sums}):
+        reported = reported_sums.get(day, {})
+        additive = REPORTS[name].additive
+        for column in dict.fromkeys((*expected_sums.get(day, {}), *reported)):
             # The account's events are compared as a whole of their own.
-            if column in known and column != "events":
-                left, right = wanted.get(day, {}).get(column, 0), reported.get(column, 0)
+            if column in additive and column != "events":
+                left, right = expected_sums.get(day, {}).get(column, 0), reported.get(column, 0)
                 mend = _restate(findings, name, day)
                 findings.compare(REPORTED, left, right, mend, day=day, subject=f"{name}.{column}")
 
 
 def _check_wholes(
-    findings: Findings, name: str, expected: Mapping[date, ExpectedDay], told: Mapping[date, Sums]
+    findings: Findings, name: str, expected_by_day: Mapping[date, ExpectedDay], reported_sums: Mapping[date, Sums]
 ) -> None:
     """The account's report is whole: nothing is in no column, nothing is in two."""
     if not {"events", *_PARTS, *_MONEY} <= REPORTS[name].additive:
         return
-    for day, of_day in sorted(expected.items()):
-        reported, mend = told.get(day, {}), _restate(findings, name, day)
+    for day, of_day in sorted(expected_by_day.items()):
+        reported, mend = reported_sums.get(day, {}), _restate(findings, name, day)
         note = partial(findings.compare, mend=mend, day=day, subject=name)
         note(WHOLE_EVENTS, of_day.columns["account"]["events"], reported.get("events", 0))
-        note(WHOLE_CONVERSIONS, of_day.conversion_events, added(reported.get(part) for part in _PARTS))
-        note(WHOLE_MONEY, of_day.own_money, added(reported.get(part) for part in _MONEY))
+        note(WHOLE_CONVERSIONS, of_day.conversion_events, exact_sum(reported.get(part) for part in _PARTS))
+        note(WHOLE_MONEY, of_day.own_money, exact_sum(reported.get(part) for part in _MONEY))
 
 
-def _attribution_sums(warehouse: Warehouse, expected: Mapping[date, ExpectedDay]) -> list[StageSum]:
+def _attribution_sums(warehouse: Warehouse, expected_by_day: Mapping[date, ExpectedDay]) -> list[StageSum]:
     def total(column: str) -> Decimal:
-        return added(day.columns["account"].get(column) for day in expected.values())
+        return exact_sum(day.columns["account"].get(column) for day in expected_by_day.values())
 
     own = warehouse.account.currency
-    other = added([total("conversions_other_currency"), total("conversions_unattributed_other_currency")])
+    other_currencies = exact_sum(
+        [total("conversions_other_currency"), total("conversions_unattributed_other_currency")]
+    )
     return [
         StageSum("    attributed", total("conversions"), {own: total("conversion_value")}),
         StageSum("    unattributed", total("conversions_unattributed"), {own: total("conversion_value_unattributed")}),
-        *([StageSum("    in another currency", other)] if other else []),
+        *([StageSum("    in another currency", other_currencies)] if other_currencies else []),
     ]
 
 
-def _report_sum(warehouse: Warehouse, name: str, told: Mapping[date, Sums]) -> StageSum:
+def _report_sum(warehouse: Warehouse, name: str, reported_sums: Mapping[date, Sums]) -> StageSum:
     """The account's report: all events, all conversion money. A report of messages: what they earned."""
     whole = "events" in REPORTS[name].additive
 
     def total(*columns: str) -> Decimal:
-        return added(day.get(column) for day in told.values() for column in columns)
+        return exact_sum(day.get(column) for day in reported_sums.values() for column in columns)
 
     money = {warehouse.account.currency: total(*_MONEY)}
     return StageSum(f"{name} (events)" if whole else f"{name} (conversions)",
@@ -176,14 +191,14 @@ def check_bases(warehouse: Warehouse, findings: Findings, first: date, last: dat
     differing = at_once(partial(pair_differences, warehouse, pair) for pair in there)
     for pair, differences in zip(there, differing, strict=True):
         findings.compared += len(pair.columns)
-        for per, column, left, right in differences:
-            _note_pair(findings, pair, per, column, (left, right), (first, last))
+        for per, column, left_sum, right_sum in differences:
+            _note_pair(findings, pair, per, column, (left_sum, right_sum), (first, last))
     people = REPORTS.get("person_lifetime")
     if people and people.name in warehouse.tables:
-        known, told = person_wholes(warehouse, people)
-        for column, left in known.items():
+        event_sums, report_sums = person_wholes(warehouse, people)
+        for column, left_sum in event_sums.items():
             mend = _restate(findings, people.name, last)
-            findings.compare(PEOPLE, left, told.get(column, 0), mend, subject=f"{people.name}.{column}")
+            findings.compare(PEOPLE, left_sum, report_sums.get(column, 0), mend, subject=f"{people.name}.{column}")
 
 
 def _note_pair(
@@ -202,13 +217,15 @@ def check_books(
     daily = {table.name for table in DAILY_TABLES}
     if not any(table in daily for table, _ in ledger):
         return
-    held = warehouse.table_rows(REPORTS)
-    odd_of = dict(zip(held, at_once(partial(odd_rates, warehouse, REPORTS[name]) for name in held), strict=True))
+    row_counts = warehouse.table_rows(REPORTS)
+    odd_of = dict(
+        zip(row_counts, at_once(partial(odd_rates, warehouse, REPORTS[name]) for name in row_counts), strict=True)
+    )
     for name in REPORTS:
         row = ledger.get((name, warehouse.account.name))
         mend = _restate(findings, name, last)
-        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in held), mend, subject=name) and row:
-            findings.compare(REPORT_ROWS, row.rows_loaded, held[name], mend, subject=name)
+        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in row_counts), mend, subject=name) and row:
+            findings.compare(REPORT_ROWS, row.rows_loaded, row_counts[name], mend, subject=name)
         for odd in odd_of.get(name, []):
             subject = f"{name}.{odd.rate}, at most {odd.largest:.3f}"
             why = (

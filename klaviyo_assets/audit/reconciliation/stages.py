@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from klaviyo_assets.audit.reconciliation.archive import ArchivedPart
-from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, added, difference, run_command
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, difference, exact_sum, run_command
 from klaviyo_assets.audit.reconciliation.raw import RawDay
 from klaviyo_assets.audit.reconciliation.warehouse import UNDATED, LedgerRow, LoadedDay, Quarantined
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, EVENT
@@ -108,21 +108,21 @@ def check_stages(stages: Stages, findings: Findings) -> None:
 
 def _check_partition(stages: Stages, findings: Findings, table: str, day: date | None) -> None:
     row = stages.ledger.get((table, day.isoformat() if day else stages.account))
-    held = _loaded_rows(stages, table, day)
+    loaded_rows = _loaded_rows(stages, table, day)
     raw = _raw_rows(stages, table, day)
     reload = _reload(stages, day)
     if row is None:
         # A day without rows need not have been looked at.
-        holds = int(bool(raw or held))
+        holds = int(bool(raw or loaded_rows))
         findings.compare(
             LEDGER_ROW, holds, 0, f"It was never loaded, or its ledger row is gone ({raw or 0} rows in Postgres, "
-            f"{held} in BigQuery): {reload}.", day=day, subject=table,
+            f"{loaded_rows} in BigQuery): {reload}.", day=day, subject=table,
         )  # fmt: skip
         return
     if raw is not None:
         _check_source(stages, findings, row, raw, day)
     mend = f"BigQuery's {table} was changed after the load: {reload} loads it again."
-    findings.compare(BIGQUERY_ROWS, row.rows_loaded, held, mend, day=day, subject=table)
+    findings.compare(BIGQUERY_ROWS, row.rows_loaded, loaded_rows, mend, day=day, subject=table)
     if day and row.value is not None and row.knows_its_source:
         total = stages.daily[table].get(day, LoadedDay()).total
         findings.compare(BIGQUERY_MONEY, row.value, total, mend, day=day, subject=f"{table}, all currencies")
@@ -168,10 +168,10 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
 def _check_deltas(stages: Stages, findings: Findings, row: LedgerRow, part: ArchivedPart) -> None:
     """A large account table may be a whole part and deltas on it."""
     again = f"{_reload(stages, None)} reads the table whole and archives it again."
-    loaded = [known["sha256"][:12] for known in (row.entry.details.get("state") or {}).get("parts", ())]
-    if part.below or len(loaded) > 1:
-        named = [one.sha256[:12] for one in part.manifest.all_parts]
-        findings.compare(ARCHIVE_PARTS, " ".join(loaded), " ".join(named), again, subject=row.table)
+    loaded_parts = [part_state["sha256"][:12] for part_state in (row.entry.details.get("state") or {}).get("parts", ())]
+    if part.below or len(loaded_parts) > 1:
+        archived_parts = [archived.sha256[:12] for archived in part.manifest.all_parts]
+        findings.compare(ARCHIVE_PARTS, " ".join(loaded_parts), " ".join(archived_parts), again, subject=row.table)
     if part.merged_rows is not None:
         findings.compare(MERGED_ROWS, part.manifest.rows, part.merged_rows, again, subject=row.table)
     for older in part.below:
@@ -192,24 +192,24 @@ def _check_money(stages: Stages, findings: Findings, day: date) -> None:
     """Money and values of a day's events, Postgres against BigQuery; days that were never loaded are named already."""
     if (EVENT.name, day.isoformat()) not in stages.ledger and day not in stages.daily[EVENT.name]:
         return
-    raw, loaded = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
+    raw, loaded_day = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
     aside = stages.quarantined_money.get(day, {})
     mend = (
         "An event changed in Postgres after the load, or in BigQuery: "
         f"{_reload(stages, day, sync=True)} makes the day again."
     )
-    for currency in sorted({*raw.money, *loaded.money, *aside}):
-        kept = added([loaded.money.get(currency), aside.get(currency)])
-        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), kept, mend, day=day, subject=currency)
-    noted = stages.quarantine.get(day, Quarantined()).unreadable
-    findings.compare(UNREADABLE, raw.unreadable, noted, mend, day=day, subject="event.value")
+    for currency in sorted({*raw.money, *loaded_day.money, *aside}):
+        accounted = exact_sum([loaded_day.money.get(currency), aside.get(currency)])
+        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), accounted, mend, day=day, subject=currency)
+    noted_values = stages.quarantine.get(day, Quarantined()).unreadable
+    findings.compare(UNREADABLE, raw.unreadable, noted_values, mend, day=day, subject="event.value")
 
 
 def _check_undated(stages: Stages, findings: Findings) -> None:
     row = stages.ledger.get((EVENT.name, UNDATED))
-    noted = row.rows_quarantined if row else 0
+    noted_rows = row.rows_quarantined if row else 0
     mend = f"{_reload(stages, None)} looks for them again."
-    findings.compare(UNDATED_ROWS, stages.undated, noted, mend, subject=EVENT.name)
+    findings.compare(UNDATED_ROWS, stages.undated, noted_rows, mend, subject=EVENT.name)
 
 
 def _raw_rows(stages: Stages, table: str, day: date | None) -> int | None:
@@ -223,10 +223,10 @@ def _loaded_rows(stages: Stages, table: str, day: date | None) -> int:
     return stages.daily[table].get(day, LoadedDay()).rows if day else stages.loaded_tables.get(table, 0)
 
 
-def _stale(stages: Stages, more: int, day: date | None) -> str:
-    counted = plural(abs(more), "row")
-    newer = f"{counted} in Postgres {'is' if more == 1 else 'are'} newer than the load"
-    what = newer if more > 0 else f"{counted} left Postgres after the load"
+def _stale(stages: Stages, surplus: int, day: date | None) -> str:
+    rows = plural(abs(surplus), "row")
+    newer = f"{rows} in Postgres {'is' if surplus == 1 else 'are'} newer than the load"
+    what = newer if surplus > 0 else f"{rows} left Postgres after the load"
     return f"{what}: {_reload(stages, day, sync=True)}."
 
 
@@ -250,15 +250,16 @@ class StageSum:
 def stage_sums(stages: Stages) -> list[StageSum]:
     """The stages of events, from Postgres to BigQuery."""
     raw = [day for on, day in stages.raw.items() if stages.first <= on <= stages.last]
-    events, booked = stages.daily[EVENT.name].values(), stages.ledger_days(EVENT.name)
+    events, ledger_rows = stages.daily[EVENT.name].values(), stages.ledger_days(EVENT.name)
     parts = [part for (table, day), part in stages.archive.items() if table == EVENT.name and day]
     return [
         StageSum("Postgres", sum(day.rows for day in raw), together(day.money for day in raw)),
         StageSum("  of these deleted", sum(day.deleted for day in raw)),
-        StageSum("  of these quarantined", sum(row.rows_quarantined for row in booked),
+        StageSum("  of these quarantined", sum(row.rows_quarantined for row in ledger_rows),
                  together(stages.quarantined_money.values())),
         *_of_no_day(stages),
-        StageSum("ledger", sum(row.rows_loaded for row in booked), {"": added(row.value for row in booked)}),
+        StageSum("ledger", sum(row.rows_loaded for row in ledger_rows),
+                 {"": exact_sum(row.value for row in ledger_rows)}),
         StageSum("S3 archive", sum(part.manifest.rows for part in parts)),
         StageSum("BigQuery event", sum(day.rows for day in events), together(day.money for day in events)),
         StageSum("  of these conversions", sum(day.conversions for day in events),
@@ -280,17 +281,21 @@ def together(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
     total: dict[str, Decimal] = {}
     for money in amounts:
         for currency, amount in money.items():
-            total[currency] = added([total.get(currency), amount])
+            total[currency] = exact_sum([total.get(currency), amount])
     return dict(sorted(total.items()))
 
 
-def quarantined_money(raw: Mapping[date, RawDay], loaded: Mapping[date, LoadedDay]) -> dict[date, dict[str, Decimal]]:
+def quarantined_money(
+    raw: Mapping[date, RawDay], loaded_days: Mapping[date, LoadedDay]
+) -> dict[date, dict[str, Decimal]]:
     """Raw money of the events that quarantined rows name, less what of them is loaded: a key that repeats is, once."""
     return {
         day: {
-            currency: Decimal(difference(day_of.money.get(currency, Decimal(0)), held.money.get(currency, Decimal(0))))
-            for currency in {*day_of.money, *held.money}
+            currency: Decimal(
+                difference(raw_day.money.get(currency, Decimal(0)), loaded_day.money.get(currency, Decimal(0)))
+            )
+            for currency in {*raw_day.money, *loaded_day.money}
         }
-        for day in {*raw, *loaded}
-        for day_of, held in [(raw.get(day, RawDay()), loaded.get(day, LoadedDay()))]
+        for day in {*raw, *loaded_days}
+        for raw_day, loaded_day in [(raw.get(day, RawDay()), loaded_days.get(day, LoadedDay()))]
     }

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from klaviyo_assets.accounts import Account
-from klaviyo_assets.audit.reconciliation.findings import added
+from klaviyo_assets.audit.reconciliation.findings import exact_sum
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset, explained
 from klaviyo_assets.destinations.bigquery.ledger import ENTRY_COLUMNS, NEWEST, PARTITION, Entry
 from klaviyo_assets.model.googlesql import column_list, literal, quoted
@@ -68,7 +68,7 @@ class LoadedDay:
     @property
     def total(self) -> Decimal:
         """Money of all currencies together, as the ledger adds it up."""
-        return added(self.money.values())
+        return exact_sum(self.money.values())
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,12 @@ class Warehouse:
 
         with explained(f"listing the tables of {dataset.qualified}"):
             try:
-                listed = frozenset(
+                tables = frozenset(
                     table.table_id for table in dataset.client.list_tables(dataset.qualified, retry=dataset.retry)
                 )
             except NotFound:
-                listed = frozenset()
-        return cls(dataset, account, listed)
+                tables = frozenset()
+        return cls(dataset, account, tables)
 
     def rows(self, text: str, needs: Iterable[str], first: date | None = None, last: date | None = None) -> list[Any]:
         """Rows of a query; none where one of the tables it needs is not there.
@@ -112,18 +112,20 @@ class Warehouse:
         """
         if not set(needs) <= self.tables:
             return []
-        given = {"currency": ("STRING", self.account.currency), "first": ("DATE", first), "last": ("DATE", last)}
-        return list(self.dataset.query(text, {name: one for name, one in given.items() if f"@{name}" in text}))
+        parameters = {"currency": ("STRING", self.account.currency), "first": ("DATE", first), "last": ("DATE", last)}
+        return list(
+            self.dataset.query(text, {name: parameter for name, parameter in parameters.items() if f"@{name}" in text})
+        )
 
     def ledger(self) -> dict[tuple[str, str], LedgerRow]:
         """The newest ledger row of every partition, by table and partition."""
-        counted = "rows_raw, rows_deleted, rows_quarantined, rows_loaded, value, sha256, bytes"
-        found = self.rows(f"SELECT {column_list(ENTRY_COLUMNS)}, {counted} FROM ledger {NEWEST}", ["ledger"])
-        return {(row.table_name, row.partition): _ledger_row(row) for row in found}
+        counts = "rows_raw, rows_deleted, rows_quarantined, rows_loaded, value, sha256, bytes"
+        rows = self.rows(f"SELECT {column_list(ENTRY_COLUMNS)}, {counts} FROM ledger {NEWEST}", ["ledger"])
+        return {(row.table_name, row.partition): _ledger_row(row) for row in rows}
 
     def event_days(self, first: date, last: date) -> dict[date, LoadedDay]:
         """Rows and money of `event` per day; what states no currency is in the account's own."""
-        found = self.rows(
+        rows = self.rows(
             "SELECT occurred_on, COALESCE(event.currency, @currency) AS of_currency, COUNT(*) AS n, "
             "SUM(value) AS money, COUNTIF(is_conversion) AS conversions, "
             "SUM(IF(is_conversion, value, NULL)) AS conversion_money "
@@ -131,7 +133,7 @@ class Warehouse:
             [EVENT.name], first, last,
         )  # fmt: skip
         days: dict[date, LoadedDay] = {}
-        for row in found:
+        for row in rows:
             day = days.setdefault(row.occurred_on, LoadedDay())
             day.rows += row.n
             day.conversions += row.conversions
@@ -143,23 +145,23 @@ class Warehouse:
 
     def attribution_days(self, first: date, last: date) -> dict[date, LoadedDay]:
         """Rows and credited money of `attribution` per day, all currencies together."""
-        found = self.rows(
+        rows = self.rows(
             "SELECT occurred_on, COUNT(*) AS n, SUM(value) AS money FROM attribution "
             "WHERE occurred_on BETWEEN @first AND @last GROUP BY 1",
             [ATTRIBUTION.name], first, last,
         )  # fmt: skip
-        return {row.occurred_on: LoadedDay(row.n, money={"": row.money or Decimal(0)}) for row in found}
+        return {row.occurred_on: LoadedDay(row.n, money={"": row.money or Decimal(0)}) for row in rows}
 
     def daily(self, first: date, last: date) -> dict[str, dict[date, LoadedDay]]:
         """Every daily table's days, by table."""
-        read = {EVENT.name: self.event_days, ATTRIBUTION.name: self.attribution_days}
+        readers = {EVENT.name: self.event_days, ATTRIBUTION.name: self.attribution_days}
         names = [table.name for table in DAILY_TABLES]
-        found = at_once(partial(read[name], first, last) for name in names)
-        return dict(zip(names, found, strict=True))
+        days = at_once(partial(readers[name], first, last) for name in names)
+        return dict(zip(names, days, strict=True))
 
     def quarantine_days(self, first: date, last: date) -> dict[date, Quarantined]:
         """What the quarantine holds of `event` per day."""
-        found = self.rows(
+        rows = self.rows(
             f"SELECT {PARTITION}, IF(is_dropped, row_id, NULL) AS row_id, "
             "COUNTIF(field = 'value' AND rule = 'parse_numeric') AS unreadable FROM quarantine "
             "WHERE table_name = 'event' AND (is_dropped OR (field = 'value' AND rule = 'parse_numeric')) "
@@ -167,25 +169,25 @@ class Warehouse:
             ["quarantine"], first, last,
         )  # fmt: skip
         days: dict[date, Quarantined] = {}
-        for row in found:
+        for row in rows:
             if row.partition == UNDATED:
                 continue
             day = date.fromisoformat(row.partition)
-            known = days.get(day, Quarantined())
-            ids = known.row_ids | ({row.row_id} if row.row_id is not None else set())
-            days[day] = Quarantined(frozenset(ids), known.unreadable + row.unreadable)
+            quarantined = days.get(day, Quarantined())
+            ids = quarantined.row_ids | ({row.row_id} if row.row_id is not None else set())
+            days[day] = Quarantined(frozenset(ids), quarantined.unreadable + row.unreadable)
         return days
 
     def quarantined_event_days(self, first: date, last: date) -> dict[date, LoadedDay]:
         """Rows and money per day of the loaded events of which a namesake is in quarantine: keys that repeat."""
-        found = self.rows(
+        rows = self.rows(
             "SELECT occurred_on, COALESCE(event.currency, @currency) AS of_currency, COUNT(*) AS n, "
             "SUM(value) AS money FROM event WHERE occurred_on BETWEEN @first AND @last AND event_id IN "
             f"(SELECT row_id FROM quarantine WHERE table_name = 'event' AND is_dropped AND {_OF_RANGE}) GROUP BY 1, 2",
             [EVENT.name, "quarantine"], first, last,
         )  # fmt: skip
         days: dict[date, LoadedDay] = {}
-        for row in found:
+        for row in rows:
             day = days.setdefault(row.occurred_on, LoadedDay())
             day.rows += row.n
             day.money[row.of_currency] = row.money or Decimal(0)

@@ -59,8 +59,8 @@ class Period:
     @property
     def parameters(self) -> dict[str, tuple[str, Any]]:
         """What the statements take."""
-        given = {"start_on": self.start, "end_on": self.end, "before_on": self.before}
-        return {name: ("DATE", value) for name, value in given.items()}
+        dates = {"start_on": self.start, "end_on": self.end, "before_on": self.before}
+        return {name: ("DATE", value) for name, value in dates.items()}
 
 
 @dataclass(frozen=True)
@@ -79,10 +79,10 @@ class Answers:
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     conservation: Conservation | None = None
 
-    def one(self, question: Question) -> Row:
+    def row_of(self, question: Question) -> Row:
         """The row of a question that has one; without columns where nothing was loaded."""
-        found = self.rows.get(question.name, ())
-        return found[0] if found else {}
+        rows = self.rows.get(question.name, ())
+        return rows[0] if rows else {}
 
     def all(self, question: Question) -> Sequence[Row]:
         """The rows of a question."""
@@ -91,29 +91,29 @@ class Answers:
     @property
     def currency(self) -> str:
         """Of all money: as the rows say."""
-        return str(self.one(COVERAGE).get("currency") or self.account.currency)
+        return str(self.row_of(COVERAGE).get("currency") or self.account.currency)
 
     @property
     def is_loaded(self) -> bool:
         """Whether anything was ever loaded."""
-        return self.one(COVERAGE).get("first_occurred_on") is not None
+        return self.row_of(COVERAGE).get("first_occurred_on") is not None
 
     @property
     def has_data(self) -> bool:
         """Whether anything happened in the period."""
-        return bool(self.one(COVERAGE).get("events"))
+        return bool(self.row_of(COVERAGE).get("events"))
 
     @property
     def has_before(self) -> bool:
         """Whether the data reach back over the whole period before: else a change would only be one of the data."""
-        first = self.one(COVERAGE).get("first_occurred_on")
+        first = self.row_of(COVERAGE).get("first_occurred_on")
         return first is not None and first <= self.period.before
 
     @property
     def data_through(self) -> datetime | None:
         """Up to when the reports are complete, in the account's time zone."""
-        found = self.one(COVERAGE).get("data_through")
-        return found.astimezone(ZoneInfo(self.account.timezone)) if found else None
+        moment = self.row_of(COVERAGE).get("data_through")
+        return moment.astimezone(ZoneInfo(self.account.timezone)) if moment else None
 
     @property
     def is_complete(self) -> bool:
@@ -139,15 +139,15 @@ def ask(account: Account, dataset: "BigQueryDataset", period: Period) -> Answers
         if _is_missing(error):
             return Answers(account, period)
         raise
-    found = Answers(account, period, {COVERAGE.name: coverage})
-    if not found.has_data:
-        return found
-    others = [question for question in QUESTIONS.values() if question is not COVERAGE]
+    answers = Answers(account, period, {COVERAGE.name: coverage})
+    if not answers.has_data:
+        return answers
+    other_questions = [question for question in QUESTIONS.values() if question is not COVERAGE]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        checked = pool.submit(report_conservation, dataset, account, period.start, period.end)
-        rows = list(pool.map(lambda question: rows_of(dataset, question, period), others))
-    by_name = {question.name: found for question, found in zip(others, rows, strict=True)}
-    return Answers(account, period, {COVERAGE.name: coverage, **by_name}, checked.result())
+        conservation = pool.submit(report_conservation, dataset, account, period.start, period.end)
+        rows = list(pool.map(lambda question: rows_of(dataset, question, period), other_questions))
+    by_name = {question.name: answers for question, answers in zip(other_questions, rows, strict=True)}
+    return Answers(account, period, {COVERAGE.name: coverage, **by_name}, conservation.result())
 
 
 def rows_of(dataset: "BigQueryDataset", question: Question, period: Period) -> list[Row]:

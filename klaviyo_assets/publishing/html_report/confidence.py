@@ -75,24 +75,24 @@ class Comparison:
         return f"{ceil(self.chance * 100)} times in 100"
 
 
-def compare(one: Share, other: Share, *, comparisons: int = 1) -> Comparison:
+def compare(share: Share, other_share: Share, *, comparisons: int = 1) -> Comparison:
     """The two-proportion z-test.
 
     Args:
-        one: The share that is spoken of.
-        other: What it is compared with; of other messages.
+        share: The share that is spoken of.
+        other_share: What it is compared with; of other messages.
         comparisons: How many are made side by side: the more, the less each may rest on chance (Bonferroni).
     """
-    if not (one.of and other.of):
+    if not (share.of and other_share.of):
         return Comparison(Outcome.TOO_FEW, None)
-    pooled = min(1.0, (one.hits + other.hits) / (one.of + other.of))
-    if min(pooled, 1 - pooled) * min(one.of, other.of) < _FEWEST_EXPECTED:
+    pooled = min(1.0, (share.hits + other_share.hits) / (share.of + other_share.of))
+    if min(pooled, 1 - pooled) * min(share.of, other_share.of) < _FEWEST_EXPECTED:
         return Comparison(Outcome.TOO_FEW, None)
-    error = sqrt(pooled * (1 - pooled) * (1 / one.of + 1 / other.of))
-    chance = erfc(abs(one.rate - other.rate) / error / sqrt(2))
+    error = sqrt(pooled * (1 - pooled) * (1 / share.of + 1 / other_share.of))
+    chance = erfc(abs(share.rate - other_share.rate) / error / sqrt(2))
     if chance * comparisons >= LEVEL:
         return Comparison(Outcome.NO_DIFFERENCE, chance)
-    return Comparison(Outcome.BETTER if one.rate > other.rate else Outcome.WORSE, chance)
+    return Comparison(Outcome.BETTER if share.rate > other_share.rate else Outcome.WORSE, chance)
 
 
 def needed(rate: float, difference: float) -> int:
@@ -105,25 +105,25 @@ def needed(rate: float, difference: float) -> int:
     return ceil(2 * rate * (1 - rate) * ((_Z + _POWER_Z) / difference) ** 2)
 
 
-def verdict(arms: Sequence[Share], done: str) -> str:
+def verdict(arms: Sequence[Share], act: str) -> str:
     """What an A/B test says, in a sentence.
 
     Args:
         arms: The variations.
-        done: What was done with the messages, such as opened or clicked.
+        act: What was done with the messages, such as opened or clicked.
     """
-    best, *others = sorted(arms, key=lambda arm: arm.rate, reverse=True)
-    against = [compare(best, other, comparisons=len(others)) for other in others]
-    if any(found.outcome is Outcome.TOO_FEW for found in against):
-        return f"Too few were {done} to say which is better."
-    nearest, found = others[0], against[0]
-    if found.outcome is Outcome.BETTER:
+    best, *other_arms = sorted(arms, key=lambda arm: arm.rate, reverse=True)
+    against = [compare(best, arm, comparisons=len(other_arms)) for arm in other_arms]
+    if any(comparison.outcome is Outcome.TOO_FEW for comparison in against):
+        return f"Too few were {act} to say which is better."
+    nearest, comparison = other_arms[0], against[0]
+    if comparison.outcome is Outcome.BETTER:
         return (
-            f"{best.name} was {done} more: {best.rate:.1%} against {nearest.rate:.1%}. Chance alone would give such a "
-            f"difference {found.chance_in_words}."
+            f"{best.name} was {act} more: {best.rate:.1%} against {nearest.rate:.1%}. Chance alone would give such a "
+            f"difference {comparison.chance_in_words}."
         )
-    wanted = needed(best.rate, max(best.rate / 5, 0.005))
+    messages_needed = needed(best.rate, max(best.rate / 5, 0.005))
     return (
-        f"No clear difference in what was {done}: chance alone would give this one {found.chance_in_words}. To find a "
-        f"difference of a fifth takes about {wanted:,} messages per variation."
+        f"No clear difference in what was {act}: chance alone would give this one {comparison.chance_in_words}. To "
+        f"find a difference of a fifth takes about {messages_needed:,} messages per variation."
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.publishing import charts
-from klaviyo_assets.publishing.html_report.formatting import Kind, exact, shown
+from klaviyo_assets.publishing.html_report.formatting import Kind, exact, text_of
 from klaviyo_assets.publishing.html_report.question import Question
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Shown:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -133,7 +133,7 @@ class Table(Figure):
         empty: What is said where there is no row.
     """
 
-    columns: Sequence[Shown]
+    columns: Sequence[TableColumn]
     lines: Sequence[Line]
     is_searchable: bool = False
     empty: str = "Nothing in these days."
@@ -188,11 +188,11 @@ def cell(row: Row, column: str, kind: Kind, currency: str = "", *, text: str = "
         tone: As in `Cell`.
     """
     value = row[column]
-    said = text or shown(value, kind, currency)
-    return Cell(said, exact(value), column, is_number=kind in _NUMBERS, tone=tone)
+    content = text or text_of(value, kind, currency)
+    return Cell(content, exact(value), column, is_number=kind in _NUMBERS, tone=tone)
 
 
-def lines(rows: Sequence[Row], columns: Sequence[Shown], currency: str) -> list[Line]:
+def lines(rows: Sequence[Row], columns: Sequence[TableColumn], currency: str) -> list[Line]:
     """All rows of a statement as rows of a table."""
     widest = {
         column.column: max((abs(float(row[column.column] or 0)) for row in rows), default=0)
@@ -203,22 +203,22 @@ def lines(rows: Sequence[Row], columns: Sequence[Shown], currency: str) -> list[
     ]
 
 
-def _cell(row: Row, column: Shown, currency: str, widest: Mapping[str, float]) -> Cell:
+def _cell(row: Row, column: TableColumn, currency: str, widest: Mapping[str, float]) -> Cell:
     value = row[column.column]
-    text = column.names.get(str(value)) or shown(value, column.kind, currency)
-    most = widest.get(column.column)
+    text = column.names.get(str(value)) or text_of(value, column.kind, currency)
+    largest = widest.get(column.column)
     below = row[column.below] if column.below else None
     has_below = below is not None and column.names.get(str(below)) != ""
     return Cell(
         text, exact(value), column.column, is_number=column.is_number, is_day=column.kind is Kind.DAY,
-        bar=abs(float(value or 0)) / most if most else None,
-        below=f"{column.names.get(str(below)) or shown(below, column.below_kind, currency)}{column.below_said}"
+        bar=abs(float(value or 0)) / largest if largest else None,
+        below=f"{column.names.get(str(below)) or text_of(below, column.below_kind, currency)}{column.below_said}"
         if has_below else "",
         below_column=column.below if has_below else "", below_value=exact(below) if has_below else "",
     )  # fmt: skip
 
 
-def drawn(kind: str, rows: "pd.DataFrame", *, title: str, unit: str, **options: Any) -> dict[str, str]:
+def chart_pictures(kind: str, rows: "pd.DataFrame", *, title: str, unit: str, **options: Any) -> dict[str, str]:
     """A chart as SVG, for wide and narrow pages.
 
     Args:

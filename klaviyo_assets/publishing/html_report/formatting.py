@@ -41,7 +41,7 @@ def exact(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def shown(value: Any, kind: Kind, currency: str = "") -> str:
+def text_of(value: Any, kind: Kind, currency: str = "") -> str:
     """A value for people.
 
     Args:

@@ -63,7 +63,7 @@ def sums(names: Iterable[str]) -> str:
     return ",\n    ".join(f"SUM({name}) AS {name}" for name in names)
 
 
-def compared(names: Iterable[str], day: str) -> str:
+def sums_with_before(names: Iterable[str], day: str) -> str:
     """Sums of the period and of the one before."""
     return ",\n    ".join(
         f"COALESCE(SUM(IF({day} >= @start_on, {name}, 0)), 0) AS {name},\n    "
@@ -73,7 +73,7 @@ def compared(names: Iterable[str], day: str) -> str:
 
 
 def changes(names: Iterable[str]) -> str:
-    """What `compared` gave, and by how much it is more, relatively."""
+    """What `sums_with_before` gave, and by how much it is more, relatively."""
     return ",\n  ".join(
         f"{name}, {name}_before, SAFE_DIVIDE({name} - {name}_before, {name}_before) AS {name}_change" for name in names
     )

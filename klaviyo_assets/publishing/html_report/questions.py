@@ -15,12 +15,12 @@ from klaviyo_assets.publishing.html_report.question import (
     DateBasis,
     Question,
     changes,
-    compared,
     messages,
     quotients,
     ratios,
     sums,
     sums_of,
+    sums_with_before,
 )
 
 # What fits on a page; the page says so where there is more.
@@ -56,7 +56,7 @@ HEADLINE = Question(
     "headline", "What did messages earn, how many arrived, and how was it in the period before?", DateBasis.EVENT,
     f"""WITH sums AS (
   SELECT
-    {compared(_HEADLINE, "occurred_on")}
+    {sums_with_before(_HEADLINE, "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
 )
@@ -74,7 +74,7 @@ RATES = Question(
     f"""WITH {messages("@before_on")},
 sums AS (
   SELECT
-    {compared((*SENT, "openable"), "send_on")},
+    {sums_with_before((*SENT, "openable"), "send_on")},
     COUNTIF(send_on >= @start_on AND NOT is_final) AS rows_not_final
   FROM messages
 )
@@ -104,7 +104,7 @@ REVENUE_BY_SOURCE = Question(
     f"""WITH earned AS (
   SELECT
     {_SERIES} AS series,
-    {compared(("conversion_value", "conversions"), "occurred_on")}
+    {sums_with_before(("conversion_value", "conversions"), "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
   GROUP BY series

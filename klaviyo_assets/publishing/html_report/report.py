@@ -143,10 +143,10 @@ def _rendered(pages: Sequence[AccountPage], answered: Sequence[Answers], period:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     script = _file("page.js")
-    shown: dict[str, Any] = {
+    values: dict[str, Any] = {
         "pages": pages,
-        "compared": side_by_side.compared(answered) if len(pages) > 1 else [],
-        "compared_headings": side_by_side.HEADINGS,
+        "account_lines": side_by_side.account_lines(answered) if len(pages) > 1 else [],
+        "headings": side_by_side.HEADINGS,
         "has_currencies": side_by_side.has_currencies(answered),
         "period": period,
         "questions": QUESTIONS.values(),
@@ -158,7 +158,7 @@ def _rendered(pages: Sequence[AccountPage], answered: Sequence[Answers], period:
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; base-uri 'none'; "
         "form-action 'none'",
     }
-    return environment.get_template("page.html.j2").render(shown)
+    return environment.get_template("page.html.j2").render(values)
 
 
 def _file(name: str) -> str:

@@ -107,8 +107,8 @@ def build_digest(
     digest = Digest(today, list(findings), recovered=recovered)
     for account in accounts.by_name.values():
         _add_account(digest, account, bigquery, since)
-    digest.findings.sort(key=lambda one: one.level)
-    digest.accounts.sort(key=lambda one: -one.revenue_of_week)
+    digest.findings.sort(key=lambda finding: finding.level)
+    digest.accounts.sort(key=lambda numbers: -numbers.revenue_of_week)
     digest.pictures = dict(_pictures(digest))
     return digest
 
@@ -122,64 +122,64 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
     except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
-        said = one_line(contained(error))[:300]
-        digest.findings.append(_unreadable(account, said))
+        reason = one_line(contained(error))[:300]
+        digest.findings.append(_unreadable(account, reason))
 
 
-def _unreadable(account: Account, said: str) -> Finding:
-    if "Not found" in said:
+def _unreadable(account: Account, reason: str) -> Finding:
+    if "Not found" in reason:
         text = f"Load it with `klaviyo-assets run --account {account.name}`; numbers are here from the next digest on."
         return Finding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
-    return Finding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(said))
+    return Finding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(reason))
 
 
-def revenue_picture(shown: Headlines) -> str:
+def revenue_picture(numbers: Headlines) -> str:
     """Content id of an account's picture."""
-    return f"revenue-{shown.account.name}"
+    return f"revenue-{numbers.account.name}"
 
 
-def anomaly_picture(found: Anomaly) -> str:
+def anomaly_picture(anomaly: Anomaly) -> str:
     """Content id of an unusual number's picture."""
-    return f"unusual-{found.account}-{found.statistic}"
+    return f"unusual-{anomaly.account}-{anomaly.statistic}"
 
 
 def _pictures(digest: Digest) -> Iterator[tuple[str, bytes]]:
     unusual = [one.anomaly for one in digest.findings[:MOST_FINDINGS] if one.anomaly]
-    for found in unusual[:MOST_DRAWN]:
-        yield anomaly_picture(found), _drawn_anomaly(found)
-    for shown in digest.accounts[:MOST_IN_DETAIL]:
-        if any(value for _, _, value in shown.revenue):
-            yield revenue_picture(shown), _drawn_revenue(shown)
+    for anomaly in unusual[:MOST_DRAWN]:
+        yield anomaly_picture(anomaly), _drawn_anomaly(anomaly)
+    for numbers in digest.accounts[:MOST_IN_DETAIL]:
+        if any(value for _, _, value in numbers.revenue):
+            yield revenue_picture(numbers), _drawn_revenue(numbers)
 
 
-def _drawn_revenue(shown: Headlines) -> bytes:
+def _drawn_revenue(numbers: Headlines) -> bytes:
     import pandas as pd
 
     from klaviyo_assets.publishing import charts
 
     rows = pd.DataFrame(
-        [(on, SOURCES[source], float(value)) for on, source, value in shown.revenue],
+        [(on, SOURCES[source], float(value)) for on, source, value in numbers.revenue],
         columns=["day", "series", "value"],
     )
     names: Sequence[str] = list(SOURCES.values())
-    title = f"Revenue of {shown.account.name} by day"
-    made: Any = charts.stacked(
-        rows, series=names, title=title, unit=shown.account.currency, width=_DRAWN_WIDTH - 50, height=140,
+    title = f"Revenue of {numbers.account.name} by day"
+    chart: Any = charts.stacked(
+        rows, series=names, title=title, unit=numbers.account.currency, width=_DRAWN_WIDTH - 50, height=140,
         is_titled=False,
     )  # fmt: skip
-    return charts.png(made)
+    return charts.png(chart)
 
 
-def _drawn_anomaly(found: Anomaly) -> bytes:
+def _drawn_anomaly(anomaly: Anomaly) -> bytes:
     import pandas as pd
 
     from klaviyo_assets.publishing import charts
 
-    days = [*found.history, (found.day, found.value)]
-    rows = pd.DataFrame(days, columns=["day", "value"]).assign(low=found.low, high=found.high)
-    rows["odd"] = rows["day"] == found.day
-    made: Any = charts.history(
-        rows, title=f"{found.label}, {found.weekday}s", unit=found.unit or "count", width=_DRAWN_WIDTH - 70, height=90,
-        is_titled=False,
+    days = [*anomaly.history, (anomaly.day, anomaly.value)]
+    rows = pd.DataFrame(days, columns=["day", "value"]).assign(low=anomaly.low, high=anomaly.high)
+    rows["odd"] = rows["day"] == anomaly.day
+    chart: Any = charts.history(
+        rows, title=f"{anomaly.label}, {anomaly.weekday}s", unit=anomaly.unit or "count", width=_DRAWN_WIDTH - 70,
+        height=90, is_titled=False,
     )  # fmt: skip
-    return charts.png(made)
+    return charts.png(chart)

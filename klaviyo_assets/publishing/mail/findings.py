@@ -63,14 +63,15 @@ def ui_url(*path: str) -> str:
     return "/".join((base, *path)) if base else ""
 
 
-def unusual_day(found: Iterable[Anomaly]) -> list[Finding]:
+def unusual_day(anomalies: Iterable[Anomaly]) -> list[Finding]:
     """Unusual numbers as findings."""
     return [
         Finding(
-            Level.ODD, f"{one.account}: {one.label} {'above' if one.value > one.expected else 'below'} the usual",
-            f"{one.sentence}.", url=ui_url("assets", "report", "account_by_event_date"), anomaly=one,
+            Level.ODD,
+            f"{anomaly.account}: {anomaly.label} {'above' if anomaly.value > anomaly.expected else 'below'} the usual",
+            f"{anomaly.sentence}.", url=ui_url("assets", "report", "account_by_event_date"), anomaly=anomaly,
         )
-        for one in found
+        for anomaly in anomalies
     ]  # fmt: skip
 
 

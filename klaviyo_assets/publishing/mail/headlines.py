@@ -72,10 +72,10 @@ class Period:
     @property
     def is_telling(self) -> bool:
         """Whether the change is more than the chance that few acts have in any case: two standard deviations."""
-        one, other = (max(float(made), 1.0) for made in self.makers)
+        now, before = (max(float(made), 1.0) for made in self.makers)
         mean = float(abs(self.value) + abs(self.before)) / 2
         # Orders differ in size about as much as their mean: money varies twice as much as a count.
-        deviation = math.sqrt((2 if self.is_money else 1) * (1 / one + 1 / other))
+        deviation = math.sqrt((2 if self.is_money else 1) * (1 / now + 1 / before))
         return mean > 0 and float(abs(self.value - self.before)) / mean > 2 * deviation
 
 
@@ -144,14 +144,14 @@ def headlines(
         rows: `occurred_on`, `message_source` and `COLUMNS`.
         data_through: Up to when the account's reports are complete.
     """
-    listed = list(rows)
+    day_rows = list(rows)
     by_day: dict[date, dict[str, Decimal]] = {}
-    for row in listed:
+    for row in day_rows:
         sums = by_day.setdefault(row["occurred_on"], dict.fromkeys(COLUMNS, Decimal(0)))
         for name in COLUMNS:
             sums[name] += Decimal(row[name] or 0)
     return Headlines(
-        account, day, tuple(_figure(headline, by_day, day) for headline in HEADLINES), tuple(_revenue(listed, day)),
+        account, day, tuple(_figure(headline, by_day, day) for headline in HEADLINES), tuple(_revenue(day_rows, day)),
         data_through,
     )  # fmt: skip
 
@@ -159,14 +159,16 @@ def headlines(
 def _figure(headline: Headline, by_day: Mapping[date, Mapping[str, Decimal]], day: date) -> Figure:
     def total(columns: tuple[str, ...], last: date, length: int) -> Decimal:
         days = (last - timedelta(days=ago) for ago in range(length))
-        return sum((by_day.get(one, {}).get(name, Decimal(0)) for one in days for name in columns), Decimal(0))
+        return sum(
+            (by_day.get(each_day, {}).get(name, Decimal(0)) for each_day in days for name in columns), Decimal(0)
+        )
 
     def period(length: int) -> Period:
-        before = day - timedelta(days=_WEEK)
+        week_before = day - timedelta(days=_WEEK)
         value, value_before, *makers = (
             total(columns, last, length)
             for columns in (headline.columns, headline.made_by or headline.columns)
-            for last in (day, before)
+            for last in (day, week_before)
         )
         return Period(value, value_before, (makers[0], makers[1]), headline.is_money)
 
@@ -175,7 +177,7 @@ def _figure(headline: Headline, by_day: Mapping[date, Mapping[str, Decimal]], da
 
 def _revenue(rows: Iterable[Mapping[str, Any]], day: date) -> Iterable[tuple[date, str, Decimal]]:
     """A row per drawn day and source, so that days without any are drawn too."""
-    known = {
+    money = {
         (row["occurred_on"], row["message_source"]): sum((Decimal(row[name] or 0) for name in HEADLINES[0].columns),
                                                          Decimal(0))
         for row in rows
@@ -183,4 +185,4 @@ def _revenue(rows: Iterable[Mapping[str, Any]], day: date) -> Iterable[tuple[dat
     for ago in reversed(range(DAYS_DRAWN)):
         on = day - timedelta(days=ago)
         for source in SOURCES:
-            yield on, source, known.get((on, source), Decimal(0))
+            yield on, source, money.get((on, source), Decimal(0))

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from klaviyo_assets.publishing.mail.work import Span, Work, joined, without
+from klaviyo_assets.publishing.mail.work import Span, Work, union_of, without
 
 HOUR, DAY = 3600.0, 86_400.0
 # Whoever forgot is told again after a day, but not for ever.
@@ -78,10 +78,10 @@ class Incident:
     over_at: float | None = None
 
     @classmethod
-    def read(cls, known: Mapping[str, Any]) -> "Incident":
+    def read(cls, record: Mapping[str, Any]) -> "Incident":
         """From JSON."""
-        left = {asset: tuple((first, last) for first, last in spans) for asset, spans in known["left"].items()}
-        return cls(**{**known, "kind": Kind(known["kind"]), "left": left})
+        left = {asset: tuple((first, last) for first, last in spans) for asset, spans in record["left"].items()}
+        return cls(**{**record, "kind": Kind(record["kind"]), "left": left})
 
 
 @dataclass(frozen=True)
@@ -106,29 +106,29 @@ class Incidents:
     sent: list[float] = field(default_factory=list)
 
     @classmethod
-    def read(cls, known: Mapping[str, Any]) -> "Incidents":
+    def read(cls, record: Mapping[str, Any]) -> "Incidents":
         """From JSON."""
-        return cls({key: Incident.read(one) for key, one in known["by_key"].items()}, list(known["sent"]))
+        return cls({key: Incident.read(incident) for key, incident in record["by_key"].items()}, list(record["sent"]))
 
     @property
-    def written(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         """As JSON can hold it."""
         return json.loads(json.dumps(asdict(self)))  # type: ignore[no-any-return]
 
-    def failed(self, failure: Failure) -> None:
+    def record_failure(self, failure: Failure) -> None:
         """Take note of a failed run."""
-        found = self.by_key.get(failure.key)
-        if found is None:
+        incident = self.by_key.get(failure.key)
+        if incident is None:
             self.by_key[failure.key] = Incident(
                 Kind.RUN, failure.account, f"{failure.job}, step {failure.step}", failure.sentence, failure.at,
-                failure.at, list(failure.details[:MOST_DETAILS]), run_id=failure.run_id, left=joined(failure.work, {}),
-                mend=failure.mend,
+                failure.at, list(failure.details[:MOST_DETAILS]), run_id=failure.run_id,
+                left=union_of(failure.work, {}), mend=failure.mend,
             )  # fmt: skip
             return
-        found.times, found.last_at, found.run_id = found.times + 1, failure.at, failure.run_id
-        found.mend = failure.mend
-        found.details = list(failure.details[:MOST_DETAILS])
-        found.left, found.over_at = joined(found.left, failure.work), None
+        incident.times, incident.last_at, incident.run_id = incident.times + 1, failure.at, failure.run_id
+        incident.mend = failure.mend
+        incident.details = list(failure.details[:MOST_DETAILS])
+        incident.left, incident.over_at = union_of(incident.left, failure.work), None
 
     def settle(self, made_since: Callable[[Incident], tuple[Work, float]]) -> None:
         """Take note of what has been made since of what failed runs left undone.
@@ -136,48 +136,48 @@ class Incidents:
         Args:
             made_since: What of an incident's work was made since its newest failure, and when the last of it.
         """
-        for one in self.by_key.values():
-            if one.kind is Kind.RUN and one.over_at is None:
-                work, at = made_since(one)
-                one.left = without(one.left, work)
-                one.over_at = at if not one.left else None
+        for incident in self.by_key.values():
+            if incident.kind is Kind.RUN and incident.over_at is None:
+                work, at = made_since(incident)
+                incident.left = without(incident.left, work)
+                incident.over_at = at if not incident.left else None
 
-    def stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:
+    def record_stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:
         """Take note of the accounts that are stale now: by name, the title and the sentence that says so."""
         for account, (title, sentence) in sentences.items():
             key = _key(Kind.STALE, account)
-            found = self.by_key.setdefault(key, Incident(Kind.STALE, account, title, sentence, at, at))
-            found.title, found.sentence, found.last_at, found.over_at = title, sentence, at, None
-        for one in self.by_key.values():
-            if one.kind is Kind.STALE and one.account not in sentences and one.over_at is None:
-                one.over_at = at
+            incident = self.by_key.setdefault(key, Incident(Kind.STALE, account, title, sentence, at, at))
+            incident.title, incident.sentence, incident.last_at, incident.over_at = title, sentence, at, None
+        for incident in self.by_key.values():
+            if incident.kind is Kind.STALE and incident.account not in sentences and incident.over_at is None:
+                incident.over_at = at
 
     def news(self, now: float) -> News:
         """What is due to be told; nothing while too many mails went out lately."""
-        found = News({}, {}, {})
+        news = News({}, {}, {})
         self.sent = [at for at in self.sent if now - at < DAY]
         if len(self.sent) >= MAILS_A_DAY and now - max(self.sent) < HOUR:
-            return found
-        for key, one in self.by_key.items():
-            if one.over_at is not None:
-                found.over[key] = one
-            elif one.told_at is None:
-                found.new[key] = one
-            elif now - one.told_at >= REMIND_AFTER:
-                found.reminders[key] = one
-        return found
+            return news
+        for key, incident in self.by_key.items():
+            if incident.over_at is not None:
+                news.over[key] = incident
+            elif incident.told_at is None:
+                news.new[key] = incident
+            elif now - incident.told_at >= REMIND_AFTER:
+                news.reminders[key] = incident
+        return news
 
-    def told(self, news: News, now: float) -> None:
+    def record_mail(self, news: News, now: float) -> None:
         """A mail with these news has gone out."""
         self.sent.append(now)
         for key in news.over:
             del self.by_key[key]
-        for one in (*news.new.values(), *news.reminders.values()):
-            one.told_at = now
+        for incident in (*news.new.values(), *news.reminders.values()):
+            incident.told_at = now
 
     def forget(self, now: float) -> list[Incident]:
         """Let go of what nobody mends: its newest failure is too long ago to remind of it."""
-        old = [key for key, one in self.by_key.items() if one.told_at is not None and now - one.last_at > REMIND_FOR]
+        old = [key for key, each in self.by_key.items() if each.told_at is not None and now - each.last_at > REMIND_FOR]
         return [self.by_key.pop(key) for key in old]
 
 
@@ -187,5 +187,5 @@ def _key(*parts: str) -> str:
 
 def titles(incidents: Iterable[Incident]) -> str:
     """The accounts of incidents, for a subject; those of no account are of all."""
-    names = sorted({one.account or "all accounts" for one in incidents})
+    names = sorted({incident.account or "all accounts" for incident in incidents})
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

@@ -34,14 +34,14 @@ def rendered(name: str, **values: Any) -> tuple[str, str]:
 def _environment(*, is_html: bool) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    environment = Environment(
         # Text is no HTML: it must not be escaped.
         loader=FileSystemLoader(_TEMPLATES), autoescape=is_html,  # noqa: S701
         undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"number": number, "change": change, "tone": tone, "moment": moment, "day": day}
-    return made
+    environment.filters |= {"number": number, "change": change, "tone": tone, "moment": moment, "day": day}
+    return environment
 
 
 def number(value: Decimal, currency: str = "") -> str:
@@ -77,8 +77,8 @@ def tone(period: Any, is_more_good: bool = True) -> str:
 
 def moment(at: datetime | float) -> str:
     """A time in UTC."""
-    shown = datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at.astimezone(UTC)
-    return f"{shown:%b} {shown.day}, {shown:%H:%M} UTC"
+    time = datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at.astimezone(UTC)
+    return f"{time:%b} {time.day}, {time:%H:%M} UTC"
 
 
 def day(on: date) -> str:

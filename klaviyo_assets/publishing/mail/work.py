@@ -15,15 +15,15 @@ Work = Mapping[str, tuple[Span, ...]]
 _DAY = timedelta(days=1)
 
 
-def joined(one: Work, other: Work) -> dict[str, tuple[Span, ...]]:
+def union_of(work: Work, other_work: Work) -> dict[str, tuple[Span, ...]]:
     """Everything that is in either."""
-    return {asset: _union((*one.get(asset, ()), *other.get(asset, ()))) for asset in sorted({*one, *other})}
+    return {asset: _union((*work.get(asset, ()), *other_work.get(asset, ()))) for asset in sorted({*work, *other_work})}
 
 
-def without(work: Work, done: Work) -> dict[str, tuple[Span, ...]]:
+def without(work: Work, done_work: Work) -> dict[str, tuple[Span, ...]]:
     """What is left of a work when another one is done; assets of which nothing is left are gone."""
-    left = {asset: _difference(spans, done.get(asset, ())) for asset, spans in work.items()}
-    return {asset: spans for asset, spans in left.items() if spans}
+    rest = {asset: _difference(spans, done_work.get(asset, ())) for asset, spans in work.items()}
+    return {asset: spans for asset, spans in rest.items() if spans}
 
 
 def work_of(partitions: Iterable[tuple[str, str]]) -> dict[str, tuple[Span, ...]]:
@@ -68,33 +68,33 @@ def days_of(work: Work) -> Span | None:
 
 
 def _union(spans: Iterable[Span]) -> tuple[Span, ...]:
-    found = sorted(set(spans))
-    merged = [WHOLE] if WHOLE in found else []
-    for first, last in (span for span in found if span != WHOLE):
-        if merged and merged[-1] != WHOLE and first <= _next(merged[-1][1]):
-            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+    unique_spans = sorted(set(spans))
+    merged_spans = [WHOLE] if WHOLE in unique_spans else []
+    for first, last in (span for span in unique_spans if span != WHOLE):
+        if merged_spans and merged_spans[-1] != WHOLE and first <= _day_after(merged_spans[-1][1]):
+            merged_spans[-1] = (merged_spans[-1][0], max(merged_spans[-1][1], last))
         else:
-            merged.append((first, last))
-    return tuple(merged)
+            merged_spans.append((first, last))
+    return tuple(merged_spans)
 
 
-def _difference(spans: Iterable[Span], done: Iterable[Span]) -> tuple[Span, ...]:
-    left = list(spans)
-    for taken in done:
-        left = [part for span in left for part in _minus(span, taken)]
-    return tuple(left)
+def _difference(spans: Iterable[Span], done_spans: Iterable[Span]) -> tuple[Span, ...]:
+    rest = list(spans)
+    for span_done in done_spans:
+        rest = [part for span in rest for part in _minus(span, span_done)]
+    return tuple(rest)
 
 
-def _minus(span: Span, taken: Span) -> Iterable[Span]:
-    if WHOLE in {span, taken} or taken[1] < span[0] or span[1] < taken[0]:
-        return () if span == taken else (span,)
-    parts = ((span[0], _before(taken[0])), (_next(taken[1]), span[1]))
+def _minus(span: Span, span_done: Span) -> Iterable[Span]:
+    if WHOLE in {span, span_done} or span_done[1] < span[0] or span[1] < span_done[0]:
+        return () if span == span_done else (span,)
+    parts = ((span[0], _day_before(span_done[0])), (_day_after(span_done[1]), span[1]))
     return tuple(part for part in parts if part[0] <= part[1])
 
 
-def _next(day: str) -> str:
+def _day_after(day: str) -> str:
     return (date.fromisoformat(day) + _DAY).isoformat()
 
 
-def _before(day: str) -> str:
+def _day_before(day: str) -> str:
     return (date.fromisoformat(day) - _DAY).isoformat()

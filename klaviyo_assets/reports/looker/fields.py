@@ -113,8 +113,8 @@ def _format(name: str) -> Format:
 def _ratio(rate: Statistic) -> Ratio:
     is_share = rate.type is LogicalType.FLOAT
     people = [ADDITIVE_TWINS[name] for name in (rate.numerator, rate.denominator) if name in ADDITIVE_TWINS]
-    counted = " and ".join(dict.fromkeys(_STANDS_FOR[name] for name in people))
-    note = f" Counted in {counted}, not people, so that it is right for any rows." if counted else ""
+    acts = " and ".join(dict.fromkeys(_STANDS_FOR[name] for name in people))
+    note = f" Counted in {acts}, not people, so that it is right for any rows." if acts else ""
     return Ratio(
         name=rate.name, numerator=additive(rate.numerator), denominator=additive(rate.denominator),
         label=label(rate.name), format=Format.PERCENT if is_share else _format(rate.name),

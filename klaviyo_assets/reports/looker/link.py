@@ -73,19 +73,19 @@ def first_of(data: Sequence[Source]) -> Source:
     return next((source for source in data if source.alias == FIRST_VIEW), data[0])
 
 
-def template_id(given: str) -> str:
+def template_id(text: str) -> str:
     """The id of a template from an id, or from the address of its page.
 
     Raises:
         SettingsError: it is neither.
     """
-    found = re.search(rf"/reporting/({_TEMPLATE_ID})", given) or re.fullmatch(rf"\s*({_TEMPLATE_ID})\s*", given)
-    if not found:
+    match = re.search(rf"/reporting/({_TEMPLATE_ID})", text) or re.fullmatch(rf"\s*({_TEMPLATE_ID})\s*", text)
+    if not match:
         raise SettingsError(
-            f"{given!r} is no Looker Studio template. Give the id in its address, the part after /reporting/; "
+            f"{text!r} is no Looker Studio template. Give the id in its address, the part after /reporting/; "
             "docs/looker_studio.md tells how to make one."
         )
-    return found[1]
+    return match[1]
 
 
 def looker_link(data: Sequence[Source], name: str, template: str = "") -> str:
@@ -131,13 +131,13 @@ def _settings(source: Source) -> tuple[tuple[str, str], ...]:
 
 
 def _address(parameters: Sequence[tuple[str, str]]) -> str:
-    made = _encoded(parameters)
-    if len(made) > MAX_LENGTH:
+    address = _encoded(parameters)
+    if len(address) > MAX_LENGTH:
         raise PermanentError(
-            f"the link to Looker Studio would have {len(made)} characters, more than the {MAX_LENGTH} every browser "
+            f"the link to Looker Studio would have {len(address)} characters, more than the {MAX_LENGTH} every browser "
             "takes. Shorten what is in it: BIGQUERY_DATASET_PREFIX, the account's name or the report's."
         )
-    return made
+    return address
 
 
 def _encoded(parameters: Sequence[tuple[str, str]]) -> str:

@@ -9,7 +9,7 @@ from klaviyo_assets.reports.views.event_with_attribution import SPEC as EVENT_WI
 from klaviyo_assets.reports.views.flow_message_detail import DETAILS as FLOW_MESSAGES
 from klaviyo_assets.reports.views.looker import looker_freshness, looker_lists, looker_messages, looker_report
 from klaviyo_assets.reports.views.messages import Details
-from klaviyo_assets.reports.views.named import named
+from klaviyo_assets.reports.views.named import named_view
 from klaviyo_assets.reports.views.person_detail import person_detail
 from klaviyo_assets.reports.views.spec import ViewSpec
 
@@ -23,7 +23,7 @@ _NAMED: dict[str, Details] = {
     "flow_lifetime": FLOW_MESSAGES,
 }
 
-_WITH_NAMES = {name: named(REPORTS[name], names) for name, names in _NAMED.items()}
+_WITH_NAMES = {name: named_view(REPORTS[name], names) for name, names in _NAMED.items()}
 
 # In an order they can be created in: a view stands behind those it reads.
 VIEWS: dict[str, ViewSpec] = {

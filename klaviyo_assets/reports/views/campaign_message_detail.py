@@ -4,7 +4,7 @@ Here: the view, with what older connections keep on `campaign` as the fall-back.
 """
 
 from klaviyo_assets.reports.views.messages import details, parameters_of, tags_of
-from klaviyo_assets.reports.views.spec import Shown, copied
+from klaviyo_assets.reports.views.spec import ViewColumn, copied
 from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
 from klaviyo_assets.tables.campaign_message import SPEC as MESSAGE
 from klaviyo_assets.tables.campaign_tag import SPEC as TAGGING
@@ -19,7 +19,7 @@ def _older(name: str) -> str:
     return f"IF(COALESCE(campaign_message.channel, 'email') = 'email', campaign.{name}, NULL)"
 
 
-def _content(name: str, as_: str, older: str = "") -> Shown:
+def _content(name: str, as_: str, older: str = "") -> ViewColumn:
     """What a message says: of the message, else, before September 2023, of the campaign."""
     if not older:
         return copied(MESSAGE, name, as_=as_)

@@ -4,7 +4,7 @@ Here: the view. Not here: who earns credit (`mapping/credit.py` at the top of th
 """
 
 from klaviyo_assets.model.spec import TableSpec
-from klaviyo_assets.reports.views.spec import Shown, copied, view
+from klaviyo_assets.reports.views.spec import ViewColumn, copied, view
 from klaviyo_assets.tables.attribution import SPEC as ATTRIBUTION
 from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
 from klaviyo_assets.tables.event import SPEC as EVENT
@@ -16,7 +16,7 @@ _SEND = (
 )
 
 
-def _shown(spec: TableSpec, name: str, prefix: str = "") -> Shown:
+def _view_column(spec: TableSpec, name: str, prefix: str = "") -> ViewColumn:
     """A column as it stands, but the send with its fall-back; `prefix` tells columns of one name apart."""
     if name not in ("send_at", "send_on"):
         return copied(spec, name, as_=f"{prefix}{name}" if prefix else "")
@@ -24,13 +24,13 @@ def _shown(spec: TableSpec, name: str, prefix: str = "") -> Shown:
     day = f"COALESCE({spec.name}.send_on, DATE({campaign}.send_at, @timezone))"
     moment = f"IF({spec.name}.send_on IS NULL, {campaign}.send_at, {spec.name}.send_at)"
     value = moment if name == "send_at" else day
-    believed = f"IF({day} <= DATE_ADD(event.occurred_on, INTERVAL 1 DAY), {value}, NULL)"
-    return copied(spec, name, as_=f"{prefix}{name}" if prefix else "", sql=believed, note=_SEND)
+    credible_send = f"IF({day} <= DATE_ADD(event.occurred_on, INTERVAL 1 DAY), {value}, NULL)"
+    return copied(spec, name, as_=f"{prefix}{name}" if prefix else "", sql=credible_send, note=_SEND)
 
 
-_OF_EVENT = tuple(_shown(EVENT, column.name) for column in EVENT.columns)
+_OF_EVENT = tuple(_view_column(EVENT, column.name) for column in EVENT.columns)
 _OF_CREDIT = tuple(
-    _shown(ATTRIBUTION, column.name, "credited_" if column.name in EVENT.column_names else "")
+    _view_column(ATTRIBUTION, column.name, "credited_" if column.name in EVENT.column_names else "")
     for column in ATTRIBUTION.columns if column.name not in _JOINED_BY
 )  # fmt: skip
 
@@ -47,7 +47,7 @@ SPEC = view(
     "`credited_value`.",
     order=("event_id", "touch_rank"),
     reads=(EVENT, ATTRIBUTION, CAMPAIGN),
-    shown=(*_OF_EVENT, *_OF_CREDIT),
+    columns=(*_OF_EVENT, *_OF_CREDIT),
     source="""FROM event
 LEFT JOIN attribution ON attribution.event_id = event.event_id AND attribution.occurred_on = event.occurred_on
 LEFT JOIN campaign AS campaign_of_event

@@ -7,7 +7,7 @@ file each.
 from dataclasses import dataclass
 
 from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
-from klaviyo_assets.reports.views.spec import Shown, ViewSpec, view
+from klaviyo_assets.reports.views.spec import ViewColumn, ViewSpec, view
 from klaviyo_assets.tables.tags import SPEC as TAGS
 
 PARAMETERS = ("utm_source", "utm_medium", "utm_campaign")
@@ -32,9 +32,9 @@ class Details:
 
 
 def details(
-    *, name: str, grain: str, description: str, owner: Shown, message: Shown, of_owner: tuple[Shown, ...],
-    of_message: tuple[Shown, ...], tagging: TableSpec, parameters: TableSpec, reads: tuple[TableSpec, ...],
-    source: str, questions: tuple[str, ...],
+    *, name: str, grain: str, description: str, owner: ViewColumn, message: ViewColumn,
+    of_owner: tuple[ViewColumn, ...], of_message: tuple[ViewColumn, ...], tagging: TableSpec,
+    parameters: TableSpec, reads: tuple[TableSpec, ...], source: str, questions: tuple[str, ...],
 ) -> Details:  # fmt: skip
     """A view of messages.
 
@@ -54,27 +54,29 @@ def details(
     """
     spec = view(
         name=name, grain=grain, description=description, order=(owner.column.name, message.column.name),
-        reads=(*reads, tagging, TAGS, parameters), shown=(owner, *of_owner, message, *of_message),
+        reads=(*reads, tagging, TAGS, parameters), columns=(owner, *of_owner, message, *of_message),
         ctes=f"{_tagged(tagging)},\n{_parameters(parameters)}", source=source, questions=questions,
     )  # fmt: skip
-    of_owners, of_messages = (tuple(each.column.name for each in shown) for shown in (of_owner, of_message))
+    of_owners, of_messages = (tuple(column.column.name for column in columns) for columns in (of_owner, of_message))
     return Details(spec=spec, owner_id=owner.column.name, of_owner=of_owners, of_message=of_messages)
 
 
-def tags_of(owner: str) -> Shown:
+def tags_of(owner: str) -> ViewColumn:
     """The names of the tags on a campaign or flow."""
-    said = f"Names of the tags on the {owner}, in alphabetical order, `, ` between them; null without any."
-    return Shown(Column(name="tags", type=LogicalType.STRING, description=said), "tagged.tags")
+    description = f"Names of the tags on the {owner}, in alphabetical order, `, ` between them; null without any."
+    return ViewColumn(Column(name="tags", type=LogicalType.STRING, description=description), "tagged.tags")
 
 
-def parameters_of(spec: TableSpec) -> tuple[Shown, ...]:
+def parameters_of(spec: TableSpec) -> tuple[ViewColumn, ...]:
     """Link parameters: a column for each usual one, and one text with all others."""
     meaning = spec.column("value").description
-    named = [(name, f"The link parameter `{name}`. {meaning} From `{spec.name}`.") for name in PARAMETERS]
-    others = f"All other link parameters as `name=value`, by name, `&` between them; null without any. {meaning}"
+    usual_parameters = [(name, f"The link parameter `{name}`. {meaning} From `{spec.name}`.") for name in PARAMETERS]
+    other_parameters = (
+        f"All other link parameters as `name=value`, by name, `&` between them; null without any. {meaning}"
+    )
     return tuple(
-        Shown(Column(name=name, type=LogicalType.STRING, description=said), f"parameters.{name}")
-        for name, said in (*named, ("other_utm_params", others))
+        ViewColumn(Column(name=name, type=LogicalType.STRING, description=description), f"parameters.{name}")
+        for name, description in (*usual_parameters, ("other_utm_params", other_parameters))
     )
 
 
@@ -91,11 +93,11 @@ def _tagged(spec: TableSpec) -> str:
 
 def _parameters(spec: TableSpec) -> str:
     owner_id = spec.key[0]
-    named = ",\n    ".join(f"MAX(IF(LOWER(name) = '{name}', value, NULL)) AS {name}" for name in PARAMETERS)
+    usual_columns = ",\n    ".join(f"MAX(IF(LOWER(name) = '{name}', value, NULL)) AS {name}" for name in PARAMETERS)
     deleted = "\n  WHERE is_deleted IS NOT TRUE" if "is_deleted" in spec.column_names else ""
     return f"""parameters AS (
   SELECT {owner_id},
-    {named},
+    {usual_columns},
     STRING_AGG(IF(LOWER(name) IN ({_LISTED}), NULL, CONCAT(name, '=', COALESCE(value, ''))), '&' ORDER BY name)
       AS other_utm_params
   FROM {spec.name}{deleted}

@@ -6,10 +6,10 @@ Here: the view that follows from a report and a view of messages. Not here: the 
 
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.views.messages import Details
-from klaviyo_assets.reports.views.spec import Shown, ViewSpec, copied, view
+from klaviyo_assets.reports.views.spec import ViewColumn, ViewSpec, copied, view
 
 
-def named(report: ReportSpec, names: Details) -> ViewSpec:
+def named_view(report: ReportSpec, names: Details) -> ViewSpec:
     """A view with exactly one row per row of the report: names are joined by id and multiply nothing.
 
     Args:
@@ -27,8 +27,8 @@ def named(report: ReportSpec, names: Details) -> ViewSpec:
         "names too.",
         order=report.order,
         reads=(report, names.spec),
-        shown=(*own, *_names(report, names)),
-        ctes=_joined(names),
+        columns=(*own, *_names(report, names)),
+        ctes=_common_tables(names),
         source=f"""FROM {report.name} AS report
 LEFT JOIN owner ON owner.{names.owner_id} = report.{names.owner_id}
 LEFT JOIN {names.spec.name} AS message ON message.message_id = report.message_id
@@ -37,16 +37,16 @@ LEFT JOIN only_message ON only_message.{names.owner_id} = report.{names.owner_id
     )
 
 
-def _names(report: ReportSpec, names: Details) -> tuple[Shown, ...]:
+def _names(report: ReportSpec, names: Details) -> tuple[ViewColumn, ...]:
     of_owner = (copied(names.spec, name, sql=f"owner.{name}") for name in names.of_owner)
     of_message = (
         copied(names.spec, name, sql=f"IF(message.message_id IS NULL, only_message.{name}, message.{name})")
         for name in names.of_message
     )
-    return tuple(shown for shown in (*of_owner, *of_message) if shown.column.name not in report.column_names)
+    return tuple(column for column in (*of_owner, *of_message) if column.column.name not in report.column_names)
 
 
-def _joined(names: Details) -> str:
+def _common_tables(names: Details) -> str:
     """One row per campaign or flow, and the messages that are the only one of theirs."""
     owner_id, of_messages = names.owner_id, names.spec.name
     return f"""owner AS (

@@ -6,11 +6,11 @@ Here: the view. Not here: the statistics (`reports/person_lifetime.py`).
 from klaviyo_assets.model.spec import Column, LogicalType
 from klaviyo_assets.model.statistics import Kind
 from klaviyo_assets.reports.spec import ReportSpec
-from klaviyo_assets.reports.views.spec import Shown, ViewSpec, copied, view
+from klaviyo_assets.reports.views.spec import ViewColumn, ViewSpec, copied, view
 from klaviyo_assets.tables.person import SPEC as PERSON
 
 _NUMBERS = (LogicalType.INTEGER, LogicalType.NUMERIC, LogicalType.FLOAT)
-_HAS_EVENTS = Shown(
+_HAS_EVENTS = ViewColumn(
     Column(name="has_events", type=LogicalType.BOOLEAN, description="Whether any event of the person is loaded."),
     "report.person_id IS NOT NULL",
 )
@@ -31,19 +31,19 @@ def person_detail(report: ReportSpec) -> ViewSpec:
         "0. People who have events but no row in `person` are in the report only.",
         order=("person_id",),
         reads=(PERSON, report),
-        shown=(*(_of_person(report, column.name) for column in PERSON.columns), _HAS_EVENTS, *statistics),
+        columns=(*(_of_person(report, column.name) for column in PERSON.columns), _HAS_EVENTS, *statistics),
         source=f"""FROM person
 LEFT JOIN {report.name} AS report ON report.person_id = person.person_id""",
     )
 
 
-def _of_person(report: ReportSpec, name: str) -> Shown:
+def _of_person(report: ReportSpec, name: str) -> ViewColumn:
     """A person's column; where the report has one of the same name, this is Klaviyo's own idea of it."""
     clashes = name != "person_id" and name in report.column_names
     return copied(PERSON, name, as_=f"klaviyo_{name}" if clashes else "")
 
 
-def _statistic(report: ReportSpec, name: str) -> Shown:
+def _statistic(report: ReportSpec, name: str) -> ViewColumn:
     """A number is 0 for who did nothing; times stay unknown, and so do rates: there is nothing to divide by."""
     rates = {statistic.name for statistic in report.statistics if statistic.kind is Kind.RATE}
     column = f"report.{name}"

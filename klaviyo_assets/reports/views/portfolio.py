@@ -32,7 +32,7 @@ class Member:
 
 def portfolio_view(source: TableSpec) -> TableSpec:
     """The view over all accounts of one report or view."""
-    shown = (
+    columns = (
         replace(column, raw=None, required=False, constraints=()) for column in source.columns if column != ACCOUNT
     )
     order = (name for name in source.order if name != ACCOUNT.name)
@@ -40,7 +40,7 @@ def portfolio_view(source: TableSpec) -> TableSpec:
         name=source.name,
         grain=f"Per account: {source.grain[:1].lower()}{source.grain[1:]}",
         description=f"`{source.name}` of every account. {source.description}",
-        key=(), columns=(ACCOUNT, *shown), order=(ACCOUNT.name, *order),
+        key=(), columns=(ACCOUNT, *columns), order=(ACCOUNT.name, *order),
     )  # fmt: skip
 
 
@@ -69,25 +69,25 @@ def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: s
         A CREATE OR REPLACE VIEW without parameters, and the label by which the view tells that it was made of this
         very statement: running it again changes nothing, so it need not be run.
     """
-    columns = ", ".join(f"{quoted(column.name)} {_described(column.description)}" for column in view.columns)
-    rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_selected(view, None)}\nLIMIT 0"
+    columns = ", ".join(f"{quoted(column.name)} {_options(column.description)}" for column in view.columns)
+    rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_select_clause(view, None)}\nLIMIT 0"
     grain = f"{view.grain} {view.description}"
     label = hashlib.sha256(repr((columns, grain, rows)).encode()).hexdigest()[:16]
-    described = _described(grain, f", labels=[('{LABEL}', '{label}')]")
-    return f"CREATE OR REPLACE VIEW {table_of(dataset, view.name)} ({columns}) {described} AS\n{rows}", label
+    options = _options(grain, f", labels=[('{LABEL}', '{label}')]")
+    return f"CREATE OR REPLACE VIEW {table_of(dataset, view.name)} ({columns}) {options} AS\n{rows}", label
 
 
 def _rows(view: TableSpec, member: Member) -> str:
-    return f"{_selected(view, member)}\nFROM {table_of(member.dataset, view.name)} AS of_account"
+    return f"{_select_clause(view, member)}\nFROM {table_of(member.dataset, view.name)} AS of_account"
 
 
-def _selected(view: TableSpec, member: Member | None) -> str:
-    shown = [literal(member.account) if member else _null(ACCOUNT)]
-    shown += [_value(column, member) for column in view.columns[1:]]
-    listed = (
-        f"{value} AS {quoted(column.name)}" for value, column in zip(shown, view.columns, strict=True)
+def _select_clause(view: TableSpec, member: Member | None) -> str:
+    values = [literal(member.account) if member else _null(ACCOUNT)]
+    values += [_value(column, member) for column in view.columns[1:]]
+    outputs = (
+        f"{value} AS {quoted(column.name)}" for value, column in zip(values, view.columns, strict=True)
     )  # fmt: skip
-    return "SELECT " + ", ".join(listed)
+    return "SELECT " + ", ".join(outputs)
 
 
 def _value(column: Column, member: Member | None) -> str:
@@ -102,5 +102,5 @@ def _null(column: Column) -> str:
     return f"CAST(NULL AS {exp.DataType.build(kind, dialect=DIALECT).sql(DIALECT)})"
 
 
-def _described(text: str, more: str = "") -> str:
-    return f"OPTIONS(description={literal(text)}{more})"
+def _options(text: str, more_options: str = "") -> str:
+    return f"OPTIONS(description={literal(text)}{more_options})"

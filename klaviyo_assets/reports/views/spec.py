@@ -29,7 +29,7 @@ class ViewSpec(TableSpec):
 
 
 @dataclass(frozen=True)
-class Shown:
+class ViewColumn:
     """A column of a view, and the GoogleSQL expression that gives it."""
 
     column: Column
@@ -39,7 +39,7 @@ class Shown:
 def copied(
     spec: TableSpec, name: str, *, sql: str = "", as_: str = "", older: tuple[TableSpec, str] | None = None,
     note: str = "",
-) -> Shown:  # fmt: skip
+) -> ViewColumn:  # fmt: skip
     """A column of a table, report or view, with its type and description.
 
     Args:
@@ -53,15 +53,15 @@ def copied(
     source = spec.column(name)
     fallback = f", else `{older[0].name}.{older[1]}`" if older else ""
     origin = f"From `{spec.name}.{name}`{fallback}." if as_ or older else ""
-    described = " ".join(part for part in (source.description, note, origin) if part)
+    description = " ".join(part for part in (source.description, note, origin) if part)
     # What has to hold is checked where the value is first written; a view only shows it.
-    column = replace(source, name=as_ or name, description=described, raw=None, required=False, constraints=())
-    return Shown(column, sql or f"{spec.name}.{name}")
+    column = replace(source, name=as_ or name, description=description, raw=None, required=False, constraints=())
+    return ViewColumn(column, sql or f"{spec.name}.{name}")
 
 
 def view(
     *, name: str, grain: str, description: str, order: tuple[str, ...], reads: Iterable[TableSpec],
-    shown: Iterable[Shown], source: str, questions: tuple[str, ...], ctes: str = "",
+    columns: Iterable[ViewColumn], source: str, questions: tuple[str, ...], ctes: str = "",
 ) -> ViewSpec:  # fmt: skip
     """A view of these columns.
 
@@ -71,16 +71,16 @@ def view(
         description: What the view is for.
         order: The columns that tell rows apart.
         reads: The tables, reports and views that `source` and `ctes` name.
-        shown: The columns, in order.
+        columns: The columns, in order.
         source: The query's FROM clause and what follows it.
         questions: The questions that it answers.
         ctes: Common table expressions before the SELECT, without WITH.
     """
-    listed = tuple(shown)
-    selected = ",\n  ".join(f"{each.sql} AS {each.column.name}" for each in listed)
-    before = f"WITH {ctes}\n" if ctes else ""
+    view_columns = tuple(columns)
+    outputs = ",\n  ".join(f"{column.sql} AS {column.column.name}" for column in view_columns)
+    with_clause = f"WITH {ctes}\n" if ctes else ""
     return ViewSpec(
         name=name, grain=grain, description=description, key=(), order=order,
-        columns=tuple(each.column for each in listed), reads=tuple(spec.name for spec in reads),
-        sql=f"{before}SELECT\n  {selected}\n{source}", questions=questions,
+        columns=tuple(column.column for column in view_columns), reads=tuple(spec.name for spec in reads),
+        sql=f"{with_clause}SELECT\n  {outputs}\n{source}", questions=questions,
     )  # fmt: skip

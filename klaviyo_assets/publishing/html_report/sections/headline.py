@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from klaviyo_assets.publishing.html_report.answers import Answers
 from klaviyo_assets.publishing.html_report.figures import Card, Cards, Cell, Section, cell
-from klaviyo_assets.publishing.html_report.formatting import NOTHING, Kind, day, shown
+from klaviyo_assets.publishing.html_report.formatting import NOTHING, Kind, day, text_of
 from klaviyo_assets.publishing.html_report.question import Question
 from klaviyo_assets.publishing.html_report.questions import COVERAGE, HEADLINE, RATES
 
@@ -63,45 +63,45 @@ def headline(answers: Answers) -> Section:
     return Section("headline", "At a glance", _lead(answers), [Cards(HEADLINE, "Headline numbers", cards=cards)])
 
 
-def change_of(answers: Answers, each: Headline) -> Cell | None:
+def change_of(answers: Answers, number: Headline) -> Cell | None:
     """The change of a headline number; None where there is nothing to compare with."""
-    row = answers.one(each.question)
+    row = answers.row_of(number.question)
     if not answers.has_before:
         return None
-    column = f"{each.column}_change"
+    column = f"{number.column}_change"
     value = row[column]
     if value is None:
-        return cell(row, column, each.change, text=_without_before(row, each))
-    text = shown(value, each.change, answers.currency)
-    if each.change is Kind.MONEY and value > 0:
+        return cell(row, column, number.change, text=_without_before(row, number))
+    text = text_of(value, number.change, answers.currency)
+    if number.change is Kind.MONEY and value > 0:
         text = f"+{text}"
-    return cell(row, column, each.change, text=text, tone=_tone(value, each))
+    return cell(row, column, number.change, text=text, tone=_tone(value, number))
 
 
-def _card(answers: Answers, each: Headline) -> Card:
-    row = answers.one(each.question)
+def _card(answers: Answers, number: Headline) -> Card:
+    row = answers.row_of(number.question)
     return Card(
-        question=each.question, label=each.label, number=cell(row, each.column, each.kind, answers.currency),
-        change=change_of(answers, each), note=each.note,
-        details=[(label, cell(row, column, kind, answers.currency)) for label, column, kind in each.details],
+        question=number.question, label=number.label, number=cell(row, number.column, number.kind, answers.currency),
+        change=change_of(answers, number), note=number.note,
+        details=[(label, cell(row, column, kind, answers.currency)) for label, column, kind in number.details],
     )  # fmt: skip
 
 
-def _without_before(row: "dict[str, object] | object", each: Headline) -> str:
-    before = row.get(f"{each.column}_before") if hasattr(row, "get") else None
-    return "none before" if before == 0 else NOTHING
+def _without_before(row: "dict[str, object] | object", number: Headline) -> str:
+    earlier_value = row.get(f"{number.column}_before") if hasattr(row, "get") else None
+    return "none before" if earlier_value == 0 else NOTHING
 
 
-def _tone(value: object, each: Headline) -> str:
-    if each.is_good_when_rising is None or not value:
+def _tone(value: object, number: Headline) -> str:
+    if number.is_good_when_rising is None or not value:
         return ""
-    return "good" if (value > 0) is each.is_good_when_rising else "bad"  # type: ignore[operator]
+    return "good" if (value > 0) is number.is_good_when_rising else "bad"  # type: ignore[operator]
 
 
 def _lead(answers: Answers) -> str:
     if answers.has_before:
         return f"Changes are on {answers.period.text_before}, the {answers.period.length} days before."
-    first = answers.one(COVERAGE)["first_occurred_on"]
+    first = answers.row_of(COVERAGE)["first_occurred_on"]
     return (
         f"No changes are shown: data begin on {day(first)}, so the period before, {answers.period.text_before}, "
         "is not whole."

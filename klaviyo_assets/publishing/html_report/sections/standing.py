@@ -34,36 +34,40 @@ class Standing:
 
 def standing(answers: Answers) -> Standing:
     """Freshness and reconciliation of an account."""
-    found = answers.conservation
-    if found is None:
-        said = "Nothing was compared: there is nothing in these days."
-        return Standing(COVERAGE, _facts(answers), None, said, [], [])
-    equations = int(found.metadata.get("equations", 0))
+    conservation = answers.conservation
+    if conservation is None:
+        verdict = "Nothing was compared: there is nothing in these days."
+        return Standing(COVERAGE, _facts(answers), None, verdict, [], [])
+    equations = int(conservation.metadata.get("equations", 0))
     verdict = (
         f"All {equations:,} equations hold: events, orders and money of the reports by event date are exactly those "
         "of the loaded events, day by day."
-        if found.holds
-        else f"{plural(len(found.findings), 'equation')} of {equations:,} do not hold: do not rely on these numbers."
+        if conservation.holds
+        else f"{plural(len(conservation.findings), 'equation')} of {equations:,} do not hold: do not rely on these "
+        "numbers."
     )
-    numbers = [(name.replace("_", " "), str(value)) for name, value in found.metadata.items() if name != "equations"]
-    return Standing(COVERAGE, _facts(answers), found.holds, verdict, [str(one) for one in found.findings], numbers)
+    numbers = [
+        (name.replace("_", " "), str(value)) for name, value in conservation.metadata.items() if name != "equations"
+    ]
+    findings = [str(finding) for finding in conservation.findings]
+    return Standing(COVERAGE, _facts(answers), conservation.holds, verdict, findings, numbers)
 
 
 def warnings(answers: Answers) -> list[str]:
     """What a reader should know before reading."""
-    said = []
+    sentences = []
     if not answers.is_complete and answers.data_through:
-        said.append(f"Data reach up to {instant(answers.data_through)} ({answers.account.timezone}): the last days are "
-                    "not complete.")  # fmt: skip
+        through = f"{instant(answers.data_through)} ({answers.account.timezone})"
+        sentences.append(f"Data reach up to {through}: the last days are not complete.")
     if not_final(answers):
-        said.append("Numbers by send date still grow: for some messages the attribution window is open.")
+        sentences.append("Numbers by send date still grow: for some messages the attribution window is open.")
     if answers.conservation is not None and not answers.conservation.holds:
-        said.append("The reports do not add up to the loaded events: see the foot of this account.")
-    return said
+        sentences.append("The reports do not add up to the loaded events: see the foot of this account.")
+    return sentences
 
 
 def _facts(answers: Answers) -> list[tuple[str, Cell]]:
-    row = answers.one(COVERAGE)
+    row = answers.row_of(COVERAGE)
     if not row:
         return []
     through = answers.data_through
@@ -85,7 +89,7 @@ def nothing(answers: Answers) -> str:
             f"Nothing has been loaded for {name} yet. Load it with `klaviyo-assets run --account {name}`, then make "
             "the report again."
         )
-    row = answers.one(COVERAGE)
+    row = answers.row_of(COVERAGE)
     return (
         f"Nothing happened in {name} in these days. Its data reach from {day(row['first_occurred_on'])} to "
         f"{day(row['last_occurred_on'])}."

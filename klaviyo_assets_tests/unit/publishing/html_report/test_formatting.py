@@ -15,7 +15,7 @@ from klaviyo_assets.publishing.html_report.formatting import (
     points,
     rise,
     share,
-    shown,
+    text_of,
 )
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -74,7 +74,7 @@ def test_counts_have_parts_only_where_there_are_parts(value, text):
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_what_is_unknown_is_a_dash_and_never_zero(kind):
-    assert shown(None, kind, "USD") == DASH
+    assert text_of(None, kind, "USD") == DASH
 
 
 @pytest.mark.parametrize(

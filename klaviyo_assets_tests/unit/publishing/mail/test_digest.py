@@ -120,8 +120,9 @@ def test_no_mail_loads_anything_from_elsewhere():
 def incidents(*accounts):
     made = Incidents()
     for account in accounts:
-        made.failed(Failure(account, "events", "load_events", "Postgres is down", ("a & b",), {"x": (("2026-05-01",
-                            "2026-05-03"),)}, "0123", 0.0))  # fmt: skip
+        work = {"x": (("2026-05-01", "2026-05-03"),)}
+        failure = Failure(account, "events", "load_events", "Postgres is down", ("a & b",), work, "0123", 0.0)
+        made.record_failure(failure)
     return made
 
 
