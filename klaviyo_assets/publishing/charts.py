@@ -1,9 +1,9 @@
-"""Charts: numbers as pictures, one palette and one manner for report, mail and the Dagster UI.
+"""Charts: numbers as pictures, in one style for the HTML report, the mails and the Dagster UI.
 
-Here: what charts look like, and drawing them as PNG or SVG. Not here: which numbers are drawn, and where.
+Here: what charts look like, and drawing them as PNG or SVG. Not here: which numbers are drawn, and for whom.
 
-An SVG names its colors as CSS variables with the light theme as the fall-back: a page that sets `STYLE` has charts that
-follow its theme. A PNG is in the light theme on white, for mail programs and pages that cannot.
+An SVG names its colors as CSS variables and falls back to the light theme: on a page that sets `STYLE`, charts follow
+the page's theme. A PNG is in the light theme on white, for mail programs and pages without themes.
 """
 
 import html
@@ -28,8 +28,8 @@ class Shade:
     dark: str
 
 
-# By the name of the CSS variable, `--chart-<name>`. No two light values are alike: `svg` finds each by its value. The
-# series are told apart by people who do not see all colors, and stand out 3 to 1 from either page.
+# By the name of the CSS variable, `--chart-<name>`. All light values differ because `svg` finds each by its value.
+# Color-blind people can distinguish the series, and their contrast with either page is at least 3 to 1.
 PALETTE: Mapping[str, Shade] = {
     "ink": Shade("#1c2333", "#e8ebf1"),
     "muted": Shade("#566072", "#a9b2c3"),
@@ -49,7 +49,7 @@ _FONT = "Arial, Liberation Sans, sans-serif"
 _NUMBER = "abs(datum.value) >= 1000 ? replace(format(datum.value, '~s'), 'G', 'B') : format(datum.value, '~g')"
 _DAY_LABEL_WIDTH = 54
 _DAYS_OF_A_YEAR = 366
-# What is a fraction from 0 to 1.
+# The unit of fractions from 0 to 1.
 SHARE = "%"
 
 
@@ -57,8 +57,8 @@ def _style(theme: str) -> str:
     return " ".join(f"--chart-{name}: {getattr(shade, theme)};" for name, shade in PALETTE.items())
 
 
-# Custom properties for a page that shows SVG charts: light, dark where the reader's system is, and either where the
-# page's root says so in `data-theme`; paper is light.
+# Custom properties for a page that shows SVG charts: light by default, dark if the reader's system is dark;
+# `data-theme` on the page's root overrides both, and print is light.
 STYLE = f""":root {{ {_style("light")} }}
 @media (prefers-color-scheme: dark) {{ :root:not([data-theme="light"]) {{ {_style("dark")} }} }}
 :root[data-theme="dark"] {{ {_style("dark")} }}
@@ -78,15 +78,15 @@ def color(name: str) -> str:
 def history(
     rows: "pd.DataFrame", *, title: str, unit: str, width: int = 640, height: int = 200, is_titled: bool = True
 ) -> "alt.LayerChart":
-    """One number over days, against what was to be expected.
+    """One number over days, with the expected band.
 
     Args:
         rows: A day per row: `day` (date), `value` (float); optionally `low` and `high` (float), the expected band, and
             `odd` (bool), the days to mark.
-        title: What is shown; also the picture's text for those who do not see it.
-        unit: Of the values, such as USD or messages; `SHARE` for fractions from 0 to 1.
-        width: Of the plot, in pixels.
-        height: Of the plot, in pixels.
+        title: What is shown; also the alternative text.
+        unit: The unit of the values, such as USD or messages; `SHARE` for fractions from 0 to 1.
+        width: Width of the plot in pixels.
+        height: Height of the plot in pixels.
         is_titled: Whether title and unit are drawn.
     """
     import altair as alt
@@ -109,11 +109,11 @@ def lines(
     rows: "pd.DataFrame", *, series: Sequence[str], title: str, unit: str, width: int = 640, height: int = 200,
     is_titled: bool = True,
 ) -> "alt.Chart":  # fmt: skip
-    """Several numbers over days, a line each.
+    """Several numbers over days, one line each.
 
     Args:
         rows: A day and series per row: `day` (date), `series` (text), `value` (float).
-        series: Names of the series, at most five: the order of the legend, and which color each has, drawn or not.
+        series: Names of the series, at most five. Their order decides legend and colors, also of series without rows.
         title: As in `history`.
         unit: As in `history`.
         width: As in `history`.
@@ -138,7 +138,7 @@ def stacked(
     rows: "pd.DataFrame", *, series: Sequence[str], title: str, unit: str, width: int = 640, height: int = 200,
     is_titled: bool = True,
 ) -> "alt.Chart":  # fmt: skip
-    """Parts of a whole over days: a column per day; what is negative hangs below the line.
+    """Parts of a whole over days: a column per day; negative values are below the line.
 
     Args:
         rows: A day and series per row: `day` (date), `series` (text), `value` (float).
@@ -171,11 +171,11 @@ def bars(
     """One number per name, as horizontal bars in the order of the rows, each with its number beside it.
 
     Args:
-        rows: `name` (text), `value` (float); optionally `label` (text), what stands beside the bar.
+        rows: `name` (text), `value` (float); optionally `label` (text), the text beside the bar.
         title: As in `history`.
         unit: As in `history`.
-        width: Of the plot, in pixels, without the names.
-        height: Of the plot, in pixels; by default 30 per bar.
+        width: Width of the plot in pixels, without the names.
+        height: Height of the plot in pixels; by default 30 per bar.
         is_titled: As in `history`.
     """
     import altair as alt
@@ -200,7 +200,7 @@ def png(chart: "alt.Chart | alt.LayerChart", scale: float = 2.0) -> bytes:
     """A chart as PNG, in the light theme on white.
 
     Args:
-        chart: One of this module's.
+        chart: A chart of this module.
         scale: Pixels of the picture per pixel of the chart: 2 is sharp on every screen.
     """
     import vl_convert
@@ -209,9 +209,9 @@ def png(chart: "alt.Chart | alt.LayerChart", scale: float = 2.0) -> bytes:
 
 
 def svg(chart: "alt.Chart | alt.LayerChart") -> str:
-    """A chart as an SVG element to stand in a page: it follows the page's theme, and its title is its text.
+    """A chart as an SVG element for a page: it follows the page's theme, and its title is its alternative text.
 
-    It is as wide as its surroundings allow, and at most as wide as it was drawn.
+    It is as wide as its surroundings allow, but not wider than it was drawn.
     """
     import vl_convert
 
@@ -223,13 +223,13 @@ def svg(chart: "alt.Chart | alt.LayerChart") -> str:
     label = html.escape(str(json.loads(spec).get("description", "")), quote=True)
     return (
         f'<svg class="chart" role="img" aria-label="{label}" viewBox="{box}" '
-        # Only in tags: a name that somebody gave may hold anything.
+        # Only in tags: a name can contain anything.
         f'style="width:100%;max-width:{wide}px;height:auto">{re.sub("<[^>]+>", _for_a_page, content)}'
     )
 
 
 def _for_a_page(tag: re.Match[str]) -> str:
-    """A tag with variables for colors, and without roles: the picture is one image with one text."""
+    """A tag with variables for colors, and without roles: the picture is one image with one alternative text."""
     by_value = {shade.light: f"var(--chart-{name}, {shade.light})" for name, shade in PALETTE.items()}
     plain = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", tag[0])
     return re.sub(
@@ -240,12 +240,12 @@ def _for_a_page(tag: re.Match[str]) -> str:
 
 
 def _spec(chart: Any, background: str) -> str:
-    # The charts are this module's own, so what they say is not validated again: that takes longer than drawing.
+    # This module made the charts, so they need no validation, which takes longer than drawing.
     return json.dumps(chart.to_dict(validate=False) | {"background": background})
 
 
 def _days_as_text(rows: "pd.DataFrame") -> "pd.DataFrame":
-    # A date alone is read as UTC, a time without zone as the drawing machine's.
+    # A plain date is read as UTC; a time without a zone would be read in the zone of this machine.
     return rows.assign(day=[f"{day:%Y-%m-%d}" for day in rows["day"]])
 
 
@@ -260,7 +260,7 @@ def _day_axis(days: int, width: int) -> Any:
 
 
 def _column_axis(rows: "pd.DataFrame", width: int) -> Any:
-    """A column per day, those without a row included, and a label under every so many."""
+    """A column per day, including days without a row, and a label under every nth column."""
     import altair as alt
 
     first, last = min(rows["day"], default=None), max(rows["day"], default=None)
@@ -281,7 +281,7 @@ def _day_format(days: int) -> str:
 def _value_axis(channel: Any, unit: str) -> Any:
     import altair as alt
 
-    # A null format would be read as text: the expression decides instead.
+    # A null format would be taken as text, so the expression decides.
     label = "format(datum.value, '.1~%')" if unit == SHARE else _NUMBER
     axis = alt.Axis(title=None, labelExpr=label, tickCount=5, domain=False, ticks=False, labelPadding=8)
     return channel.axis(axis)

@@ -1,6 +1,6 @@
 """Counting facts at a grain: the columns and the GoogleSQL that every report shares.
 
-Here: `Counting`, from which a report's spec is built, and the columns in which a row says how far it can be trusted.
+Here: `Counting`, from which a report's spec is built, and the columns that say how far a row can be trusted.
 Not here: what counts (`facts.py`, `model/statistics.py`), and the grains (one file per report, or family of reports).
 """
 
@@ -13,19 +13,19 @@ _S, _T, _D = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.DATE
 
 STANDING = (
     Column(name="currency", type=_S, required=True, constraints=(CURRENCY_CODE,),
-           description="The account's currency, in which all money of the row is."),
+           description="The account's currency. All amounts in the row are in it."),
     Column(name="data_through", type=_T, required=True,
-           description="The row takes in everything that happened up to here (UTC): how far the account's data reach, "
-           "but no further than the instant the row becomes final."),
+           description="The row is complete up to this moment (UTC): how far the account's data reach, but not later "
+           "than the moment when the row becomes final."),
     Column(name="is_final", type=LogicalType.BOOLEAN, required=True,
-           description="Whether the account's data reach past the row's last day by the longest attribution window. "
-           "Late data and further events still change a final row, the passing of time does not."),
+           description="Whether the longest attribution window after the row's last day is over. Late data and further "
+           "events can still change a final row; the passing of time cannot."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spanned:
-    """A column that says what a row spans, such as its first and last event: an aggregate that is no statistic."""
+    """A column that says what a row spans, such as its first and last event: an aggregate that is not a statistic."""
 
     column: Column
     expression: str
@@ -39,15 +39,15 @@ EVENT_DAYS = (
 )  # fmt: skip
 EVENT_TIMES = (
     Spanned(Column(name="first_event_at", type=_T, required=True, description="When the row's first event happened "
-                   "(UTC); a credited event counts when it happened, not when it was touched."), "MIN(occurred_at)"),
+                   "(UTC); a credited event counts when it happened, not when the touch did."), "MIN(occurred_at)"),
     Spanned(Column(name="last_event_at", type=_T, required=True,
                    description="When the row's last event happened (UTC)."), "MAX(occurred_at)"),
 )  # fmt: skip
 SEND_DAYS = (
     Spanned(Column(name="first_send_on", type=_D, description="Day of the first send, in the account's time zone; "
-                   "null where no send is known."), "MIN(send_on)"),
+                   "null if no send is known."), "MIN(send_on)"),
     Spanned(Column(name="last_send_on", type=_D, description="Day of the last send, in the account's time zone; null "
-                   "where no send is known."), "MAX(send_on)"),
+                   "if no send is known."), "MAX(send_on)"),
 )  # fmt: skip
 
 
@@ -60,9 +60,9 @@ class Counting:
         condition: GoogleSQL: which facts make rows.
         grain: The columns of `facts` that tell rows apart.
         statistics: What is counted.
-        spans: What else a row says of its facts.
-        day: The column of the grain that is a row's day; empty for lifetime rows, which are always all computed.
-        last_day: GoogleSQL over a row: the last day that waits for its attribution window to pass.
+        spans: Further columns about the facts of a row.
+        day: The column of the grain that is a row's day; empty for lifetime rows, which are all recomputed each time.
+        last_day: GoogleSQL over a row: the last day whose attribution window has to pass.
     """
 
     facts: str
@@ -110,9 +110,9 @@ FROM dated
 
 
 def event_days_affected(name: str) -> str:
-    """GoogleSQL for the days of a report by event date that a change concerns: the changed days themselves.
+    """GoogleSQL for the days of a report by event date that a change affects: the changed days themselves.
 
-    Rows that are not final move on with the account's data in any case.
+    Rows that are not final are always among them: they move on with the account's data.
     """
     return f"""
 SELECT occurred_on FROM UNNEST(@event_days) AS occurred_on

@@ -18,9 +18,9 @@ _COUNTING = Counting(
     grain=(
         EVENT_DATE.day_column,
         Column(name="email_domain", type=LogicalType.STRING,
-               description="Domain of the recipient's address in lower case; null where the event does not state it."),
+               description="Domain of the recipient's address in lower case; null if the event does not state it."),
         Column(name="bounce_type", type=LogicalType.STRING,
-               description="hard or soft, for bounces; null for everything else, and for bounces that state none."),
+               description="hard or soft, for bounces; null for other events and for bounces without a stated type."),
     ),
 )  # fmt: skip
 
@@ -28,8 +28,8 @@ SPEC = ReportSpec(
     name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=READS,
     questions=("At which mailbox providers does email bounce or draw spam complaints?",),
     grain="One row per event date (day), email domain and type of bounce.",
-    description="Deliverability of email by the recipient's domain and by type of bounce, on the day it happened. Add "
-    "up the rows of a domain, then divide: bounced / recipients, spam_complaints / delivered.",
+    description="Deliverability of email by the recipient's domain and the type of bounce, on the day it happened. For "
+    "a rate, add up the rows of a domain and then divide: bounced / recipients, spam_complaints / delivered.",
     key=(), order=_COUNTING.grain_names, day_column="occurred_on", cluster=("email_domain",),
     columns=_COUNTING.columns, rows_sql=_COUNTING.rows_sql, affected_sql=event_days_affected(_NAME),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Facts: what every report counts, as GoogleSQL over `event`, `attribution` and `campaign`.
 
-Here: which events and credits are facts, and the day each one's message was sent. Not here: statistics over them
-(`model/statistics.py`), and the grain they are counted at (`counting.py`).
+Here: which events and credits are facts, and the day on which the message of each was sent. Not here: statistics over
+them (`model/statistics.py`), and the grain they are counted at (`counting.py`).
 """
 
 from enum import StrEnum
@@ -29,7 +29,7 @@ class Scope(StrEnum):
     EVERYTHING = "everything"  # every event, the credits of conversions, and the conversions that no message earned
 
 
-# One act of unsubscribing is several events in one second; the one that says most about its message is kept.
+# Klaviyo writes one unsubscribe as several events in the same second. We keep the one that says most about its message.
 _ECHO = f"""
 SELECT event.event_id
 FROM event
@@ -59,7 +59,7 @@ WHERE event.occurred_on >= @first_event_on AND {condition}
 """
 
 
-# A credit, or a conversion without one: it says what a message earned, and is no event itself.
+# A credit, or a conversion without one, says what a message earned; it is not an event itself.
 _NO_EVENT = """FALSE AS is_machine, CAST(NULL AS STRING) AS email_domain, CAST(NULL AS STRING) AS bounce_type,
   CAST(NULL AS INT64) AS segment_count, CAST(NULL AS NUMERIC) AS credit_usage, CAST(NULL AS NUMERIC) AS spend"""
 
@@ -92,8 +92,8 @@ WHERE event.is_conversion AND earned.event_id IS NULL AND event.occurred_on >= @
 """
 _EARNED = "SELECT DISTINCT event_id, occurred_on FROM attribution WHERE occurred_on >= @first_event_on"
 
-# The send an event or touch states, else its campaign's, joined late so that a rescheduled campaign is right. Flows
-# send one person at a time, so a flow's message has no other send than the stated one.
+# The send that an event or touch states, or else its campaign's: joined here so that a rescheduled campaign is right.
+# A flow sends to one person at a time, so only the stated send can be the send of a flow's message.
 _SENT = """
 SELECT happened.* EXCEPT (send_at, send_on),
   IF(happened.send_on IS NULL, campaign.send_at, happened.send_at) AS send_at,
@@ -102,8 +102,8 @@ FROM happened
 LEFT JOIN campaign ON campaign.campaign_id = happened.campaign_id AND happened.flow_id IS NULL
 """
 
-# Nothing happens before its send. A stated send more than a day later is not believed: its day is unknown, not wrong.
-# (That is also what lets a report of send days skip the events of earlier days.)
+# Nothing happens before its send. A stated send more than a day later is ignored: an unknown day is better than a wrong
+# one. (This also lets a report by send date skip the events of earlier days.)
 _BELIEVED = """
 SELECT sent.* EXCEPT (send_at, send_on),
   CASE WHEN sent.flow_id IS NOT NULL THEN 'flow' WHEN sent.campaign_id IS NOT NULL THEN 'campaign' ELSE 'none' END

@@ -1,10 +1,10 @@
-"""What every column is made of, from the raw field to the report: read from the specs and the SQL that make it.
+"""The columns that each column is computed from, back to the raw fields: read from the specs and the SQL.
 
 Here: the columns that a column's value is computed from, one stage back, and the raw fields at the far end. Not here:
 how Dagster shows it (`defs/columns.py`).
 
-What is followed is values: a column in a formula counts, one that only decides which rows there are does not. Where a
-formula counts rows, and so has no column of its own, the columns that decide which rows there are stand for it.
+Only values are followed: a column in a formula counts; a column that merely decides which rows exist does not. If a
+formula counts rows, and so has no column of its own, the columns that decide which rows exist take its place.
 
 The result is kept in `lineage.json`, which `python -m klaviyo_assets.documentation` writes. An entry is used as long as
 its query has not changed. The file only saves time: without it, loading takes half a second longer.
@@ -29,14 +29,14 @@ from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 
 _DIALECT = "bigquery"
 FILE = Path(__file__).with_name("lineage.json")
-# The raw table and its column; extracted frames have the same.
+# A table and its column; extracted frames have the names of the raw table.
 Column = tuple[str, str]
 Columns = frozenset[Column]
 _NONE: Columns = frozenset()
 
 
 def raw_columns(table: TableSpec) -> tuple[str, ...]:
-    """The raw columns of a table by the names that extracted frames give them, those without a name of ours last."""
+    """The raw columns of a table by their names in extracted frames; columns that the spec does not name come last."""
     named_columns = [column.name for column in table.raw] + [f"property_{field.name}" for field in table.properties]
     unnamed_columns = (UNLISTED, PACKED) if table.custom_fields else (UNLISTED,)
     return (*named_columns, *unnamed_columns) if table.raw else ()
@@ -49,7 +49,7 @@ def made_of(spec: TableSpec) -> dict[str, Columns]:
         spec: A mapped table (made of raw columns), or a report or view (made of columns of what it reads).
 
     Returns:
-        For each column of the spec, tables and their columns; none for what only settings decide.
+        For each column of the spec, tables and their columns; none for columns that only settings decide.
     """
     return _of_query(spec.name) if spec.name in REPORTS or spec.name in VIEWS else _of_mapping(spec)
 
@@ -74,7 +74,7 @@ def _spec(name: str) -> TableSpec:
 
 
 def _of_mapping(spec: TableSpec) -> dict[str, Columns]:
-    """Attribution has no raw table of its own: it is made of the columns of mapped events."""
+    """Attribution has no raw table: it is computed from the columns of mapped events."""
     sources: dict[str, Columns] = {}
     for column in spec.columns:
         if spec is ATTRIBUTION:
@@ -104,7 +104,7 @@ def _of_query(name: str) -> dict[str, Columns]:
 
 @cache
 def _kept_lineage() -> dict[str, Any]:
-    """What was found before: reading all queries takes half a second, for which everybody who loads code would wait."""
+    """The stored result: without it, everyone who loads code would wait half a second while all queries are read."""
     return dict(json.loads(FILE.read_text(encoding="utf-8"))) if FILE.is_file() else {}
 
 
@@ -117,7 +117,7 @@ def _columns_of(text: str) -> Columns:
 
 
 def written_lineage() -> str:
-    """The content of `lineage.json`: what every report's and view's columns are made of, with their query's digest."""
+    """The content of `lineage.json`: what every report's and view's columns are made of, with a hash of their query."""
     lineage = {}
     for name in (*REPORTS, *VIEWS):
         columns = {
@@ -174,7 +174,7 @@ class _Query:
             return {name: frozenset({(source.name, name)}) for name in _spec(source.name).column_names}
         if isinstance(source, exp.Subquery):
             return self.columns(source.this)
-        # Parameters and literals: no column.
+        # Parameters and literals have no columns.
         return {}
 
     def _of_expression(self, expression: exp.Expr, sources: Mapping[str, Mapping[str, Columns]]) -> Columns:
@@ -195,7 +195,7 @@ def _starred(output: exp.Expr, sources: Mapping[str, Mapping[str, Columns]]) -> 
 
 
 def _of_rows(output: exp.Expr, select: exp.Select, sources: Mapping[str, Mapping[str, Columns]]) -> Columns:
-    """What stands for a count of rows: the columns that decide which rows there are."""
+    """What takes the place of a count of rows: the columns that decide which rows exist."""
     value = output.unalias()
     while isinstance(value, exp.Cast):
         value = value.this

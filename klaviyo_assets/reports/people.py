@@ -41,25 +41,25 @@ def _report(
 
 
 def person_lifetime() -> ReportSpec:
-    """Everything known people ever did, whether or not a message earned it."""
+    """Everything that known people ever did, whether or not a message earned it."""
     kinds = tuple(metric_events(kind.name) for kind in METRIC_KINDS)
     report_statistics = (*statistics("events", *_MESSAGES, *_UNATTRIBUTED), *kinds, *_VALUES)
     counting = Counting(
         facts=facts(Scope.EVERYTHING), condition="person_id IS NOT NULL", statistics=report_statistics,
         spans=EVENT_TIMES, last_day=_LAST_DAY,
         grain=(Column(name="person_id", type=LogicalType.STRING, required=True,
-                      description="The person; what is known of them stands in `person`."),),
+                      description="The person; `person` has what is known about them."),),
     )  # fmt: skip
     return _report(
         "person_lifetime", counting, report_statistics, "One row per person with any event.",
-        "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` take in all "
-        "of the person's events, `conversions` only those that a message earned.",
+        "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` include all "
+        "events of the person, `conversions` only those that a message earned.",
         ("What did each person receive, do and buy over all time?", "Who are the best customers?"),
     )  # fmt: skip
 
 
 def person_touch() -> ReportSpec:
-    """What came of each campaign and flow with each person."""
+    """What each person did with each campaign and flow."""
     kinds = tuple(credited_events(kind.name) for kind in METRIC_KINDS)
     report_statistics = (*statistics(*_MESSAGES), *kinds, *_VALUES)
     counting = Counting(
@@ -67,14 +67,14 @@ def person_touch() -> ReportSpec:
         spans=EVENT_TIMES, last_day=_LAST_DAY,
         grain=(
             Column(name="person_id", type=LogicalType.STRING,
-                   description="The person; null: events of which nobody is known."),
+                   description="The person; null: events whose person is unknown."),
             Column(name="campaign_id", type=LogicalType.STRING, description="The campaign; null for flows."),
             Column(name="flow_id", type=LogicalType.STRING, description="The flow; null for campaigns."),
         ),
     )  # fmt: skip
     return _report(
         "person_touch", counting, report_statistics, "One row per person and campaign or flow.",
-        "What each person did with each campaign or flow over all time: the message events, and the events of site "
-        "and shop that are credited to it.",
+        "What each person did with each campaign or flow over all time: the message events, and the events on the "
+        "site and in the shop that are credited to it.",
         ("Whom did a campaign or flow reach, and what did each of them do?",),
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Days unlike others: an account's day in the report `account_by_event_date` against the same weekday's weeks before.
+"""Unusual days: an account's day in the report `account_by_event_date` against the same weekday of earlier weeks.
 
 Here: reading the report, and which days can be judged: those that are over and loaded. Not here: which numbers are
 watched (`watched.py`), when one is unusual (`judging.py`), the asset check (`defs/checks/unusual.py`), and mails.
@@ -28,14 +28,14 @@ def anomalies(
     rows: Iterable[Mapping[str, Any]], day: date, account: Account, *, loaded_days: Collection[date] | None = None,
     data_through: datetime | None = None,
 ) -> list[Anomaly]:  # fmt: skip
-    """What is unusual about a day; nothing where the day is not over yet.
+    """What is unusual about a day; nothing if the day is not over yet.
 
     Args:
-        rows: Rows of `account_by_event_date`: the day's, and those of the `WEEKS` weeks before.
+        rows: Rows of `account_by_event_date`: those of the day and of the `WEEKS` weeks before.
         day: The day to judge.
-        account: Whose it is. Money in another currency than the account's is not compared.
-        loaded_days: The days that are loaded; one without rows had no events. By default those that have rows.
-        data_through: Up to when the account's data are complete; by default as far as the rows say.
+        account: The account. Money in a different currency than the account's is not compared.
+        loaded_days: The days that are loaded; a loaded day without rows had no events. By default, the days with rows.
+        data_through: Up to when the account's data are complete; by default, as stated in the rows.
     """
     day_rows = list(rows)
     through = data_through or max((row["data_through"] for row in day_rows), default=None)
@@ -47,7 +47,7 @@ def anomalies(
 
 
 def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[date]) -> list[Anomaly]:
-    """What is unusual about some days of an account, oldest day first; nothing of days that are not over or loaded.
+    """What is unusual about some days of an account, oldest day first. Days that are not over or loaded are left out.
 
     Args:
         dataset: The account's dataset; it is only read.
@@ -55,7 +55,7 @@ def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[
         days: The days to judge.
 
     Raises:
-        KlaviyoAssetsError: BigQuery cannot be asked.
+        KlaviyoAssetsError: BigQuery cannot be queried.
     """
     from google.api_core.exceptions import NotFound
 
@@ -71,7 +71,7 @@ def find_anomalies(dataset: BigQueryDataset, account: Account, days: Collection[
 def anomalies_of(
     dataset: BigQueryDataset, account: Account, days: Collection[date], entries: Mapping[tuple[str, str], Entry]
 ) -> list[Anomaly]:
-    """As `find_anomalies`, for who has read the ledger already.
+    """Like `find_anomalies`, for callers that already have the ledger.
 
     Args:
         dataset: The account's dataset; it is only read.
@@ -80,7 +80,7 @@ def anomalies_of(
         entries: The newest ledger row of every partition, by table and partition.
 
     Raises:
-        KlaviyoAssetsError: BigQuery cannot be asked.
+        KlaviyoAssetsError: BigQuery cannot be queried.
     """
     loads = _Loads.of(entries)
     judged_days = sorted(day for day in days if loads.is_over(day, account))
@@ -112,7 +112,7 @@ def rows_of(dataset: BigQueryDataset, first: date, last: date) -> list[Mapping[s
 
 @dataclass(frozen=True)
 class _Loads:
-    """What the ledger knows of an account's days of events."""
+    """What the ledger knows about an account's days of events."""
 
     events: Mapping[date, Entry]
     through: datetime | None
@@ -132,7 +132,7 @@ class _Loads:
         return max((entry.data_through for entry in self.events.values() if entry.data_through), default=None)
 
     def is_over(self, day: date, account: Account) -> bool:
-        """Whether all of a day is loaded: its events may lag behind other tables, after a failure."""
+        """Whether a day is loaded completely: after a failure its events may lag behind other tables."""
         end, entry = account.day_bounds(day)[1], self.events.get(day)
         if entry is None or self.through is None or self.through < end:
             return False
@@ -141,7 +141,7 @@ class _Loads:
 
 @dataclass(frozen=True)
 class _Day:
-    """The sums of one day: of all messages, and of e-mails alone."""
+    """The sums of one day: of all messages, and of emails alone."""
 
     sums: Mapping[str, float]
     emails: Mapping[str, float]
@@ -166,7 +166,7 @@ def _sums(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
 
 
 def _points(number: WatchedNumber, days: Mapping[date, _Day], account: Account, day: date) -> dict[date, Point]:
-    """The number on the day and in the weeks before, where it is known and of the account's currency."""
+    """The number on the day and in the weeks before, if it is known and in the account's currency."""
     first = day - timedelta(weeks=WEEKS)
     points = {}
     for on, sums in days.items():

@@ -2,8 +2,8 @@
 
 Here: the range, and the two queries. Not here: the facts behind them (`reports/facts.py`).
 
-What may be added is added from the report's rows. People may not: a message that was sent on one day has them in its
-row, for the others they are counted over the whole range from the facts the report is made of.
+Numbers that may be summed are summed over the report's rows. People may not be summed: for a message sent on one day
+they are in its row; for other messages they are counted over the whole range, from the facts behind the report.
 """
 
 from collections.abc import Iterator, Mapping
@@ -43,14 +43,14 @@ class Window:
     last: date
 
     def __str__(self) -> str:
-        """As people say it."""
+        """The range in words."""
         return f"{self.first} to {self.last}"
 
 
 def window_of(dataset: BigQueryDataset, account: Account, days: int) -> Window | None:
-    """The last days whose rows are final: nothing that Klaviyo credits is still to come. None where no day is yet.
+    """The last days whose rows are final: Klaviyo credits nothing to them any more. None if there is no such day yet.
 
-    Days before the account's first are left out: what was sent then is loaded in part only.
+    Days before the account's first day are left out: their sends are loaded only in part.
     """
     final = " UNION ALL ".join(f"SELECT send_on FROM {report} WHERE is_final" for report in REPORTS.values())
     row = next(iter(dataset.query(f"SELECT MAX(send_on) AS last FROM ({final})")), None)
@@ -61,7 +61,7 @@ def window_of(dataset: BigQueryDataset, account: Account, days: int) -> Window |
 
 
 def conversion_metric_id(dataset: BigQueryDataset, account: Account) -> str | None:
-    """Klaviyo's id of the account's conversion metric, from the loaded table `metric`; None where it is not there."""
+    """Klaviyo's id of the account's conversion metric, from the loaded table `metric`; None if it is not there."""
     rows = dataset.query("SELECT metric_id, name, integration_name, integration_id FROM metric")
     metrics = [
         Metric(row["metric_id"], row["name"] or "", row["integration_name"], row["integration_id"]) for row in rows
@@ -71,7 +71,7 @@ def conversion_metric_id(dataset: BigQueryDataset, account: Account) -> str | No
 
 
 def our_side(dataset: BigQueryDataset, account: Account, owner: str, window: Window) -> dict[MessageKey, Values]:
-    """Our numbers by message over the window, with the variants that may be what Klaviyo counts."""
+    """Our numbers by message over the window, with the variants that Klaviyo may count."""
     span = {"first": ("DATE", window.first), "last": ("DATE", window.last)}
     of_facts = {
         "first_event_on": ("DATE", window.first - timedelta(days=1)),
@@ -99,7 +99,7 @@ WHERE send_on BETWEEN @first AND @last GROUP BY owner_id, message_id, variation_
 
 
 def _only_row(people: tuple[Statistic, ...]) -> Iterator[str]:
-    """People of a message that has one row: as the report holds them."""
+    """People of a message with one row, from the report itself."""
     return (f"IF(COUNT(*) = 1, MAX({statistic.name}), NULL) AS {statistic.name}" for statistic in people)
 
 

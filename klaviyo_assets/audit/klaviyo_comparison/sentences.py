@@ -15,7 +15,7 @@ _NAMED = 5
 
 
 def headline(comparison: Comparison, owner: str, window: Window, names: Mapping[str, str]) -> str:
-    """The outcome in one sentence or two."""
+    """The outcome in one or two sentences."""
     messages = plural(len(comparison.ours), f"{owner} message")
     over = f"{messages} sent {window}"
     if comparison.agrees:
@@ -27,7 +27,8 @@ def headline(comparison: Comparison, owner: str, window: Window, names: Mapping[
         parts.append(
             f"{len(comparison.differences)} of {comparison.numbers} numbers differ, in {affected} of {over}; "
             f"the largest: {first.statistic} of {label(first.key, names)} is "
-            f"{_number(first.statistic, first.klaviyo)} in Klaviyo and {_number(first.statistic, first.ours)} here{_relative(first)}."
+            f"{_number(first.statistic, first.klaviyo)} in Klaviyo and {_number(first.statistic, first.ours)} here"
+            f"{_relative(first)}."
         )
     else:
         parts.append(f"All {comparison.numbers} numbers of {over} agree.")
@@ -53,10 +54,10 @@ def differences_table(comparison: Comparison, names: Mapping[str, str]) -> str:
 
 
 def remarks(comparison: Comparison, formulas: tuple[Formula, ...]) -> str:
-    """Markdown: what Klaviyo's rates are made of, and what else explains a difference."""
+    """Markdown: the formulas of Klaviyo's rates, and what else explains a difference."""
     lines = [*_on_direction(comparison), *_on_variants(comparison), *_on_formulas(formulas)]
     for name, messages in comparison.not_stated.items():
-        lines.append(f"{name}: Klaviyo states it for {plural(messages, 'message')}, the raw data say nothing of it.")
+        lines.append(f"{name}: Klaviyo states it for {plural(messages, 'message')}, the raw data do not have it.")
     for owner_id, message_id in comparison.added_up:
         lines.append(
             f"The variations of {message_id or owner_id} have other ids in Klaviyo's report: compared as a whole."
@@ -65,7 +66,7 @@ def remarks(comparison: Comparison, formulas: tuple[Formula, ...]) -> str:
 
 
 def label(key: MessageKey, names: Mapping[str, str]) -> str:
-    """A message as people know it: the name of its campaign or flow, its own, and its id."""
+    """A message for people: the name of its campaign or flow, its own name, and its id."""
     owner, own = names.get(key.owner_id), names.get(key.message_id)
     name = " / ".join(f'"{name}"' for name in (owner, own) if name)
     message = key.message_id or f"{key.owner_id}, events without a message"
@@ -74,17 +75,17 @@ def label(key: MessageKey, names: Mapping[str, str]) -> str:
 
 
 def _on_direction(comparison: Comparison) -> Iterator[str]:
-    """What it means when all counts are off to the same side."""
+    """What it means if all counts differ in the same direction."""
     counts = [difference.absolute for difference in comparison.differences if difference.statistic not in RATES]
     if counts and max(counts) < 0:
         yield (
-            "Every count that differs is larger in Klaviyo, as when events have not arrived yet: start a sync, load it "
-            "and compare again."
+            "Every count that differs is larger in Klaviyo, as if events have not arrived yet: start a sync, load "
+            "its rows and compare again."
         )
     if counts and min(counts) > 0:
         yield (
-            "Every count that differs is larger here, as when Klaviyo has deleted events or merged people since, and "
-            "Fivetran did not tell: re-sync the table `event`, load it and compare again."
+            "Every count that differs is larger here, as if Klaviyo has deleted events or merged people since, and "
+            "Fivetran has not noticed: re-sync the table `event`, load it and compare again."
         )
 
 
@@ -99,7 +100,7 @@ def _on_formulas(formulas: tuple[Formula, ...]) -> Iterator[str]:
             "the message that has one" if formula.messages == 1 else f"all {formula.messages} messages that have one"
         )
         if not formula.numerator:
-            yield f"{formula.statistic}: no formula tried gives Klaviyo's rate in {where}; here it is {ours}."
+            yield f"{formula.statistic}: none of the formulas tried gives Klaviyo's rate in {where}; here it is {ours}."
         elif not formula.is_ours:
             alternatives = "".join(f", or {above} / {below}" for above, below in formula.alternatives)
             yield (

@@ -29,10 +29,10 @@ class ArchivedObject:
     """A part that the newest one builds on.
 
     Attributes:
-        part: What the manifest says of it.
-        uri: Where it is.
-        bytes: Size of the object that is there; None where there is none.
-        sha256: Of its content, as of the newest part's.
+        part: Its entry in the manifest.
+        uri: Its address.
+        bytes: The actual size of the object; None if there is no object.
+        sha256: The hash of its content, as in `ArchivedPart`.
     """
 
     part: Part
@@ -47,11 +47,11 @@ class ArchivedPart:
 
     Attributes:
         manifest: What the archive says it holds.
-        uri: Where the manifest's newest part is.
-        bytes: Size of the object that is there; None where there is none.
-        sha256: Of its content where it was read, or where S3 itself keeps it; else None: not known.
-        below: The parts that the newest one builds on, where it is a delta.
-        merged_rows: Rows of all parts merged, where they were read; else None.
+        uri: The address of the manifest's newest part.
+        bytes: The actual size of the object; None if there is no object.
+        sha256: The hash of its content, if the content was read or S3 keeps the hash; None if it is unknown.
+        below: The parts that the newest part builds on, if it is a delta.
+        merged_rows: Rows of all parts merged, if they were read; if not, None.
     """
 
     manifest: Manifest
@@ -70,8 +70,8 @@ def archived_parts(
     Args:
         archive: The archive.
         account: The account's name.
-        partitions: Table and day of each; no day for account tables.
-        deep: Read every object and hash its content.
+        partitions: Table and day of each; None as the day of account tables.
+        deep: Whether to read every object and hash its content.
 
     Raises:
         TransientError: S3 cannot be reached.
@@ -99,7 +99,7 @@ def _object(archive: S3Archive, manifest: Manifest, part: Part, *, deep: bool) -
 
 
 def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
-    """Rows of the partition as it would be loaded; None where a part is damaged, which is said by itself."""
+    """Rows of the partition as it would be loaded; None if a part is damaged, which is a finding of its own."""
     with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
         target = Path(folder) / "rows.parquet"
         try:
@@ -110,11 +110,11 @@ def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
 
 
 def _head_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
-    """Size and the hash that S3 keeps itself, where it does."""
+    """The size, and the hash if S3 keeps one."""
     answer = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
     if answer is None:
         return None, None
-    # A checksum of several parts, marked by a dash, is not the content's.
+    # A checksum with a dash is that of several upload parts, not of the content.
     checksum = answer.get("ChecksumSHA256", "")
     return int(answer["ContentLength"]), base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
 
@@ -132,7 +132,7 @@ def _content_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
 
 
 def _ask(archive: S3Archive, call: str, key: str, **options: Any) -> Any:
-    """S3's answer about an object; None where there is no such object."""
+    """S3's answer about an object; None if there is no such object."""
     from botocore.exceptions import ClientError
 
     with archive.bounded(_looking_at(archive, key)):

@@ -1,4 +1,4 @@
-"""One account from raw Postgres to the reports: reading every stage, and comparing what they hold.
+"""One account from raw Postgres to the reports: reading every stage and comparing them.
 
 Here: the order of things. Not here: reading one stage, and the equations (the modules beside this one).
 """
@@ -34,26 +34,26 @@ from klaviyo_assets.stages.vanished import advice, losses
 from klaviyo_assets.tables import EVENT, TABLES
 
 UP_TO_DATE = Equation(
-    "up_to_date", "No day waits to be made again.", "days whose rows, settings or touches changed since", "none"
+    "up_to_date", "No day waits to be rebuilt.", "days whose rows, settings or touches changed since", "none"
 )
 STILL_THERE = Equation("still_there", "What was loaded is still in Postgres.", "loaded", "Postgres")
-IN_RANGE = Equation("in_range", "Every event lies between the start date and today.", "events outside", "none")
+IN_RANGE = Equation("in_range", "Every event is between the start date and today.", "events outside", "none")
 REPORTS_UP_TO_DATE = Equation(
-    "reports_up_to_date", "No report is older than what it reads.", "reports made before the newest load", "none"
+    "reports_up_to_date", "No report is older than what it reads.", "reports built before the newest load", "none"
 )
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What came of reconciling one account.
+    """The result of reconciling one account.
 
     Attributes:
         account: The account's name.
-        first: First day that was looked at.
+        first: First day that was checked.
         last: Last day.
         stages: Rows and money of each stage over these days.
         findings: What does not hold, errors and warnings.
-        compared: How many equations were looked at.
+        compared: How many equations were checked.
     """
 
     account: str
@@ -75,7 +75,7 @@ def reconcile(
 ) -> Reconciliation:  # fmt: skip
     """Follow rows and money of some days of an account from Postgres to the reports.
 
-    The account's whole tables, and the sums of reports over all time, are looked at in any case.
+    The account's whole tables, and the sums of reports over all time, are always checked.
 
     Args:
         source: The account in one Postgres snapshot.
@@ -83,8 +83,8 @@ def reconcile(
         dataset: The account's BigQuery dataset; it is only read.
         first: First day, of the account's time zone.
         last: Last day, inclusive.
-        deep: Also read every archived object of these days, and hash it.
-        say: Told what is being done.
+        deep: Whether to read every archived object of these days and hash it.
+        say: Called with each step.
 
     Raises:
         TransientError: a system cannot be reached.
@@ -108,7 +108,7 @@ def reconcile(
 
 
 def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> None:
-    """What was loaded and is gone: BigQuery is right, and no run empties it for that."""
+    """What was loaded and has disappeared from Postgres: BigQuery is right, and no run deletes its rows."""
     known_losses = losses(source, {key: row.entry for key, row in stages.ledger.items()})
     for loss in known_losses:
         severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
@@ -119,7 +119,7 @@ def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> 
 
 
 def _check_outside(source: AccountSource, findings: Findings, stages: Stages) -> None:
-    """Events that Postgres has and no day takes: no number is wrong, and they are worth a look."""
+    """Events in Postgres that belong to no day: no number is wrong, but they are worth a look."""
     sentences = " ".join(outside_warnings(source.account, stages.outside))
     findings.compare(IN_RANGE, sum(stages.outside.values()), 0, sentences, subject=EVENT.name, severity=Severity.WARN)
 
@@ -128,7 +128,7 @@ def read_stages(
     source: AccountSource, archive: S3Archive, warehouse: Warehouse, first: date, last: date, *, deep: bool,
     say: Callable[[str], Any],
 ) -> Stages:  # fmt: skip
-    """Read what every stage up to BigQuery holds of some days, and of the account's whole tables."""
+    """Read what every stage up to BigQuery has for some days, and for the account's whole tables."""
     say("counting in Postgres")
     raw = raw_days(source, first, last)
     say("counting in BigQuery")
@@ -165,7 +165,7 @@ def _partitions(
 
 
 def _check_waiting(source: AccountSource, warehouse: Warehouse, findings: Findings, stages: Stages) -> None:
-    """What the next run will do: a warning where no number is wrong yet."""
+    """What the next run will do: a warning if no number is wrong yet."""
     if "ledger" not in warehouse.tables:
         return
     days_with_errors = {finding.day for finding in findings.errors}
@@ -173,7 +173,7 @@ def _check_waiting(source: AccountSource, warehouse: Warehouse, findings: Findin
     dirty = dirty_days(source, entries, stages.first, stages.last)
     waiting = [day for day in dirty if day not in days_with_errors]
     findings.compare(
-        UP_TO_DATE, len(waiting), 0, f"{run_command(stages.account, waiting[0], waiting[-1])} makes them again."
+        UP_TO_DATE, len(waiting), 0, f"{run_command(stages.account, waiting[0], waiting[-1])} rebuilds them."
         if waiting else "", severity=Severity.WARN,
     )  # fmt: skip
     older = older_reports(stages.ledger)

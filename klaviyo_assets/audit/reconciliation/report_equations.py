@@ -1,4 +1,4 @@
-"""From BigQuery's events to the reports: what has to be equal, and what is said where it is not.
+"""From BigQuery's events to the reports: what has to be equal, and what is reported if it is not.
 
 Here: comparing. Not here: GoogleSQL (`report_sums.py`).
 """
@@ -33,7 +33,7 @@ SHARES = Equation(
     "events whose shares do not",
     "none",
 )
-ORPHANS = Equation("orphans", "Whatever has shares is an event.", "credited events that are not there", "none")
+ORPHANS = Equation("orphans", "Everything with shares is an event.", "credited events that are not there", "none")
 WHOLE_EVENTS = Equation("whole_events", "Rows of `event` = events of the account's report.", "event", "report")
 WHOLE_CONVERSIONS = Equation(
     "whole_conversions", "Conversion events = attributed + unattributed, in own and other currencies.", "event",
@@ -51,8 +51,8 @@ SAME_SUMS = Equation("same_sums", "Reports of the same messages add up to the sa
 PEOPLE = Equation(
     "people", "Events and conversions of known people = those of the report of people.", "event", "person_lifetime"
 )
-REPORT_MADE = Equation("report_made", "Every report was made.", "reports", "made")
-REPORT_ROWS = Equation("report_rows", "Rows of a report = rows it had when it was last made.", "ledger", "BigQuery")
+REPORT_MADE = Equation("report_made", "Every report was built.", "reports", "made")
+REPORT_ROWS = Equation("report_rows", "Rows of a report = rows it had when it was last built.", "ledger", "BigQuery")
 RATES = Equation("rate_above_1", "A rate is a share: at most 1.", "rows above 1", "none")
 NEGATIVE_RATES = Equation("rate_below_0", "A rate is a share: at least 0.", "rows below 0", "none")
 
@@ -80,8 +80,8 @@ def check_days(
         findings: Where differences go.
         first: First day.
         last: Last day.
-        messages: Also counts of message events, which reads three columns more.
-        reports: Which of `BY_EVENT_DATE` to look at.
+        messages: Whether to compare counts of message events too, which reads three more columns.
+        reports: Which of `BY_EVENT_DATE` to compare.
 
     Returns:
         Rows and money of attribution and of each report, for people to look at.
@@ -91,7 +91,7 @@ def check_days(
          partial(message_days, warehouse, first, last) if messages else dict]
     )  # fmt: skip
     for day, of_day in sorted(expected_by_day.items()):
-        mend = f"The day's attribution is not what was loaded: {_again(findings, day)} makes it again."
+        mend = f"The day's attribution is not what was loaded: {_again(findings, day)} rebuilds it."
         findings.compare(SHARES, of_day.uneven, 0, mend, day=day)
         findings.compare(ORPHANS, of_day.orphans, 0, mend, day=day)
     present_reports = warehouse.tables.intersection(reports)
@@ -115,7 +115,7 @@ def check_days(
 def _expected_sums(
     scope: str, expected_by_day: Mapping[date, ExpectedDay], message_counts: Mapping[date, Mapping[str, Sums]]
 ) -> dict[date, Sums]:
-    """Per day, what the report of a scope has to say."""
+    """The sums that the report of a scope should have, per day."""
     return {
         day: {**of_day.columns[scope], **message_counts.get(day, {}).get(scope, {})}
         for day, of_day in expected_by_day.items()
@@ -125,7 +125,7 @@ def _expected_sums(
 def _reported_sums(
     warehouse: Warehouse, scope: str, expected_sums: Mapping[date, Sums], range_: tuple[date, date]
 ) -> dict[date, Sums]:
-    """Per day, what the report of a scope does say."""
+    """The sums that the report of a scope has, per day."""
     columns = dict.fromkeys(column for of_day in expected_sums.values() for column in of_day)
     return report_days(warehouse, REPORTS[_SCOPES[scope]], columns or _PARTS, *range_)
 
@@ -137,7 +137,7 @@ def _check_report_days(
         reported = reported_sums.get(day, {})
         additive = REPORTS[name].additive
         for column in dict.fromkeys((*expected_sums.get(day, {}), *reported)):
-            # The account's events are compared as a whole of their own.
+            # The account's events are compared separately, as a whole.
             if column in additive and column != "events":
                 left, right = expected_sums.get(day, {}).get(column, 0), reported.get(column, 0)
                 mend = _restate(findings, name, day)
@@ -147,7 +147,7 @@ def _check_report_days(
 def _check_wholes(
     findings: Findings, name: str, expected_by_day: Mapping[date, ExpectedDay], reported_sums: Mapping[date, Sums]
 ) -> None:
-    """The account's report is whole: nothing is in no column, nothing is in two."""
+    """The account's report is complete: everything is in exactly one column."""
     if not {"events", *_PARTS, *_MONEY} <= REPORTS[name].additive:
         return
     for day, of_day in sorted(expected_by_day.items()):
@@ -174,7 +174,7 @@ def _attribution_sums(warehouse: Warehouse, expected_by_day: Mapping[date, Expec
 
 
 def _report_sum(warehouse: Warehouse, name: str, reported_sums: Mapping[date, Sums]) -> StageSum:
-    """The account's report: all events, all conversion money. A report of messages: what they earned."""
+    """For the account's report: all events and conversion money. For a report of messages: what they earned."""
     whole = "events" in REPORTS[name].additive
 
     def total(*columns: str) -> Decimal:
@@ -186,7 +186,7 @@ def _report_sum(warehouse: Warehouse, name: str, reported_sums: Mapping[date, Su
 
 
 def check_bases(warehouse: Warehouse, findings: Findings, first: date, last: date) -> None:
-    """Compare the reports with each other, over all time: the same messages, cut differently, add up to the same."""
+    """Compare the reports with each other over all time: different groupings of the same messages have equal sums."""
     there = [pair for pair in pairs(REPORTS) if {pair.left.name, pair.right.name} <= warehouse.tables and pair.columns]
     differing = at_once(partial(pair_differences, warehouse, pair) for pair in there)
     for pair, differences in zip(there, differing, strict=True):
@@ -213,7 +213,7 @@ def _note_pair(
 def check_books(
     warehouse: Warehouse, findings: Findings, ledger: Mapping[tuple[str, str], LedgerRow], last: date
 ) -> None:
-    """Compare the reports' tables with what the ledger says of them, and look at their rates."""
+    """Compare the reports' tables with the ledger, and check their rates."""
     daily = {table.name for table in DAILY_TABLES}
     if not any(table in daily for table, _ in ledger):
         return
@@ -228,15 +228,13 @@ def check_books(
             findings.compare(REPORT_ROWS, row.rows_loaded, row_counts[name], mend, subject=name)
         for odd in odd_of.get(name, []):
             subject = f"{name}.{odd.rate}, at most {odd.largest:.3f}"
-            why = (
-                "No sum is wrong: some people opened or clicked what these rows have no receipt of; nothing is clamped."
-            )
+            why = "No sum is wrong: some people opened or clicked messages that have no receipt here; rates are not clamped."
             findings.compare(RATES, odd.above, 0, why, subject=subject, severity=Severity.WARN)
             findings.compare(NEGATIVE_RATES, odd.below, 0, mend, subject=subject)
 
 
 def older_reports(ledger: Mapping[tuple[str, str], LedgerRow]) -> list[str]:
-    """Reports that were made before the newest load of the tables they read."""
+    """Reports that were built before the newest load of the tables they read."""
     loads = {table: max(row.entry.recorded_at for (of, _), row in ledger.items() if of == table) for table, _ in ledger}
     return [
         name
@@ -257,5 +255,5 @@ def _restate(findings: Findings, name: str, day: date) -> str:
 
 
 def all_days() -> tuple[date, date]:
-    """A range that holds every day BigQuery can partition by."""
+    """A range with every day that BigQuery can partition by."""
     return date.min + timedelta(days=1), date.max - timedelta(days=1)

@@ -1,7 +1,7 @@
 """What reports add up to, and what `event` and `attribution` say they should.
 
-Here: GoogleSQL that reads few columns and answers in few rows, built from the reports' specs. Only additive
-statistics are ever added. Not here: comparing (`report_equations.py`).
+Here: GoogleSQL that reads few columns and returns few rows, built from the reports' specs. Only additive
+statistics are ever summed. Not here: comparing (`report_equations.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
 Number = int | Decimal
 Sums = dict[str, Number]
-# A report says more than a screen about rows that differ; so many are read of each pair.
+# A list of differing rows is longer than a screen anyway; at most this many are read for each pair.
 MOST_DIFFERENCES = 200
 
 _IN_RANGE = "occurred_on BETWEEN @first AND @last"
@@ -42,7 +42,7 @@ _OF_OWNER = {
     "conversion_value": "SUM(IF({earned} AND happened.is_own, shares.{owner}_value, 0))",
     "conversions_other_currency": "SUM(IF({earned} AND NOT happened.is_own, shares.{owner}_weight, 0))",
 }
-# Wholes that do not look at attribution at all.
+# Totals that do not use attribution at all.
 _WHOLES = {
     "conversion_events": "COUNTIF(happened.is_conversion)",
     "own_money": "SUM(IF(happened.is_conversion AND happened.is_own, COALESCE(happened.value, 0), 0))",
@@ -58,14 +58,14 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class ExpectedDay:
-    """What the reports by event date have to say of one day, as `event` and `attribution` have it.
+    """What the reports by event date should have for one day, according to `event` and `attribution`.
 
     Attributes:
         columns: Scope ("account", "campaign", "flow") -> column of its report -> number.
         conversion_events: Events of the conversion metric.
         own_money: Their value in the account's currency.
-        uneven: Events whose shares do not add up to them.
-        orphans: Events that have shares but are not in `event`.
+        uneven: Events whose shares do not add up to the event.
+        orphans: Events with shares that are not in `event`.
     """
 
     columns: Mapping[str, Sums]
@@ -119,7 +119,7 @@ def _expected_day(row: Mapping[str, Any]) -> ExpectedDay:
 
 
 def message_days(warehouse: Warehouse, first: date, last: date) -> dict[date, dict[str, Sums]]:
-    """Message events per day: scope -> column of its report -> number. Unsubscribes are left out: acts, not events."""
+    """Message events per day: scope -> column of its report -> number. Without unsubscribes: reports count acts."""
     scopes = {"account": "TRUE", **{owner: f"{owner}_id IS NOT NULL" for owner in _OWNERS}}
     columns = ", ".join(
         f"COUNTIF(metric IN ({text_literals(metrics_of(role))}) AND {condition}) AS {scope}__{name}"
@@ -140,7 +140,7 @@ def message_days(warehouse: Warehouse, first: date, last: date) -> dict[date, di
 def report_days(
     warehouse: Warehouse, report: ReportSpec, columns: Iterable[str], first: date, last: date
 ) -> dict[date, Sums]:
-    """A report by event date, added up per day; null adds nothing."""
+    """A report by event date, summed per day; null counts as 0."""
     names = [name for name in columns if name in report.additive]
     if not names:
         return {}
@@ -185,7 +185,7 @@ def pairs(reports: Mapping[str, ReportSpec]) -> list[Pair]:
 
 
 def pair_differences(warehouse: Warehouse, pair: Pair) -> list[tuple[Any, str, Number, Number]]:
-    """Where a pair differs: value of `per`, statistic, left sum, right sum. At most so many ids are looked into."""
+    """Where a pair differs: value of `per`, statistic, left sum, right sum, for at most `MOST_DIFFERENCES` values."""
     names = pair.columns
     differs = " OR ".join(f"COALESCE(l.{quoted(n)}, 0) != COALESCE(r.{quoted(n)}, 0)" for n in names)
     sides = ", ".join(f"COALESCE({side}.{quoted(name)}, 0) AS {side}__{name}" for name in names for side in ("l", "r"))
@@ -213,7 +213,7 @@ def _grouped(report: ReportSpec, per: str, names: Sequence[str], condition: str)
 
 
 def person_wholes(warehouse: Warehouse, report: ReportSpec) -> tuple[Sums, Sums]:
-    """Of all time: what `event` says of known people, and what the report of people adds up to."""
+    """Over all time: the sums of known people in `event`, and those of the report of people."""
     parts = [name for name in _EXPECTED if name.startswith("conversions") and name in report.additive]
     report_columns = f"COALESCE(SUM(events), 0) AS events, COALESCE(SUM({' + '.join(parts)}), 0) AS conversion_events"
     event_rows = warehouse.rows(
@@ -235,7 +235,7 @@ class OddRate:
 
 
 def odd_rates(warehouse: Warehouse, report: ReportSpec) -> list[OddRate]:
-    """The shares (not the amounts per something) of a report that leave 0 to 1 anywhere."""
+    """The shares of a report (not its amounts per person or order) that are outside 0 to 1 in some row."""
     names = [s.name for s in report.statistics if s.kind is Kind.RATE and s.type is LogicalType.FLOAT]
     if not names:
         return []

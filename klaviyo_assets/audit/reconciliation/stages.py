@@ -1,4 +1,4 @@
-"""From Postgres to BigQuery: the equations of each partition, and what each stage holds in all.
+"""From Postgres to BigQuery: the equations of each partition, and the totals of each stage.
 
 Here: comparing what the stages hold. Not here: reading them (`raw.py`, `archive.py`, `warehouse.py`), and reports.
 """
@@ -36,7 +36,7 @@ BIGQUERY_MONEY = Equation(
     "bigquery_money", "Money in BigQuery = money the ledger says was loaded.", "ledger", "BigQuery"
 )
 UNREADABLE = Equation(
-    "unreadable_values", "Values in Postgres that are no number = notes on them in the quarantine.", "Postgres",
+    "unreadable_values", "Values in Postgres that are not numbers = notes on them in the quarantine.", "Postgres",
     "quarantine",
 )  # fmt: skip
 ARCHIVED = Equation("archived", "Every loaded partition is in the archive.", "loaded", "archived")
@@ -57,11 +57,11 @@ UNDATED_ROWS = Equation(
 
 @dataclass(frozen=True)
 class Stages:
-    """All that the stages hold of an account and a range of days, as read.
+    """Everything that the stages hold of an account and a range of days, as read.
 
     `archive` holds the parts of the partitions that have a ledger row; `quarantined_money` is, per day and currency,
-    the raw money of quarantined events less what of them is loaded all the same. `undated` and `outside` count the
-    account's events that no day takes, whatever the range.
+    the raw money of quarantined events minus the part that is loaded all the same. `undated` and `outside` count the
+    account's events that belong to no day, whatever the range.
     """
 
     account: str
@@ -112,7 +112,7 @@ def _check_partition(stages: Stages, findings: Findings, table: str, day: date |
     raw = _raw_rows(stages, table, day)
     reload = _reload(stages, day)
     if row is None:
-        # A day without rows need not have been looked at.
+        # A day without rows need not have been loaded.
         holds = int(bool(raw or loaded_rows))
         findings.compare(
             LEDGER_ROW, holds, 0, f"It was never loaded, or its ledger row is gone ({raw or 0} rows in Postgres, "
@@ -130,7 +130,7 @@ def _check_partition(stages: Stages, findings: Findings, table: str, day: date |
 
 
 def _check_source(stages: Stages, findings: Findings, row: LedgerRow, raw: int, day: date | None) -> None:
-    """Rows: what Postgres holds now against what the load accounts for."""
+    """Rows: what Postgres has now against what the load accounts for."""
     deleted = stages.raw.get(day, RawDay()).deleted if day else 0
     left_out = row.rows_deleted + row.rows_quarantined
     if not row.knows_its_source:
@@ -158,7 +158,7 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
     findings.compare(ARCHIVE_HASH, row.sha256, part.manifest.sha256, again, day=day, subject=row.table)
     findings.compare(ARCHIVE_ROWS, row.rows_loaded, part.manifest.rows, again, day=day, subject=row.table)
     _check_deltas(stages, findings, row, part)
-    # Parts are never written over, so a damaged one has to go first.
+    # Parts are never overwritten, so a damaged part has to be deleted first.
     damaged = _mend_object(part, part.uri, again)
     findings.compare(OBJECT_SIZE, part.manifest.bytes, part.bytes, damaged, day=day, subject=row.table)
     if part.sha256 is not None:
@@ -166,7 +166,7 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
 
 
 def _check_deltas(stages: Stages, findings: Findings, row: LedgerRow, part: ArchivedPart) -> None:
-    """A large account table may be a whole part and deltas on it."""
+    """A large account table can be a whole part with deltas on it."""
     again = f"{_reload(stages, None)} reads the table whole and archives it again."
     loaded_parts = [part_state["sha256"][:12] for part_state in (row.entry.details.get("state") or {}).get("parts", ())]
     if part.below or len(loaded_parts) > 1:
@@ -196,7 +196,7 @@ def _check_money(stages: Stages, findings: Findings, day: date) -> None:
     aside = stages.quarantined_money.get(day, {})
     mend = (
         "An event changed in Postgres after the load, or in BigQuery: "
-        f"{_reload(stages, day, sync=True)} makes the day again."
+        f"{_reload(stages, day, sync=True)} rebuilds the day."
     )
     for currency in sorted({*raw.money, *loaded_day.money, *aside}):
         accounted = exact_sum([loaded_day.money.get(currency), aside.get(currency)])
@@ -213,7 +213,7 @@ def _check_undated(stages: Stages, findings: Findings) -> None:
 
 
 def _raw_rows(stages: Stages, table: str, day: date | None) -> int | None:
-    """Rows in Postgres; None for a table that is computed."""
+    """Rows in Postgres; None for a computed table."""
     if day is None:
         return stages.raw_tables.get(table, 0)
     return stages.raw.get(day, RawDay()).rows if table == EVENT.name else None
@@ -231,15 +231,15 @@ def _stale(stages: Stages, surplus: int, day: date | None) -> str:
 
 
 def _reload(stages: Stages, day: date | None, *, sync: bool = False) -> str:
-    """The command that makes a partition again; account tables are made again by any run."""
+    """The command that rebuilds a partition; any run rebuilds account tables."""
     return run_command(stages.account, day or stages.last, day or stages.last, *([] if sync else ["--no-sync"]))
 
 
 @dataclass(frozen=True)
 class StageSum:
-    """What one stage holds of the range: rows, and money by currency (None where the stage holds no money).
+    """What one stage holds of the range: rows, and money by currency (None if the stage has no money).
 
-    `""` as the currency: several currencies in one sum, which is a checksum and no amount.
+    `""` as the currency: several currencies in one sum, which is a checksum, not an amount.
     """
 
     stage: str
@@ -268,7 +268,7 @@ def stage_sums(stages: Stages) -> list[StageSum]:
 
 
 def _of_no_day(stages: Stages) -> Iterator[StageSum]:
-    """The account's events that no day takes, each kind where there are any: together with the days', all there are."""
+    """The account's events that belong to no day, by kind; with the events of the days they are all events."""
     counts = {
         "  besides: before start_date": stages.outside.get("before_start_date", 0),
         "  besides: after today": stages.outside.get("after_today", 0), "  besides: undated": stages.undated,
@@ -288,7 +288,7 @@ def together(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
 def quarantined_money(
     raw: Mapping[date, RawDay], loaded_days: Mapping[date, LoadedDay]
 ) -> dict[date, dict[str, Decimal]]:
-    """Raw money of the events that quarantined rows name, less what of them is loaded: a key that repeats is, once."""
+    """Raw money of the events that quarantined rows name, minus the part that is loaded (repeated keys are, once)."""
     return {
         day: {
             currency: Decimal(

@@ -1,7 +1,7 @@
-"""What BigQuery holds of the mapped tables, and what the ledger says of them.
+"""What BigQuery has of the mapped tables, and what the ledger says about them.
 
-Here: queries on one account's dataset that read few columns and give one row per day. They never write: a table that
-is not there counts as empty. Not here: reports (`report_sums.py`), comparing.
+Here: queries on one account's dataset that read few columns and return one row per day. They never write: a missing
+table counts as empty. Not here: reports (`report_sums.py`), comparing.
 """
 
 import json
@@ -22,19 +22,19 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, DAILY_TABLES, EVE
 
 UNDATED = "undated"
 _OF_RANGE = f"{PARTITION} BETWEEN CAST(@first AS STRING) AND CAST(@last AS STRING)"
-# A query takes a second however little it reads; so many are asked at a time.
+# A query takes a second however little it reads; this many run at the same time.
 _AT_ONCE = 4
 
 
 def at_once(calls: Iterable[Callable[[], Any]]) -> list[Any]:
-    """The answers of several reads, in their order, asked at the same time."""
+    """The results of several calls, in their order, made at the same time."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return list(pool.map(lambda call: call(), calls))
 
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """The newest ledger row of one partition; numbers as they were when it was loaded. `entry`: what planning reads."""
+    """The newest ledger row of one partition; its numbers are those of the load. `entry`: what planning reads."""
 
     entry: Entry
     rows_raw: int
@@ -52,7 +52,7 @@ class LedgerRow:
 
     @property
     def knows_its_source(self) -> bool:
-        """Whether it was loaded from what was read; a load from the archive alone knows no raw rows."""
+        """Whether it was loaded from Postgres; a load from the archive alone knows no raw rows."""
         return self.rows_raw >= self.rows_loaded
 
 
@@ -67,13 +67,13 @@ class LoadedDay:
 
     @property
     def total(self) -> Decimal:
-        """Money of all currencies together, as the ledger adds it up."""
+        """The sum over all currencies, as the ledger has it."""
         return exact_sum(self.money.values())
 
 
 @dataclass(frozen=True)
 class Quarantined:
-    """What a day's quarantine says of `event`: rows that are missing, and values that could not be read."""
+    """What the quarantine says about a day of `event`: rows left out, and values that could not be read."""
 
     row_ids: frozenset[str] = frozenset()
     unreadable: int = 0
@@ -89,7 +89,7 @@ class Warehouse:
 
     @classmethod
     def open(cls, dataset: BigQueryDataset, account: Account) -> "Warehouse":
-        """Look at which tables there are; none where there is no dataset."""
+        """List the tables; none if there is no dataset."""
         from google.api_core.exceptions import NotFound
 
         with explained(f"listing the tables of {dataset.qualified}"):
@@ -102,7 +102,7 @@ class Warehouse:
         return cls(dataset, account, tables)
 
     def rows(self, text: str, needs: Iterable[str], first: date | None = None, last: date | None = None) -> list[Any]:
-        """Rows of a query; none where one of the tables it needs is not there.
+        """Rows of a query; none if one of the tables it needs is missing.
 
         Args:
             text: GoogleSQL with the parameters first, last and currency.
@@ -124,7 +124,7 @@ class Warehouse:
         return {(row.table_name, row.partition): _ledger_row(row) for row in rows}
 
     def event_days(self, first: date, last: date) -> dict[date, LoadedDay]:
-        """Rows and money of `event` per day; what states no currency is in the account's own."""
+        """Rows and money of `event` per day; a value without a currency is in the account's own."""
         rows = self.rows(
             "SELECT occurred_on, COALESCE(event.currency, @currency) AS of_currency, COUNT(*) AS n, "
             "SUM(value) AS money, COUNTIF(is_conversion) AS conversions, "
@@ -160,7 +160,7 @@ class Warehouse:
         return dict(zip(names, days, strict=True))
 
     def quarantine_days(self, first: date, last: date) -> dict[date, Quarantined]:
-        """What the quarantine holds of `event` per day."""
+        """What the quarantine says about `event` per day."""
         rows = self.rows(
             f"SELECT {PARTITION}, IF(is_dropped, row_id, NULL) AS row_id, "
             "COUNTIF(field = 'value' AND rule = 'parse_numeric') AS unreadable FROM quarantine "
@@ -179,7 +179,7 @@ class Warehouse:
         return days
 
     def quarantined_event_days(self, first: date, last: date) -> dict[date, LoadedDay]:
-        """Rows and money per day of the loaded events of which a namesake is in quarantine: keys that repeat."""
+        """Rows and money per day of loaded events whose id is also in quarantine: repeated keys."""
         rows = self.rows(
             "SELECT occurred_on, COALESCE(event.currency, @currency) AS of_currency, COUNT(*) AS n, "
             "SUM(value) AS money FROM event WHERE occurred_on BETWEEN @first AND @last AND event_id IN "
@@ -194,7 +194,7 @@ class Warehouse:
         return days
 
     def table_rows(self, names: Iterable[str]) -> Mapping[str, int]:
-        """Rows of each table that is there."""
+        """Rows of each existing table."""
         present = [name for name in names if name in self.tables]
         if not present:
             return {}
@@ -204,7 +204,7 @@ class Warehouse:
         return {row.name: row.n for row in self.rows(counts, present)}
 
     def account_table_rows(self) -> Mapping[str, int]:
-        """Rows of each account table that is there."""
+        """Rows of each existing account table."""
         return self.table_rows(spec.name for spec in ACCOUNT_TABLES)
 
 

@@ -1,6 +1,6 @@
 """Asking BigQuery: the rows of every question for one account and period.
 
-Here: periods, and running the statements. Not here: the statements (`questions.py`), and what is made of the rows.
+Here: periods, and running the statements. Not here: the statements (`questions.py`), and what becomes of the rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 
 Row = Mapping[str, Any]
-# BigQuery answers in a second or two, whatever is asked; several are asked at a time.
+# BigQuery takes a second or two for any query, so several run at the same time.
 _AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class Period:
-    """The days of a report, inclusive, and the same number of days before them."""
+    """The days of the HTML report, both ends included, and the same number of days before them."""
 
     start: date
     end: date
@@ -58,7 +58,7 @@ class Period:
 
     @property
     def parameters(self) -> dict[str, tuple[str, Any]]:
-        """What the statements take."""
+        """The parameters of the statements."""
         dates = {"start_on": self.start, "end_on": self.end, "before_on": self.before}
         return {name: ("DATE", value) for name, value in dates.items()}
 
@@ -70,8 +70,8 @@ class Answers:
     Attributes:
         account: The account.
         period: The days.
-        rows: Of each question, by its name. Empty where nothing was ever loaded.
-        conservation: Whether the reports hold exactly the loaded events; None where nothing was loaded.
+        rows: The rows of each question, by its name. Empty if nothing was ever loaded.
+        conservation: Whether the reports hold exactly the loaded events; None if nothing was loaded.
     """
 
     account: Account
@@ -80,7 +80,7 @@ class Answers:
     conservation: Conservation | None = None
 
     def row_of(self, question: Question) -> Row:
-        """The row of a question that has one; without columns where nothing was loaded."""
+        """The only row of a question; without columns if nothing was loaded."""
         rows = self.rows.get(question.name, ())
         return rows[0] if rows else {}
 
@@ -90,7 +90,7 @@ class Answers:
 
     @property
     def currency(self) -> str:
-        """Of all money: as the rows say."""
+        """The currency of all amounts, as the rows state it."""
         return str(self.row_of(COVERAGE).get("currency") or self.account.currency)
 
     @property
@@ -105,7 +105,7 @@ class Answers:
 
     @property
     def has_before(self) -> bool:
-        """Whether the data reach back over the whole period before: else a change would only be one of the data."""
+        """Whether there are data for the whole preceding period: if not, a change only shows that data are missing."""
         first = self.row_of(COVERAGE).get("first_occurred_on")
         return first is not None and first <= self.period.before
 
@@ -117,7 +117,7 @@ class Answers:
 
     @property
     def is_complete(self) -> bool:
-        """Whether the data reach past the period's last day."""
+        """Whether the data are complete beyond the period's last day."""
         return self.data_through is not None and self.data_through.date() > self.period.end
 
 

@@ -1,6 +1,6 @@
 """Numbers and days as people read them.
 
-Here: text. Not here: which number is shown where. What is unknown is shown as a dash, never as zero.
+Here: text. Not here: which number is shown in which figure. An unknown value is a dash, never a zero.
 """
 
 from datetime import date, datetime
@@ -47,7 +47,7 @@ def text_of(value: Any, kind: Kind, currency: str = "") -> str:
     Args:
         value: As BigQuery gave it.
         kind: What it is.
-        currency: ISO code, of money.
+        currency: ISO code, for money.
     """
     if value is None:
         return NOTHING
@@ -67,14 +67,14 @@ def money(value: Any, currency: str) -> str:
 
 
 def count(value: Any) -> str:
-    """A number of things; parts of one (an order that several messages share) to two digits."""
+    """A number of things; fractions (an order that several messages share) with two digits."""
     rounded = _rounded(value, 2)
     whole = rounded == int(rounded)
     return f"{rounded:,.{0 if whole else 2}f}".replace("-", _MINUS)
 
 
 def share(value: Any) -> str:
-    """A share of one as percent: to a tenth, below 1 % to a hundredth."""
+    """A fraction as a percentage: to a tenth, below 1 % to a hundredth."""
     percent = Decimal(str(value)) * 100
     if not percent:
         return "0%"
@@ -105,7 +105,7 @@ def day(value: date) -> str:
 
 
 def instant(value: datetime) -> str:
-    """Nov 3, 2026, 14:05, in the time zone that the value bears."""
+    """Nov 3, 2026, 14:05, in the time zone of the value."""
     return f"{day(value)}, {value:%H:%M}"
 
 

@@ -1,9 +1,9 @@
-"""The digest: one mail per day with what matters, the worst first.
+"""The digest mail: one mail per day with what matters, the worst first.
 
-Here: putting it together. Not here: reading it (`headlines.py`, `findings.py`), its looks (`rendering.py`,
-`templates/`), and when it goes out (`outgoing.py`).
+Here: assembling it. Not here: reading its content (`headlines.py`, `findings.py`), its looks (`rendering.py`,
+`templates/`), and when it goes out (`defs/automation/mail.py`).
 
-An account that cannot be read is named and keeps nobody else's numbers from being sent.
+An account that cannot be read is named, and the numbers of the other accounts are sent all the same.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -30,7 +30,7 @@ from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.mail.resource import Message, Picture
 from klaviyo_assets.text import one_line, plural
 
-# Mail programs cut off what is longer than 100 kB: further accounts have a line each, further findings a count.
+# Mail programs cut off mails longer than 100 kB: further accounts get one line each, further findings a count.
 MOST_IN_DETAIL = 5
 MOST_FINDINGS = 12
 MOST_DRAWN = 4
@@ -39,15 +39,15 @@ _DRAWN_WIDTH = 545
 
 @dataclass
 class Digest:
-    """Everything that a digest says.
+    """Everything in a digest mail.
 
     Attributes:
         on: The day it is sent.
-        findings: What deserves a look, the worst first.
-        accounts: The headline numbers, of the account that earned most first.
+        findings: What needs a look, the worst first.
+        accounts: The headline numbers; the account that earned most comes first.
         notes: What is in quarantine.
         recovered: How many incidents ended in the last day.
-        pictures: By content id.
+        pictures: PNG pictures, by content id.
     """
 
     on: date
@@ -76,7 +76,7 @@ class Digest:
 
     @property
     def subject(self) -> str:
-        """Of the mail."""
+        """The subject of the mail."""
         about = self.accounts[0].account.name if len(self.accounts) == 1 else f"{len(self.accounts)} accounts"
         return f"Klaviyo, {about}, {self.on:%a %b} {self.on.day}: {self.verdict.rstrip('.').lower()}"
 
@@ -84,7 +84,7 @@ class Digest:
         """The mail."""
         html, text = rendered(
             "digest", digest=self, detailed=self.accounts[:MOST_IN_DETAIL], others=self.accounts[MOST_IN_DETAIL:],
-            shown=self.findings[:MOST_FINDINGS], unshown=len(self.findings[MOST_FINDINGS:]), ui=ui_url(),
+            findings=self.findings[:MOST_FINDINGS], hidden_count=len(self.findings[MOST_FINDINGS:]), ui=ui_url(),
             anomaly_picture=anomaly_picture, revenue_picture=revenue_picture, sources=SOURCES,
         )  # fmt: skip
         pictures = tuple(Picture(name, png) for name, png in self.pictures.items() if f"cid:{name}" in html)
@@ -94,12 +94,12 @@ class Digest:
 def build_digest(
     accounts: Accounts, bigquery: BigQueryProjectResource, findings: Iterable[Finding], recovered: int
 ) -> Digest:  # fmt: skip
-    """The digest of this moment.
+    """The digest mail as of now.
 
     Args:
-        accounts: Whose it is.
+        accounts: The accounts.
         bigquery: Where the numbers are.
-        findings: What Dagster's records say; what the datasets say is added.
+        findings: Findings from Dagster's records; those from the datasets are added.
         recovered: How many incidents ended in the last day.
     """
     since = datetime.now(UTC) - timedelta(days=1)
@@ -121,14 +121,16 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.accounts[-1] = read_headlines(dataset, account, day)
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
-    except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
+    except Exception as error:  # noqa: BLE001  one account's failure must not hide the others
         reason = one_line(contained(error))[:300]
         digest.findings.append(_unreadable(account, reason))
 
 
 def _unreadable(account: Account, reason: str) -> Finding:
     if "Not found" in reason:
-        text = f"Load it with `klaviyo-assets run --account {account.name}`; numbers are here from the next digest on."
+        text = (
+            f"Load it with `klaviyo-assets run --account {account.name}`; its numbers will be in the next digest mail."
+        )
         return Finding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
     return Finding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(reason))
 

@@ -2,7 +2,7 @@
 
 Here: which numbers, reading them from the view that Looker Studio reads, and comparing. Not here: how they look.
 
-Days are the account's; numbers count by event date, so all of a day stays as it is once its data are complete.
+Days are in the account's time zone. Numbers count by event date, so a day no longer changes once its data are complete.
 """
 
 import math
@@ -18,16 +18,16 @@ from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 VIEW = "looker_account_by_event_date"
 DAYS_DRAWN = 28
 _WEEK = 7
-# What shop and messages make of a day, in the order of the picture's legend.
+# Where a day's revenue comes from, in the order of the picture's legend.
 SOURCES: Mapping[str, str] = {"campaign": "Campaigns", "flow": "Flows", "none": "Not from a message"}
 _CONVERSIONS = ("conversions", "conversions_unattributed")
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A number: what it is called, the columns it adds up, and whether more of it is good news.
+    """A number: its label, the columns that it sums, and whether more of it is good news.
 
-    `made_by`: of money, the columns that count what made it.
+    `made_by`: for money, the columns that count the acts that earned it.
     """
 
     label: str
@@ -43,7 +43,7 @@ class Headline:
 
 HEADLINES: tuple[Headline, ...] = (
     Headline("Revenue", ("conversion_value", "conversion_value_unattributed"), made_by=_CONVERSIONS),
-    Headline("of it from messages", ("conversion_value",), made_by=("conversions",)),
+    Headline("of which from messages", ("conversion_value",), made_by=("conversions",)),
     Headline("Conversions", _CONVERSIONS),
     Headline("Messages delivered", ("delivered",)),
     Headline("Opens without machine opens", ("opens_excl_machine",)),
@@ -57,7 +57,7 @@ COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(name for headline in HEADLINES fo
 
 @dataclass(frozen=True)
 class Period:
-    """A sum over some days, and over as many days before; `makers`: how many acts made it, then and before."""
+    """A sum over some days, and over as many days before; `makers`: how many acts are in each of the two sums."""
 
     value: Decimal
     before: Decimal
@@ -66,15 +66,15 @@ class Period:
 
     @property
     def change(self) -> Decimal | None:
-        """By how much it is more, relatively; None where there was nothing before."""
+        """The relative change; None if there was nothing before."""
         return (self.value - self.before) / abs(self.before) if self.before else None
 
     @property
     def is_telling(self) -> bool:
-        """Whether the change is more than the chance that few acts have in any case: two standard deviations."""
+        """Whether the change is larger than chance explains with so few acts: more than two standard deviations."""
         now, before = (max(float(made), 1.0) for made in self.makers)
         mean = float(abs(self.value) + abs(self.before)) / 2
-        # Orders differ in size about as much as their mean: money varies twice as much as a count.
+        # The standard deviation of an order's value is about its mean, so money varies twice as much as a count.
         deviation = math.sqrt((2 if self.is_money else 1) * (1 / now + 1 / before))
         return mean > 0 and float(abs(self.value - self.before)) / mean > 2 * deviation
 
@@ -90,13 +90,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headlines:
-    """What is shown of an account.
+    """What the mail shows of an account.
 
     Attributes:
-        account: Whose numbers.
+        account: The account.
         day: The last day that is over: yesterday in the account's time zone.
         figures: The numbers.
-        revenue: By day and source of the message, as in `SOURCES`: money of the last days, for a picture.
+        revenue: Money by day and source of the message, as in `SOURCES`, for a picture.
         data_through: Up to when the account's reports are complete; None before the first load.
     """
 
@@ -113,7 +113,7 @@ class Headlines:
 
     @property
     def revenue_of_week(self) -> Decimal:
-        """By which accounts are ordered."""
+        """Accounts are ordered by it."""
         return self.figures[0].week.value if self.figures else Decimal(0)
 
 
@@ -121,7 +121,7 @@ def read_headlines(dataset: BigQueryDataset, account: Account, day: date) -> Hea
     """An account's headline numbers of a day.
 
     Raises:
-        KlaviyoAssetsError: BigQuery cannot be asked, or the account's views are not there.
+        KlaviyoAssetsError: BigQuery cannot be asked, or the account's views do not exist.
     """
     sums = ", ".join(f"SUM({name}) AS {name}" for name in COLUMNS)
     rows = dataset.query(
@@ -139,7 +139,7 @@ def headlines(
     """The same from rows of the view, summed by day and source of the message.
 
     Args:
-        account: Whose they are.
+        account: The account.
         day: The day to be shown; rows of the `DAYS_DRAWN` days up to it.
         rows: `occurred_on`, `message_source` and `COLUMNS`.
         data_through: Up to when the account's reports are complete.
@@ -176,7 +176,7 @@ def _figure(headline: Headline, by_day: Mapping[date, Mapping[str, Decimal]], da
 
 
 def _revenue(rows: Iterable[Mapping[str, Any]], day: date) -> Iterable[tuple[date, str, Decimal]]:
-    """A row per drawn day and source, so that days without any are drawn too."""
+    """A row per drawn day and source, so that days without revenue are drawn too."""
     money = {
         (row["occurred_on"], row["message_source"]): sum((Decimal(row[name] or 0) for name in HEADLINES[0].columns),
                                                          Decimal(0))

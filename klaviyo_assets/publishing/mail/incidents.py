@@ -1,11 +1,11 @@
-"""Incidents: failures that are one to a person, told once, and once more when they are over.
+"""Incidents: failures that a person sees as one. They are mailed once, and once more when they are over.
 
-Here: which failures belong together, when an incident is over, and what is due to be told. Not here: reading failures
-from Dagster (`runs.py`), and sending (`outgoing.py`).
+Here: which failures belong together, when an incident is over, and what is due to be mailed. Not here: reading failures
+from Dagster (`defs/run_history.py`), and sending (`defs/automation/mail.py`).
 
-An incident is an account, a step, and the first error without what differs from run to run. However often it is tried
-again, it is one incident. It is over when all that was left undone has been made since; a stale account's, when its
-data are fresh again. What is due stays due until a mail has gone out.
+An incident is an account, a step, and the first error without the parts that differ from run to run. However often the
+run is retried, it stays one incident. It is over when everything that it left undone has been done; for a stale
+account, when its data are fresh again. News stay due until a mail has gone out.
 """
 
 import hashlib
@@ -19,10 +19,10 @@ from typing import Any
 from klaviyo_assets.publishing.mail.work import Span, Work, union_of, without
 
 HOUR, DAY = 3600.0, 86_400.0
-# Whoever forgot is told again after a day, but not for ever.
+# A reminder comes after a day, but not for ever.
 REMIND_AFTER = DAY
 REMIND_FOR = 7 * DAY
-# SES's sandbox takes 200 recipients a day: so many mails at once, then one an hour.
+# The sandbox of SES accepts 200 recipients a day: send up to this many mails at once, then one an hour.
 MAILS_A_DAY = 12
 MOST_DETAILS = 6
 _VOLATILE = re.compile(r"\d{4}-\d\d-\d\d(?:[T ][\d:.+Z]+)?|0x[0-9a-f]+|\b(?=[0-9a-f-]*\d)[0-9a-f][0-9a-f-]{7,}\b|\d+")
@@ -37,10 +37,10 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that ended failed: of which account, in which step, why, and what of the account it left undone.
+    """A failed run: its account, its step, the reason, and the work that it left undone.
 
-    `account` is empty where a run is of none. `sentence` is the first error; `details` are the others; `mend` says what
-    to do.
+    `account` is empty if the run belongs to none. `sentence` is the first error; `details` are the others; `mend` says
+    what to do.
     """
 
     account: str
@@ -61,7 +61,7 @@ class Failure:
 
 @dataclass
 class Incident:
-    """Failures that belong together. Times are seconds since 1970; None: has not happened."""
+    """Failures that belong together. Times are seconds since 1970; None means that it has not happened."""
 
     kind: Kind
     account: str
@@ -86,7 +86,7 @@ class Incident:
 
 @dataclass(frozen=True)
 class News:
-    """What is due to be told, by the keys of `Incidents.by_key`."""
+    """What is due to be mailed, by the keys of `Incidents.by_key`."""
 
     new: dict[str, Incident]
     reminders: dict[str, Incident]
@@ -100,7 +100,7 @@ class News:
 
 @dataclass
 class Incidents:
-    """The incidents that are open, or over and not told yet; and when mails about them went out lately."""
+    """The incidents that are open, or over but not mailed yet, and the times of recent mails about them."""
 
     by_key: dict[str, Incident] = field(default_factory=dict)
     sent: list[float] = field(default_factory=list)
@@ -131,10 +131,10 @@ class Incidents:
         incident.left, incident.over_at = union_of(incident.left, failure.work), None
 
     def settle(self, made_since: Callable[[Incident], tuple[Work, float]]) -> None:
-        """Take note of what has been made since of what failed runs left undone.
+        """Take note of the work of failed runs that has been done since.
 
         Args:
-            made_since: What of an incident's work was made since its newest failure, and when the last of it.
+            made_since: The part of an incident's work that was done since its newest failure, and the time of it.
         """
         for incident in self.by_key.values():
             if incident.kind is Kind.RUN and incident.over_at is None:
@@ -143,7 +143,7 @@ class Incidents:
                 incident.over_at = at if not incident.left else None
 
     def record_stale(self, sentences: Mapping[str, tuple[str, str]], at: float) -> None:
-        """Take note of the accounts that are stale now: by name, the title and the sentence that says so."""
+        """Take note of the accounts that are stale now: title and sentence, by account name."""
         for account, (title, sentence) in sentences.items():
             key = _key(Kind.STALE, account)
             incident = self.by_key.setdefault(key, Incident(Kind.STALE, account, title, sentence, at, at))
@@ -153,7 +153,7 @@ class Incidents:
                 incident.over_at = at
 
     def news(self, now: float) -> News:
-        """What is due to be told; nothing while too many mails went out lately."""
+        """What is due to be mailed; nothing while too many mails went out recently."""
         news = News({}, {}, {})
         self.sent = [at for at in self.sent if now - at < DAY]
         if len(self.sent) >= MAILS_A_DAY and now - max(self.sent) < HOUR:
@@ -176,7 +176,7 @@ class Incidents:
             incident.told_at = now
 
     def forget(self, now: float) -> list[Incident]:
-        """Let go of what nobody mends: its newest failure is too long ago to remind of it."""
+        """Drop incidents that nobody fixes: their newest failure is too old for a reminder."""
         old = [key for key, each in self.by_key.items() if each.told_at is not None and now - each.last_at > REMIND_FOR]
         return [self.by_key.pop(key) for key in old]
 
@@ -186,6 +186,6 @@ def _key(*parts: str) -> str:
 
 
 def titles(incidents: Iterable[Incident]) -> str:
-    """The accounts of incidents, for a subject; those of no account are of all."""
+    """The accounts of incidents, for a subject; an incident without an account concerns all of them."""
     names = sorted({incident.account or "all accounts" for incident in incidents})
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")

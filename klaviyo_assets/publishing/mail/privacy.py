@@ -1,14 +1,14 @@
-"""What may stand in a mail: nothing of a person, and no secret.
+"""What a mail may contain: nothing about a person, and no secret.
 
-Here: taking both out of texts that systems wrote, such as errors. Not here: what reports and quarantine hold, of which
-a mail shows counts alone.
+Here: removing both from texts that systems wrote, such as errors. Not here: the content of reports and the quarantine;
+a mail shows only counts of it.
 """
 
 import os
 import re
 
 _HIDDEN = (
-    # What stands before the @ of an address with a scheme is a login.
+    # The part before the @ in an address with a scheme is a login.
     (re.compile(r"(\w+://)[^\s/@'\"]+@"), r"\1(login hidden)@"),
     (re.compile(r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+"), "(address hidden)"),
     # Klaviyo's ids of people, which are ULIDs, and telephone numbers with their country.

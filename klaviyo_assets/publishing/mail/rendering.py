@@ -1,8 +1,8 @@
 """How mails look: templates as HTML and text, and how numbers are written.
 
-Here: what templates may call. Not here: what is said (`digest.py`, `outgoing.py`, the templates).
+Here: what templates may call. Not here: the content of a mail (`digest.py`, `incidents.py`, the templates).
 
-Mail programs know tables and inline styles, little more; the few rules for narrow and dark screens are extra.
+Mail programs support tables and inline styles and little more; the few rules for narrow and dark screens are a bonus.
 """
 
 from datetime import UTC, date, datetime
@@ -22,7 +22,7 @@ def rendered(name: str, **values: Any) -> tuple[str, str]:
     """A mail as HTML and as text.
 
     Args:
-        name: Of the templates `<name>.html.j2` and `<name>.txt.j2`.
+        name: The name of the templates `<name>.html.j2` and `<name>.txt.j2`.
         values: What they show.
     """
     page = _environment(is_html=True).get_template(f"{name}.html.j2").render(**values)
@@ -35,7 +35,7 @@ def _environment(*, is_html: bool) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
-        # Text is no HTML: it must not be escaped.
+        # Plain text must not be escaped.
         loader=FileSystemLoader(_TEMPLATES), autoescape=is_html,  # noqa: S701
         undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
@@ -59,7 +59,7 @@ def _rounded(value: Decimal, digits: int) -> Decimal:
 
 
 def change(period: Any) -> str:
-    """By how much a number is more than before: +12 %; "new" where there was nothing, a dash where still is none."""
+    """The relative change of a number: +12 %; "new" if there was nothing before, a dash if there still is nothing."""
     if period.change is None:
         return "\N{EN DASH}" if not period.value else "new"
     percent = _rounded(100 * period.change, 0)

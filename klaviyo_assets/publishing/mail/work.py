@@ -1,6 +1,6 @@
-"""What of an account a run left undone, or another one made: assets, and the days (or Mondays) of those cut by days.
+"""The work that a run left undone or a later run did: assets, with days (or Mondays) if they have any.
 
-Here: adding such works up, taking them from each other, and saying them. Not here: reading them from runs (`runs.py`).
+Here: union, difference and words. Not here: reading work from runs (`defs/run_history.py`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 # First and last day, both included, as YYYY-MM-DD.
 Span = tuple[str, str]
-# What is not cut into days: an account's whole table, or what belongs to no account.
+# Work without days: an account's whole table, or what belongs to no account.
 WHOLE: Span = ("", "")
 # By asset, such as `bigquery/event`.
 Work = Mapping[str, tuple[Span, ...]]
@@ -16,18 +16,18 @@ _DAY = timedelta(days=1)
 
 
 def union_of(work: Work, other_work: Work) -> dict[str, tuple[Span, ...]]:
-    """Everything that is in either."""
+    """Everything in either of the two."""
     return {asset: _union((*work.get(asset, ()), *other_work.get(asset, ()))) for asset in sorted({*work, *other_work})}
 
 
 def without(work: Work, done_work: Work) -> dict[str, tuple[Span, ...]]:
-    """What is left of a work when another one is done; assets of which nothing is left are gone."""
+    """The work that remains when `done_work` is done; finished assets are not in it."""
     rest = {asset: _difference(spans, done_work.get(asset, ())) for asset, spans in work.items()}
     return {asset: spans for asset, spans in rest.items() if spans}
 
 
 def work_of(partitions: Iterable[tuple[str, str]]) -> dict[str, tuple[Span, ...]]:
-    """Assets and partition keys of one account as a work."""
+    """Assets and partition keys of one account as work."""
     spans: dict[str, list[Span]] = {}
     for asset, key in partitions:
         day = key.partition("|")[2]
@@ -36,7 +36,7 @@ def work_of(partitions: Iterable[tuple[str, str]]) -> dict[str, tuple[Span, ...]
 
 
 def days_in(spans: Iterable[Span]) -> list[str]:
-    """Every day of some spans; an empty one for what is not cut into days."""
+    """Every day of some spans; an empty text for work without days."""
     return [
         (date.fromisoformat(first) + ahead * _DAY).isoformat() if first else ""
         for first, last in spans
@@ -45,7 +45,7 @@ def days_in(spans: Iterable[Span]) -> list[str]:
 
 
 def sentences(work: Work) -> list[str]:
-    """A work for people: stage by stage, which tables, and exactly which days."""
+    """Work in words: stage by stage, the tables and the exact days."""
     stages: dict[tuple[str, tuple[Span, ...]], list[str]] = {}
     for asset, spans in work.items():
         stage, _, table = asset.partition("/")
@@ -62,7 +62,7 @@ def _days_said(spans: Iterable[Span]) -> str:
 
 
 def days_of(work: Work) -> Span | None:
-    """The first and the last day of a work; None where none of it is cut into days."""
+    """The first and the last day of a work; None if none of it has days."""
     spans = [span for listed in work.values() for span in listed if span != WHOLE]
     return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 

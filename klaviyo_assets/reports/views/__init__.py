@@ -1,4 +1,4 @@
-"""The views: tables and reports joined for reading, one file each or one per family; they hold no rows of their own.
+"""The views: tables and reports joined for reading, one file per view or per family of views; they hold no rows.
 
 Here: the list of them. Not here: what any of them shows, and the statement that creates one (`statement.py`).
 """
@@ -13,7 +13,7 @@ from klaviyo_assets.reports.views.named import named_view
 from klaviyo_assets.reports.views.person_detail import person_detail
 from klaviyo_assets.reports.views.spec import ViewSpec
 
-# The reports of messages, and where their messages' names stand.
+# The reports of messages, and the view that has the names of their messages.
 _NAMED: dict[str, Details] = {
     "campaign_by_event_date": CAMPAIGN_MESSAGES,
     "campaign_by_send_date": CAMPAIGN_MESSAGES,
@@ -25,7 +25,7 @@ _NAMED: dict[str, Details] = {
 
 _WITH_NAMES = {name: named_view(REPORTS[name], names) for name, names in _NAMED.items()}
 
-# In an order they can be created in: a view stands behind those it reads.
+# In an order in which they can be created: a view comes after those that it reads.
 VIEWS: dict[str, ViewSpec] = {
     view.name: view
     for view in (

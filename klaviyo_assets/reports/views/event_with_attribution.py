@@ -1,6 +1,6 @@
-"""Events beside what earned them: `event` and `attribution` joined, for questions that no report answers.
+"""Events with what earned them: `event` and `attribution` joined, for questions that no report answers.
 
-Here: the view. Not here: who earns credit (`mapping/credit.py` at the top of the package), and statistics (`reports/`).
+Here: the view. Not here: which touch earns credit (`mapping/credit.py`), and statistics (`reports/`).
 """
 
 from klaviyo_assets.model.spec import TableSpec
@@ -11,13 +11,13 @@ from klaviyo_assets.tables.event import SPEC as EVENT
 
 _JOINED_BY = ("event_id", "occurred_on")
 _SEND = (
-    "Where it is missing and no flow is involved, the campaign's send time, as in the reports; a send more than a day "
-    "after the event is not believed and null."
+    "If it is missing and no flow is involved, this is the campaign's send time, as in the reports. A send more than a "
+    "day after the event is ignored: the value is null."
 )
 
 
 def _view_column(spec: TableSpec, name: str, prefix: str = "") -> ViewColumn:
-    """A column as it stands, but the send with its fall-back; `prefix` tells columns of one name apart."""
+    """A column as it is; a send with its fallback. `prefix` distinguishes columns of the same name."""
     if name not in ("send_at", "send_on"):
         return copied(spec, name, as_=f"{prefix}{name}" if prefix else "")
     campaign = f"campaign_of_{spec.name}"
@@ -42,9 +42,9 @@ SPEC = view(
     ),
     grain="One row per event and touch that shares its credit; one row for an event that no message earned.",
     description="Everything that happened, and which message earned it. `campaign_id`, `flow_id`, `message_id` and "
-    "`variation_id` are what Klaviyo wrote on the event; `credited_...` and `touch_...` tell the message that earned "
-    "it. To count events of several touches, sum `weight` or count distinct event ids; to add up money, sum "
-    "`credited_value`.",
+    "`variation_id` are what Klaviyo wrote on the event; `credited_...` and `touch_...` describe the message that "
+    "earned it. An event with several touches has several rows: to count events, sum `weight` or count distinct event "
+    "ids; to add up money, sum `credited_value`.",
     order=("event_id", "touch_rank"),
     reads=(EVENT, ATTRIBUTION, CAMPAIGN),
     columns=(*_OF_EVENT, *_OF_CREDIT),

@@ -1,10 +1,10 @@
-"""The views that Looker Studio reads: `looker_<report>`, flat, with names, and only with what may be added up.
+"""The views that Looker Studio reads: `looker_<report>`, flat, with names, and only with numbers that may be summed.
 
 Here: which columns of a report they show, and how fresh an account's reports are. Not here: labels, ratios and the link
 to Looker Studio (`klaviyo_assets/looker`), and the names themselves (`<report>_named`).
 
-Looker Studio adds up whatever it is given. So people and rates stay out; sends stand for people, and a ratio is a
-quotient of sums.
+Looker Studio sums whatever it is given. So people and rates are left out: sends take the place of people, and a ratio
+is a quotient of sums.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,20 +20,20 @@ ACCOUNT = Column(
     name="account", type=LogicalType.STRING, description="The account, by its name in `accounts.toml`."
 )  # fmt: skip
 _ACCOUNT = ViewColumn(ACCOUNT, "@account")
-# What a chart may show or filter by beside the ids; the named views have more.
+# What a chart may show or filter by, besides ids; the named views have more.
 _OF_MESSAGES = ("subject", "from_label", "template_name", "tags", "utm_source", "utm_medium", "utm_campaign")
 NAMES = {
     "campaign": ("campaign_name", "campaign_status", "message_label", *_OF_MESSAGES),
     "flow": ("flow_name", "flow_status", "trigger_type", "action_type", "message_name", *_OF_MESSAGES),
 }
-_UNNAMED = "The id where no name is known."
+_UNNAMED = "The id if no name is known."
 _GROWTH_OF = ViewColumn(
     Column(name="growth_of", type=LogicalType.STRING,
-           description="list: the row is about a list; channel: about the consent to the channel itself. One act is "
-           "often both, so filter by one of them before adding up."),
+           description="list: the row is about a list; channel: about consent to the channel itself. One act is "
+           "often both, so filter by one of them before you sum."),
     "IF(report.list_id IS NULL AND report.list_name IS NULL, 'channel', 'list')",
 )  # fmt: skip
-_CURRENT_NAME = "The list's name as it is now, else the one the event states; null where no list is meant."
+_CURRENT_NAME = "The list's current name, or else the name that the event states; null if the row is not about a list."
 
 
 def looker_messages(report: ReportSpec, named_report: ViewSpec) -> ViewSpec:
@@ -65,11 +65,11 @@ def looker_lists(report: ReportSpec) -> ViewSpec:
 
 
 def looker_freshness(report: ReportSpec, snapshot: ReportSpec) -> ViewSpec:
-    """One row that says how far an account's reports reach.
+    """One row that says up to when an account's reports are complete.
 
     Args:
         report: The account day by day.
-        snapshot: A report whose `data_through` moves on even when nothing happens in the account.
+        snapshot: A report whose `data_through` advances even if nothing happens in the account.
     """
     date = LogicalType.DATE
     columns = (
@@ -94,7 +94,7 @@ def looker_freshness(report: ReportSpec, snapshot: ReportSpec) -> ViewSpec:
         name=f"{PREFIX}freshness",
         questions=("Up to when are the reports complete?",),
         grain="One row for the account.",
-        description="For Looker Studio: up to when the reports are complete, to be shown on every page.",
+        description="For Looker Studio: up to when the reports are complete; show it on every page.",
         order=("account",),
         reads=(report, snapshot),
         columns=columns,
@@ -117,7 +117,7 @@ def _looker_view(
         name=f"{PREFIX}{report.name}",
         questions=report.questions,
         grain=report.grain,
-        description=f"For Looker Studio, {_basis(report)}: {report.description} Every number here may be added up: "
+        description=f"For Looker Studio, {_basis(report)}: {report.description} Every number here may be summed: "
         f"people and rates are left out. {_ratios(report.statistics)}".strip(),
         order=(ACCOUNT.name, *report.order),
         reads=reads,
@@ -127,7 +127,7 @@ def _looker_view(
 
 
 def _view_column(report: ReportSpec, name: str, rows: str) -> ViewColumn:
-    """A report's column; instants of events become days, for Looker Studio would show them in UTC."""
+    """A report's column; times of events become days because Looker Studio would show them in UTC."""
     if name in ("first_event_at", "last_event_at"):
         end = name.partition("_")[0]
         column = Column(name=f"{end}_event_on", type=LogicalType.DATE,
@@ -155,15 +155,15 @@ def _quotients(statistics: Iterable[Statistic]) -> Iterator[str]:
 
 
 def additive(statistic: str) -> str:
-    """What stands for a statistic where rows are added up; the statistic itself where it may be added."""
+    """What takes the place of a statistic when rows are summed: the statistic itself if it may be summed."""
     return ADDITIVE_TWINS.get(statistic, statistic)
 
 
 def sums_of(rate: Statistic) -> tuple[str, str]:
-    """The two sums whose quotient a rate is over many rows, in words that GoogleSQL and Looker Studio share.
+    """The two sums whose quotient is the rate of many rows, in syntax that GoogleSQL and Looker Studio share.
 
-    Where a row does not state what stands below the line, its part above the line does not count either: the money of
-    emails is no return on what text messages cost.
+    If a row does not state the denominator, its numerator does not count either: money earned by emails is not a return
+    on the cost of text messages.
     """
     above, below = additive(rate.numerator), additive(rate.denominator)
     if STATISTICS[below].is_null_without_data:

@@ -1,7 +1,7 @@
-"""What the views of campaign messages and of flow messages share: tags and link parameters, gathered per row.
+"""What the views of campaign messages and of flow messages share: tags and link parameters, one value per row.
 
-Here: their columns and common table expressions, and the parts a detail view is made of. Not here: the views, one
-file each.
+Here: their columns and common table expressions, and the parts a detail view is made of. Not here: the views
+themselves.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LISTED = ", ".join(f"'{name}'" for name in PARAMETERS)
 
 @dataclass(frozen=True, kw_only=True)
 class Details:
-    """A view of messages, its columns told apart by what they belong to.
+    """A view of messages, its columns grouped by what they describe.
 
     Attributes:
         spec: The view.
@@ -63,17 +63,15 @@ def details(
 
 def tags_of(owner: str) -> ViewColumn:
     """The names of the tags on a campaign or flow."""
-    description = f"Names of the tags on the {owner}, in alphabetical order, `, ` between them; null without any."
+    description = f"Names of the tags on the {owner}, in alphabetical order, separated by `, `; null if it has none."
     return ViewColumn(Column(name="tags", type=LogicalType.STRING, description=description), "tagged.tags")
 
 
 def parameters_of(spec: TableSpec) -> tuple[ViewColumn, ...]:
-    """Link parameters: a column for each usual one, and one text with all others."""
+    """Link parameters: one column for each usual parameter, and one text with the rest."""
     meaning = spec.column("value").description
     usual_parameters = [(name, f"The link parameter `{name}`. {meaning} From `{spec.name}`.") for name in PARAMETERS]
-    other_parameters = (
-        f"All other link parameters as `name=value`, by name, `&` between them; null without any. {meaning}"
-    )
+    other_parameters = f"Other link parameters as `name=value`, by name, separated by `&`; null without any. {meaning}"
     return tuple(
         ViewColumn(Column(name=name, type=LogicalType.STRING, description=description), f"parameters.{name}")
         for name, description in (*usual_parameters, ("other_utm_params", other_parameters))
@@ -82,7 +80,7 @@ def parameters_of(spec: TableSpec) -> tuple[ViewColumn, ...]:
 
 def _tagged(spec: TableSpec) -> str:
     owner_id = spec.key[0]
-    # Two tags of different groups may bear one name.
+    # Two tags of different groups may have the same name.
     return f"""tagged AS (
   SELECT {spec.name}.{owner_id}, STRING_AGG(DISTINCT tags.name, ', ' ORDER BY tags.name) AS tags
   FROM {spec.name}

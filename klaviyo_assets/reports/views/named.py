@@ -1,4 +1,4 @@
-"""Reports of messages with names: `<report>_named` shows each row of a report beside what its message is called.
+"""Reports of messages with names: `<report>_named` shows each row of a report with the names of its message.
 
 Here: the view that follows from a report and a view of messages. Not here: the names themselves
 (`campaign_message_detail.py`, `flow_message_detail.py`).
@@ -10,21 +10,21 @@ from klaviyo_assets.reports.views.spec import ViewColumn, ViewSpec, copied, view
 
 
 def named_view(report: ReportSpec, names: Details) -> ViewSpec:
-    """A view with exactly one row per row of the report: names are joined by id and multiply nothing.
+    """A view with exactly one row per row of the report: names are joined by id, so no row is duplicated.
 
     Args:
         report: The report, with the columns `<owner>_id` and `message_id`.
-        names: What the messages are called.
+        names: The names of the messages.
     """
     own = tuple(copied(report, name, sql=f"report.{name}") for name in report.column_names)
     return view(
         name=f"{report.name}_named",
         questions=report.questions,
         grain=report.grain,
-        description=f"{report.description} With the names of each row's messages, as they are now. A row without a "
-        "message, or of one that nothing is known about, still has the names of its "
-        f"{names.owner_id.removesuffix('_id')}; where that has one message only, a row without a message has its "
-        "names too.",
+        description=f"{report.description} With the current names of each row's message. A row without a "
+        "message, or with an unknown message, still has the names of its "
+        f"{names.owner_id.removesuffix('_id')}; if that has only one message, the row has the names of this message "
+        "too.",
         order=report.order,
         reads=(report, names.spec),
         columns=(*own, *_names(report, names)),
@@ -47,7 +47,7 @@ def _names(report: ReportSpec, names: Details) -> tuple[ViewColumn, ...]:
 
 
 def _common_tables(names: Details) -> str:
-    """One row per campaign or flow, and the messages that are the only one of theirs."""
+    """One row per campaign or flow, and the messages that are the only message of theirs."""
     owner_id, of_messages = names.owner_id, names.spec.name
     return f"""owner AS (
   SELECT {owner_id}, {", ".join(names.of_owner)}

@@ -1,10 +1,10 @@
 """The portfolio: one view per report over all accounts, with the account as its first column.
 
 Here: which tables, reports and views are joined, and the statement that creates such a view. Not here: which accounts
-have them (`defs/assets/portfolio.py`), and what they show.
+are in it (`defs/assets/portfolio.py`), and what they show.
 
-No number of two accounts is added up here: their currencies and days differ. Money stands beside its currency, as in
-each account, and a day is the day of the row's account.
+Numbers of different accounts are never summed here: their currencies and days differ. An amount has its currency beside
+it, and a day is a day of the row's account.
 """
 
 import hashlib
@@ -44,8 +44,8 @@ def portfolio_view(source: TableSpec) -> TableSpec:
     )  # fmt: skip
 
 
-# Every report, events with what earned them, the reports with names, and what Looker Studio reads. Tables of single
-# people and what is known of them stay with their account.
+# Every report, events with what earned them, the reports with names, and what Looker Studio reads. Details of single
+# people stay in the dataset of their account.
 PORTFOLIO_VIEWS: dict[str, TableSpec] = {
     source.name: portfolio_view(source)
     for source in (*REPORTS.values(), *VIEWS.values())
@@ -57,17 +57,17 @@ PORTFOLIO_VIEWS: dict[str, TableSpec] = {
 
 
 def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: str) -> tuple[str, str]:
-    """GoogleSQL that creates a view over the accounts, or brings it to what it should be now.
+    """GoogleSQL that creates a view over the accounts or brings it up to date.
 
     Args:
         view: The view.
-        members: The accounts that take part; without any the view is there and has no rows. A column that an account
+        members: The accounts that take part; without any, the view exists and has no rows. A column that an account
             does not have yet is null for it.
         dataset: `project.dataset` of the portfolio.
 
     Returns:
-        A CREATE OR REPLACE VIEW without parameters, and the label by which the view tells that it was made of this
-        very statement: running it again changes nothing, so it need not be run.
+        A CREATE OR REPLACE VIEW without parameters, and the label that marks the view as made by this statement: if the
+        view has the label already, running the statement would change nothing.
     """
     columns = ", ".join(f"{quoted(column.name)} {_options(column.description)}" for column in view.columns)
     rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_select_clause(view, None)}\nLIMIT 0"

@@ -1,6 +1,6 @@
-"""What a view is: columns with their descriptions, and the GoogleSQL that gives them.
+"""What a view is: columns with their descriptions, and the GoogleSQL that computes them.
 
-Here: the vocabulary, and taking a column over from a table's or report's spec. Not here: any view, and the statement
+Here: the vocabulary, and copying a column from the spec of a table or report. Not here: any view, and the statement
 that creates one (`statement.py`).
 """
 
@@ -12,13 +12,13 @@ from klaviyo_assets.model.spec import Column, TableSpec
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSpec(TableSpec):
-    """A view: its columns as any table's, and the query behind them.
+    """A view: columns like those of any table, and the query behind them.
 
-    `key` is empty and no column is required, for BigQuery keeps neither for a view; `order` is the grain.
+    `key` is empty and no column is required because BigQuery knows neither for a view; `order` is the grain.
 
     Attributes:
         reads: The tables, reports and other views that have to exist before the view is created.
-        sql: A SELECT with the columns in the spec's order. It names tables plainly, and may ask for the parameters
+        sql: A SELECT with the columns in the spec's order. It names tables without their dataset, and may use
             `@account` (its name), `@timezone` and `@currency`, which are written into the view as literals.
         questions: The questions that it answers, in a marketer's words; docs/tables.md lists them.
     """
@@ -30,7 +30,7 @@ class ViewSpec(TableSpec):
 
 @dataclass(frozen=True)
 class ViewColumn:
-    """A column of a view, and the GoogleSQL expression that gives it."""
+    """A column of a view, and the GoogleSQL expression that computes it."""
 
     column: Column
     sql: str
@@ -43,18 +43,18 @@ def copied(
     """A column of a table, report or view, with its type and description.
 
     Args:
-        spec: Where it stands.
+        spec: The spec that has it.
         name: Its name there.
-        sql: The expression; `<table>.<name>` if left out.
-        as_: Its name in the view. The description then also says where the column comes from.
-        older: A table and its column that an older schema keeps the value in, for the description.
+        sql: The expression; `<table>.<name>` by default.
+        as_: A different name in the view. The description then also says where the column comes from.
+        older: The table and column that have the value in an older schema, for the description.
         note: A sentence after the description.
     """
     source = spec.column(name)
-    fallback = f", else `{older[0].name}.{older[1]}`" if older else ""
+    fallback = f", or else `{older[0].name}.{older[1]}`" if older else ""
     origin = f"From `{spec.name}.{name}`{fallback}." if as_ or older else ""
     description = " ".join(part for part in (source.description, note, origin) if part)
-    # What has to hold is checked where the value is first written; a view only shows it.
+    # Rules are checked where the value is first written; a view only shows it.
     column = replace(source, name=as_ or name, description=description, raw=None, required=False, constraints=())
     return ViewColumn(column, sql or f"{spec.name}.{name}")
 
@@ -66,7 +66,7 @@ def view(
     """A view of these columns.
 
     Args:
-        name: The view's.
+        name: The name of the view.
         grain: What a row is.
         description: What the view is for.
         order: The columns that tell rows apart.

@@ -15,14 +15,14 @@ from klaviyo_assets.model.googlesql import DIALECT, literal, quoted, table_of
 from klaviyo_assets.reports.statement import located
 from klaviyo_assets.reports.views.spec import ViewSpec
 
-# The label of a view that tells which definition it was made of.
+# The label of a view that holds the hash of its definition.
 LABEL = "definition"
 
 
 def definition(view: ViewSpec, dataset: str, account: Account) -> str:
-    """What the label of a view says: a hash of all that its statement is made of.
+    """The value of a view's label: a hash of everything that its statement depends on.
 
-    An unchanged view need not be made again; writing its statement only to compare it would take longer than asking.
+    An unchanged view need not be recreated; comparing hashes is quicker than writing the statement.
     """
     columns = [(column.name, column.description) for column in view.columns]
     ingredients = (view.sql, view.grain, view.description, columns, dataset, sorted(_parameters(account).items()))
@@ -37,8 +37,8 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
     Args:
         view: The view.
         dataset: `project.dataset` that holds the view and what it reads.
-        account: Whose dataset it is; a view takes no parameters, so the account's name, time zone and currency become
-            part of its text.
+        account: The account of the dataset; a view takes no parameters, so the account's name, time zone and currency
+            become part of its text.
 
     Returns:
         A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.

@@ -1,4 +1,4 @@
-"""Several accounts side by side. Money stays in each account's currency, and no money is added up."""
+"""Several accounts side by side. Money stays in each account's currency, and amounts are never summed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ HEADINGS = tuple(next(number for number in HEADLINES if number.column == column)
 
 @dataclass(frozen=True)
 class AccountLine:
-    """One account's line: a cell and its change per number, with the statement of each."""
+    """One account's line: for each number its statement, its cell and its change."""
 
     account: str
     currency: str
@@ -38,5 +38,5 @@ def _number(answers: Answers, number: Headline) -> tuple[Question, Cell, Cell | 
 
 
 def has_currencies(all_answers: Sequence[Answers]) -> bool:
-    """Whether the accounts are of several currencies."""
+    """Whether the accounts have different currencies."""
     return len({answers.currency for answers in all_answers if answers.has_data}) > 1

@@ -1,4 +1,4 @@
-"""Who may be reached: how lists grow, and how email providers receive what is sent."""
+"""Whom messages can reach: how lists grow, and how email providers receive what is sent."""
 
 from klaviyo_assets.publishing.html_report.answers import Answers
 from klaviyo_assets.publishing.html_report.figures import (
@@ -46,26 +46,27 @@ def list_growth(answers: Answers) -> Section:
     by_day = Table(LIST_GROWTH_BY_DAY, title, columns=_DAY_COLUMNS,
                    lines=lines(rows, _DAY_COLUMNS, answers.currency))  # fmt: skip
     chart: list[Figure] = [
-        Chart(LIST_GROWTH_BY_DAY, title, "Who joins two lists counts twice. Consent to a channel is not in it.",
+        Chart(LIST_GROWTH_BY_DAY, title,
+              "A person who joins two lists counts twice. Consent to a channel is not included.",
               pictures=_pictures(answers, title), table=by_day)
     ] if rows else []  # fmt: skip
-    note = "One act may concern a list and the consent to its channel: do not add them to each other."
+    note = "One act can be about a list and about consent to its channel: do not add these rows to each other."
     table = Table(LISTS, "By list", note, columns=_LIST_COLUMNS, is_searchable=True,
                   lines=lines(answers.all(LISTS), _LIST_COLUMNS, answers.currency),
                   empty="Nobody subscribed or unsubscribed in these days.")  # fmt: skip
-    return Section("list_growth", "List growth", "Who came and who left.", [*chart, table])
+    return Section("list_growth", "List growth", "How many people joined and left.", [*chart, table])
 
 
 def deliverability(answers: Answers) -> Section:
     """Email domains."""
     note = (
         f"Bounces and complaints count on the day they happened. Domains with fewer than {FEW_RECIPIENTS} recipients "
-        "are among all others: they may be somebody's own. Providers want complaints below 0.1%."
+        'are in "all others" because they may belong to one person. Providers want complaints below 0.1%.'
     )
     table = Table(DOMAINS_ASKED, "Email domains", note, columns=_DOMAIN_COLUMNS,
                   lines=lines(answers.all(DOMAINS_ASKED), _DOMAIN_COLUMNS, answers.currency),
                   empty="No email was sent in these days.")  # fmt: skip
-    return Section("deliverability", "Deliverability", "How the providers of mailboxes received your email.", [table])
+    return Section("deliverability", "Deliverability", "How mailbox providers received your email.", [table])
 
 
 def _pictures(answers: Answers, title: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Subject lines and A/B tests compared, with how sure the difference is; and what machines opened."""
+"""Subject lines and A/B tests compared, with the certainty of each difference; and what machines opened."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -26,7 +26,7 @@ _SUBJECT_COLUMNS = (
     TableColumn("sends_opened_excl_machine", "Opened", Kind.COUNT),
     TableColumn("open_rate_excl_machine", "Open rate", Kind.SHARE),
     TableColumn("interval", "Likely range", Kind.TEXT),
-    TableColumn("verdict", "Against all the others", Kind.TEXT),
+    TableColumn("verdict", "Compared with all others", Kind.TEXT),
 )
 _VARIATION_COLUMNS = (
     TableColumn("variation_id", "Variation", Kind.TEXT),
@@ -50,12 +50,12 @@ _MACHINE_COLUMNS = (
     TableColumn("click_rate_excl_bot", "without bots", Kind.SHARE),
 )
 _WORDS = {
-    Outcome.BETTER: "opened more", Outcome.WORSE: "opened less", Outcome.NO_DIFFERENCE: "no clear difference",
-    Outcome.TOO_FEW: "too few to tell",
+    Outcome.BETTER: "opened more often", Outcome.WORSE: "opened less often", Outcome.NO_DIFFERENCE:
+    "no clear difference", Outcome.TOO_FEW: "too few to tell",
 }  # fmt: skip
 _TONES = {Outcome.BETTER: "good", Outcome.WORSE: "bad"}
 MOST_TESTS = 12
-_RANGE = "The likely range holds the true rate 95 times of 100 (Wilson interval)."
+_RANGE = "The likely range contains the true rate 95 times out of 100 (Wilson interval)."
 
 
 def subject_lines(answers: Answers) -> Section:
@@ -63,8 +63,8 @@ def subject_lines(answers: Answers) -> Section:
     rows = answers.all(SUBJECTS)
     scale = max((_opened(row).interval[1] for row in rows), default=1.0)
     note = (
-        f"Machine opens are left out. {_RANGE} Campaigns go to different people on different days: this is a hint, "
-        "not a test. The more lines are compared, the more it takes to stand out."
+        f"Machine opens are left out. {_RANGE} Campaigns go to different people on different days, so this is a "
+        "hint, not a test. The more lines are compared, the larger a difference has to be to count."
     )
     table = Table(
         SUBJECTS, "Subject lines of campaigns", note, columns=_SUBJECT_COLUMNS, is_searchable=True,
@@ -73,7 +73,7 @@ def subject_lines(answers: Answers) -> Section:
     )  # fmt: skip
     return Section(
         "subject_lines", "Subject lines and A/B tests",
-        "Which words were opened, which variations won, and whether that can be told from chance.",
+        "Which words were opened, which variations won, and whether the difference is more than chance.",
         [table, *_ab_tests(answers)],
     )  # fmt: skip
 
@@ -82,14 +82,14 @@ def machine_opens(answers: Answers) -> Section:
     """What programs opened and clicked."""
     note = (
         "Apple's mail privacy protection and some security scanners open and click messages themselves. Klaviyo's "
-        "rates count that; the others leave out what a program may have done."
+        "rates count these opens and clicks; the others leave out what a program may have done."
     )
     table = Table(
         MACHINES, "Opens and clicks by people and by machines", note, columns=_MACHINE_COLUMNS,
         lines=lines(answers.all(MACHINES), _MACHINE_COLUMNS, answers.currency),
         empty="No email was sent in these days.",
     )  # fmt: skip
-    return Section("machine_opens", "Machine opens", "How much of what looks like reading was none.", [table])
+    return Section("machine_opens", "Machine opens", "How many opens and clicks were not made by people.", [table])
 
 
 def _subject(number: int, row: Row, scale: float, line_count: int, currency: str) -> Line:
@@ -127,7 +127,9 @@ def _ab_tests(answers: Answers) -> list[Figure]:
     figures: list[Figure] = [_ab_test(list(rows), answers.currency) for _, rows in tests]
     left_out = len(figures) - MOST_TESTS
     if not figures or left_out > 0:
-        empty_text = f"{left_out} earlier A/B tests are left out." if figures else "No A/B test in these days."
+        empty_text = (
+            f"{left_out} earlier A/B tests are left out." if figures else "There was no A/B test in these days."
+        )
         title = "Other A/B tests" if figures else "A/B tests"
         return [
             *figures[:MOST_TESTS],

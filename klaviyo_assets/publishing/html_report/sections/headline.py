@@ -1,4 +1,4 @@
-"""The headline numbers, each with its change on the period before."""
+"""The headline numbers, each with its change since the period before."""
 
 from dataclasses import dataclass
 
@@ -18,9 +18,9 @@ class Headline:
         question: The statement.
         column: Its column; `<column>_change` is the change.
         kind: What it is.
-        change: How the change is stated.
+        change: The kind of the change.
         note: What it means.
-        is_good_when_rising: None where neither is good or bad.
+        is_good_when_rising: None if a rise is neither good nor bad.
         details: Further columns, with their labels and kinds.
     """
 
@@ -41,19 +41,19 @@ HEADLINES = (
     Headline("Orders from messages", HEADLINE, "conversions", Kind.COUNT, Kind.RISE,
              "Conversions credited to a message."),
     Headline("Messages delivered", HEADLINE, "delivered", Kind.COUNT, Kind.RISE,
-             "Emails, texts and pushes that arrived.", is_good_when_rising=None,
+             "Emails, text messages and pushes that arrived.", is_good_when_rising=None,
              details=(("attempted", "recipients", Kind.COUNT),)),
     Headline("Revenue per recipient", RATES, "revenue_per_recipient", Kind.MONEY, Kind.MONEY,
-             "Revenue divided by messages that arrived."),
+             "Revenue per delivered message."),
     Headline("Open rate", RATES, "open_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that were opened, of those that arrived; texts do not count.",
+             "The share of delivered sends that were opened; text messages do not count.",
              details=(("without machine opens", "open_rate_excl_machine", Kind.SHARE),)),
     Headline("Click rate", RATES, "click_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that were clicked, of those that arrived."),
+             "The share of delivered sends that were clicked."),
     Headline("Order rate", RATES, "conversion_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that led to an order, of those that arrived."),
+             "The share of delivered sends that led to an order."),
     Headline("Unsubscribe rate", RATES, "unsubscribe_rate", Kind.SHARE, Kind.POINTS,
-             "Unsubscribes per message that arrived.", is_good_when_rising=False),
+             "Unsubscribes per delivered message.", is_good_when_rising=False),
 )  # fmt: skip
 
 
@@ -64,7 +64,7 @@ def headline(answers: Answers) -> Section:
 
 
 def change_of(answers: Answers, number: Headline) -> Cell | None:
-    """The change of a headline number; None where there is nothing to compare with."""
+    """The change of a headline number; None if there is nothing to compare with."""
     row = answers.row_of(number.question)
     if not answers.has_before:
         return None
@@ -100,9 +100,9 @@ def _tone(value: object, number: Headline) -> str:
 
 def _lead(answers: Answers) -> str:
     if answers.has_before:
-        return f"Changes are on {answers.period.text_before}, the {answers.period.length} days before."
+        return f"Changes are compared with {answers.period.text_before}, the {answers.period.length} days before."
     first = answers.row_of(COVERAGE)["first_occurred_on"]
     return (
         f"No changes are shown: data begin on {day(first)}, so the period before, {answers.period.text_before}, "
-        "is not whole."
+        "is not complete."
     )

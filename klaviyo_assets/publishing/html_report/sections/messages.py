@@ -1,4 +1,4 @@
-"""Campaigns, flows and their messages by send date, and how far the people came whom they reached."""
+"""Campaigns, flows and their messages by send date, and how far people got with them."""
 
 from klaviyo_assets.publishing.html_report.answers import Answers, Row
 from klaviyo_assets.publishing.html_report.figures import (
@@ -74,34 +74,34 @@ def funnel(answers: Answers) -> Section:
     table = Table(FUNNEL, "By channel", columns=_FUNNEL_COLUMNS, lines=lines(rows, _FUNNEL_COLUMNS, answers.currency))
     title = f"From sent to ordered: {CHANNELS[str(rows[0]['channel'])].lower()}" if rows else ""
     note = (
-        "Each step counts sends: one message to one person. Delivered is a share of sent, the others of delivered. An "
-        "order may come without an open or a click."
+        "Each step counts sends: one message to one person. Delivered is a share of sent; the other steps are shares "
+        "of delivered. An order can happen without an open or a click."
     )
     figures: list[Figure] = [Chart(FUNNEL, title, note, pictures=_funnel_pictures(rows[0], title),
                                    table=table)] if rows else []  # fmt: skip
-    return Section("funnel", "Engagement funnel", "How far the messages sent in these days came.", figures)
+    return Section("funnel", "Engagement funnel", "How far the messages sent in these days got.", figures)
 
 
 def campaigns(answers: Answers) -> Section:
     """The campaign table."""
     rows = answers.all(CAMPAIGNS)
     note = (
-        "Everything that came of a campaign counts on the day it was sent, as in Klaviyo. Still growing: the "
-        "attribution window is open. By people: machine opens left out."
+        'Everything that a campaign led to counts on the day it was sent, as in Klaviyo. "Still growing" means that '
+        'the attribution window is open; "by people" leaves out machine opens.'
     )
     table = _table(answers, CAMPAIGNS, "Campaigns", note, _CAMPAIGN_COLUMNS, "campaigns")
     return Section("campaigns", "Campaigns", f"{plural(len(rows), 'campaign message')} sent in these days.", [table])
 
 
 def flows(answers: Answers) -> Section:
-    """Flows, and the funnel of each message of theirs."""
-    note = "Everything that came of a message counts on the day it was sent. By people: machine opens left out."
+    """Flows, and the funnel of each of their messages."""
+    note = 'Everything that a message led to counts on the day it was sent. "By people" leaves out machine opens.'
     tables = [
         _table(answers, FLOWS, "Flows", note, _FLOW_COLUMNS, "flows"),
         _table(answers, FLOW_MESSAGES, "Flow messages, from delivered to ordered",
                "Bars compare the messages with each other.", _FLOW_MESSAGE_COLUMNS, "flow_messages"),
     ]  # fmt: skip
-    return Section("flows", "Flows", "What each flow did, and how far people came with each of its messages.", tables)
+    return Section("flows", "Flows", "How each flow did, and how far people got with each of its messages.", tables)
 
 
 def not_final(answers: Answers) -> bool:
@@ -117,7 +117,7 @@ def _table(
     limit_note = f" Only the first {LONGEST} of {rows[0][total]:,} are shown." if left_out else ""
     return Table(
         question, title, f"{note}{limit_note}", columns=columns, lines=lines(rows, columns, answers.currency),
-        is_searchable=True, empty="None was sent in these days.",
+        is_searchable=True, empty="Nothing was sent in these days.",
     )  # fmt: skip
 
 

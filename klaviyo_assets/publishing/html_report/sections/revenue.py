@@ -13,8 +13,8 @@ NAMES = {
     "push_and_whatsapp": "Push and WhatsApp", "others": "Others",
 }  # fmt: skip
 _NOTE = (
-    "Orders count on the day they were placed. Text messages, and push and WhatsApp, are those of campaigns and flows "
-    "alike; Campaigns and Flows are the email of each. Orders that no message earned are not in it."
+    'Orders count on the day they were placed. "Campaigns" and "Flows" are their emails; text messages, and push and '
+    "WhatsApp, are those of both. Orders that no message earned are not included."
 )
 
 
@@ -27,12 +27,12 @@ def revenue(answers: Answers) -> Section:
             table=Table(REVENUE_BY_DAY, title, columns=_by_day(answers),
                         lines=lines(answers.all(REVENUE_BY_DAY), _by_day(answers), answers.currency)),
         ),
-        Table(REVENUE_BY_SOURCE, "Revenue by kind of message", "Changes are on the period before." if answers.has_before
-              else "", columns=_by_source(answers),
+        Table(REVENUE_BY_SOURCE, "Revenue by kind of message",
+              "Changes are compared with the period before." if answers.has_before else "", columns=_by_source(answers),
               lines=lines(answers.all(REVENUE_BY_SOURCE), _by_source(answers), answers.currency),
               empty="No order was credited to a message in these days."),
     ]  # fmt: skip
-    return Section("revenue", "Revenue", "What messages earned, and which kind of message earned it.", figures)
+    return Section("revenue", "Revenue", "How much messages earned, and which kind of message earned it.", figures)
 
 
 def _earning(answers: Answers) -> list[str]:

@@ -1,4 +1,4 @@
-"""How far the numbers can be trusted: up to when they are complete, and whether they add up."""
+"""Whether the numbers can be trusted: up to when they are complete, and whether they add up."""
 
 from dataclasses import dataclass
 
@@ -13,14 +13,14 @@ from klaviyo_assets.text import plural
 
 @dataclass(frozen=True)
 class Standing:
-    """What stands at the foot of an account's page.
+    """The last part of an account's page.
 
     Attributes:
         question: The statement of `facts`.
-        facts: Labels and what is known.
-        is_whole: Whether every equation holds; None where none was looked at.
+        facts: Labels and values.
+        is_whole: Whether every equation holds; None if none was checked.
         verdict: The result of the reconciliation in a sentence.
-        findings: What does not hold, each with what to do.
+        findings: What does not hold, and what to do about it.
         numbers: What was compared, as labels and values.
     """
 
@@ -36,7 +36,7 @@ def standing(answers: Answers) -> Standing:
     """Freshness and reconciliation of an account."""
     conservation = answers.conservation
     if conservation is None:
-        verdict = "Nothing was compared: there is nothing in these days."
+        verdict = "Nothing was compared: these days have no events."
         return Standing(COVERAGE, _facts(answers), None, verdict, [], [])
     equations = int(conservation.metadata.get("equations", 0))
     verdict = (
@@ -54,15 +54,15 @@ def standing(answers: Answers) -> Standing:
 
 
 def warnings(answers: Answers) -> list[str]:
-    """What a reader should know before reading."""
+    """What a reader should know first."""
     sentences = []
     if not answers.is_complete and answers.data_through:
         through = f"{instant(answers.data_through)} ({answers.account.timezone})"
-        sentences.append(f"Data reach up to {through}: the last days are not complete.")
+        sentences.append(f"Data are complete up to {through}: the last days are missing some events.")
     if not_final(answers):
-        sentences.append("Numbers by send date still grow: for some messages the attribution window is open.")
+        sentences.append("Numbers by send date are still growing: the attribution window of some messages is open.")
     if answers.conservation is not None and not answers.conservation.holds:
-        sentences.append("The reports do not add up to the loaded events: see the foot of this account.")
+        sentences.append("The reports do not add up to the loaded events: see the end of this account.")
     return sentences
 
 
@@ -86,8 +86,8 @@ def nothing(answers: Answers) -> str:
     name = answers.account.name
     if not answers.is_loaded:
         return (
-            f"Nothing has been loaded for {name} yet. Load it with `klaviyo-assets run --account {name}`, then make "
-            "the report again."
+            f"Nothing has been loaded for {name} yet. Load it with `klaviyo-assets run --account {name}`, then "
+            "rebuild the HTML report."
         )
     row = answers.row_of(COVERAGE)
     return (
