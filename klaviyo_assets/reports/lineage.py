@@ -43,10 +43,10 @@ def raw_columns(table: TableSpec) -> tuple[str, ...]:
 
 
 def made_of(spec: TableSpec) -> dict[str, Columns]:
-    """What each column of a mapped table, report or view is made of, one stage back.
+    """The columns that each column of a mapped table, report or view is computed from, one stage back.
 
     Args:
-        spec: A mapped table (made of raw columns), or a report or view (made of columns of what it reads).
+        spec: A mapped table (computed from raw columns), or a report or view (computed from columns of what it reads).
 
     Returns:
         For each column of the spec, tables and their columns; none for columns that only settings decide.
@@ -56,7 +56,7 @@ def made_of(spec: TableSpec) -> dict[str, Columns]:
 
 @cache
 def raw_fields(table: str, column: str) -> Columns:
-    """The raw fields that a column is made of in the end.
+    """The raw fields that a column is computed from in the end.
 
     Args:
         table: A mapped table, report or view.
@@ -117,7 +117,7 @@ def _columns_of(text: str) -> Columns:
 
 
 def written_lineage() -> str:
-    """The content of `lineage.json`: what every report's and view's columns are made of, with a hash of their query."""
+    """The content of `lineage.json`: the sources of every report's and view's columns, with a hash of the query."""
     lineage = {}
     for name in (*REPORTS, *VIEWS):
         columns = {
@@ -135,7 +135,7 @@ class _Query:
     cte_columns: Mapping[str, Mapping[str, Columns]]
 
     def columns(self, query: exp.Expr) -> dict[str, Columns]:
-        """What each column of a query's result is made of."""
+        """The sources of each column of a query's result."""
         if isinstance(query, exp.Subquery):
             return self.columns(query.this)
         inner = self

@@ -127,7 +127,7 @@ class _Judge:
 
     @cached_property
     def unit(self) -> float:
-        """The unit of counting: 1, or the usual value of one order, so that the chance in an amount can be estimated."""
+        """The unit of counting: 1, or the usual value of one order, so that chance in an amount can be estimated."""
         all_points = (*self.peers, *self.other_days)
         for points in (all_points, (self.point,)):
             makers, amount = sum(point.makers for point in points), sum(point.count for point in points)

@@ -228,7 +228,7 @@ def check_books(
             findings.compare(REPORT_ROWS, row.rows_loaded, row_counts[name], mend, subject=name)
         for odd in odd_of.get(name, []):
             subject = f"{name}.{odd.rate}, at most {odd.largest:.3f}"
-            why = "No sum is wrong: some people opened or clicked messages that have no receipt here; rates are not clamped."
+            why = "No sum is wrong: some people opened or clicked messages without a receipt; rates are not clamped."
             findings.compare(RATES, odd.above, 0, why, subject=subject, severity=Severity.WARN)
             findings.compare(NEGATIVE_RATES, odd.below, 0, mend, subject=subject)
 

@@ -82,7 +82,7 @@ class TableColumn:
         kind: What the values are.
         below: The statement's column for a second, smaller line.
         below_kind: What its values are.
-        below_said: The words after them.
+        below_words: The words after them.
         has_bar: Whether each number has a bar; the longest is the largest of the column.
         names: Words for the values that BigQuery has.
     """
@@ -92,7 +92,7 @@ class TableColumn:
     kind: Kind = Kind.COUNT
     below: str = ""
     below_kind: Kind = Kind.TEXT
-    below_said: str = ""
+    below_words: str = ""
     has_bar: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -212,7 +212,7 @@ def _cell(row: Row, column: TableColumn, currency: str, widest: Mapping[str, flo
     return Cell(
         text, exact(value), column.column, is_number=column.is_number, is_day=column.kind is Kind.DAY,
         bar=abs(float(value or 0)) / largest if largest else None,
-        below=f"{column.names.get(str(below)) or text_of(below, column.below_kind, currency)}{column.below_said}"
+        below=f"{column.names.get(str(below)) or text_of(below, column.below_kind, currency)}{column.below_words}"
         if has_below else "",
         below_column=column.below if has_below else "", below_value=exact(below) if has_below else "",
     )  # fmt: skip

@@ -51,12 +51,12 @@ def sentences(work: Work) -> list[str]:
         stage, _, table = asset.partition("/")
         stages.setdefault((stage, tuple(spans)), []).append(table)
     return [
-        f"{stage}: {', '.join(tables)}".removesuffix(": ") + _days_said(spans)
+        f"{stage}: {', '.join(tables)}".removesuffix(": ") + _days_text(spans)
         for (stage, spans), tables in stages.items()
     ]  # fmt: skip
 
 
-def _days_said(spans: Iterable[Span]) -> str:
+def _days_text(spans: Iterable[Span]) -> str:
     days = ", ".join(first if first == last else f"{first} to {last}" for first, last in spans if first)
     return f" of {days}" if days else ""
 

@@ -18,7 +18,7 @@ from klaviyo_assets.text import plural
 CHANNELS = {"email": "Email", "sms": "Text", "mobile_push": "Push", "whatsapp": "WhatsApp", "None": "Not known"}
 _RATES = (
     TableColumn("open_rate", "Open rate", Kind.SHARE, below="open_rate_excl_machine", below_kind=Kind.SHARE,
-          below_said=" by people"),
+          below_words=" by people"),
     TableColumn("click_rate", "Click rate", Kind.SHARE),
     TableColumn("conversion_rate", "Order rate", Kind.SHARE),
     TableColumn("revenue_per_recipient", "Per recipient", Kind.MONEY),
