@@ -76,7 +76,7 @@ class ExpectedDay:
 
 
 def expected_days(warehouse: Warehouse, first: date, last: date) -> dict[date, ExpectedDay]:
-    """Events, conversions and their money per day, by who earned them."""
+    """Events, conversions and their money per day, by the kind of message that earned them."""
     rows = warehouse.rows(_expected_query(), [EVENT.name, ATTRIBUTION.name], first, last)
     return {row["day"]: _expected_day(dict(row.items())) for row in rows}
 

@@ -17,7 +17,7 @@ _SEND = (
 
 
 def _view_column(spec: TableSpec, name: str, prefix: str = "") -> ViewColumn:
-    """A column as it is; a send with its fallback. `prefix` distinguishes columns of the same name."""
+    """A column of the view; a missing send falls back to the campaign's. `prefix` distinguishes equal names."""
     if name not in ("send_at", "send_on"):
         return copied(spec, name, as_=f"{prefix}{name}" if prefix else "")
     campaign = f"campaign_of_{spec.name}"

@@ -1,6 +1,6 @@
 """What the views of campaign messages and of flow messages share: tags and link parameters, one value per row.
 
-Here: their columns and common table expressions, and the parts a detail view is made of. Not here: the views
+Here: their columns and common table expressions, and the parts of a detail view. Not here: the views
 themselves.
 """
 
