@@ -96,7 +96,7 @@ def sums_of(name: str) -> tuple[str, str, str]:
 
 
 def messages(first: str) -> str:
-    """Rows of campaigns and of flows by send date, from a day on."""
+    """Rows of campaigns and flows by send date, starting on a day."""
     columns = f"send_on, channel, is_final, {OPENABLE} AS openable, {', '.join(SENT)}"
     return f"""messages AS (
   SELECT 'campaign' AS source, {columns}

@@ -62,7 +62,7 @@ def _days_text(spans: Iterable[Span]) -> str:
 
 
 def days_of(work: Work) -> Span | None:
-    """The first and the last day of a work; None if none of it has days."""
+    """The first and the last day of some work; None if it has no days."""
     spans = [span for listed in work.values() for span in listed if span != WHOLE]
     return (min(first for first, _ in spans), max(last for _, last in spans)) if spans else None
 
