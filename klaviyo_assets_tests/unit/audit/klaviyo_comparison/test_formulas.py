@@ -59,7 +59,7 @@ def test_a_rate_that_nothing_gives_is_told_to_be_so():
     one = next(one for one in formulas(compared) if one.statistic == "open_rate")
     assert (one.numerator, one.alternatives) == ("", ())
     assert remarks(compared, (one,)) == (
-        "- open_rate: no formula tried gives Klaviyo's rate in the message that has one; here it is "
+        "- open_rate: none of the formulas tried gives Klaviyo's rate in the message that has one; here it is "
         "opens_unique / delivered."
     )
 
