@@ -55,7 +55,7 @@ MEMBERSHIP = ReportSpec(
         Column(name="group_type", type=_S, required=True, constraints=(one_of("list", "segment"),),
                description="list or segment."),
         Column(name="group_id", type=_S, required=True, description="Id of the list or segment."),
-        Column(name="members", type=_I, required=True, description="Members."),
+        Column(name="members", type=_I, required=True, description="Members of the list or segment."),
         Column(name="members_with_email_consent", type=_I, required=True,
                description="Members who may receive email marketing."),
         Column(name="members_with_sms_consent", type=_I, required=True,

@@ -60,10 +60,10 @@ def test_the_kept_lineage_is_the_one_that_the_queries_tell(tmp_path, monkeypatch
 
     kept = json.loads(lineage.FILE.read_text(encoding="utf-8"))
     monkeypatch.setattr(lineage, "FILE", tmp_path / "none.json")
-    lineage._kept.cache_clear()
+    lineage._kept_lineage.cache_clear()
     lineage._of_query.cache_clear()
     try:
         assert json.loads(written_lineage()) == kept
     finally:
-        lineage._kept.cache_clear()
+        lineage._kept_lineage.cache_clear()
         lineage._of_query.cache_clear()
