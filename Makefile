@@ -59,11 +59,8 @@ format: $(STAMP) ## format the code and fix what ruff can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(STAMP) ## regenerate docs/tables.md, the generated parts of docs/looker_studio.md and docs/reliability.md, and the lineage
-	@$(BIN)/python -m klaviyo_assets.documentation.tables > docs/tables.md.new && mv docs/tables.md.new docs/tables.md
-	@$(BIN)/python -m klaviyo_assets.documentation.looker_fields
-	@$(BIN)/python -m klaviyo_assets.transport.time_limits
-	@$(BIN)/python -m klaviyo_assets.reports.lineage
+docs: $(STAMP) ## rewrite what is generated from the code: docs/tables.md, docs/looker_studio.md, docs/reliability.md, the lineage
+	@$(BIN)/python -m klaviyo_assets.documentation
 
 bench: $(STAMP) ## measure import time and the pipeline's throughput
 	@$(BIN)/python -m klaviyo_assets_tests.benchmarks

@@ -1,1 +1,1 @@
-"""Are the numbers right, complete, fresh and usual: everything that checks and changes nothing."""
+"""Whether the numbers are right, complete and usual: everything that checks and changes nothing."""

@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.text import Text
 
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError, TransientError, UnknownNameError
+from klaviyo_assets.text import one_line
 
 FAILED, WRONG_USAGE, STOPPED = 1, 2, 130
 _WIDE = 240
@@ -90,9 +91,9 @@ def show_error(what: str, fix: str, *, verbose: bool = False) -> None:
     if verbose:
         stderr.print_exception(show_locals=False)
     line = Text("error: ", style="bold red")
-    line.append(_on_one_line(what), style="red")
+    line.append(one_line(what), style="red")
     stderr.print(line, soft_wrap=True)
-    stderr.print(Text(f"  {_on_one_line(fix)}"), soft_wrap=True)
+    stderr.print(Text(f"  {one_line(fix)}"), soft_wrap=True)
 
 
 def _plain_when_piped(*, stderr: bool) -> Console:
@@ -112,7 +113,3 @@ def _default_fix(error: KlaviyoAssetsError) -> str:
     if isinstance(error, SettingsError):
         return "Fix it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."
-
-
-def _on_one_line(text: str) -> str:
-    return " ".join(text.split())

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from klaviyo_assets.text import plural
+
 TABLE_ROWS = 200
 _NUMBERS = {"INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"}
 # A text column may be folded down to so many characters before a row is shown as a list of its values.
@@ -131,4 +133,4 @@ def _print_down(names: list[str], shown: list[list[str]], console: Console) -> N
 def _counted(shown: int, total: int | None) -> Text:
     if total is not None and total > shown:
         return Text(f"first {shown:,} of {total:,} rows; --format csv prints all", style="dim")
-    return Text(f"{shown:,} row{'' if shown == 1 else 's'}", style="dim")
+    return Text(plural(shown, "row"), style="dim")

@@ -22,6 +22,7 @@ from klaviyo_assets.cli.pipeline import Pipeline, Totals
 from klaviyo_assets.cli.progress import Progress
 from klaviyo_assets.cli.systems import bigquery, required
 from klaviyo_assets.errors import SettingsError
+from klaviyo_assets.text import plural
 
 if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
@@ -175,7 +176,7 @@ def _run_accounts(
 def _show_plan(totals: Totals) -> None:
     for name, account in totals.accounts.items():
         for work in account.work:
-            console().print(f"{name}: would make {work} ({work.days:,} day{'' if work.days == 1 else 's'})")
+            console().print(f"{name}: would make {work} ({plural(work.days, 'day')})")
         if not account.work:
             console().print(f"{name}: nothing changed; no day would be made")
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from klaviyo_assets.audit.reconciliation.findings import EXACT
 from klaviyo_assets.cli.query_output import json_value
+from klaviyo_assets.text import plural
 
 if TYPE_CHECKING:
     from klaviyo_assets.audit.reconciliation import Discrepancy, Reconciliation
@@ -84,7 +85,7 @@ def _side(value: object) -> str:
 def _verdict(found: "Reconciliation") -> Text:
     errors = sum(finding.severity == "error" for finding in found.findings)
     warnings = len(found.findings) - errors
-    noted = f", {warnings:,} warning{'s' if warnings != 1 else ''}" if warnings else ""
+    noted = f", {plural(warnings, 'warning')}" if warnings else ""
     if not errors:
         return Text(f"{found.account}: all of {found.compared:,} equations hold{noted}", style="green")
     return Text(f"{found.account}: {errors:,} of {found.compared:,} equations do not hold{noted}", style="bold red")

@@ -115,7 +115,7 @@ def note_ended(incidents: Incidents, instance: dg.DagsterInstance, runs: Iterabl
             # What was made between two failures is not left undone by the first.
             incidents.settle(partial(made_since, instance, ended.at))
             for failure in _explained(instance, ended):
-                incidents.failed(failure)
+                incidents.record_failure(failure)
     if ended is not None:
         incidents.settle(partial(made_since, instance, ended.at))
 

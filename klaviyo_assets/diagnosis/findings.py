@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from klaviyo_assets.errors import KlaviyoAssetsError, TransientError
+from klaviyo_assets.text import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Scope:
             default_fix: How to fix it if neither the error nor a rerun does.
         """
         rerun = "It may pass: run doctor again." if isinstance(error, TransientError) else default_fix
-        return self.fail(_one_line(error.what), _one_line(error.fix) or rerun)
+        return self.fail(one_line(error.what), one_line(error.fix) or rerun)
 
 
 def collected(scope: Scope, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
@@ -81,10 +82,6 @@ def collected(scope: Scope, check: Callable[[], Iterable[DoctorFinding]]) -> Ite
     except Exception as error:  # noqa: BLE001  a check that breaks must not stop the others
         _log.debug("the check of %s broke", scope, exc_info=error)
         yield scope.fail(
-            f"the check itself broke: {type(error).__name__}: {_one_line(str(error))[:300]}",
+            f"the check itself broke: {type(error).__name__}: {one_line(error)[:300]}",
             "Run `klaviyo-assets doctor -v` for details, and report it.",
         )
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())

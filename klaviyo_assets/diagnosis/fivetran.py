@@ -12,6 +12,7 @@ from klaviyo_assets.diagnosis.findings import DoctorFinding, Scope
 from klaviyo_assets.resources.fivetran.models import Connection, SourceTable, until
 from klaviyo_assets.resources.fivetran.resource import FivetranResource
 from klaviyo_assets.tables import TABLES
+from klaviyo_assets.text import plural
 
 FIVETRAN = "fivetran"
 _DAY = timedelta(days=1)
@@ -24,7 +25,7 @@ def check_key(fivetran: FivetranResource) -> Iterator[DoctorFinding]:
     scope = Scope(FIVETRAN)
     groups = fivetran.groups()
     if groups:
-        yield scope.ok(f"the key can see {len(groups)} group{'s' if len(groups) != 1 else ''}")
+        yield scope.ok(f"the key sees {plural(len(groups), 'group')}")
     else:
         yield scope.fail("the key cannot see any group", "Give its user access to the destination's group in Fivetran.")
 

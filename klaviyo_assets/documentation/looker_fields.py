@@ -1,47 +1,24 @@
-"""The field list of docs/looker_studio.md, written from the views and ratios themselves.
+"""The field list of docs/looker_studio.md, written from the views and ratios themselves."""
 
-Here: the part of the page between its two marks. Not here: the page's prose. Refresh it with
-`python -m klaviyo_assets.documentation.looker_fields`.
-"""
+from collections.abc import Iterable
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-
-from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.reports.looker.fields import RATIOS, Field, Ratio, fields_of, ratios_of
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS, TITLES, report_of
-
-PAGE = Path(__file__).parents[2] / "docs" / "looker_studio.md"
-REFRESH_COMMAND = "python -m klaviyo_assets.documentation.looker_fields"
-START = f"<!-- The field list, written by `{REFRESH_COMMAND}`: edit the specs instead. -->"
-END = "<!-- End of the field list. -->"
+from klaviyo_assets.text import markdown_table
 
 
 def field_list() -> str:
     """Markdown: the data sources, the ratios with their formulas, the metrics and the dimensions."""
-    parts = ("### Data sources", *_sources(), "### Ratios", *_ratios(), "### Metrics", *_metrics(), "### Dimensions")
-    return "\n".join((*parts, *_dimensions()))
+    parts = {"Data sources": _sources(), "Ratios": _ratios(), "Metrics": _metrics(), "Dimensions": _dimensions()}
+    return "\n\n".join(f"### {title}\n\n{table}" for title, table in parts.items())
 
 
-def refreshed(page: str) -> str:
-    """The page with a fresh field list between its marks.
-
-    Raises:
-        PermanentError: the page has lost a mark.
-    """
-    before, start, rest = page.partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise PermanentError(f"cannot write the field list: the page needs the lines {START!r} and {END!r}")
-    return f"{before}{START}\n\n{field_list()}\n{END}{after}"
-
-
-def _sources() -> Iterator[str]:
+def _sources() -> str:
     rows = (
         (f"`{name}`", TITLES[name], f"`{_date_of(name)}`" if _date_of(name) else "", view.grain)
         for name, view in LOOKER_VIEWS.items()
     )
-    return _table(("data source and alias", "title", "date range dimension", "a row is"), rows)
+    return markdown_table(("data source and alias", "title", "date range dimension", "a row is"), rows)
 
 
 def _date_of(view: str) -> str:
@@ -49,48 +26,48 @@ def _date_of(view: str) -> str:
     return (report.day_column or "") if report else ""
 
 
-def _ratios() -> Iterator[str]:
+def _ratios() -> str:
     rows = ((f"`{ratio.name}`", f"`{ratio.formula}`", ratio.format, _where(ratio), ratio.sentence)
             for ratio in RATIOS.values())  # fmt: skip
-    return _table(("calculated field", "formula", "type", "in", "meaning"), rows)
+    return markdown_table(("calculated field", "formula", "type", "in", "meaning"), rows)
 
 
 def _where(ratio: Ratio) -> str:
-    return _listed(name for name in LOOKER_VIEWS if ratio in ratios_of(name))
+    return _view_list(name for name in LOOKER_VIEWS if ratio in ratios_of(name))
 
 
-def _metrics() -> Iterator[str]:
-    rows = ((f"`{field.name}`", field.format, _listed(views), field.description)
+def _metrics() -> str:
+    rows = ((f"`{field.name}`", field.format, _view_list(views), field.description)
             for field, views in _fields(is_metric=True))  # fmt: skip
-    return _table(("field (aggregation: Sum)", "type", "in", "meaning"), rows)
+    return markdown_table(("field (aggregation: Sum)", "type", "in", "meaning"), rows)
 
 
-def _dimensions() -> Iterator[str]:
-    rows = ((f"`{field.name}`", field.type, _listed(views), field.description)
+def _dimensions() -> str:
+    rows = ((f"`{field.name}`", field.type, _view_list(views), field.description)
             for field, views in _fields(is_metric=False))  # fmt: skip
-    return _table(("field", "type", "in", "meaning"), rows)
+    return markdown_table(("field", "type", "in", "meaning"), rows)
 
 
 def _fields(*, is_metric: bool) -> list[tuple[Field, list[str]]]:
     """Each field once, with the views that have it; one name may mean different things in different views."""
-    found: dict[Field, list[str]] = {}
+    views_of: dict[Field, list[str]] = {}
     for name in LOOKER_VIEWS:
         for field in fields_of(name):
             if field.is_metric is is_metric:
-                found.setdefault(field, []).append(name)
-    first = {field.name: place for place, field in reversed(list(enumerate(found)))}
-    return sorted(found.items(), key=lambda item: first[item[0].name])
+                views_of.setdefault(field, []).append(name)
+    first = {field.name: place for place, field in reversed(list(enumerate(views_of)))}
+    return sorted(views_of.items(), key=lambda item: first[item[0].name])
 
 
-def _listed(views: Iterable[str]) -> str:
+def _view_list(views: Iterable[str]) -> str:
     """Views in words: what has all its date bases is named without them."""
-    shown = [_kind(view) for view in views]
-    bases = {kind: tuple(basis for of, basis in shown if of == kind) for kind in _BASES}
+    kinds_and_bases = [_kind(view) for view in views]
+    bases = {kind: tuple(basis for subject, basis in kinds_and_bases if subject == kind) for kind in _BASES}
     by_bases: dict[tuple[str, ...], list[str]] = {}
-    for kind, found in bases.items():
-        if found:
-            by_bases.setdefault(() if found == _BASES[kind] else found, []).append(kind)
-    return "; ".join(", ".join(kinds) + (f" ({', '.join(of)})" if of else "") for of, kinds in by_bases.items())
+    for kind, own_bases in bases.items():
+        if own_bases:
+            by_bases.setdefault(() if own_bases == _BASES[kind] else own_bases, []).append(kind)
+    return "; ".join(", ".join(kinds) + (f" ({', '.join(own)})" if own else "") for own, kinds in by_bases.items())
 
 
 def _kind(view: str) -> tuple[str, str]:
@@ -102,23 +79,5 @@ def _kind(view: str) -> tuple[str, str]:
 
 
 _BASES: dict[str, tuple[str, ...]] = {}
-for _of, _basis in map(_kind, LOOKER_VIEWS):
-    _BASES[_of] = (*_BASES.get(_of, ()), _basis)
-
-
-def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
-    yield ""
-    yield f"| {' | '.join(head)} |"
-    yield f"|{'---|' * len(head)}"
-    for row in rows:
-        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |"
-    yield ""
-
-
-def main() -> None:
-    """Write the page with a fresh field list."""
-    PAGE.write_text(refreshed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main()
+for _subject, _basis in map(_kind, LOOKER_VIEWS):
+    _BASES[_subject] = (*_BASES.get(_subject, ()), _basis)

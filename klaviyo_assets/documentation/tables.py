@@ -1,35 +1,43 @@
-"""Table specs as the reference page `docs/tables.md`.
+"""Table specs as the reference page docs/tables.md.
 
 Here: the text and its order, derived from nothing but specs, so that the page cannot say what the code does not do. Not
-here: prose about the product. Refresh the page with `python -m klaviyo_assets.documentation.tables > docs/tables.md`.
+here: prose about the product.
 """
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from klaviyo_assets.documentation.pages import COMMAND
 from klaviyo_assets.model.arrow import is_required
 from klaviyo_assets.model.spec import Column, TableSpec
+from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.views.spec import ViewSpec
+from klaviyo_assets.text import markdown_table
 
-REFRESH_COMMAND = "python -m klaviyo_assets.documentation.tables > docs/tables.md"
 _INTRODUCTION = f"""# Tables
 
-Every table of the catalogue as it stands in the archive and in BigQuery. Written by `{REFRESH_COMMAND}` from the \
-specs in `klaviyo_assets/tables/`; edit those.
+Every table of the archive and of BigQuery, every report and every view. `{COMMAND}` writes this page from the specs \
+in `klaviyo_assets/tables/` and `klaviyo_assets/reports/`; edit those.
 
 - `TIMESTAMP` is an instant in UTC, `DATE` a calendar day of the account's time zone, `NUMERIC` an exact decimal.
 - `JSON` is JSON text in a `STRING` column.
 - **required** columns are never null; the key is unique. A row that breaks a rule goes to `quarantine`.
 - **personal** columns hold what the account's `pii` setting says: a keyed hash (`hash`, the default), the value \
 (`keep`) or null (`drop`).
-- *From* is the column Fivetran writes, with the older names read where it is missing; no entry: the mapping \
-computes it.
+- *From* is the column that Fivetran writes, with the older names that are read if it is missing. If it is empty, the \
+mapping computes the column.
+"""
+_QUESTIONS = """## Which table answers ...
+
+Each question leads to a report or a view. `<report>_named` is the report with the names of campaigns, flows and \
+messages; `looker_<report>` is what Looker Studio reads: the report with names, but without people and rates, which \
+must not be summed.
 """
 
 
 def tables_document(
-    specs: Sequence[TableSpec], reports: Sequence[TableSpec] = (), views: Sequence[TableSpec] = ()
+    specs: Sequence[TableSpec], reports: Sequence[ReportSpec] = (), views: Sequence[ViewSpec] = ()
 ) -> str:
-    """The whole page: what the types mean, a list of tables, and a section for each table, report and view.
+    """The whole page: what the types mean, an index by question, and a section for each table, report and view.
 
     Args:
         specs: Tables, in the order they shall appear.
@@ -39,8 +47,10 @@ def tables_document(
     Returns:
         Markdown that ends in one newline; the same specs give the same text.
     """
-    parts = [_INTRODUCTION, _contents(specs)]
-    parts += [_section(spec) for spec in specs]
+    parts = [_INTRODUCTION]
+    if reports or views:
+        parts += [_QUESTIONS, _questions((*reports, *views)), "## The tables\n"]
+    parts += [_contents(specs), *(_section(spec) for spec in specs)]
     if reports:
         parts += ["# Reports\n", _contents(reports), *(_section(spec) for spec in reports)]
     if views:
@@ -48,17 +58,29 @@ def tables_document(
     return "\n".join(parts)
 
 
+def _questions(specs: Iterable[ReportSpec | ViewSpec]) -> str:
+    """Each question once, with everything that answers it."""
+    links: dict[str, list[str]] = {}
+    for spec in specs:
+        for question in spec.questions:
+            links.setdefault(question, []).append(_link(spec))
+    rows = ((question, ", ".join(answers)) for question, answers in links.items())
+    return markdown_table(("question", "answer"), rows) + "\n"
+
+
 def _contents(specs: Iterable[TableSpec]) -> str:
-    rows = (f"| [`{spec.name}`](#{spec.name}) | {_cell(spec.grain)} |" for spec in specs)
-    return "\n".join(("| table | a row is |", "|---|---|", *rows)) + "\n"
+    return markdown_table(("table", "a row is"), ((_link(spec), spec.grain) for spec in specs)) + "\n"
+
+
+def _link(spec: TableSpec) -> str:
+    return f"[`{spec.name}`](#{spec.name})"
 
 
 def _section(spec: TableSpec, *, is_view: bool = False) -> str:
     facts = [f"Grain: {spec.grain}"] if is_view else _facts(spec)
-    lines = [f"## {spec.name}", "", spec.description, "", *(f"- {line}" for line in facts), ""]
-    lines += ["| column | type | | from | meaning |", "|---|---|---|---|---|"]
-    lines += [_row(spec, column) for column in spec.columns]
-    return "\n".join(lines) + "\n"
+    rows = (_row(spec, column) for column in spec.columns)
+    columns = markdown_table(("column", "type", "marks", "from", "meaning"), rows)
+    return "\n".join((f"## {spec.name}", "", spec.description, "", *(f"- {fact}" for fact in facts), "", columns, ""))
 
 
 def _facts(spec: TableSpec) -> Iterator[str]:
@@ -89,12 +111,11 @@ def _facts(spec: TableSpec) -> Iterator[str]:
         yield f"Personal in `properties`: {_names(spec.personal_properties)}"
 
 
-def _row(spec: TableSpec, column: Column) -> str:
+def _row(spec: TableSpec, column: Column) -> tuple[str, ...]:
     marks = [word for word, holds in (("key", column.name in spec.key), ("required", is_required(spec, column)),
                                       ("personal", column.personal)) if holds]  # fmt: skip
     rules = "".join(f" Rule: {rule.description}." for rule in column.constraints)
-    cells = (f"`{column.name}`", str(column.type), ", ".join(marks), _origin(spec, column), column.description + rules)
-    return f"| {' | '.join(_cell(cell) for cell in cells)} |"
+    return f"`{column.name}`", str(column.type), ", ".join(marks), _origin(spec, column), column.description + rules
 
 
 def _origin(spec: TableSpec, column: Column) -> str:
@@ -107,21 +128,3 @@ def _origin(spec: TableSpec, column: Column) -> str:
 
 def _names(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")
-
-
-def main() -> None:
-    """Write the page of the whole catalogue to standard output."""
-    # Tables import schemas (a mapping needs Arrow types): only this program looks the other way.
-    from klaviyo_assets.reports import REPORTS
-    from klaviyo_assets.reports.views import VIEWS
-    from klaviyo_assets.tables import TABLES
-
-    sys.stdout.write(tables_document(tuple(TABLES.values()), tuple(REPORTS.values()), tuple(VIEWS.values())))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,9 @@
-"""Charts: numbers as pictures, one palette and one manner for report, mail and the Dagster UI.
+"""Charts: numbers as pictures, in one style for the HTML report, the mails and the Dagster UI.
 
-Here: what charts look like, and drawing them as PNG or SVG. Not here: which numbers are drawn, and where.
+Here: what charts look like, and drawing them as PNG or SVG. Not here: which numbers are drawn, and for whom.
 
-An SVG names its colors as CSS variables with the light theme as the fall-back: a page that sets `STYLE` has charts that
-follow its theme. A PNG is in the light theme on white, for mail programs and pages that cannot.
+An SVG names its colors as CSS variables and falls back to the light theme: on a page that sets `STYLE`, charts follow
+the page's theme. A PNG is in the light theme on white, for mail programs and pages without themes.
 """
 
 import html
@@ -28,8 +28,8 @@ class Shade:
     dark: str
 
 
-# By the name of the CSS variable, `--chart-<name>`. No two light values are alike: `svg` finds each by its value. The
-# series are told apart by people who do not see all colors, and stand out 3 to 1 from either page.
+# By the name of the CSS variable, `--chart-<name>`. All light values differ because `svg` finds each by its value.
+# Color-blind people can distinguish the series, and their contrast with either page is at least 3 to 1.
 PALETTE: Mapping[str, Shade] = {
     "ink": Shade("#1c2333", "#e8ebf1"),
     "muted": Shade("#566072", "#a9b2c3"),
@@ -49,7 +49,7 @@ _FONT = "Arial, Liberation Sans, sans-serif"
 _NUMBER = "abs(datum.value) >= 1000 ? replace(format(datum.value, '~s'), 'G', 'B') : format(datum.value, '~g')"
 _DAY_LABEL_WIDTH = 54
 _DAYS_OF_A_YEAR = 366
-# What is a fraction from 0 to 1.
+# The unit of fractions from 0 to 1.
 SHARE = "%"
 
 
@@ -57,8 +57,8 @@ def _style(theme: str) -> str:
     return " ".join(f"--chart-{name}: {getattr(shade, theme)};" for name, shade in PALETTE.items())
 
 
-# Custom properties for a page that shows SVG charts: light, dark where the reader's system is, and either where the
-# page's root says so in `data-theme`; paper is light.
+# Custom properties for a page that shows SVG charts: light by default, dark if the reader's system is dark;
+# `data-theme` on the page's root overrides both, and print is light.
 STYLE = f""":root {{ {_style("light")} }}
 @media (prefers-color-scheme: dark) {{ :root:not([data-theme="light"]) {{ {_style("dark")} }} }}
 :root[data-theme="dark"] {{ {_style("dark")} }}
@@ -78,15 +78,15 @@ def color(name: str) -> str:
 def history(
     rows: "pd.DataFrame", *, title: str, unit: str, width: int = 640, height: int = 200, is_titled: bool = True
 ) -> "alt.LayerChart":
-    """One number over days, against what was to be expected.
+    """One number over days, with the expected band.
 
     Args:
         rows: A day per row: `day` (date), `value` (float); optionally `low` and `high` (float), the expected band, and
             `odd` (bool), the days to mark.
-        title: What is shown; also the picture's text for those who do not see it.
-        unit: Of the values, such as USD or messages; `SHARE` for fractions from 0 to 1.
-        width: Of the plot, in pixels.
-        height: Of the plot, in pixels.
+        title: What is shown; also the alternative text.
+        unit: The unit of the values, such as USD or messages; `SHARE` for fractions from 0 to 1.
+        width: Width of the plot in pixels.
+        height: Height of the plot in pixels.
         is_titled: Whether title and unit are drawn.
     """
     import altair as alt
@@ -100,8 +100,8 @@ def history(
     if len(rows) == 1:
         layers.append(value.mark_point(filled=True, size=45, opacity=1, color=color("series-1")))
     if "odd" in rows.columns:
-        marked = value.transform_filter("datum.odd")
-        layers.append(marked.mark_point(filled=True, size=80, opacity=1, color=color("odd")))
+        odd_days = value.transform_filter("datum.odd")
+        layers.append(odd_days.mark_point(filled=True, size=80, opacity=1, color=color("odd")))
     return _finished(alt.layer(*layers), title, unit, width, height, is_titled=is_titled)  # type: ignore[no-any-return]
 
 
@@ -109,11 +109,11 @@ def lines(
     rows: "pd.DataFrame", *, series: Sequence[str], title: str, unit: str, width: int = 640, height: int = 200,
     is_titled: bool = True,
 ) -> "alt.Chart":  # fmt: skip
-    """Several numbers over days, a line each.
+    """Several numbers over days, one line each.
 
     Args:
         rows: A day and series per row: `day` (date), `series` (text), `value` (float).
-        series: Names of the series, at most five: the order of the legend, and which color each has, drawn or not.
+        series: Names of the series, at most five. Their order decides legend and colors, also of series without rows.
         title: As in `history`.
         unit: As in `history`.
         width: As in `history`.
@@ -138,7 +138,7 @@ def stacked(
     rows: "pd.DataFrame", *, series: Sequence[str], title: str, unit: str, width: int = 640, height: int = 200,
     is_titled: bool = True,
 ) -> "alt.Chart":  # fmt: skip
-    """Parts of a whole over days: a column per day; what is negative hangs below the line.
+    """Parts of a whole over days: a column per day; negative values are below the line.
 
     Args:
         rows: A day and series per row: `day` (date), `series` (text), `value` (float).
@@ -151,9 +151,9 @@ def stacked(
     """
     import altair as alt
 
-    ranked = _days_as_text(rows).assign(rank=rows["series"].map({name: at for at, name in enumerate(series)}))
+    ranked_rows = _days_as_text(rows).assign(rank=rows["series"].map({name: at for at, name in enumerate(series)}))
     chart = (
-        alt.Chart(ranked)
+        alt.Chart(ranked_rows)
         .mark_bar()
         .encode(
             x=_column_axis(rows, width),
@@ -171,16 +171,18 @@ def bars(
     """One number per name, as horizontal bars in the order of the rows, each with its number beside it.
 
     Args:
-        rows: `name` (text), `value` (float); optionally `label` (text), what stands beside the bar.
+        rows: `name` (text), `value` (float); optionally `label` (text), the text beside the bar.
         title: As in `history`.
         unit: As in `history`.
-        width: Of the plot, in pixels, without the names.
-        height: Of the plot, in pixels; by default 30 per bar.
+        width: Width of the plot in pixels, without the names.
+        height: Height of the plot in pixels; by default 30 per bar.
         is_titled: As in `history`.
     """
     import altair as alt
 
-    labeled = rows if "label" in rows.columns else rows.assign(label=[_shown(value, unit) for value in rows["value"]])
+    labeled = (
+        rows if "label" in rows.columns else rows.assign(label=[_label_text(value, unit) for value in rows["value"]])
+    )
     # Room for the longest number beside the longest bar.
     room = max((len(text) for text in labeled["label"]), default=0) * 7 + 12
     names = alt.Axis(title=None, labelLimit=max(90, width // 3), ticks=False, domain=False, labelPadding=8)
@@ -198,7 +200,7 @@ def png(chart: "alt.Chart | alt.LayerChart", scale: float = 2.0) -> bytes:
     """A chart as PNG, in the light theme on white.
 
     Args:
-        chart: One of this module's.
+        chart: A chart of this module.
         scale: Pixels of the picture per pixel of the chart: 2 is sharp on every screen.
     """
     import vl_convert
@@ -207,43 +209,43 @@ def png(chart: "alt.Chart | alt.LayerChart", scale: float = 2.0) -> bytes:
 
 
 def svg(chart: "alt.Chart | alt.LayerChart") -> str:
-    """A chart as an SVG element to stand in a page: it follows the page's theme, and its title is its text.
+    """A chart as an SVG element for a page: it follows the page's theme, and its title is its alternative text.
 
-    It is as wide as its surroundings allow, and at most as wide as it was drawn.
+    It is as wide as its surroundings allow, but not wider than it was drawn.
     """
     import vl_convert
 
     spec = _spec(chart, "transparent")
-    drawn = str(vl_convert.vegalite_to_svg(spec))
-    opening, _, rest = drawn[drawn.index("<svg") :].partition(">")
+    picture = str(vl_convert.vegalite_to_svg(spec))
+    opening, _, content = picture[picture.index("<svg") :].partition(">")
     box = opening.partition('viewBox="')[2].partition('"')[0]
     wide = box.split()[2]
     label = html.escape(str(json.loads(spec).get("description", "")), quote=True)
     return (
         f'<svg class="chart" role="img" aria-label="{label}" viewBox="{box}" '
-        # Only in tags: a name that somebody gave may hold anything.
-        f'style="width:100%;max-width:{wide}px;height:auto">{re.sub("<[^>]+>", _for_a_page, rest)}'
+        # Only in tags: a name can contain anything.
+        f'style="width:100%;max-width:{wide}px;height:auto">{re.sub("<[^>]+>", _for_a_page, content)}'
     )
 
 
 def _for_a_page(tag: re.Match[str]) -> str:
-    """A tag with variables for colors, and without roles: the picture is one image with one text."""
+    """A tag with variables for colors, and without roles: the picture is one image with one alternative text."""
     by_value = {shade.light: f"var(--chart-{name}, {shade.light})" for name, shade in PALETTE.items()}
     plain = re.sub(r' (?:role|aria-[a-z]+)="[^"]*"', "", tag[0])
     return re.sub(
         r'(fill|stroke)="(#[0-9a-fA-F]{6})"',
-        lambda found: f'{found[1]}="{by_value.get(found[2].lower(), found[2])}"',
+        lambda match: f'{match[1]}="{by_value.get(match[2].lower(), match[2])}"',
         plain,
     )
 
 
 def _spec(chart: Any, background: str) -> str:
-    # The charts are this module's own, so what they say is not validated again: that takes longer than drawing.
+    # This module made the charts, so they need no validation, which takes longer than drawing.
     return json.dumps(chart.to_dict(validate=False) | {"background": background})
 
 
 def _days_as_text(rows: "pd.DataFrame") -> "pd.DataFrame":
-    # A date alone is read as UTC, a time without zone as the drawing machine's.
+    # A plain date is read as UTC; a time without a zone would be read in the zone of this machine.
     return rows.assign(day=[f"{day:%Y-%m-%d}" for day in rows["day"]])
 
 
@@ -258,18 +260,18 @@ def _day_axis(days: int, width: int) -> Any:
 
 
 def _column_axis(rows: "pd.DataFrame", width: int) -> Any:
-    """A column per day, those without a row included, and a label under every so many."""
+    """A column per day, including days without a row, and a label under every nth column."""
     import altair as alt
 
     first, last = min(rows["day"], default=None), max(rows["day"], default=None)
     days = [first + timedelta(days=after) for after in range((last - first).days + 1)] if first and last else []
-    listed = [f"{day:%Y-%m-%d}" for day in days]
+    day_labels = [f"{day:%Y-%m-%d}" for day in days]
     every = max(1, math.ceil(len(days) * _DAY_LABEL_WIDTH / width))
     axis = alt.Axis(
-        title=None, values=listed[::every], grid=False, labelAngle=0, labelPadding=6,
+        title=None, values=day_labels[::every], grid=False, labelAngle=0, labelPadding=6,
         labelExpr=f"utcFormat(toDate(datum.value), '{_day_format(len(days))}')",
     )  # fmt: skip
-    return alt.X("day:O", axis=axis, scale=alt.Scale(domain=listed, paddingInner=0.15, paddingOuter=0.1))
+    return alt.X("day:O", axis=axis, scale=alt.Scale(domain=day_labels, paddingInner=0.15, paddingOuter=0.1))
 
 
 def _day_format(days: int) -> str:
@@ -279,35 +281,35 @@ def _day_format(days: int) -> str:
 def _value_axis(channel: Any, unit: str) -> Any:
     import altair as alt
 
-    # A null format would be read as text: the expression decides instead.
-    said = "format(datum.value, '.1~%')" if unit == SHARE else _NUMBER
-    axis = alt.Axis(title=None, labelExpr=said, tickCount=5, domain=False, ticks=False, labelPadding=8)
+    # A null format would be taken as text, so the expression decides.
+    label = "format(datum.value, '.1~%')" if unit == SHARE else _NUMBER
+    axis = alt.Axis(title=None, labelExpr=label, tickCount=5, domain=False, ticks=False, labelPadding=8)
     return channel.axis(axis)
 
 
 def _series_color(rows: "pd.DataFrame", series: Sequence[str], symbol: str) -> Any:
     import altair as alt
 
-    drawn = set(rows["series"])
-    shown = [name for name in series if name in drawn]
+    present = set(rows["series"])
+    names = [name for name in series if name in present]
     by_name = dict(zip(series, SERIES, strict=False))
     return alt.Color(
         "series:N",
-        scale=alt.Scale(domain=shown, range=[color(by_name[name]) for name in shown]),
+        scale=alt.Scale(domain=names, range=[color(by_name[name]) for name in names]),
         legend=alt.Legend(title=None, orient="top", columns=3, labelLimit=240, symbolType=symbol),
     )
 
 
-def _shown(value: float, unit: str) -> str:
+def _label_text(value: float, unit: str) -> str:
     return f"{value:.1%}" if unit == SHARE else f"{value:,.0f}"
 
 
 def _finished(chart: Any, title: str, unit: str, width: int, height: int, *, is_titled: bool) -> Any:
     import altair as alt
 
-    named = {"title": alt.Title(title, subtitle=unit if unit != SHARE else [])} if is_titled else {}
+    title_options = {"title": alt.Title(title, subtitle=unit if unit != SHARE else [])} if is_titled else {}
     return (
-        chart.properties(width=width, height=height, description=title, padding=4, **named)
+        chart.properties(width=width, height=height, description=title, padding=4, **title_options)
         .configure(font=_FONT, aria=False)
         .configure_view(stroke=None)
         .configure_axis(

@@ -1,6 +1,6 @@
 """The reports: tables of statistics that BigQuery computes from the mapped tables, one file each.
 
-Here: the list of them. Not here: what any of them holds. A new report is a file beside this one and a line below.
+Here: the list of them. Not here: what they hold. A new report is a file beside this one and a line below.
 """
 
 from klaviyo_assets.reports.account_by_event_date import SPEC as ACCOUNT_BY_EVENT_DATE

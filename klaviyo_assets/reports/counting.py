@@ -1,6 +1,6 @@
 """Counting facts at a grain: the columns and the GoogleSQL that every report shares.
 
-Here: `Counting`, from which a report's spec is built, and the columns in which a row says how far it can be trusted.
+Here: `Counting`, from which a report's spec is built, and the columns that say how far a row can be trusted.
 Not here: what counts (`facts.py`, `model/statistics.py`), and the grains (one file per report, or family of reports).
 """
 
@@ -13,19 +13,19 @@ _S, _T, _D = LogicalType.STRING, LogicalType.TIMESTAMP, LogicalType.DATE
 
 STANDING = (
     Column(name="currency", type=_S, required=True, constraints=(CURRENCY_CODE,),
-           description="The account's currency, in which all money of the row is."),
+           description="The account's currency. All amounts in the row are in it."),
     Column(name="data_through", type=_T, required=True,
-           description="The row takes in everything that happened up to here (UTC): how far the account's data reach, "
-           "but no further than the instant the row becomes final."),
+           description="The row is complete up to this moment (UTC): how far the account's data reach, but not later "
+           "than the moment when the row becomes final."),
     Column(name="is_final", type=LogicalType.BOOLEAN, required=True,
-           description="Whether the account's data reach past the row's last day by the longest attribution window. "
-           "Late data and further events still change a final row, the passing of time does not."),
+           description="Whether the longest attribution window after the row's last day is over. Late data and further "
+           "events can still change a final row; the passing of time cannot."),
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Spanned:
-    """A column that says what a row spans, such as its first and last event: an aggregate that is no statistic."""
+    """A column that says what a row spans, such as its first and last event: an aggregate that is not a statistic."""
 
     column: Column
     expression: str
@@ -39,15 +39,15 @@ EVENT_DAYS = (
 )  # fmt: skip
 EVENT_TIMES = (
     Spanned(Column(name="first_event_at", type=_T, required=True, description="When the row's first event happened "
-                   "(UTC); a credited event counts when it happened, not when it was touched."), "MIN(occurred_at)"),
+                   "(UTC); a credited event counts when it happened, not when the touch did."), "MIN(occurred_at)"),
     Spanned(Column(name="last_event_at", type=_T, required=True,
                    description="When the row's last event happened (UTC)."), "MAX(occurred_at)"),
 )  # fmt: skip
 SEND_DAYS = (
     Spanned(Column(name="first_send_on", type=_D, description="Day of the first send, in the account's time zone; "
-                   "null where no send is known."), "MIN(send_on)"),
+                   "null if no send is known."), "MIN(send_on)"),
     Spanned(Column(name="last_send_on", type=_D, description="Day of the last send, in the account's time zone; null "
-                   "where no send is known."), "MAX(send_on)"),
+                   "if no send is known."), "MAX(send_on)"),
 )  # fmt: skip
 
 
@@ -57,16 +57,16 @@ class Counting:
 
     Attributes:
         facts: Common table expressions that end in `facts`.
-        kept: GoogleSQL: which facts make rows.
+        condition: GoogleSQL: which facts make rows.
         grain: The columns of `facts` that tell rows apart.
         statistics: What is counted.
-        spans: What else a row says of its facts.
-        day: The column of the grain that is a row's day; empty for lifetime rows, which are always all computed.
-        last_day: GoogleSQL over a row: the last day that waits for its attribution window to pass.
+        spans: Further columns about the facts of a row.
+        day: The column of the grain that is a row's day; empty for lifetime rows, which are all recomputed each time.
+        last_day: GoogleSQL over a row: the last day whose attribution window has to pass.
     """
 
     facts: str
-    kept: str
+    condition: str
     grain: tuple[Column, ...]
     statistics: tuple[Statistic, ...]
     spans: tuple[Spanned, ...] = ()
@@ -76,8 +76,8 @@ class Counting:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The report's columns."""
-        counted = (statistic.column for statistic in self.statistics)
-        return (*self.grain, *counted, *(span.column for span in self.spans), *STANDING)
+        numbers = (statistic.column for statistic in self.statistics)
+        return (*self.grain, *numbers, *(span.column for span in self.spans), *STANDING)
 
     @property
     def grain_names(self) -> tuple[str, ...]:
@@ -88,31 +88,31 @@ class Counting:
     def rows_sql(self) -> str:
         """GoogleSQL for the rows of the days asked for."""
         grain = ", ".join(self.grain_names)
-        counted = [f"{s.expression} AS {s.name}" for s in self.statistics if not s.is_computed]
-        counted += [f"{span.expression} AS {span.column.name}" for span in self.spans]
-        shown = [f"{s.expression} AS {s.name}" if s.is_computed else s.name for s in self.statistics]
-        shown += [span.column.name for span in self.spans]
-        asked = f" AND (@everything OR {self.day} IN UNNEST(@days) OR (@unknown_day AND {self.day} IS NULL))"
+        aggregates = [f"{s.expression} AS {s.name}" for s in self.statistics if not s.is_computed]
+        aggregates += [f"{span.expression} AS {span.column.name}" for span in self.spans]
+        outputs = [f"{s.expression} AS {s.name}" if s.is_computed else s.name for s in self.statistics]
+        outputs += [span.column.name for span in self.spans]
+        condition = f" AND (@everything OR {self.day} IN UNNEST(@days) OR (@unknown_day AND {self.day} IS NULL))"
         return f"""
 WITH {self.facts},
-asked AS (SELECT * FROM facts WHERE {self.kept}{asked if self.day else ""}),
-counted AS (SELECT {grain}, {", ".join(counted)} FROM asked GROUP BY {grain}),
+asked AS (SELECT * FROM facts WHERE {self.condition}{condition if self.day else ""}),
+counted AS (SELECT {grain}, {", ".join(aggregates)} FROM asked GROUP BY {grain}),
 dated AS (
   SELECT *, TIMESTAMP_ADD(
     TIMESTAMP(DATE_ADD({self.last_day}, INTERVAL 1 DAY), @timezone), INTERVAL @window_seconds SECOND
   ) AS final_at
   FROM counted
 )
-SELECT {grain}, {", ".join(shown)}, @currency AS currency, LEAST(@data_through, final_at) AS data_through,
+SELECT {grain}, {", ".join(outputs)}, @currency AS currency, LEAST(@data_through, final_at) AS data_through,
   final_at <= @data_through AS is_final
 FROM dated
 """
 
 
 def event_days_affected(name: str) -> str:
-    """GoogleSQL for the days of a report by event date that a change concerns: the changed days themselves.
+    """GoogleSQL for the days of a report by event date that a change affects: the changed days themselves.
 
-    Rows that are not final move on with the account's data in any case.
+    Rows that are not final are always among them: they move on with the account's data.
     """
     return f"""
 SELECT occurred_on FROM UNNEST(@event_days) AS occurred_on

@@ -1,7 +1,7 @@
 """Facts: what every report counts, as GoogleSQL over `event`, `attribution` and `campaign`.
 
-Here: which events and credits are facts, and the day each one's message was sent. Not here: statistics over them
-(`model/statistics.py`), and the grain they are counted at (`counting.py`).
+Here: which events and credits are facts, and the day on which the message of each was sent. Not here: statistics over
+them (`model/statistics.py`), and the grain they are counted at (`counting.py`).
 """
 
 from enum import StrEnum
@@ -29,7 +29,7 @@ class Scope(StrEnum):
     EVERYTHING = "everything"  # every event, the credits of conversions, and the conversions that no message earned
 
 
-# One act of unsubscribing is several events in one second; the one that says most about its message is kept.
+# Klaviyo writes one unsubscribe as several events in the same second. We keep the one that says most about its message.
 _ECHO = f"""
 SELECT event.event_id
 FROM event
@@ -44,7 +44,7 @@ QUALIFY ROW_NUMBER() OVER (
 _OWN_CURRENCY = "COALESCE(event.currency, @currency) = @currency"
 
 
-def _events(wanted: str) -> str:
+def _events(condition: str) -> str:
     return f"""
 SELECT TRUE AS is_event, event.occurred_on, event.occurred_at, event.metric,
   IF(echo.event_id IS NULL AND event.channel IS NOT NULL, {fact_of("event.metric")}, NULL) AS fact,
@@ -55,16 +55,16 @@ SELECT TRUE AS is_event, event.occurred_on, event.occurred_at, event.metric,
   {_OWN_CURRENCY} AS is_own_currency, event.send_at, event.send_on
 FROM event
 LEFT JOIN echo ON echo.event_id = event.event_id
-WHERE event.occurred_on >= @first_event_on AND {wanted}
+WHERE event.occurred_on >= @first_event_on AND {condition}
 """
 
 
-# A credit, or a conversion without one: it says what a message earned, and is no event itself.
+# A credit, or a conversion without one, says what a message earned; it is not an event itself.
 _NO_EVENT = """FALSE AS is_machine, CAST(NULL AS STRING) AS email_domain, CAST(NULL AS STRING) AS bounce_type,
   CAST(NULL AS INT64) AS segment_count, CAST(NULL AS NUMERIC) AS credit_usage, CAST(NULL AS NUMERIC) AS spend"""
 
 
-def _credits(metric: str, wanted: str) -> str:
+def _credits(metric: str, condition: str) -> str:
     return f"""
 SELECT FALSE AS is_event, attribution.occurred_on, event.occurred_at, {metric} AS metric,
   IF(event.is_conversion, IF({_OWN_CURRENCY},
@@ -74,7 +74,7 @@ SELECT FALSE AS is_event, attribution.occurred_on, event.occurred_at, {metric} A
   {_OWN_CURRENCY} AS is_own_currency, attribution.send_at, attribution.send_on
 FROM attribution
 JOIN event ON event.event_id = attribution.event_id AND event.occurred_on = attribution.occurred_on
-WHERE {wanted} AND event.occurred_on >= @first_event_on AND attribution.occurred_on >= @first_event_on
+WHERE {condition} AND event.occurred_on >= @first_event_on AND attribution.occurred_on >= @first_event_on
 """
 
 
@@ -92,8 +92,8 @@ WHERE event.is_conversion AND earned.event_id IS NULL AND event.occurred_on >= @
 """
 _EARNED = "SELECT DISTINCT event_id, occurred_on FROM attribution WHERE occurred_on >= @first_event_on"
 
-# The send an event or touch states, else its campaign's, joined late so that a rescheduled campaign is right. Flows
-# send one person at a time, so a flow's message has no other send than the stated one.
+# The send that an event or touch states, or else its campaign's: joined here so that a rescheduled campaign is right.
+# A flow sends to one person at a time, so only the stated send can be the send of a flow's message.
 _SENT = """
 SELECT happened.* EXCEPT (send_at, send_on),
   IF(happened.send_on IS NULL, campaign.send_at, happened.send_at) AS send_at,
@@ -102,8 +102,8 @@ FROM happened
 LEFT JOIN campaign ON campaign.campaign_id = happened.campaign_id AND happened.flow_id IS NULL
 """
 
-# Nothing happens before its send. A stated send more than a day later is not believed: its day is unknown, not wrong.
-# (That is also what lets a report of send days skip the events of earlier days.)
+# Nothing happens before its send. A stated send more than a day later is ignored: an unknown day is better than a wrong
+# one. (This also lets a report by send date skip the events of earlier days.)
 _BELIEVED = """
 SELECT sent.* EXCEPT (send_at, send_on),
   CASE WHEN sent.flow_id IS NOT NULL THEN 'flow' WHEN sent.campaign_id IS NOT NULL THEN 'campaign' ELSE 'none' END
@@ -131,7 +131,7 @@ def facts(scope: Scope) -> str:
         of_messages = f"event.metric IN ({text_literals(metrics_of(*sorted(MESSAGE_ROLES)))})"
         happened = [_events(of_messages), _credits("event.metric", "TRUE")]
     else:
-        counted = f"event.metric IN ({text_literals(metrics_of(*COUNTED_ROLES))})"
-        happened = [_events(counted), _credits("CAST(NULL AS STRING)", "event.is_conversion")]
+        of_statistics = f"event.metric IN ({text_literals(metrics_of(*COUNTED_ROLES))})"
+        happened = [_events(of_statistics), _credits("CAST(NULL AS STRING)", "event.is_conversion")]
     ctes |= {"happened": " UNION ALL ".join(happened), "sent": _SENT, "facts": _BELIEVED}
     return ",\n".join(f"{name} AS ({query})" for name, query in ctes.items())

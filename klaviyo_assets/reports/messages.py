@@ -31,7 +31,7 @@ COUNTS = (
     "conversion_uniques", "conversion_value", "conversions_other_currency", "message_segment_count_sum",
     "text_message_credit_usage_amount", "text_message_spend",
 )  # fmt: skip
-# Counts of sends, and rates: only where all of a row speaks of the same sends.
+# Counts of sends, and rates: only where every number of a row is about the same sends.
 OF_SENDS = (
     "sends_opened", "sends_opened_excl_machine", "sends_clicked", "sends_clicked_excl_bot", "sends_converted",
     "delivery_rate", "bounce_rate", "failed_rate", "bounced_or_failed_rate", "open_rate", "open_rate_excl_machine",
@@ -62,10 +62,10 @@ class Owner(StrEnum):
         """The columns that tell messages apart."""
         return (
             Column(name=self.id_column, type=_S, required=True,
-                   description=f"The {self}; its name stands in `{self}`."),
-            Column(name="message_id", type=_S, description="The message; null where the event names none."),
-            Column(name="channel", type=_S, description="email, sms, mobile_push or whatsapp; null where a credit "
-                   "names no touch, and no receipt of the message tells."),
+                   description=f"The {self}; its name is in `{self}`."),
+            Column(name="message_id", type=_S, description="The message; null if the event names none."),
+            Column(name="channel", type=_S, description="email, sms, mobile_push or whatsapp; null if a credit "
+                   "names no touch and no receipt of the message states a channel."),
             Column(name="variation_id", type=_S,
                    description="The A/B variation; null for messages without variations."),
         )  # fmt: skip
@@ -73,14 +73,14 @@ class Owner(StrEnum):
 
 @dataclass(frozen=True)
 class DateBasis:
-    """What a row's day is the day of.
+    """What a row's day means.
 
     Attributes:
         day: The day's column, in facts and in the report.
         label: For humans and for `ReportSpec.date_basis`.
         explanation: For the report's description.
         statistics: The statistics that make sense on this basis.
-        is_late: A row also changes through events of later days, and through its campaign's send time.
+        is_late: Whether events of later days, and a new send time of the campaign, also change a row.
     """
 
     day: str
@@ -92,7 +92,7 @@ class DateBasis:
     @property
     def day_column(self) -> Column:
         """The day as a report's column; null where the day is unknown."""
-        unknown = "; null: the send is unknown (kept as a row, so that sums are whole)" if self.is_late else ""
+        unknown = "; null: the send is unknown (kept as a row, so that sums are complete)" if self.is_late else ""
         meaning = "the message was sent" if self.is_late else "the events happened"
         description = f"The calendar day {meaning}, in the account's time zone{unknown}."
         return Column(name=self.day, type=_D, description=description, required=not self.is_late)
@@ -101,7 +101,7 @@ class DateBasis:
 EVENT_DATE = DateBasis(
     "occurred_on", "event date",
     "Each event counts on the day it happened, whenever its message was sent. There are no rates: on one day people "
-    "open and buy from messages of other days, so a quotient of two counts of a row says nothing.",
+    "also open and buy from messages of other days, so dividing two counts of a row means nothing.",
     statistics(*COUNTS), is_late=False,
 )  # fmt: skip
 SEND_DATE = DateBasis(
@@ -112,22 +112,23 @@ SEND_DATE = DateBasis(
 )  # fmt: skip
 
 
-def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
+def message_report(name: str, owner: Owner, basis: DateBasis, questions: tuple[str, ...]) -> ReportSpec:
     """A report of the messages of campaigns or of flows, day by day.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
         basis: Which day an event counts on.
+        questions: The questions that it answers.
     """
     counting = Counting(
-        facts=facts(Scope.MESSAGES), kept=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
+        facts=facts(Scope.MESSAGES), condition=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
         grain=(basis.day_column, *owner.grain), statistics=basis.statistics,
         spans=EVENT_DAYS if basis.is_late else (), day=basis.day,
         last_day="COALESCE(send_on, last_event_on)" if basis.is_late else basis.day,
     )  # fmt: skip
     return ReportSpec(
-        name=name, date_basis=basis.label, statistics=basis.statistics, reads=READS,
+        name=name, questions=questions, date_basis=basis.label, statistics=basis.statistics, reads=READS,
         grain=f"One row per {basis.label} (day), {owner}, message, channel and variation.",
         description=f"Statistics of {owner} messages by {basis.label}. {basis.explanation}",
         key=(), order=counting.grain_names, day_column=basis.day, cluster=(owner.id_column, "message_id"),
@@ -136,31 +137,32 @@ def message_report(name: str, owner: Owner, basis: DateBasis) -> ReportSpec:
     )  # fmt: skip
 
 
-def lifetime_report(name: str, owner: Owner) -> ReportSpec:
-    """A report of the messages of campaigns or of flows over all time, with what they earned on site and in shop.
+def lifetime_report(name: str, owner: Owner, questions: tuple[str, ...]) -> ReportSpec:
+    """A report of the messages of campaigns or flows over all time, with what they earned on the site and in the shop.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
+        questions: The questions that it answers.
     """
-    counted = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
+    report_statistics = (*statistics(*COUNTS, *OF_SENDS, "delivered_uniques", "spam_complaint_uniques"), *_EARNED)
     counting = Counting(
-        facts=facts(Scope.TOUCHES), kept=f"{owner.id_column} IS NOT NULL", grain=owner.grain, statistics=counted,
-        spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
+        facts=facts(Scope.TOUCHES), condition=f"{owner.id_column} IS NOT NULL", grain=owner.grain,
+        statistics=report_statistics, spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
     )  # fmt: skip
     return ReportSpec(
-        name=name, date_basis="lifetime", statistics=counted, reads=READS,
+        name=name, questions=questions, date_basis="lifetime", statistics=report_statistics, reads=READS,
         grain=f"One row per {owner}, message, channel and variation.",
-        description=f"Everything that ever came of {owner} messages: Klaviyo's statistics, and the events of the site "
-        "and the shop that are credited to them. People are counted once, however many days they came on.",
+        description=f"Everything that {owner} messages ever led to: Klaviyo's statistics, and the events on the site "
+        "and in the shop that are credited to them. People are counted once, on however many days they came.",
         key=(), order=counting.grain_names, cluster=(owner.id_column, "message_id"),
         columns=counting.columns, rows_sql=counting.rows_sql,
     )  # fmt: skip
 
 
 def _send_days_affected(name: str, owner: Owner) -> str:
-    """The days that have to be restated; rows that are not final move on with the account's data in any case."""
-    # What a changed day held before is gone from `event`; the report's own rows still tell which sends it was about.
+    """The days that have to be restated, among them all rows that are not final."""
+    # `event` no longer has what a changed day held before; the report's own rows still show which sends it was about.
     rescheduled = f" OR {owner.id_column} IN UNNEST(@campaign_ids)" if owner is Owner.CAMPAIGN else ""
     return f"""
 WITH {facts(Scope.MESSAGES)}

@@ -30,48 +30,51 @@ _LAST_DAY = "DATE(last_event_at, @timezone)"
 
 
 def _report(
-    name: str, counting: Counting, counted: tuple[Statistic, ...], grain: str, description: str, cluster: str
-) -> ReportSpec:
+    name: str, counting: Counting, report_statistics: tuple[Statistic, ...], grain: str, description: str,
+    questions: tuple[str, ...],
+) -> ReportSpec:  # fmt: skip
     return ReportSpec(
-        name=name, date_basis="lifetime", statistics=counted, reads=READS, grain=grain, description=description,
-        key=(), order=counting.grain_names, cluster=(cluster,), columns=counting.columns,
+        name=name, questions=questions, date_basis="lifetime", statistics=report_statistics, reads=READS, grain=grain,
+        description=description, key=(), order=counting.grain_names, cluster=("person_id",), columns=counting.columns,
         rows_sql=counting.rows_sql,
     )  # fmt: skip
 
 
 def person_lifetime() -> ReportSpec:
-    """Everything known people ever did, whether or not a message earned it."""
+    """Everything that known people ever did, whether or not a message earned it."""
     kinds = tuple(metric_events(kind.name) for kind in METRIC_KINDS)
-    counted = (*statistics("events", *_MESSAGES, *_UNATTRIBUTED), *kinds, *_VALUES)
+    report_statistics = (*statistics("events", *_MESSAGES, *_UNATTRIBUTED), *kinds, *_VALUES)
     counting = Counting(
-        facts=facts(Scope.EVERYTHING), kept="person_id IS NOT NULL", statistics=counted, spans=EVENT_TIMES,
-        last_day=_LAST_DAY,
+        facts=facts(Scope.EVERYTHING), condition="person_id IS NOT NULL", statistics=report_statistics,
+        spans=EVENT_TIMES, last_day=_LAST_DAY,
         grain=(Column(name="person_id", type=LogicalType.STRING, required=True,
-                      description="The person; what is known of them stands in `person`."),),
+                      description="The person; `person` has what is known about them."),),
     )  # fmt: skip
     return _report(
-        "person_lifetime", counting, counted, "One row per person with any event.",
-        "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` take in all "
-        "of the person's events, `conversions` only those that a message earned.", "person_id",
+        "person_lifetime", counting, report_statistics, "One row per person with any event.",
+        "What each person received, did and bought over all time. `<metric>_events` and `<metric>_value` include all "
+        "events of the person, `conversions` only those that a message earned.",
+        ("What did each person receive, do and buy over all time?", "Who are the best customers?"),
     )  # fmt: skip
 
 
 def person_touch() -> ReportSpec:
-    """What came of each campaign and flow with each person."""
+    """What each person did with each campaign and flow."""
     kinds = tuple(credited_events(kind.name) for kind in METRIC_KINDS)
-    counted = (*statistics(*_MESSAGES), *kinds, *_VALUES)
+    report_statistics = (*statistics(*_MESSAGES), *kinds, *_VALUES)
     counting = Counting(
-        facts=facts(Scope.TOUCHES), kept="message_source != 'none'", statistics=counted, spans=EVENT_TIMES,
-        last_day=_LAST_DAY,
+        facts=facts(Scope.TOUCHES), condition="message_source != 'none'", statistics=report_statistics,
+        spans=EVENT_TIMES, last_day=_LAST_DAY,
         grain=(
             Column(name="person_id", type=LogicalType.STRING,
-                   description="The person; null: events of which nobody is known."),
+                   description="The person; null: events whose person is unknown."),
             Column(name="campaign_id", type=LogicalType.STRING, description="The campaign; null for flows."),
             Column(name="flow_id", type=LogicalType.STRING, description="The flow; null for campaigns."),
         ),
     )  # fmt: skip
     return _report(
-        "person_touch", counting, counted, "One row per person and campaign or flow.",
-        "What each person did with each campaign or flow over all time: the message events, and the events of site "
-        "and shop that are credited to it.", "person_id",
+        "person_touch", counting, report_statistics, "One row per person and campaign or flow.",
+        "What each person did with each campaign or flow over all time: the message events, and the events on the "
+        "site and in the shop that are credited to it.",
+        ("Whom did a campaign or flow reach, and what did each of them do?",),
     )  # fmt: skip

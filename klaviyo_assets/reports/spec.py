@@ -1,6 +1,6 @@
 """What a report is: a table whose rows are computed in BigQuery from mapped tables.
 
-Here: the vocabulary. Not here: any report, and the statements that keep it current (`statement.py`).
+Here: the vocabulary. Not here: any report, and the statements that keep one current (`statement.py`).
 """
 
 from dataclasses import dataclass
@@ -11,20 +11,21 @@ from klaviyo_assets.model.statistics import Statistic
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSpec(TableSpec):
-    """A report: its columns as any table's, and the GoogleSQL that computes them.
+    """A report: columns like those of any table, and the GoogleSQL that computes them.
 
-    `key` is empty, for BigQuery reads a key as columns without nulls; `order` is the grain, whose parts may be null.
-    The queries name tables plainly (`event`, `campaign`, the report's own name); `statement.py` puts the dataset in.
+    `key` is empty because BigQuery takes a key to have no nulls; `order` is the grain, and its columns may be null.
+    The queries name tables without their dataset (`event`, `campaign`, the report's own name); `statement.py` adds it.
 
     Attributes:
-        date_basis: What a row's day is the day of; `lifetime` for rows without one.
-        statistics: The statistics among the columns, with their formulas and whether they may be added up.
+        date_basis: What a row's day means; `lifetime` for rows without a day.
+        statistics: The statistics among the columns, with their formulas and whether they may be summed.
         reads: The mapped tables it is computed from.
         rows_sql: The report's rows of the days asked for, columns in the spec's order.
-        affected_sql: The days whose rows a change concerns: one column, null for the row of unknown day. Empty for a
-            report without days: any change makes all of it anew.
-        names_sql: What else its rows depend on, as rows of a query: when these change, all of it is made anew.
-        keeps_history: Rows of earlier days can never be computed again: only the current day's are replaced.
+        affected_sql: The days whose rows a change affects: one column, null for the row of the unknown day. Empty for a
+            report without days: any change rebuilds all of it.
+        names_sql: What else its rows depend on, as rows of a query: when these change, all of it is rebuilt.
+        questions: The questions that it answers, in a marketer's words; docs/tables.md lists them.
+        keeps_history: Whether rows of earlier days cannot be recomputed: only the current day's rows are replaced.
     """
 
     date_basis: str
@@ -34,6 +35,7 @@ class ReportSpec(TableSpec):
     affected_sql: str = ""
     names_sql: str = ""
     keeps_history: bool = False
+    questions: tuple[str, ...] = ()
 
     @property
     def grain_columns(self) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""The statements that find the days of a report that a change concerns, and restate those days.
+"""The statements that find the days of a report that a change affects, and restate those days.
 
 Here: GoogleSQL text and the values of its parameters; identifiers go in through sqlglot. Not here: what a report
 computes (its own file), and running anything (`destinations/bigquery/dataset.py`, `defs/assets/report.py`).
 
 A report is kept current in two steps: `affected` lists days, `restate` replaces the rows of days in one atomic
-statement. Both can be repeated after a crash at any point: what is to do is read from the tables, not remembered.
+statement. Both can be repeated after a crash at any point: the tables themselves say what has to be done.
 """
 
 from collections.abc import Collection
@@ -20,8 +20,8 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.model.googlesql import DIALECT, parts_of
 from klaviyo_assets.reports.spec import ReportSpec
 
-# Writing a statement takes a tenth of a second, and the same ones are asked for again and again.
-_KEPT = 256
+# Writing a statement takes a tenth of a second, and the same statements are needed again and again.
+_CACHED = 256
 _FIRST_DAY = date(1, 1, 1)
 # GoogleSQL types of the parameters; days and ids are arrays.
 PARAMETER_TYPES: dict[str, str] = {
@@ -44,8 +44,8 @@ class Days:
 
     Attributes:
         known: Calendar days of the account's time zone, of the report's own date basis.
-        unknown: Also the rows whose day is unknown.
-        everything: All rows there are: the full rebuild.
+        unknown: Whether rows with an unknown day are among them.
+        everything: Whether all rows are: the full rebuild.
     """
 
     known: frozenset[date] = frozenset()
@@ -54,7 +54,7 @@ class Days:
 
     @classmethod
     def of(cls, days: Collection[date | None]) -> "Days":
-        """Days as the query of `affected` gives them: null is the unknown day."""
+        """Days as the query of `affected` returns them: null is the unknown day."""
         return cls(frozenset(day for day in days if day is not None), None in days)
 
     @classmethod
@@ -62,10 +62,11 @@ class Days:
         """Every row of the report."""
         return cls(everything=True)
 
-    def slices(self, most: int) -> "list[Days]":
-        """The same days in parts of at most so many known ones, the oldest first; the unknown one is in the last."""
-        known = sorted(self.known)
-        parts = [Days(frozenset(known[start : start + most])) for start in range(0, len(known), most)] or [Days()]
+    def slices(self, size: int) -> "list[Days]":
+        """The days in parts of at most `size` known days, the oldest first; the unknown day is in the last part."""
+        known_days = sorted(self.known)
+        starts = range(0, len(known_days), size)
+        parts = [Days(frozenset(known_days[start : start + size])) for start in starts] or [Days()]
         return [*parts[:-1], replace(parts[-1], unknown=self.unknown, everything=self.everything)]
 
     def __bool__(self) -> bool:
@@ -73,9 +74,9 @@ class Days:
         return bool(self.known) or self.unknown or self.everything
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def restate(report: ReportSpec, dataset: str) -> str:
-    """GoogleSQL that replaces the rows of some days by freshly computed ones, in one atomic statement.
+    """GoogleSQL that replaces the rows of some days with freshly computed rows, in one atomic statement.
 
     Args:
         report: The report.
@@ -88,13 +89,13 @@ def restate(report: ReportSpec, dataset: str) -> str:
     columns = exp.Tuple(expressions=[exp.column(name) for name in names])
     fresh = exp.TableAlias(this=exp.to_identifier("fresh"))
     day = f"report.{report.day_column}"
-    asked = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
-    outdated = sqlglot.parse_one(asked if report.day_column else "TRUE", dialect=DIALECT)
+    condition = f"@everything OR {day} IN UNNEST(@days) OR (@unknown_day AND {day} IS NULL)"
+    outdated = sqlglot.parse_one(condition if report.day_column else "TRUE", dialect=DIALECT)
     merge = exp.merge(
         exp.When(matched=False, source=True, condition=exp.paren(outdated), then=exp.var("DELETE")),
         exp.When(matched=False, source=False, then=exp.Insert(this=columns, expression=columns.copy())),
         into=exp.alias_(_table(report.name, dataset), "report", table=True),
-        using=exp.Subquery(this=_placed(report.rows_sql, dataset), alias=fresh),
+        using=exp.Subquery(this=_with_dataset(report.rows_sql, dataset), alias=fresh),
         on=exp.false(),
     )
     return _text(merge)
@@ -104,18 +105,18 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
     """Values of the parameters of `restate`, by name; `PARAMETER_TYPES` has their types.
 
     Args:
-        account: Whose dataset it is.
-        days: What to restate.
+        account: The account of the dataset.
+        days: The days to restate.
         data_through: Up to when the account's data are complete (UTC, aware).
     """
-    # No event of a send lies more than a day before it, so older partitions need not be read.
-    known = min(days.known, default=_FIRST_DAY)
-    reads_all = days.everything or days.unknown or known <= _FIRST_DAY + timedelta(days=1)
+    # No event of a send is more than a day older than the send, so older partitions need not be read.
+    first_day = min(days.known, default=_FIRST_DAY)
+    reads_all = days.everything or days.unknown or first_day <= _FIRST_DAY + timedelta(days=1)
     return {
         "days": sorted(days.known),
         "unknown_day": days.unknown,
         "everything": days.everything,
-        "first_event_on": _FIRST_DAY if reads_all else known - timedelta(days=1),
+        "first_event_on": _FIRST_DAY if reads_all else first_day - timedelta(days=1),
         "timezone": account.timezone,
         "currency": account.currency,
         "window_seconds": int(account.attribution.longest_window.total_seconds()),
@@ -123,11 +124,11 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
     }
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def affected(report: ReportSpec, dataset: str) -> str:
-    """GoogleSQL for the days of a report that a change concerns: one column, null for the unknown day.
+    """GoogleSQL for the days of a report that a change affects: one column, null for the unknown day.
 
-    To be run after the change is loaded and before `restate`, which needs its rows as `Days.of`.
+    Run it after the change is loaded and before `restate`, which takes its rows as `Days.of`.
 
     Args:
         report: The report.
@@ -147,7 +148,7 @@ def affected_parameters(
     Args:
         account: Whose dataset it is.
         event_days: Days whose partition of `event` or `attribution` was replaced since the report was last restated.
-        campaign_ids: Campaigns whose send time changed (or that came or went) since then.
+        campaign_ids: Campaigns that were added, removed or rescheduled since then.
     """
     return {
         "event_days": sorted(event_days),
@@ -158,10 +159,10 @@ def affected_parameters(
     }
 
 
-@lru_cache(_KEPT)
+@lru_cache(_CACHED)
 def located(sql: str, dataset: str) -> str:
-    """GoogleSQL with `project.dataset` put before every table it names; its own common table expressions stay."""
-    return _text(_placed(sql, dataset))
+    """GoogleSQL with `project.dataset` before every table that it names, except its own common table expressions."""
+    return _text(_with_dataset(sql, dataset))
 
 
 def _table(name: str, dataset: str) -> exp.Table:
@@ -169,8 +170,8 @@ def _table(name: str, dataset: str) -> exp.Table:
     return exp.table_(name, db=schema, catalog=project, quoted=True)
 
 
-def _placed(sql: str, dataset: str) -> exp.Expr:
-    """A query with the dataset put before every table it names; its common table expressions stay as they are."""
+def _with_dataset(sql: str, dataset: str) -> exp.Expr:
+    """The query, with the dataset before every table that it names; common table expressions stay as they are."""
     query = sqlglot.parse_one(sql, dialect=DIALECT)
     inner = {cte.alias for cte in query.find_all(exp.CTE)}
     for table in list(query.find_all(exp.Table)):

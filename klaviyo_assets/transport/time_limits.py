@@ -1,16 +1,11 @@
 """How long anything outside this process may take: every limit, in one table.
 
-Here: the limits as named constants, and the table in docs/reliability.md. Not here: how a limit is enforced (each
-system's resource; `transport/limited_http.py` for everything over HTTP).
-
-`python -m klaviyo_assets.transport.time_limits` writes the table into docs/reliability.md; `make docs` runs it.
+Here: the limits as named constants. Not here: how a limit is kept (the resource of each system;
+`transport/limited_http.py` for all that goes over HTTP), and the table in docs/reliability.md (`documentation/`).
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
-BEGIN, END = "<!-- time limits -->", "<!-- end of the time limits -->"
 _AGAIN = "the call is repeated while its own limit allows"
 _FAILS = "the partition fails with a transient error, and the step tries it again"
 
@@ -96,19 +91,3 @@ MAIL_ATTEMPTS = TimeLimit("mail", "attempts to send one mail, by SMTP or SES", 3
 def all_limits() -> tuple[TimeLimit, ...]:
     """Every limit of this module, in order."""
     return tuple(value for value in globals().values() if isinstance(value, TimeLimit))
-
-
-def table() -> str:
-    """The limits as Markdown."""
-    rows = [f"| {each.system} | {each.call} | {each.seconds:g} s | {each.consequence} |" for each in all_limits()]
-    return "\n".join(["| system | what is waited for | limit | what happens then |", "|---|---|---|---|", *rows])
-
-
-def write() -> None:
-    """Write the table into docs/reliability.md."""
-    head, _, tail = DOCUMENT.read_text().partition(BEGIN)
-    DOCUMENT.write_text(f"{head}{BEGIN}\n\n{table()}\n\n{END}{tail.partition(END)[2]}")
-
-
-if __name__ == "__main__":
-    write()

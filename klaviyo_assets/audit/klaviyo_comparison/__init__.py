@@ -1,7 +1,7 @@
-"""Do our reports say what Klaviyo's own pages say? Klaviyo's statistics beside ours, message by message.
+"""Whether our reports agree with Klaviyo's own pages: Klaviyo's statistics and ours, message by message.
 
 Here: numbers of both sides (`numbers.py`), ours from BigQuery (`ours.py`), what differs (`comparing.py`), which formula
-reproduces Klaviyo's rates (`formulas.py`), and all of it in sentences (`sentences.py`). Not here: asking Klaviyo
+reproduces Klaviyo's rates (`formulas.py`), and all of it in sentences (`sentences.py`). Not here: querying Klaviyo
 (`resources/klaviyo/resource.py`), Dagster (`defs/checks/klaviyo_comparison.py`).
 
 Klaviyo's campaign-values and flow-values reports count by send date, so they are compared with `campaign_by_send_date`

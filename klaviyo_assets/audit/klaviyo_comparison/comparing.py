@@ -32,12 +32,12 @@ class Difference:
 
     @property
     def relative(self) -> Decimal | None:
-        """The same as a share of Klaviyo's number; None where that is 0."""
+        """The same as a share of Klaviyo's number; None if that is 0."""
         return self.absolute / self.klaviyo if self.klaviyo else None
 
     @property
     def size(self) -> tuple[bool, Decimal, Decimal]:
-        """For an order by importance: counts before the rates made of them, then by share, then by amount."""
+        """For sorting by importance: counts before their rates, then by relative, then by absolute difference."""
         share = abs(self.relative) if self.relative is not None else Decimal("Infinity")
         return (self.statistic not in RATES, share, abs(self.absolute))
 
@@ -47,14 +47,14 @@ class Comparison:
     """Both sides, brought to the same messages, and what differs.
 
     Attributes:
-        klaviyo: Klaviyo's numbers of the messages both sides have.
-        ours: Ours of the same.
+        klaviyo: Klaviyo's numbers of the messages that both sides have.
+        ours: Our numbers of the same messages.
         differences: The largest first.
-        only_klaviyo: Messages that only Klaviyo counts anything for, with what it counts.
-        only_ours: Messages that only our reports count anything for.
-        not_stated: Statistics that Klaviyo has and our raw data say nothing of, with the number of messages.
-        variants: Statistics that differ, and another way of counting that gives Klaviyo's number in every message.
-        added_up: Messages whose variations the sides tell apart differently: compared as a whole.
+        only_klaviyo: Messages for which only Klaviyo has numbers, with these numbers.
+        only_ours: Messages for which only our reports have numbers.
+        not_stated: Statistics that Klaviyo has and our raw data lack, with the number of messages.
+        variants: Statistics that differ, and a different way of counting that gives Klaviyo's number in every message.
+        added_up: Messages whose variations have different ids on the two sides: compared as a whole.
     """
 
     klaviyo: Side
@@ -80,12 +80,12 @@ class Comparison:
 def compare(klaviyo: Side, ours: Side) -> Comparison:
     """Compare the numbers of both sides, message by message.
 
-    Messages without any number but 0 are as if they were not listed.
+    Messages with no number other than 0 are ignored.
     """
     klaviyo, ours = _with_numbers(klaviyo), _with_numbers(ours)
     klaviyo, ours, added_up = _same_variations(klaviyo, ours)
     shared = sorted(set(klaviyo) & set(ours))
-    differences = sorted(_differences(shared, klaviyo, ours), key=lambda found: found.size, reverse=True)
+    differences = sorted(_differences(shared, klaviyo, ours), key=lambda difference: difference.size, reverse=True)
     return Comparison(
         klaviyo={key: klaviyo[key] for key in shared},
         ours={key: ours[key] for key in shared},
@@ -93,7 +93,7 @@ def compare(klaviyo: Side, ours: Side) -> Comparison:
         only_klaviyo={key: klaviyo[key] for key in sorted(set(klaviyo) - set(ours))},
         only_ours={key: ours[key] for key in sorted(set(ours) - set(klaviyo))},
         not_stated=_not_stated(shared, klaviyo, ours),
-        variants=_variants({found.statistic for found in differences}, shared, klaviyo, ours),
+        variants=_variants({difference.statistic for difference in differences}, shared, klaviyo, ours),
         added_up=added_up,
     )
 
@@ -103,33 +103,33 @@ def _with_numbers(side: Side) -> Side:
 
 
 def _same_variations(klaviyo: Side, ours: Side) -> tuple[Side, Side, tuple[tuple[str, str], ...]]:
-    """Messages whose variations differ in name on the two sides become one row on each."""
+    """Messages whose variations have different ids on the two sides become one row on each side."""
     theirs, own = _variations(klaviyo), _variations(ours)
     unlike = {message for message in set(theirs) & set(own) if theirs[message] != own[message]}
     return _whole(klaviyo, unlike), _whole(ours, unlike), tuple(sorted(unlike))
 
 
 def _variations(side: Side) -> dict[tuple[str, str], set[str]]:
-    found: dict[tuple[str, str], set[str]] = {}
+    variations: dict[tuple[str, str], set[str]] = {}
     for key in side:
-        found.setdefault((key.owner_id, key.message_id), set()).add(key.variation_id)
-    return found
+        variations.setdefault((key.owner_id, key.message_id), set()).add(key.variation_id)
+    return variations
 
 
 def _whole(side: Side, messages: Iterable[tuple[str, str]]) -> Side:
     parts: dict[tuple[str, str], list[Values]] = {message: [] for message in messages}
-    kept: dict[MessageKey, Values] = {}
+    whole: dict[MessageKey, Values] = {}
     for key, values in side.items():
         message = (key.owner_id, key.message_id)
         if message in parts:
             parts[message].append(values)
         else:
-            kept[key] = values
-    return kept | {MessageKey(*message): added(several) for message, several in parts.items()}
+            whole[key] = values
+    return whole | {MessageKey(*message): added(variations) for message, variations in parts.items()}
 
 
 def _are_comparable(klaviyo: Values, ours: Values, name: str) -> bool:
-    """A number that one side does not state says nothing; Klaviyo writes 0 where a rate has no denominator."""
+    """A number that one side does not state is not compared; Klaviyo writes 0 for a rate without a denominator."""
     return klaviyo.get(name) is not None and (ours.get(name) is not None or (name in RATES and not klaviyo[name]))
 
 
@@ -149,12 +149,14 @@ def _not_stated(shared: Iterable[MessageKey], klaviyo: Side, ours: Side) -> dict
 
 
 def _variants(differing: set[str], shared: list[MessageKey], klaviyo: Side, ours: Side) -> dict[str, str]:
-    """For each statistic that differs: the variant that is Klaviyo's number in every message, if there is one."""
+    """For each statistic that differs: the variant that equals Klaviyo's number in every message, if there is one."""
 
     def fits(name: str, variant: str) -> bool:
         pairs = [(klaviyo[key].get(name), ours[key].get(variant)) for key in shared]
-        known = [(theirs, own) for theirs, own in pairs if theirs is not None]
-        return bool(known) and all(own is not None and same(name, theirs, own) for theirs, own in known)
+        stated_pairs = [(theirs, own) for theirs, own in pairs if theirs is not None]
+        return bool(stated_pairs) and all(own is not None and same(name, theirs, own) for theirs, own in stated_pairs)
 
-    found = {name: [one for one in VARIANTS.get(name, ()) if fits(name, one)] for name in differing}
-    return {name: fitting[0] for name, fitting in sorted(found.items()) if fitting}
+    fitting_variants = {
+        name: [variant for variant in VARIANTS.get(name, ()) if fits(name, variant)] for name in differing
+    }
+    return {name: fitting[0] for name, fitting in sorted(fitting_variants.items()) if fitting}

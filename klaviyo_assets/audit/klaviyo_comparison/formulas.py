@@ -1,7 +1,7 @@
-"""Which formula gives Klaviyo's rates: its own counts divided by one another, until the result is its rate.
+"""Which formula gives Klaviyo's rates: quotients of its own counts are tried until one equals the rate.
 
-Here: the search. Not here: whether counts differ (`comparing.py`). Klaviyo's pages do not always say what a rate is
-divided by, and it has changed before; its own numbers tell.
+Here: the search. Not here: whether counts differ (`comparing.py`). Klaviyo's pages do not always state the
+denominator of a rate, and it has changed before; Klaviyo's own numbers reveal it.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ DENOMINATORS = (
     "delivered", "recipients", "delivered_uniques", "opens_unique", "opens", "clicks_unique", "conversions",
     "conversion_uniques", "text_message_spend",
 )  # fmt: skip
-# A count and its unique variant: either may stand above the line.
+# A count and its unique variant: either can be the numerator.
 NUMERATORS: Mapping[str, tuple[str, ...]] = {
     "opens_unique": ("opens_unique", "opens"),
     "clicks_unique": ("clicks_unique", "clicks"),
@@ -28,21 +28,21 @@ NUMERATORS: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True)
 class Formula:
-    """A formula that gives Klaviyo's rate in every message that tells.
+    """A formula that gives Klaviyo's rate in every message with that rate.
 
     Attributes:
         statistic: The rate.
-        numerator: What stands above the line; empty where no formula fits.
-        denominator: What stands below.
-        messages: In how many messages it was tried: those where the rate is not 0.
-        others: Further formulas that give the same in all of them.
+        numerator: The numerator; empty if no formula fits.
+        denominator: The denominator; likewise.
+        messages: The number of messages it was tried on: those whose rate is not 0.
+        alternatives: Further formulas with the same results in all of them.
     """
 
     statistic: str
     numerator: str
     denominator: str
     messages: int
-    others: tuple[tuple[str, str], ...] = ()
+    alternatives: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_ours(self) -> bool:
@@ -51,21 +51,21 @@ class Formula:
         return (self.numerator, self.denominator) == (ours.numerator, ours.denominator)
 
 
-def formulas(compared: Comparison) -> tuple[Formula, ...]:
-    """The formula of each rate that Klaviyo gives for some message. Ours comes first where several fit."""
-    found = []
+def formulas(comparison: Comparison) -> tuple[Formula, ...]:
+    """The formula of each rate that Klaviyo states for some message. Ours comes first if several fit."""
+    formulas_found = []
     for name in RATES:
-        telling = [_numbers(compared, key) for key in compared.klaviyo if compared.klaviyo[key].get(name)]
+        telling = [_numbers(comparison, key) for key in comparison.klaviyo if comparison.klaviyo[key].get(name)]
         if telling:
-            fitting = [pair for pair in _candidates(name) if all(_gives(one, name, *pair) for one in telling)]
+            fitting = [pair for pair in _candidates(name) if all(_gives(numbers, name, *pair) for numbers in telling)]
             best = fitting[0] if fitting else ("", "")
-            found.append(Formula(name, *best, messages=len(telling), others=tuple(fitting[1:])))
-    return tuple(found)
+            formulas_found.append(Formula(name, *best, messages=len(telling), alternatives=tuple(fitting[1:])))
+    return tuple(formulas_found)
 
 
-def _numbers(compared: Comparison, key: object) -> Values:
-    """Klaviyo's numbers of a message, and those of ours that it does not have."""
-    klaviyo, ours = compared.klaviyo[key], compared.ours[key]  # type: ignore[index]  # a key of both
+def _numbers(comparison: Comparison, key: object) -> Values:
+    """Klaviyo's numbers of a message, and our numbers that Klaviyo does not have."""
+    klaviyo, ours = comparison.klaviyo[key], comparison.ours[key]  # type: ignore[index]  # a key of both
     return {**{name: ours.get(name) for name in DENOMINATORS if name not in COUNTED}, **klaviyo}
 
 
@@ -73,10 +73,10 @@ def _candidates(name: str) -> list[tuple[str, str]]:
     ours = STATISTICS[name]
     own = (ours.numerator, ours.denominator)
     above = NUMERATORS.get(ours.numerator, (ours.numerator,))
-    others = [(numerator, below) for numerator in above for below in DENOMINATORS if numerator != below]
-    return [own, *(pair for pair in others if pair != own)]
+    alternatives = [(numerator, below) for numerator in above for below in DENOMINATORS if numerator != below]
+    return [own, *(pair for pair in alternatives if pair != own)]
 
 
 def _gives(numbers: Values, name: str, numerator: str, denominator: str) -> bool:
-    made, klaviyo = rate(numbers, numerator, denominator), numbers.get(name)
-    return made is not None and same(name, klaviyo or Decimal(0), made)
+    our_rate, klaviyo = rate(numbers, numerator, denominator), numbers.get(name)
+    return our_rate is not None and same(name, klaviyo or Decimal(0), our_rate)

@@ -2,8 +2,8 @@
 
 Here: the range, and the two queries. Not here: the facts behind them (`reports/facts.py`).
 
-What may be added is added from the report's rows. People may not: a message that was sent on one day has them in its
-row, for the others they are counted over the whole range from the facts the report is made of.
+Numbers that may be summed are summed over the report's rows. People may not be summed: for a message sent on one day
+they are in its row; for other messages they are counted over the whole range, from the facts behind the report.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,8 +25,8 @@ from klaviyo_assets.reports.statement import located
 # The report that each of Klaviyo's is compared with.
 REPORTS: Mapping[str, str] = {"campaign": "campaign_by_send_date", "flow": "flow_by_send_date"}
 _COUNTED = statistics(*(name for name in (*COUNTS, *OF_SENDS) if not STATISTICS[name].is_computed))
-_ADDED = tuple(one for one in _COUNTED if one.kind is not Kind.PEOPLE)
-_PEOPLE = tuple(one for one in _COUNTED if one.kind is Kind.PEOPLE)
+_ADDED = tuple(statistic for statistic in _COUNTED if statistic.kind is not Kind.PEOPLE)
+_PEOPLE = tuple(statistic for statistic in _COUNTED if statistic.kind is Kind.PEOPLE)
 _UNIQUES = (*_PEOPLE, *statistics("delivered_uniques"))
 _NAMES: Mapping[str, str] = {
     "campaign": "SELECT campaign_id AS owner_id, CAST(NULL AS STRING) AS message_id, name FROM campaign",
@@ -43,35 +43,35 @@ class Window:
     last: date
 
     def __str__(self) -> str:
-        """As people say it."""
+        """The range in words."""
         return f"{self.first} to {self.last}"
 
 
 def window_of(dataset: BigQueryDataset, account: Account, days: int) -> Window | None:
-    """The last days whose rows are final: nothing that Klaviyo credits is still to come. None where no day is yet.
+    """The last days whose rows are final: Klaviyo credits nothing to them any more. None if there is no such day yet.
 
-    Days before the account's first are left out: what was sent then is loaded in part only.
+    Days before the account's first day are left out: their sends are loaded only in part.
     """
     final = " UNION ALL ".join(f"SELECT send_on FROM {report} WHERE is_final" for report in REPORTS.values())
-    found = next(iter(dataset.query(f"SELECT MAX(send_on) AS last FROM ({final})")), None)
-    last = found["last"] if found else None
+    row = next(iter(dataset.query(f"SELECT MAX(send_on) AS last FROM ({final})")), None)
+    last = row["last"] if row else None
     if last is None or last < account.start_date:
         return None
     return Window(max(last - timedelta(days=days - 1), account.start_date), last)
 
 
 def conversion_metric_id(dataset: BigQueryDataset, account: Account) -> str | None:
-    """Klaviyo's id of the account's conversion metric, from the loaded table `metric`; None where it is not there."""
+    """Klaviyo's id of the account's conversion metric, from the loaded table `metric`; None if it is not there."""
     rows = dataset.query("SELECT metric_id, name, integration_name, integration_id FROM metric")
-    listed = [
+    metrics = [
         Metric(row["metric_id"], row["name"] or "", row["integration_name"], row["integration_id"]) for row in rows
     ]
-    found = resolve_metrics(listed, account.conversion_metric, account.conversion_integration)
-    return min(found.conversion_ids, default=None)
+    resolved = resolve_metrics(metrics, account.conversion_metric, account.conversion_integration)
+    return min(resolved.conversion_ids, default=None)
 
 
 def our_side(dataset: BigQueryDataset, account: Account, owner: str, window: Window) -> dict[MessageKey, Values]:
-    """Our numbers by message over the window, with the variants that may be what Klaviyo counts."""
+    """Our numbers by message over the window, with the variants that Klaviyo may count."""
     span = {"first": ("DATE", window.first), "last": ("DATE", window.last)}
     of_facts = {
         "first_event_on": ("DATE", window.first - timedelta(days=1)),
@@ -91,24 +91,24 @@ def names(dataset: BigQueryDataset, owner: str) -> dict[str, str]:
 
 @cache
 def _report_sql(owner: str) -> str:
-    counted = [*(f"SUM({one.name}) AS {one.name}" for one in _ADDED), *_only_row(_PEOPLE)]
+    columns = [*(f"SUM({statistic.name}) AS {statistic.name}" for statistic in _ADDED), *_only_row(_PEOPLE)]
     return f"""
-SELECT {owner}_id AS owner_id, message_id, variation_id, {", ".join(counted)} FROM {REPORTS[owner]}
+SELECT {owner}_id AS owner_id, message_id, variation_id, {", ".join(columns)} FROM {REPORTS[owner]}
 WHERE send_on BETWEEN @first AND @last GROUP BY owner_id, message_id, variation_id
 """
 
 
 def _only_row(people: tuple[Statistic, ...]) -> Iterator[str]:
-    """People of a message that has one row: as the report holds them."""
-    return (f"IF(COUNT(*) = 1, MAX({one.name}), NULL) AS {one.name}" for one in people)
+    """People of a message with one row, from the report itself."""
+    return (f"IF(COUNT(*) = 1, MAX({statistic.name}), NULL) AS {statistic.name}" for statistic in people)
 
 
 @cache
 def _people_sql(owner: str) -> str:
-    counted = ", ".join(f"{one.expression} AS {one.name}" for one in _UNIQUES)
+    columns = ", ".join(f"{statistic.expression} AS {statistic.name}" for statistic in _UNIQUES)
     return f"""
 WITH {facts(Scope.MESSAGES)}
-SELECT {owner}_id AS owner_id, message_id, variation_id, {counted} FROM facts
+SELECT {owner}_id AS owner_id, message_id, variation_id, {columns} FROM facts
 WHERE {owner}_id IS NOT NULL AND fact IS NOT NULL AND send_on BETWEEN @first AND @last
 GROUP BY owner_id, message_id, variation_id
 """
@@ -119,8 +119,8 @@ def _key(row: Mapping[str, Any]) -> MessageKey:
 
 
 def _values(row: Mapping[str, Any], people: Mapping[str, Any]) -> Values:
-    values: dict[str, Decimal | None] = {one.name: decimal(row[one.name]) for one in _COUNTED}
-    for one in _UNIQUES:
-        if values.get(one.name) is None:
-            values[one.name] = decimal(people.get(one.name))
+    values: dict[str, Decimal | None] = {statistic.name: decimal(row[statistic.name]) for statistic in _COUNTED}
+    for statistic in _UNIQUES:
+        if values.get(statistic.name) is None:
+            values[statistic.name] = decimal(people.get(statistic.name))
     return values | {name: rate(values, STATISTICS[name].numerator, STATISTICS[name].denominator) for name in RATES}

@@ -8,57 +8,57 @@ from klaviyo_assets.audit.klaviyo_comparison.formulas import Formula
 from klaviyo_assets.audit.klaviyo_comparison.numbers import MONEY, RATES, MessageKey, Side
 from klaviyo_assets.audit.klaviyo_comparison.ours import Window
 from klaviyo_assets.model.statistics import STATISTICS
+from klaviyo_assets.text import markdown_table, plural
 
 LISTED = 20
 _NAMED = 5
 
 
-def headline(compared: Comparison, owner: str, window: Window, names: Mapping[str, str]) -> str:
-    """The outcome in one sentence or two."""
-    messages = _several(len(compared.ours), f"{owner} message")
+def headline(comparison: Comparison, owner: str, window: Window, names: Mapping[str, str]) -> str:
+    """The outcome in one or two sentences."""
+    messages = plural(len(comparison.ours), f"{owner} message")
     over = f"{messages} sent {window}"
-    if compared.agrees:
-        return f"Klaviyo and these reports agree on all {compared.numbers} numbers of {over}."
+    if comparison.agrees:
+        return f"Klaviyo and these reports agree on all {comparison.numbers} numbers of {over}."
     parts = []
-    if compared.differences:
-        affected = len({found.key for found in compared.differences})
-        first = compared.differences[0]
+    if comparison.differences:
+        affected = len({difference.key for difference in comparison.differences})
+        first = comparison.differences[0]
         parts.append(
-            f"{len(compared.differences)} of {compared.numbers} numbers differ, in {affected} of {over}; the largest: "
-            f"{first.statistic} of {label(first.key, names)} is {_shown(first.statistic, first.klaviyo)} in Klaviyo "
-            f"and {_shown(first.statistic, first.ours)} here{_by(first)}."
+            f"{len(comparison.differences)} of {comparison.numbers} numbers differ, in {affected} of {over}; "
+            f"the largest: {first.statistic} of {label(first.key, names)} is "
+            f"{_number(first.statistic, first.klaviyo)} in Klaviyo and {_number(first.statistic, first.ours)} here"
+            f"{_relative(first)}."
         )
     else:
-        parts.append(f"All {compared.numbers} numbers of {over} agree.")
+        parts.append(f"All {comparison.numbers} numbers of {over} agree.")
     parts += [
-        f"{_several(len(side), 'message')} only {where}: {_listed(side, names)}."
-        for side, where in ((compared.only_klaviyo, "Klaviyo has"), (compared.only_ours, "these reports have"))
+        f"{plural(len(side), 'message')} only {where}: {_message_list(side, names)}."
+        for side, where in ((comparison.only_klaviyo, "Klaviyo has"), (comparison.only_ours, "these reports have"))
         if side
     ]
     return " ".join(parts)
 
 
-def differences_table(compared: Comparison, names: Mapping[str, str]) -> str:
+def differences_table(comparison: Comparison, names: Mapping[str, str]) -> str:
     """Markdown: the largest differences, at most twenty."""
-    lines = [
-        "| message | statistic | Klaviyo | here | difference | relative |",
-        "|---|---|---:|---:|---:|---:|",
-        *(
-            f"| {_cell(label(one.key, names))} | {one.statistic} | {_shown(one.statistic, one.klaviyo)} "
-            f"| {_shown(one.statistic, one.ours)} | {_shown(one.statistic, one.absolute, sign=True)} | {_share(one)} |"
-            for one in compared.differences[:LISTED]
-        ),
-    ]
-    more = len(compared.differences) - LISTED
-    return "\n".join([*lines, *([f"\nand {more} more."] if more > 0 else [])])
+    head = ("message", "statistic", "Klaviyo", "here", "difference", "relative")
+    rows = (
+        (label(difference.key, names), difference.statistic, _number(difference.statistic, difference.klaviyo),
+         _number(difference.statistic, difference.ours),
+         _number(difference.statistic, difference.absolute, sign=True), _share(difference))
+        for difference in comparison.differences[:LISTED]
+    )  # fmt: skip
+    hidden_count = len(comparison.differences) - LISTED
+    return markdown_table(head, rows, numbers=4) + (f"\n\nand {hidden_count} more." if hidden_count > 0 else "")
 
 
-def remarks(compared: Comparison, found: tuple[Formula, ...]) -> str:
-    """Markdown: what Klaviyo's rates are made of, and what else explains a difference."""
-    lines = [*_on_direction(compared), *_on_variants(compared), *_on_formulas(found)]
-    for name, messages in compared.not_stated.items():
-        lines.append(f"{name}: Klaviyo states it for {_several(messages, 'message')}, the raw data say nothing of it.")
-    for owner_id, message_id in compared.added_up:
+def remarks(comparison: Comparison, formulas: tuple[Formula, ...]) -> str:
+    """Markdown: the formulas of Klaviyo's rates, and what else explains a difference."""
+    lines = [*_on_direction(comparison), *_on_variants(comparison), *_on_formulas(formulas)]
+    for name, messages in comparison.not_stated.items():
+        lines.append(f"{name}: Klaviyo states it for {plural(messages, 'message')}, the raw data do not have it.")
+    for owner_id, message_id in comparison.added_up:
         lines.append(
             f"The variations of {message_id or owner_id} have other ids in Klaviyo's report: compared as a whole."
         )
@@ -66,85 +66,79 @@ def remarks(compared: Comparison, found: tuple[Formula, ...]) -> str:
 
 
 def label(key: MessageKey, names: Mapping[str, str]) -> str:
-    """A message as people know it: the name of its campaign or flow, its own, and its id."""
+    """A message for people: the name of its campaign or flow, its own name, and its id."""
     owner, own = names.get(key.owner_id), names.get(key.message_id)
-    named = " / ".join(f'"{name}"' for name in (owner, own) if name)
+    name = " / ".join(f'"{name}"' for name in (owner, own) if name)
     message = key.message_id or f"{key.owner_id}, events without a message"
     variation = f", variation {key.variation_id}" if key.variation_id else ""
-    return f"{named} ({message}{variation})" if named else f"{message}{variation}"
+    return f"{name} ({message}{variation})" if name else f"{message}{variation}"
 
 
-def _on_direction(compared: Comparison) -> Iterator[str]:
-    """What it means when all counts are off to the same side."""
-    counts = [found.absolute for found in compared.differences if found.statistic not in RATES]
+def _on_direction(comparison: Comparison) -> Iterator[str]:
+    """What it means if all counts differ in the same direction."""
+    counts = [difference.absolute for difference in comparison.differences if difference.statistic not in RATES]
     if counts and max(counts) < 0:
         yield (
-            "Every count that differs is larger in Klaviyo, as when events have not arrived yet: start a sync, load it "
-            "and compare again."
+            "Every count that differs is larger in Klaviyo, as if events have not arrived yet: start a sync, load "
+            "its rows and compare again."
         )
     if counts and min(counts) > 0:
         yield (
-            "Every count that differs is larger here, as when Klaviyo has deleted events or merged people since, and "
-            "Fivetran did not tell: re-sync the table `event`, load it and compare again."
+            "Every count that differs is larger here, as if Klaviyo has deleted events or merged people since, and "
+            "Fivetran has not noticed: re-sync the table `event`, load it and compare again."
         )
 
 
-def _on_formulas(found: tuple[Formula, ...]) -> Iterator[str]:
-    same = [one for one in found if one.is_ours]
+def _on_formulas(formulas: tuple[Formula, ...]) -> Iterator[str]:
+    same = [formula for formula in formulas if formula.is_ours]
     if same:
-        listed = ", ".join(f"{one.statistic} = {one.numerator} / {one.denominator}" for one in same)
-        yield f"Klaviyo's own counts give its rates by the formulas used here: {listed}."
-    for one in found:
-        ours = f"{STATISTICS[one.statistic].numerator} / {STATISTICS[one.statistic].denominator}"
-        where = "the message that has one" if one.messages == 1 else f"all {one.messages} messages that have one"
-        if not one.numerator:
-            yield f"{one.statistic}: no formula tried gives Klaviyo's rate in {where}; here it is {ours}."
-        elif not one.is_ours:
-            others = "".join(f", or {above} / {below}" for above, below in one.others)
+        equations = ", ".join(f"{formula.statistic} = {formula.numerator} / {formula.denominator}" for formula in same)
+        yield f"Klaviyo's own counts give its rates by the formulas used here: {equations}."
+    for formula in formulas:
+        ours = f"{STATISTICS[formula.statistic].numerator} / {STATISTICS[formula.statistic].denominator}"
+        where = (
+            "the message that has one" if formula.messages == 1 else f"all {formula.messages} messages that have one"
+        )
+        if not formula.numerator:
+            yield f"{formula.statistic}: none of the formulas tried gives Klaviyo's rate in {where}; here it is {ours}."
+        elif not formula.is_ours:
+            alternatives = "".join(f", or {above} / {below}" for above, below in formula.alternatives)
             yield (
-                f"{one.statistic}: Klaviyo's is {one.numerator} / {one.denominator}{others} in {where}; here it is "
-                f"{ours}."
+                f"{formula.statistic}: Klaviyo's is {formula.numerator} / {formula.denominator}{alternatives} in "
+                f"{where}; here it is {ours}."
             )
 
 
-def _on_variants(compared: Comparison) -> Iterator[str]:
-    for name, variant in compared.variants.items():
+def _on_variants(comparison: Comparison) -> Iterator[str]:
+    for name, variant in comparison.variants.items():
         yield f"{name}: Klaviyo's number is our {variant} in every message; it counts {STATISTICS[variant].formula}."
 
 
-def _several(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
-
-
-def _listed(side: Side, names: Mapping[str, str]) -> str:
-    more = len(side) - _NAMED
-    shown = ", ".join(f"{label(key, names)} with {_counts(side, key)}" for key in list(side)[:_NAMED])
-    return f"{shown}, and {more} more" if more > 0 else shown
+def _message_list(side: Side, names: Mapping[str, str]) -> str:
+    hidden_count = len(side) - _NAMED
+    messages = ", ".join(f"{label(key, names)} with {_counts(side, key)}" for key in list(side)[:_NAMED])
+    return f"{messages}, and {hidden_count} more" if hidden_count > 0 else messages
 
 
 def _counts(side: Side, key: MessageKey) -> str:
     values = side[key]
     name = next((name for name in ("recipients", "opens", "clicks", "conversions") if values.get(name)), None)
     name = name or next(name for name, value in values.items() if value)
-    return f"{_shown(name, values[name] or Decimal(0))} {name}"
+    return f"{_number(name, values[name] or Decimal(0))} {name}"
 
 
-def _by(found: Difference) -> str:
-    return f" ({_share(found)})" if found.relative is not None else ""
+def _relative(difference: Difference) -> str:
+    return f" ({_share(difference)})" if difference.relative is not None else ""
 
 
-def _share(found: Difference) -> str:
-    return "" if found.relative is None else f"{found.relative:+.2%}"
+def _share(difference: Difference) -> str:
+    return "" if difference.relative is None else f"{difference.relative:+.2%}"
 
 
-def _shown(statistic: str, number: Decimal, *, sign: bool = False) -> str:
+def _number(statistic: str, number: Decimal, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     if statistic in MONEY:
         return f"{number:{plus},.2f}"
     if statistic in RATES:
         return f"{number:{plus}.4f}"
     return f"{number:{plus},.0f}" if number == number.to_integral_value() else f"{number:{plus},.3f}"
-
-
-def _cell(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")

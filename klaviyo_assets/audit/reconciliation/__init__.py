@@ -1,7 +1,7 @@
 """Reconciliation: rows and money are conserved from raw Postgres to the reports, per account and day, to the cent.
 
-Here: `reconcile` for everything, `report_conservation` for what BigQuery alone can tell. Not here: Dagster, the
-command line (`cli/verify.py`), and fixing: every finding says how.
+Here: `reconcile` for everything, `report_conservation` for what BigQuery alone can show. Not here: Dagster, the
+command line (`cli/verify.py`), and repairs: every finding says what to do.
 """
 
 from klaviyo_assets.audit.reconciliation.conservation import Conservation, report_conservation

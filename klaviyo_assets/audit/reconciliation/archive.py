@@ -29,10 +29,10 @@ class ArchivedObject:
     """A part that the newest one builds on.
 
     Attributes:
-        part: What the manifest says of it.
-        uri: Where it is.
-        bytes: Size of the object that is there; None where there is none.
-        sha256: Of its content, as of the newest part's.
+        part: Its entry in the manifest.
+        uri: Its address.
+        bytes: The actual size of the object; None if there is no object.
+        sha256: The hash of its content, as in `ArchivedPart`.
     """
 
     part: Part
@@ -47,11 +47,11 @@ class ArchivedPart:
 
     Attributes:
         manifest: What the archive says it holds.
-        uri: Where the manifest's newest part is.
-        bytes: Size of the object that is there; None where there is none.
-        sha256: Of its content where it was read, or where S3 itself keeps it; else None: not known.
-        below: The parts that the newest one builds on, where it is a delta.
-        merged_rows: Rows of all parts merged, where they were read; else None.
+        uri: The address of the manifest's newest part.
+        bytes: The actual size of the object; None if there is no object.
+        sha256: The hash of its content, if the content was read or S3 keeps the hash; None if it is unknown.
+        below: The parts that the newest part builds on, if it is a delta.
+        merged_rows: Rows of all parts merged, if they were read; if not, None.
     """
 
     manifest: Manifest
@@ -70,17 +70,17 @@ def archived_parts(
     Args:
         archive: The archive.
         account: The account's name.
-        partitions: Table and day of each; no day for account tables.
-        deep: Read every object and hash its content.
+        partitions: Table and day of each; None as the day of account tables.
+        deep: Whether to read every object and hash its content.
 
     Raises:
         TransientError: S3 cannot be reached.
         PermanentError: S3 refuses.
     """
-    asked = list(partitions)
+    keys = list(partitions)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        found = pool.map(lambda one: _part(archive, account, *one, deep=deep), asked)
-        return {key: part for key, part in zip(asked, found, strict=True) if part is not None}
+        parts = pool.map(lambda key: _part(archive, account, *key, deep=deep), keys)
+        return {key: part for key, part in zip(keys, parts, strict=True) if part is not None}
 
 
 def _part(archive: S3Archive, account: str, table: str, day: date | None, *, deep: bool) -> ArchivedPart | None:
@@ -88,18 +88,18 @@ def _part(archive: S3Archive, account: str, table: str, day: date | None, *, dee
     if manifest is None:
         return None
     *below, newest = [_object(archive, manifest, part, deep=deep) for part in manifest.all_parts]
-    merged = _merged_rows(archive, manifest) if deep and below else None
-    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged)
+    merged_rows = _merged_rows(archive, manifest) if deep and below else None
+    return ArchivedPart(manifest, newest.uri, newest.bytes, newest.sha256, tuple(below), merged_rows)
 
 
 def _object(archive: S3Archive, manifest: Manifest, part: Part, *, deep: bool) -> ArchivedObject:
     key = archive.part_key(manifest, part.sha256)
-    size, sha256 = _read(archive, key) if deep else _look(archive, key)
+    size, sha256 = _content_of(archive, key) if deep else _head_of(archive, key)
     return ArchivedObject(part, f"s3://{archive.bucket}/{key}", size, sha256)
 
 
 def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
-    """Rows of the partition as it would be loaded; None where a part is damaged, which is said by itself."""
+    """Rows of the partition as it would be loaded; None if a part is damaged, which is a finding of its own."""
     with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
         target = Path(folder) / "rows.parquet"
         try:
@@ -109,30 +109,30 @@ def _merged_rows(archive: S3Archive, manifest: Manifest) -> int | None:
         return int(pq.ParquetFile(target).metadata.num_rows)
 
 
-def _look(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
-    """Size and the hash that S3 keeps itself, where it does."""
-    found = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
-    if found is None:
+def _head_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    """The size, and the hash if S3 keeps one."""
+    answer = _ask(archive, "head_object", key, ChecksumMode="ENABLED")
+    if answer is None:
         return None, None
-    # A checksum of several parts, marked by a dash, is not the content's.
-    kept = found.get("ChecksumSHA256", "")
-    return int(found["ContentLength"]), base64.b64decode(kept).hex() if kept and "-" not in kept else None
+    # A checksum with a dash is that of several upload parts, not of the content.
+    checksum = answer.get("ChecksumSHA256", "")
+    return int(answer["ContentLength"]), base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
 
 
-def _read(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
-    found = _ask(archive, "get_object", key)
-    if found is None:
+def _content_of(archive: S3Archive, key: str) -> tuple[int | None, str | None]:
+    answer = _ask(archive, "get_object", key)
+    if answer is None:
         return None, None
     digest, size = hashlib.sha256(), 0
     with archive.bounded(_looking_at(archive, key)):
-        for block in found["Body"].iter_chunks(1 << 20):
+        for block in answer["Body"].iter_chunks(1 << 20):
             digest.update(block)
             size += len(block)
     return size, digest.hexdigest()
 
 
 def _ask(archive: S3Archive, call: str, key: str, **options: Any) -> Any:
-    """S3's answer about an object; None where there is no such object."""
+    """S3's answer about an object; None if there is no such object."""
     from botocore.exceptions import ClientError
 
     with archive.bounded(_looking_at(archive, key)):

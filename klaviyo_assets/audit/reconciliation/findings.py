@@ -1,4 +1,4 @@
-"""Equations and findings: what has to be equal, and what is said where it is not.
+"""Equations and findings: what has to be equal, and what is reported if it is not.
 
 Here: the vocabulary, and comparing two sides. Not here: the equations' own numbers (`stages.py`, `report_equations.py`)
 and reading them.
@@ -11,7 +11,7 @@ from decimal import Context, Decimal
 from enum import StrEnum
 
 Amount = int | Decimal | str | None
-# More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
+# More digits than any sum of NUMERIC values has; Python's default context rounds at 28.
 EXACT = Context(prec=60)
 
 
@@ -45,9 +45,9 @@ class Discrepancy:
 
     Attributes:
         account: The account's name.
-        day: The account's calendar day; None for what belongs to no single day.
+        day: The account's calendar day; None if it belongs to no single day.
         equation: What does not hold.
-        left: The left side's number or text; None where there is none.
+        left: The left side's number or text; None if there is none.
         right: The right side's.
         severity: ERROR: numbers are wrong or missing. WARN: worth a look, numbers are conserved.
         fix: What to do about it.
@@ -65,13 +65,13 @@ class Discrepancy:
 
     @property
     def difference(self) -> int | Decimal | None:
-        """Left minus right; None where a side is no number."""
+        """Left minus right; None if a side is not a number."""
         if isinstance(self.left, int | Decimal) and isinstance(self.right, int | Decimal):
             return difference(self.left, self.right)
         return None
 
     def __str__(self) -> str:
-        """In one line: where, what does not hold, both sides, and the fix."""
+        """In one line: where, what does not hold, both sides, and what to do."""
         where = " ".join(str(part) for part in (self.day, self.subject) if part)
         sides = f"{self.equation.left} {self.left}, {self.equation.right} {self.right}"
         return f"{where + ': ' if where else ''}{self.equation.sentence} {sides}. {self.fix}"
@@ -84,7 +84,7 @@ class Findings:
     Attributes:
         account: The account's name.
         found: The findings so far.
-        compared: How many equations were looked at, those that hold included.
+        compared: How many equations were checked, including those that hold.
     """
 
     account: str
@@ -95,7 +95,7 @@ class Findings:
         self, equation: Equation, left: Amount, right: Amount, fix: str, *, day: date | None = None, subject: str = "",
         severity: Severity = Severity.ERROR,
     ) -> bool:  # fmt: skip
-        """Note a finding unless both sides are equal; whether they are."""
+        """Note a finding unless both sides are equal; return whether they are."""
         self.compared += 1
         if left == right:
             return True
@@ -120,7 +120,7 @@ def difference(left: int | Decimal, right: int | Decimal) -> int | Decimal:
     return EXACT.subtract(Decimal(left), Decimal(right))
 
 
-def added(amounts: Iterable[Decimal | int | None]) -> Decimal:
+def exact_sum(amounts: Iterable[Decimal | int | None]) -> Decimal:
     """The exact sum; null counts as nothing."""
     total = Decimal(0)
     for amount in amounts:
@@ -129,6 +129,6 @@ def added(amounts: Iterable[Decimal | int | None]) -> Decimal:
 
 
 def run_command(account: str, first: date, last: date, *options: str) -> str:
-    """The command that makes days again, for a fix sentence."""
+    """The command that rebuilds days, for the sentence that says what to do."""
     parts = ["klaviyo-assets run", f"--start {first}", f"--end {last}", f"--account {account}", *options]
     return f"`{' '.join(parts)}`"

@@ -28,7 +28,7 @@ class RawDay:
     Attributes:
         rows: All rows, deleted ones included.
         deleted: Rows that Klaviyo deleted.
-        unreadable: Rows that are not deleted whose value is no number, or could be two.
+        unreadable: Rows that are not deleted and whose value is not a number, or could be two numbers.
         money: Currency -> sum of the values of the rows that are not deleted.
     """
 
@@ -38,7 +38,7 @@ class RawDay:
     money: dict[str, Decimal] = field(default_factory=dict)
 
     def add(self, rows: int, value: Decimal | None, currency: str, *, deleted: bool, unreadable: bool) -> None:
-        """Count rows that have the same value."""
+        """Count rows with the same value."""
         self.rows += rows
         if deleted:
             self.deleted += rows
@@ -62,16 +62,16 @@ def raw_days(
     table = source.table(EVENT)
     if not table.columns:
         return {}
-    wanted = during(table, source.account.day_bounds(first)[0], source.account.day_bounds(last)[1])
-    inner = sql.SQL("{} WHERE {}").format(select(EVENT, table, properties=False), wanted)
-    # Postgres counts equal rows together: few of a million events differ in what is asked here.
+    condition = during(table, source.account.day_bounds(first)[0], source.account.day_bounds(last)[1])
+    inner = sql.SQL("{} WHERE {}").format(select(EVENT, table, properties=False), condition)
+    # Postgres counts equal rows together: in these columns, most of a million events are equal.
     query = sql.SQL(
         "SELECT (({time}) AT TIME ZONE {zone})::date AS day, t._fivetran_deleted::text AS deleted, "
         "t.property_value::text AS value, t.property_currency_code::text AS currency, count(*) AS rows "
         "FROM ({inner}) AS t {chosen} GROUP BY 1, 2, 3, 4"
     ).format(
-        time=event_time(_selected(table)), zone=sql.Literal(source.account.timezone), inner=inner,
-        chosen=_chosen(event_ids),
+        time=event_time(_selected_columns(table)), zone=sql.Literal(source.account.timezone), inner=inner,
+        chosen=_id_condition(event_ids),
     )  # fmt: skip
     days: dict[date, RawDay] = {}
     with source.snapshot.stream(query) as batches:
@@ -80,8 +80,8 @@ def raw_days(
     return days
 
 
-def _selected(table: RawTable) -> RawTable:
-    """The table as `select` gives it: times as such, or as text."""
+def _selected_columns(table: RawTable) -> RawTable:
+    """The table as `select` returns it: times as times or as text."""
     times = {name: table.columns[name] for name in ("datetime", "timestamp") if name in table.columns}
     return RawTable(
         table.schema, table.name,
@@ -89,12 +89,12 @@ def _selected(table: RawTable) -> RawTable:
     )  # fmt: skip
 
 
-def _chosen(event_ids: Iterable[str] | None) -> sql.Composable:
+def _id_condition(event_ids: Iterable[str] | None) -> sql.Composable:
     if event_ids is None:
         return sql.SQL("")
-    # A blank id is none, and is written as the empty text.
-    written = sql.SQL(r"WHERE CASE WHEN t.id ~ '\S' THEN t.id ELSE '' END = ANY({})")
-    return written.format(sql.Literal(sorted(event_ids)))
+    # A blank id counts as missing and is written as the empty text.
+    condition = sql.SQL(r"WHERE CASE WHEN t.id ~ '\S' THEN t.id ELSE '' END = ANY({})")
+    return condition.format(sql.Literal(sorted(event_ids)))
 
 
 def _count(batch: pa.RecordBatch, own_currency: str, days: dict[date, RawDay]) -> None:
@@ -110,14 +110,14 @@ def _count(batch: pa.RecordBatch, own_currency: str, days: dict[date, RawDay]) -
 
 
 def _currencies(texts: pa.Array, own: str) -> pa.Array:
-    """As the mapping reads them; what states none is in the account's own currency."""
+    """As the mapping reads them; a value without a currency is in the account's own."""
     codes = pc.utf8_upper(pc.utf8_trim_whitespace(texts.cast(pa.string())))
     sound = pc.fill_null(pc.match_substring_regex(codes, "^[A-Z]{3}$"), False)
     return pc.if_else(sound, codes, pa.scalar(own, pa.string()))
 
 
 def undated_rows(source: AccountSource) -> int:
-    """How many raw events have no usable time, and so belong to no day."""
+    """The number of raw events without a usable time, which therefore belong to no day."""
     table = source.table(EVENT)
     if not table.columns:
         return 0
@@ -126,5 +126,5 @@ def undated_rows(source: AccountSource) -> int:
 
 
 def account_table_rows(source: AccountSource) -> Mapping[str, int]:
-    """Rows of each raw account table; 0 where Fivetran has not created it."""
+    """Rows of each raw account table; 0 if Fivetran has not created it."""
     return table_rows(source, ACCOUNT_TABLES)

@@ -1,4 +1,4 @@
-"""One account from raw Postgres to the reports: reading every stage, and comparing what they hold.
+"""One account from raw Postgres to the reports: reading every stage and comparing them.
 
 Here: the order of things. Not here: reading one stage, and the equations (the modules beside this one).
 """
@@ -35,26 +35,26 @@ from klaviyo_assets.stages.vanished import advice, losses
 from klaviyo_assets.tables import EVENT, TABLES
 
 UP_TO_DATE = Equation(
-    "up_to_date", "No day waits to be made again.", "days whose rows, settings or touches changed since", "none"
+    "up_to_date", "No day waits to be rebuilt.", "days whose rows, settings or touches changed since", "none"
 )
 STILL_THERE = Equation("still_there", "What was loaded is still in Postgres.", "loaded", "Postgres")
-IN_RANGE = Equation("in_range", "Every event lies between the start date and today.", "events outside", "none")
+IN_RANGE = Equation("in_range", "Every event is between the start date and today.", "events outside", "none")
 REPORTS_UP_TO_DATE = Equation(
-    "reports_up_to_date", "No report is older than what it reads.", "reports made before the newest load", "none"
+    "reports_up_to_date", "No report is older than what it reads.", "reports built before the newest load", "none"
 )
 
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What came of reconciling one account.
+    """The result of reconciling one account.
 
     Attributes:
         account: The account's name.
-        first: First day that was looked at.
+        first: First day that was checked.
         last: Last day.
         stages: Rows and money of each stage over these days.
         findings: What does not hold, errors and warnings.
-        compared: How many equations were looked at.
+        compared: How many equations were checked.
     """
 
     account: str
@@ -76,7 +76,7 @@ def reconcile(
 ) -> Reconciliation:  # fmt: skip
     """Follow rows and money of some days of an account from Postgres to the reports.
 
-    The account's whole tables, and the sums of reports over all time, are looked at in any case.
+    The account's whole tables, and the sums of reports over all time, are always checked.
 
     Args:
         source: The account in one Postgres snapshot.
@@ -84,8 +84,8 @@ def reconcile(
         dataset: The account's BigQuery dataset; it is only read.
         first: First day, of the account's time zone.
         last: Last day, inclusive.
-        deep: Also read every archived object of these days, and hash it.
-        say: Told what is being done.
+        deep: Whether to read every archived object of these days and hash it.
+        say: Called with each step.
 
     Raises:
         TransientError: a system cannot be reached.
@@ -116,18 +116,18 @@ def reconcile(
 
 
 def _check_losses(source: AccountSource, findings: Findings, stages: Stages) -> None:
-    """What was loaded and is gone: BigQuery is right, and no run empties it for that."""
-    gone = losses(source, {key: row.entry for key, row in stages.ledger.items()})
-    for loss in gone:
+    """What was loaded and has disappeared from Postgres: BigQuery is right, and no run deletes its rows."""
+    known_losses = losses(source, {key: row.entry for key, row in stages.ledger.items()})
+    for loss in known_losses:
         severity = Severity.WARN if loss.subject in source.accepted else Severity.ERROR
         fix = f"{loss.what}. {advice(source.account, [loss])}"
         findings.compare(STILL_THERE, loss.loaded, loss.left, fix, subject=loss.subject, severity=severity)
-    if not gone:
+    if not known_losses:
         findings.compare(STILL_THERE, "", "", "")
 
 
 def _check_outside(source: AccountSource, findings: Findings, stages: Stages) -> None:
-    """Events that Postgres has and no day takes: no number is wrong, and they are worth a look."""
+    """Events in Postgres that belong to no day: no number is wrong, but they are worth a look."""
     sentences = " ".join(outside_warnings(source.account, stages.outside))
     findings.compare(IN_RANGE, sum(stages.outside.values()), 0, sentences, subject=EVENT.name, severity=Severity.WARN)
 
@@ -136,7 +136,7 @@ def read_stages(
     source: AccountSource, archive: S3Archive, warehouse: Warehouse, first: date, last: date, *, deep: bool,
     say: Callable[[str], Any],
 ) -> Stages:  # fmt: skip
-    """Read what every stage up to BigQuery holds of some days, and of the account's whole tables."""
+    """Read what every stage up to BigQuery has for some days, and for the account's whole tables."""
     say("counting in Postgres")
     raw = raw_days(source, first, last)
     say("counting in BigQuery")
@@ -147,8 +147,8 @@ def read_stages(
     dropped = {row_id for day in quarantine.values() for row_id in day.row_ids}
     aside = {}
     if dropped:
-        held = warehouse.quarantined_event_days(first, last)
-        aside = quarantined_money(raw_days(source, first, last, dropped), held)
+        loaded_days = warehouse.quarantined_event_days(first, last)
+        aside = quarantined_money(raw_days(source, first, last, dropped), loaded_days)
     say("reading the archive's content" if deep else "looking into the archive")
     partitions = _partitions(ledger, source.account.name, first, last)
     return Stages(
@@ -162,26 +162,26 @@ def _partitions(
     ledger: dict[tuple[str, str], LedgerRow], account: str, first: date, last: date
 ) -> list[tuple[str, date | None]]:
     """The partitions of the range, and the account's whole tables, that were loaded."""
-    listed: list[tuple[str, date | None]] = []
+    partitions: list[tuple[str, date | None]] = []
     for (table, partition), row in ledger.items():
         if table not in TABLES or row.sha256 is None:
             continue
         day = None if partition == account else date.fromisoformat(partition)
         if day is None or first <= day <= last:
-            listed.append((table, day))
-    return listed
+            partitions.append((table, day))
+    return partitions
 
 
 def _check_waiting(source: AccountSource, warehouse: Warehouse, findings: Findings, stages: Stages) -> None:
-    """What the next run will do: a warning where no number is wrong yet."""
+    """What the next run will do: a warning if no number is wrong yet."""
     if "ledger" not in warehouse.tables:
         return
-    said = {finding.day for finding in findings.errors}
+    days_with_errors = {finding.day for finding in findings.errors}
     entries = {key: row.entry for key, row in stages.ledger.items()}
     dirty = dirty_days(source, entries, stages.first, stages.last)
-    waiting = [day for day in dirty if day not in said]
+    waiting = [day for day in dirty if day not in days_with_errors]
     findings.compare(
-        UP_TO_DATE, len(waiting), 0, f"{run_command(stages.account, waiting[0], waiting[-1])} makes them again."
+        UP_TO_DATE, len(waiting), 0, f"{run_command(stages.account, waiting[0], waiting[-1])} rebuilds them."
         if waiting else "", severity=Severity.WARN,
     )  # fmt: skip
     older = older_reports(stages.ledger)

@@ -1,4 +1,4 @@
-"""From BigQuery's events to the reports: what has to be equal, and what is said where it is not.
+"""From BigQuery's events to the reports: what has to be equal, and what is reported if it is not.
 
 Here: comparing. Not here: GoogleSQL (`report_sums.py`).
 """
@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from decimal import Decimal
 from functools import partial
 
-from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, added, run_command
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, exact_sum, run_command
 from klaviyo_assets.audit.reconciliation.report_sums import (
     ExpectedDay,
     Number,
@@ -33,7 +33,7 @@ SHARES = Equation(
     "events whose shares do not",
     "none",
 )
-ORPHANS = Equation("orphans", "Whatever has shares is an event.", "credited events that are not there", "none")
+ORPHANS = Equation("orphans", "Everything with shares is an event.", "credited events that are not there", "none")
 WHOLE_EVENTS = Equation("whole_events", "Rows of `event` = events of the account's report.", "event", "report")
 WHOLE_CONVERSIONS = Equation(
     "whole_conversions", "Conversion events = attributed + unattributed, in own and other currencies.", "event",
@@ -51,8 +51,8 @@ SAME_SUMS = Equation("same_sums", "Reports of the same messages add up to the sa
 PEOPLE = Equation(
     "people", "Events and conversions of known people = those of the report of people.", "event", "person_lifetime"
 )
-REPORT_MADE = Equation("report_made", "Every report was made.", "reports", "made")
-REPORT_ROWS = Equation("report_rows", "Rows of a report = rows it had when it was last made.", "ledger", "BigQuery")
+REPORT_MADE = Equation("report_made", "Every report was built.", "reports", "made")
+REPORT_ROWS = Equation("report_rows", "Rows of a report = rows it had when it was last built.", "ledger", "BigQuery")
 RATES = Equation("rate_above_1", "A rate is a share: at most 1.", "rows above 1", "none")
 NEGATIVE_RATES = Equation("rate_below_0", "A rate is a share: at least 0.", "rows below 0", "none")
 
@@ -80,90 +80,105 @@ def check_days(
         findings: Where differences go.
         first: First day.
         last: Last day.
-        messages: Also counts of message events, which reads three columns more.
-        reports: Which of `BY_EVENT_DATE` to look at.
+        messages: Whether to compare counts of message events too, which reads three more columns.
+        reports: Which of `BY_EVENT_DATE` to compare.
 
     Returns:
         Rows and money of attribution and of each report, for people to look at.
     """
-    expected, counted = at_once(
+    expected_by_day, message_counts = at_once(
         [partial(expected_days, warehouse, first, last),
          partial(message_days, warehouse, first, last) if messages else dict]
     )  # fmt: skip
-    for day, of_day in sorted(expected.items()):
-        fix = f"The day's attribution is not what was loaded: {_again(findings, day)} makes it again."
+    for day, of_day in sorted(expected_by_day.items()):
+        fix = f"The day's attribution is not what was loaded: {_again(findings, day)} rebuilds it."
         findings.compare(SHARES, of_day.uneven, 0, fix, day=day)
         findings.compare(ORPHANS, of_day.orphans, 0, fix, day=day)
-    asked = warehouse.tables.intersection(reports)
-    wanted = {scope: _wanted(scope, expected, counted) for scope, name in _SCOPES.items() if name in asked}
-    reads = [partial(_told, warehouse, scope, of_days, (first, last)) for scope, of_days in wanted.items()]
-    sums = _attribution_sums(warehouse, expected)
-    for (scope, of_days), told in zip(wanted.items(), at_once(reads), strict=True):
-        _check_report_days(findings, _SCOPES[scope], of_days, told)
+    present_reports = warehouse.tables.intersection(reports)
+    expected_sums = {
+        scope: _expected_sums(scope, expected_by_day, message_counts)
+        for scope, name in _SCOPES.items()
+        if name in present_reports
+    }
+    reads = [
+        partial(_reported_sums, warehouse, scope, of_days, (first, last)) for scope, of_days in expected_sums.items()
+    ]
+    sums = _attribution_sums(warehouse, expected_by_day)
+    for (scope, of_days), reported_sums in zip(expected_sums.items(), at_once(reads), strict=True):
+        _check_report_days(findings, _SCOPES[scope], of_days, reported_sums)
         if scope == "account":
-            _check_wholes(findings, _SCOPES[scope], expected, told)
-        sums.append(_report_sum(warehouse, _SCOPES[scope], told))
+            _check_wholes(findings, _SCOPES[scope], expected_by_day, reported_sums)
+        sums.append(_report_sum(warehouse, _SCOPES[scope], reported_sums))
     return sums
 
 
-def _wanted(
-    scope: str, expected: Mapping[date, ExpectedDay], counted: Mapping[date, Mapping[str, Sums]]
+def _expected_sums(
+    scope: str, expected_by_day: Mapping[date, ExpectedDay], message_counts: Mapping[date, Mapping[str, Sums]]
 ) -> dict[date, Sums]:
-    """Per day, what the report of a scope has to say."""
-    return {day: {**of_day.columns[scope], **counted.get(day, {}).get(scope, {})} for day, of_day in expected.items()}
+    """The sums that the report of a scope should have, per day."""
+    return {
+        day: {**of_day.columns[scope], **message_counts.get(day, {}).get(scope, {})}
+        for day, of_day in expected_by_day.items()
+    }
 
 
-def _told(warehouse: Warehouse, scope: str, wanted: Mapping[date, Sums], range_: tuple[date, date]) -> dict[date, Sums]:
-    """Per day, what the report of a scope does say."""
-    columns = dict.fromkeys(column for of_day in wanted.values() for column in of_day)
+def _reported_sums(
+    warehouse: Warehouse, scope: str, expected_sums: Mapping[date, Sums], range_: tuple[date, date]
+) -> dict[date, Sums]:
+    """The sums that the report of a scope has, per day."""
+    columns = dict.fromkeys(column for of_day in expected_sums.values() for column in of_day)
     return report_days(warehouse, REPORTS[_SCOPES[scope]], columns or _PARTS, *range_)
 
 
-def _check_report_days(findings: Findings, name: str, wanted: Mapping[date, Sums], told: Mapping[date, Sums]) -> None:
-    for day in sorted({*wanted, *told}):
-        reported = told.get(day, {})
-        known = REPORTS[name].additive
-        for column in dict.fromkeys((*wanted.get(day, {}), *reported)):
-            # The account's events are compared as a whole of their own.
-            if column in known and column != "events":
-                left, right = wanted.get(day, {}).get(column, 0), reported.get(column, 0)
+def _check_report_days(
+    findings: Findings, name: str, expected_sums: Mapping[date, Sums], reported_sums: Mapping[date, Sums]
+) -> None:
+    for day in sorted({*expected_sums, *reported_sums}):
+        reported = reported_sums.get(day, {})
+        additive = REPORTS[name].additive
+        for column in dict.fromkeys((*expected_sums.get(day, {}), *reported)):
+            # The account's events are compared separately, as a whole.
+            if column in additive and column != "events":
+                left, right = expected_sums.get(day, {}).get(column, 0), reported.get(column, 0)
                 fix = _restate(findings, name, day)
                 findings.compare(REPORTED, left, right, fix, day=day, subject=f"{name}.{column}")
 
 
 def _check_wholes(
-    findings: Findings, name: str, expected: Mapping[date, ExpectedDay], told: Mapping[date, Sums]
+    findings: Findings, name: str, expected_by_day: Mapping[date, ExpectedDay], reported_sums: Mapping[date, Sums]
 ) -> None:
-    """The account's report is whole: nothing is in no column, nothing is in two."""
+    """The account's report is complete: everything is in exactly one column."""
     if not {"events", *_PARTS, *_MONEY} <= REPORTS[name].additive:
         return
-    for day, of_day in sorted(expected.items()):
-        reported, fix = told.get(day, {}), _restate(findings, name, day)
+    for day, of_day in sorted(expected_by_day.items()):
+        reported, fix = reported_sums.get(day, {}), _restate(findings, name, day)
         note = partial(findings.compare, fix=fix, day=day, subject=name)
         note(WHOLE_EVENTS, of_day.columns["account"]["events"], reported.get("events", 0))
-        note(WHOLE_CONVERSIONS, of_day.conversion_events, added(reported.get(part) for part in _PARTS))
-        note(WHOLE_MONEY, of_day.own_money, added(reported.get(part) for part in _MONEY))
+        note(WHOLE_CONVERSIONS, of_day.conversion_events, exact_sum(reported.get(part) for part in _PARTS))
+        note(WHOLE_MONEY, of_day.own_money, exact_sum(reported.get(part) for part in _MONEY))
 
 
-def _attribution_sums(warehouse: Warehouse, expected: Mapping[date, ExpectedDay]) -> list[StageSum]:
+def _attribution_sums(warehouse: Warehouse, expected_by_day: Mapping[date, ExpectedDay]) -> list[StageSum]:
     def total(column: str) -> Decimal:
-        return added(day.columns["account"].get(column) for day in expected.values())
+        return exact_sum(day.columns["account"].get(column) for day in expected_by_day.values())
 
     own = warehouse.account.currency
-    other = added([total("conversions_other_currency"), total("conversions_unattributed_other_currency")])
+    other_currencies = exact_sum(
+        [total("conversions_other_currency"), total("conversions_unattributed_other_currency")]
+    )
     return [
         StageSum("    attributed", total("conversions"), {own: total("conversion_value")}),
         StageSum("    unattributed", total("conversions_unattributed"), {own: total("conversion_value_unattributed")}),
-        *([StageSum("    in another currency", other)] if other else []),
+        *([StageSum("    in another currency", other_currencies)] if other_currencies else []),
     ]
 
 
-def _report_sum(warehouse: Warehouse, name: str, told: Mapping[date, Sums]) -> StageSum:
-    """The account's report: all events, all conversion money. A report of messages: what they earned."""
+def _report_sum(warehouse: Warehouse, name: str, reported_sums: Mapping[date, Sums]) -> StageSum:
+    """For the account's report: all events and conversion money. For a report of messages: what they earned."""
     whole = "events" in REPORTS[name].additive
 
     def total(*columns: str) -> Decimal:
-        return added(day.get(column) for day in told.values() for column in columns)
+        return exact_sum(day.get(column) for day in reported_sums.values() for column in columns)
 
     money = {warehouse.account.currency: total(*_MONEY)}
     return StageSum(f"{name} (events)" if whole else f"{name} (conversions)",
@@ -171,19 +186,19 @@ def _report_sum(warehouse: Warehouse, name: str, told: Mapping[date, Sums]) -> S
 
 
 def check_bases(warehouse: Warehouse, findings: Findings, first: date, last: date) -> None:
-    """Compare the reports with each other, over all time: the same messages, cut differently, add up to the same."""
+    """Compare the reports with each other over all time: different groupings of the same messages have equal sums."""
     there = [pair for pair in pairs(REPORTS) if {pair.left.name, pair.right.name} <= warehouse.tables and pair.columns]
     differing = at_once(partial(pair_differences, warehouse, pair) for pair in there)
     for pair, differences in zip(there, differing, strict=True):
         findings.compared += len(pair.columns)
-        for per, column, left, right in differences:
-            _note_pair(findings, pair, per, column, (left, right), (first, last))
+        for per, column, left_sum, right_sum in differences:
+            _note_pair(findings, pair, per, column, (left_sum, right_sum), (first, last))
     people = REPORTS.get("person_lifetime")
     if people and people.name in warehouse.tables:
-        known, told = person_wholes(warehouse, people)
-        for column, left in known.items():
+        event_sums, report_sums = person_wholes(warehouse, people)
+        for column, left_sum in event_sums.items():
             fix = _restate(findings, people.name, last)
-            findings.compare(PEOPLE, left, told.get(column, 0), fix, subject=f"{people.name}.{column}")
+            findings.compare(PEOPLE, left_sum, report_sums.get(column, 0), fix, subject=f"{people.name}.{column}")
 
 
 def _note_pair(
@@ -198,28 +213,28 @@ def _note_pair(
 def check_books(
     warehouse: Warehouse, findings: Findings, ledger: Mapping[tuple[str, str], LedgerRow], last: date
 ) -> None:
-    """Compare the reports' tables with what the ledger says of them, and look at their rates."""
+    """Compare the reports' tables with the ledger, and check their rates."""
     daily = {table.name for table in DAILY_TABLES}
     if not any(table in daily for table, _ in ledger):
         return
-    held = warehouse.table_rows(REPORTS)
-    odd_of = dict(zip(held, at_once(partial(odd_rates, warehouse, REPORTS[name]) for name in held), strict=True))
+    row_counts = warehouse.table_rows(REPORTS)
+    odd_of = dict(
+        zip(row_counts, at_once(partial(odd_rates, warehouse, REPORTS[name]) for name in row_counts), strict=True)
+    )
     for name in REPORTS:
         row = ledger.get((name, warehouse.account.name))
         fix = _restate(findings, name, last)
-        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in held), fix, subject=name) and row:
-            findings.compare(REPORT_ROWS, row.rows_loaded, held[name], fix, subject=name)
+        if findings.compare(REPORT_MADE, 1, int(bool(row) and name in row_counts), fix, subject=name) and row:
+            findings.compare(REPORT_ROWS, row.rows_loaded, row_counts[name], fix, subject=name)
         for odd in odd_of.get(name, []):
             subject = f"{name}.{odd.rate}, at most {odd.largest:.3f}"
-            why = (
-                "No sum is wrong: some people opened or clicked what these rows have no receipt of; nothing is clamped."
-            )
+            why = "No sum is wrong: some people opened or clicked messages without a receipt; rates are not clamped."
             findings.compare(RATES, odd.above, 0, why, subject=subject, severity=Severity.WARN)
             findings.compare(NEGATIVE_RATES, odd.below, 0, fix, subject=subject)
 
 
 def older_reports(ledger: Mapping[tuple[str, str], LedgerRow]) -> list[str]:
-    """Reports that were made before the newest load of the tables they read."""
+    """Reports that were built before the newest load of the tables they read."""
     loads = {table: max(row.entry.recorded_at for (of, _), row in ledger.items() if of == table) for table, _ in ledger}
     return [
         name
@@ -240,5 +255,5 @@ def _restate(findings: Findings, name: str, day: date) -> str:
 
 
 def all_days() -> tuple[date, date]:
-    """A range that holds every day BigQuery can partition by."""
+    """A range with every day that BigQuery can partition by."""
     return date.min + timedelta(days=1), date.max - timedelta(days=1)

@@ -1,7 +1,7 @@
 """What reports add up to, and what `event` and `attribution` say they should.
 
-Here: GoogleSQL that reads few columns and answers in few rows, built from the reports' specs. Only additive
-statistics are ever added. Not here: comparing (`report_equations.py`).
+Here: GoogleSQL that reads few columns and returns few rows, built from the reports' specs. Only additive
+statistics are ever summed. Not here: comparing (`report_equations.py`).
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +20,7 @@ from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
 Number = int | Decimal
 Sums = dict[str, Number]
-# A report says more than a screen about rows that differ; so many are read of each pair.
+# A list of differing rows is longer than a screen anyway; at most this many are read for each pair.
 MOST_DIFFERENCES = 200
 
 _IN_RANGE = "occurred_on BETWEEN @first AND @last"
@@ -42,7 +42,7 @@ _OF_OWNER = {
     "conversion_value": "SUM(IF({earned} AND happened.is_own, shares.{owner}_value, 0))",
     "conversions_other_currency": "SUM(IF({earned} AND NOT happened.is_own, shares.{owner}_weight, 0))",
 }
-# Wholes that do not look at attribution at all.
+# Totals that do not use attribution at all.
 _WHOLES = {
     "conversion_events": "COUNTIF(happened.is_conversion)",
     "own_money": "SUM(IF(happened.is_conversion AND happened.is_own, COALESCE(happened.value, 0), 0))",
@@ -58,14 +58,14 @@ _ROLES = {
 
 @dataclass(frozen=True)
 class ExpectedDay:
-    """What the reports by event date have to say of one day, as `event` and `attribution` have it.
+    """What the reports by event date should have for one day, according to `event` and `attribution`.
 
     Attributes:
         columns: Scope ("account", "campaign", "flow") -> column of its report -> number.
         conversion_events: Events of the conversion metric.
         own_money: Their value in the account's currency.
-        uneven: Events whose shares do not add up to them.
-        orphans: Events that have shares but are not in `event`.
+        uneven: Events whose shares do not add up to the event.
+        orphans: Events with shares that are not in `event`.
     """
 
     columns: Mapping[str, Sums]
@@ -76,9 +76,9 @@ class ExpectedDay:
 
 
 def expected_days(warehouse: Warehouse, first: date, last: date) -> dict[date, ExpectedDay]:
-    """Events, conversions and their money per day, by who earned them."""
-    found = warehouse.rows(_expected_query(), [EVENT.name, ATTRIBUTION.name], first, last)
-    return {row["day"]: _expected_day(dict(row.items())) for row in found}
+    """Events, conversions and their money per day, by the kind of message that earned them."""
+    rows = warehouse.rows(_expected_query(), [EVENT.name, ATTRIBUTION.name], first, last)
+    return {row["day"]: _expected_day(dict(row.items())) for row in rows}
 
 
 def _expected_query() -> str:
@@ -87,10 +87,12 @@ def _expected_query() -> str:
         f"SUM(IF({owner}_id IS NOT NULL, COALESCE(value, 0), 0)) AS {owner}_value"
         for owner in _OWNERS
     )
-    wanted = {f"account__{name}": text for name, text in _EXPECTED.items()} | _WHOLES
+    expressions = {f"account__{name}": text for name, text in _EXPECTED.items()} | _WHOLES
     for owner in _OWNERS:
-        wanted |= {f"{owner}__{name}": text.format(owner=owner, earned=_EARNED) for name, text in _OF_OWNER.items()}
-    counted = ", ".join(f"{text} AS {name}" for name, text in wanted.items())
+        expressions |= {
+            f"{owner}__{name}": text.format(owner=owner, earned=_EARNED) for name, text in _OF_OWNER.items()
+        }
+    columns = ", ".join(f"{text} AS {name}" for name, text in expressions.items())
     return f"""
 WITH shares AS (
   SELECT event_id, occurred_on, SUM(weight) AS weight, SUM(value) AS value, {owned}
@@ -100,7 +102,7 @@ happened AS (
   SELECT event_id, occurred_on, is_conversion, value, COALESCE(event.currency, @currency) = @currency AS is_own
   FROM event WHERE {_IN_RANGE}
 )
-SELECT COALESCE(happened.occurred_on, shares.occurred_on) AS day, {counted}
+SELECT COALESCE(happened.occurred_on, shares.occurred_on) AS day, {columns}
 FROM happened
 FULL JOIN shares ON shares.event_id = happened.event_id AND shares.occurred_on = happened.occurred_on
 GROUP BY 1
@@ -117,14 +119,14 @@ def _expected_day(row: Mapping[str, Any]) -> ExpectedDay:
 
 
 def message_days(warehouse: Warehouse, first: date, last: date) -> dict[date, dict[str, Sums]]:
-    """Message events per day: scope -> column of its report -> number. Unsubscribes are left out: acts, not events."""
+    """Message events per day: scope -> column of its report -> number. Without unsubscribes: reports count acts."""
     scopes = {"account": "TRUE", **{owner: f"{owner}_id IS NOT NULL" for owner in _OWNERS}}
-    counted = ", ".join(
-        f"COUNTIF(metric IN ({text_literals(metrics_of(role))}) AND {kept}) AS {scope}__{name}"
-        for scope, kept in scopes.items()
+    columns = ", ".join(
+        f"COUNTIF(metric IN ({text_literals(metrics_of(role))}) AND {condition}) AS {scope}__{name}"
+        for scope, condition in scopes.items()
         for name, role in _ROLES.items()
     )
-    text = f"SELECT occurred_on AS day, {counted} FROM event WHERE {_IN_RANGE} GROUP BY 1"
+    text = f"SELECT occurred_on AS day, {columns} FROM event WHERE {_IN_RANGE} GROUP BY 1"
     days: dict[date, dict[str, Sums]] = {}
     for row in warehouse.rows(text, [EVENT.name], first, last):
         scoped = days.setdefault(row["day"], {scope: {} for scope in scopes})
@@ -138,13 +140,13 @@ def message_days(warehouse: Warehouse, first: date, last: date) -> dict[date, di
 def report_days(
     warehouse: Warehouse, report: ReportSpec, columns: Iterable[str], first: date, last: date
 ) -> dict[date, Sums]:
-    """A report by event date, added up per day; null adds nothing."""
-    chosen = [name for name in columns if name in report.additive]
-    if not chosen:
+    """A report by event date, summed per day; null counts as 0."""
+    names = [name for name in columns if name in report.additive]
+    if not names:
         return {}
-    text = f"SELECT occurred_on AS day, {_added(chosen)} FROM {quoted(report.name)} WHERE {_IN_RANGE} GROUP BY 1"
-    found = warehouse.rows(text, [report.name], first, last)
-    return {row["day"]: {name: row[name] for name in chosen} for row in found}
+    text = f"SELECT occurred_on AS day, {_sum_columns(names)} FROM {quoted(report.name)} WHERE {_IN_RANGE} GROUP BY 1"
+    rows = warehouse.rows(text, [report.name], first, last)
+    return {row["day"]: {name: row[name] for name in names} for row in rows}
 
 
 @dataclass(frozen=True)
@@ -169,28 +171,28 @@ class Pair:
 
 def pairs(reports: Mapping[str, ReportSpec]) -> list[Pair]:
     """The pairs among some reports: every date basis of one owner's messages, and email's two reports."""
-    found = []
+    report_pairs = []
     for owner in _OWNERS:
         base = reports.get(f"{owner}_by_event_date")
-        others = [reports.get(name) for name in (f"{owner}_by_send_date", f"{owner}_lifetime")]
-        found += [Pair(base, other, f"{owner}_id") for other in others if base and other]
-        whole, touched = reports.get(f"{owner}_lifetime"), reports.get("person_touch")
-        found += [Pair(whole, touched, f"{owner}_id")] if whole and touched else []
+        other_bases = [reports.get(name) for name in (f"{owner}_by_send_date", f"{owner}_lifetime")]
+        report_pairs += [Pair(base, other_basis, f"{owner}_id") for other_basis in other_bases if base and other_basis]
+        whole, by_person = reports.get(f"{owner}_lifetime"), reports.get("person_touch")
+        report_pairs += [Pair(whole, by_person, f"{owner}_id")] if whole and by_person else []
     account, domains = reports.get("account_by_event_date"), reports.get("deliverability_by_event_date")
     if account and domains:
-        found.append(Pair(account, domains, "occurred_on", only_left="channel = 'email'"))
-    return found
+        report_pairs.append(Pair(account, domains, "occurred_on", only_left="channel = 'email'"))
+    return report_pairs
 
 
 def pair_differences(warehouse: Warehouse, pair: Pair) -> list[tuple[Any, str, Number, Number]]:
-    """Where a pair differs: value of `per`, statistic, left sum, right sum. At most so many ids are looked into."""
+    """Where a pair differs: value of `per`, statistic, left sum, right sum, for at most `MOST_DIFFERENCES` values."""
     names = pair.columns
     differs = " OR ".join(f"COALESCE(l.{quoted(n)}, 0) != COALESCE(r.{quoted(n)}, 0)" for n in names)
-    shown = ", ".join(f"COALESCE({side}.{quoted(name)}, 0) AS {side}__{name}" for name in names for side in ("l", "r"))
+    sides = ", ".join(f"COALESCE({side}.{quoted(name)}, 0) AS {side}__{name}" for name in names for side in ("l", "r"))
     text = f"""
 WITH l AS ({_grouped(pair.left, pair.per, names, pair.only_left)}),
 r AS ({_grouped(pair.right, pair.per, names, pair.only_right)})
-SELECT COALESCE(l.per, r.per) AS per, {shown}
+SELECT COALESCE(l.per, r.per) AS per, {sides}
 FROM l FULL JOIN r ON l.per = r.per
 WHERE {differs}
 ORDER BY 1 LIMIT {MOST_DIFFERENCES}
@@ -203,23 +205,23 @@ ORDER BY 1 LIMIT {MOST_DIFFERENCES}
     ]
 
 
-def _grouped(report: ReportSpec, per: str, names: Sequence[str], kept: str) -> str:
+def _grouped(report: ReportSpec, per: str, names: Sequence[str], condition: str) -> str:
     return (
-        f"SELECT {quoted(per)} AS per, {_added(names)} FROM {quoted(report.name)} "
-        f"WHERE {quoted(per)} IS NOT NULL AND {kept} GROUP BY 1"
+        f"SELECT {quoted(per)} AS per, {_sum_columns(names)} FROM {quoted(report.name)} "
+        f"WHERE {quoted(per)} IS NOT NULL AND {condition} GROUP BY 1"
     )
 
 
 def person_wholes(warehouse: Warehouse, report: ReportSpec) -> tuple[Sums, Sums]:
-    """Of all time: what `event` says of known people, and what the report of people adds up to."""
+    """Over all time: the sums of known people in `event`, and those of the report of people."""
     parts = [name for name in _EXPECTED if name.startswith("conversions") and name in report.additive]
-    counted = f"COALESCE(SUM(events), 0) AS events, COALESCE(SUM({' + '.join(parts)}), 0) AS conversion_events"
-    known = warehouse.rows(
+    report_columns = f"COALESCE(SUM(events), 0) AS events, COALESCE(SUM({' + '.join(parts)}), 0) AS conversion_events"
+    event_rows = warehouse.rows(
         "SELECT COUNT(*) AS events, COUNTIF(is_conversion) AS conversion_events FROM event WHERE person_id IS NOT NULL",
         [EVENT.name],
     )
-    told = warehouse.rows(f"SELECT {counted} FROM {quoted(report.name)}", [report.name])
-    return dict(known[0].items()) if known else {}, dict(told[0].items()) if told else {}
+    report_rows = warehouse.rows(f"SELECT {report_columns} FROM {quoted(report.name)}", [report.name])
+    return dict(event_rows[0].items()) if event_rows else {}, dict(report_rows[0].items()) if report_rows else {}
 
 
 @dataclass(frozen=True)
@@ -233,18 +235,18 @@ class OddRate:
 
 
 def odd_rates(warehouse: Warehouse, report: ReportSpec) -> list[OddRate]:
-    """The shares (not the amounts per something) of a report that leave 0 to 1 anywhere."""
+    """The shares of a report (not its amounts per person or order) that are outside 0 to 1 in some row."""
     names = [s.name for s in report.statistics if s.kind is Kind.RATE and s.type is LogicalType.FLOAT]
     if not names:
         return []
-    asked = ", ".join(
+    columns = ", ".join(
         f"COUNTIF({quoted(n)} > 1) AS {n}__above, COUNTIF({quoted(n)} < 0) AS {n}__below, MAX({quoted(n)}) AS {n}__most"
         for n in names
     )
-    (row,) = warehouse.rows(f"SELECT {asked} FROM {quoted(report.name)}", [report.name]) or [{}]
-    found = (OddRate(n, row[f"{n}__above"], row[f"{n}__below"], row[f"{n}__most"]) for n in names if row)
-    return [odd for odd in found if odd.above or odd.below]
+    (row,) = warehouse.rows(f"SELECT {columns} FROM {quoted(report.name)}", [report.name]) or [{}]
+    rates = (OddRate(n, row[f"{n}__above"], row[f"{n}__below"], row[f"{n}__most"]) for n in names if row)
+    return [odd for odd in rates if odd.above or odd.below]
 
 
-def _added(names: Iterable[str]) -> str:
+def _sum_columns(names: Iterable[str]) -> str:
     return ", ".join(f"COALESCE(SUM({quoted(name)}), 0) AS {quoted(name)}" for name in names)

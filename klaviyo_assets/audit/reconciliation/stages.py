@@ -1,4 +1,4 @@
-"""From Postgres to BigQuery: the equations of each partition, and what each stage holds in all.
+"""From Postgres to BigQuery: the equations of each partition, and the totals of each stage.
 
 Here: comparing what the stages hold. Not here: reading them (`raw.py`, `archive.py`, `warehouse.py`), and reports.
 """
@@ -9,10 +9,11 @@ from datetime import date, timedelta
 from decimal import Decimal
 
 from klaviyo_assets.audit.reconciliation.archive import ArchivedPart
-from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, added, difference, run_command
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, difference, exact_sum, run_command
 from klaviyo_assets.audit.reconciliation.raw import RawDay
 from klaviyo_assets.audit.reconciliation.warehouse import UNDATED, LedgerRow, LoadedDay, Quarantined
 from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES, EVENT
+from klaviyo_assets.text import plural
 
 LEDGER_ROW = Equation(
     "ledger_row", "Every partition that holds rows has a ledger row.", "partitions with rows", "ledger rows"
@@ -35,7 +36,7 @@ BIGQUERY_MONEY = Equation(
     "bigquery_money", "Money in BigQuery = money the ledger says was loaded.", "ledger", "BigQuery"
 )
 UNREADABLE = Equation(
-    "unreadable_values", "Values in Postgres that are no number = notes on them in the quarantine.", "Postgres",
+    "unreadable_values", "Values in Postgres that are not numbers = notes on them in the quarantine.", "Postgres",
     "quarantine",
 )  # fmt: skip
 ARCHIVED = Equation("archived", "Every loaded partition is in the archive.", "loaded", "archived")
@@ -56,11 +57,11 @@ UNDATED_ROWS = Equation(
 
 @dataclass(frozen=True)
 class Stages:
-    """All that the stages hold of an account and a range of days, as read.
+    """Everything that the stages hold of an account and a range of days, as read.
 
     `archive` holds the parts of the partitions that have a ledger row; `quarantined_money` is, per day and currency,
-    the raw money of quarantined events less what of them is loaded all the same. `undated` and `outside` count the
-    account's events that no day takes, whatever the range.
+    the raw money of quarantined events minus the part that is loaded all the same. `undated` and `outside` count the
+    account's events that belong to no day, whatever the range.
     """
 
     account: str
@@ -107,21 +108,21 @@ def check_stages(stages: Stages, findings: Findings) -> None:
 
 def _check_partition(stages: Stages, findings: Findings, table: str, day: date | None) -> None:
     row = stages.ledger.get((table, day.isoformat() if day else stages.account))
-    held = _loaded_rows(stages, table, day)
+    loaded_rows = _loaded_rows(stages, table, day)
     raw = _raw_rows(stages, table, day)
     reload = _reload(stages, day)
     if row is None:
-        # A day without rows need not have been looked at.
-        holds = int(bool(raw or held))
+        # A day without rows need not have been loaded.
+        holds = int(bool(raw or loaded_rows))
         findings.compare(
             LEDGER_ROW, holds, 0, f"It was never loaded, or its ledger row is gone ({raw or 0} rows in Postgres, "
-            f"{held} in BigQuery): {reload}.", day=day, subject=table,
+            f"{loaded_rows} in BigQuery): {reload}.", day=day, subject=table,
         )  # fmt: skip
         return
     if raw is not None:
         _check_source(stages, findings, row, raw, day)
     fix = f"BigQuery's {table} was changed after the load: {reload} loads it again."
-    findings.compare(BIGQUERY_ROWS, row.rows_loaded, held, fix, day=day, subject=table)
+    findings.compare(BIGQUERY_ROWS, row.rows_loaded, loaded_rows, fix, day=day, subject=table)
     if day and row.value is not None and row.knows_its_source:
         total = stages.daily[table].get(day, LoadedDay()).total
         findings.compare(BIGQUERY_MONEY, row.value, total, fix, day=day, subject=f"{table}, all currencies")
@@ -129,7 +130,7 @@ def _check_partition(stages: Stages, findings: Findings, table: str, day: date |
 
 
 def _check_source(stages: Stages, findings: Findings, row: LedgerRow, raw: int, day: date | None) -> None:
-    """Rows: what Postgres holds now against what the load accounts for."""
+    """Rows: what Postgres has now against what the load accounts for."""
     deleted = stages.raw.get(day, RawDay()).deleted if day else 0
     left_out = row.rows_deleted + row.rows_quarantined
     if not row.knows_its_source:
@@ -157,7 +158,7 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
     findings.compare(ARCHIVE_HASH, row.sha256, part.manifest.sha256, again, day=day, subject=row.table)
     findings.compare(ARCHIVE_ROWS, row.rows_loaded, part.manifest.rows, again, day=day, subject=row.table)
     _check_deltas(stages, findings, row, part)
-    # Parts are never written over, so a damaged one has to go first.
+    # Parts are never overwritten, so a damaged part has to be deleted first.
     damaged = _mend_object(part, part.uri, again)
     findings.compare(OBJECT_SIZE, part.manifest.bytes, part.bytes, damaged, day=day, subject=row.table)
     if part.sha256 is not None:
@@ -165,12 +166,12 @@ def _check_archive(stages: Stages, findings: Findings, row: LedgerRow, day: date
 
 
 def _check_deltas(stages: Stages, findings: Findings, row: LedgerRow, part: ArchivedPart) -> None:
-    """A large account table may be a whole part and deltas on it."""
+    """A large account table can be a whole part with deltas on it."""
     again = f"{_reload(stages, None)} reads the table whole and archives it again."
-    loaded = [known["sha256"][:12] for known in (row.entry.details.get("state") or {}).get("parts", ())]
-    if part.below or len(loaded) > 1:
-        named = [one.sha256[:12] for one in part.manifest.all_parts]
-        findings.compare(ARCHIVE_PARTS, " ".join(loaded), " ".join(named), again, subject=row.table)
+    loaded_parts = [part_state["sha256"][:12] for part_state in (row.entry.details.get("state") or {}).get("parts", ())]
+    if part.below or len(loaded_parts) > 1:
+        archived_parts = [archived.sha256[:12] for archived in part.manifest.all_parts]
+        findings.compare(ARCHIVE_PARTS, " ".join(loaded_parts), " ".join(archived_parts), again, subject=row.table)
     if part.merged_rows is not None:
         findings.compare(MERGED_ROWS, part.manifest.rows, part.merged_rows, again, subject=row.table)
     for older in part.below:
@@ -191,28 +192,28 @@ def _check_money(stages: Stages, findings: Findings, day: date) -> None:
     """Money and values of a day's events, Postgres against BigQuery; days that were never loaded are named already."""
     if (EVENT.name, day.isoformat()) not in stages.ledger and day not in stages.daily[EVENT.name]:
         return
-    raw, loaded = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
+    raw, loaded_day = stages.raw.get(day, RawDay()), stages.daily[EVENT.name].get(day, LoadedDay())
     aside = stages.quarantined_money.get(day, {})
     fix = (
         "An event changed in Postgres after the load, or in BigQuery: "
-        f"{_reload(stages, day, sync=True)} makes the day again."
+        f"{_reload(stages, day, sync=True)} rebuilds the day."
     )
-    for currency in sorted({*raw.money, *loaded.money, *aside}):
-        kept = added([loaded.money.get(currency), aside.get(currency)])
-        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), kept, fix, day=day, subject=currency)
-    noted = stages.quarantine.get(day, Quarantined()).unreadable
-    findings.compare(UNREADABLE, raw.unreadable, noted, fix, day=day, subject="event.value")
+    for currency in sorted({*raw.money, *loaded_day.money, *aside}):
+        accounted = exact_sum([loaded_day.money.get(currency), aside.get(currency)])
+        findings.compare(RAW_MONEY, raw.money.get(currency, Decimal(0)), accounted, fix, day=day, subject=currency)
+    noted_values = stages.quarantine.get(day, Quarantined()).unreadable
+    findings.compare(UNREADABLE, raw.unreadable, noted_values, fix, day=day, subject="event.value")
 
 
 def _check_undated(stages: Stages, findings: Findings) -> None:
     row = stages.ledger.get((EVENT.name, UNDATED))
-    noted = row.rows_quarantined if row else 0
+    noted_rows = row.rows_quarantined if row else 0
     fix = f"{_reload(stages, None)} looks for them again."
-    findings.compare(UNDATED_ROWS, stages.undated, noted, fix, subject=EVENT.name)
+    findings.compare(UNDATED_ROWS, stages.undated, noted_rows, fix, subject=EVENT.name)
 
 
 def _raw_rows(stages: Stages, table: str, day: date | None) -> int | None:
-    """Rows in Postgres; None for a table that is computed."""
+    """Rows in Postgres; None for a computed table."""
     if day is None:
         return stages.raw_tables.get(table, 0)
     return stages.raw.get(day, RawDay()).rows if table == EVENT.name else None
@@ -222,23 +223,23 @@ def _loaded_rows(stages: Stages, table: str, day: date | None) -> int:
     return stages.daily[table].get(day, LoadedDay()).rows if day else stages.loaded_tables.get(table, 0)
 
 
-def _stale(stages: Stages, more: int, day: date | None) -> str:
-    counted = f"{abs(more):,} row{'s' if abs(more) != 1 else ''}"
-    newer = f"{counted} in Postgres {'is' if more == 1 else 'are'} newer than the load"
-    what = newer if more > 0 else f"{counted} left Postgres after the load"
+def _stale(stages: Stages, surplus: int, day: date | None) -> str:
+    rows = plural(abs(surplus), "row")
+    newer = f"{rows} in Postgres {'is' if surplus == 1 else 'are'} newer than the load"
+    what = newer if surplus > 0 else f"{rows} left Postgres after the load"
     return f"{what}: {_reload(stages, day, sync=True)}."
 
 
 def _reload(stages: Stages, day: date | None, *, sync: bool = False) -> str:
-    """The command that makes a partition again; account tables are made again by any run."""
+    """The command that rebuilds a partition; any run rebuilds account tables."""
     return run_command(stages.account, day or stages.last, day or stages.last, *([] if sync else ["--no-sync"]))
 
 
 @dataclass(frozen=True)
 class StageSum:
-    """What one stage holds of the range: rows, and money by currency (None where the stage holds no money).
+    """What one stage holds of the range: rows, and money by currency (None if the stage has no money).
 
-    `""` as the currency: several currencies in one sum, which is a checksum and no amount.
+    `""` as the currency: several currencies in one sum, which is a checksum, not an amount.
     """
 
     stage: str
@@ -249,15 +250,16 @@ class StageSum:
 def stage_sums(stages: Stages) -> list[StageSum]:
     """The stages of events, from Postgres to BigQuery."""
     raw = [day for on, day in stages.raw.items() if stages.first <= on <= stages.last]
-    events, booked = stages.daily[EVENT.name].values(), stages.ledger_days(EVENT.name)
+    events, ledger_rows = stages.daily[EVENT.name].values(), stages.ledger_days(EVENT.name)
     parts = [part for (table, day), part in stages.archive.items() if table == EVENT.name and day]
     return [
         StageSum("Postgres", sum(day.rows for day in raw), together(day.money for day in raw)),
         StageSum("  of these deleted", sum(day.deleted for day in raw)),
-        StageSum("  of these quarantined", sum(row.rows_quarantined for row in booked),
+        StageSum("  of these quarantined", sum(row.rows_quarantined for row in ledger_rows),
                  together(stages.quarantined_money.values())),
         *_of_no_day(stages),
-        StageSum("ledger", sum(row.rows_loaded for row in booked), {"": added(row.value for row in booked)}),
+        StageSum("ledger", sum(row.rows_loaded for row in ledger_rows),
+                 {"": exact_sum(row.value for row in ledger_rows)}),
         StageSum("S3 archive", sum(part.manifest.rows for part in parts)),
         StageSum("BigQuery event", sum(day.rows for day in events), together(day.money for day in events)),
         StageSum("  of these conversions", sum(day.conversions for day in events),
@@ -266,7 +268,7 @@ def stage_sums(stages: Stages) -> list[StageSum]:
 
 
 def _of_no_day(stages: Stages) -> Iterator[StageSum]:
-    """The account's events that no day takes, each kind where there are any: together with the days', all there are."""
+    """The account's events that belong to no day, by kind; with the events of the days they are all events."""
     counts = {
         "  besides: before start_date": stages.outside.get("before_start_date", 0),
         "  besides: after today": stages.outside.get("after_today", 0), "  besides: undated": stages.undated,
@@ -279,17 +281,21 @@ def together(amounts: Iterable[Mapping[str, Decimal]]) -> dict[str, Decimal]:
     total: dict[str, Decimal] = {}
     for money in amounts:
         for currency, amount in money.items():
-            total[currency] = added([total.get(currency), amount])
+            total[currency] = exact_sum([total.get(currency), amount])
     return dict(sorted(total.items()))
 
 
-def quarantined_money(raw: Mapping[date, RawDay], loaded: Mapping[date, LoadedDay]) -> dict[date, dict[str, Decimal]]:
-    """Raw money of the events that quarantined rows name, less what of them is loaded: a key that repeats is, once."""
+def quarantined_money(
+    raw: Mapping[date, RawDay], loaded_days: Mapping[date, LoadedDay]
+) -> dict[date, dict[str, Decimal]]:
+    """Raw money of the events that quarantined rows name, minus the part that is loaded (repeated keys are, once)."""
     return {
         day: {
-            currency: Decimal(difference(day_of.money.get(currency, Decimal(0)), held.money.get(currency, Decimal(0))))
-            for currency in {*day_of.money, *held.money}
+            currency: Decimal(
+                difference(raw_day.money.get(currency, Decimal(0)), loaded_day.money.get(currency, Decimal(0)))
+            )
+            for currency in {*raw_day.money, *loaded_day.money}
         }
-        for day in {*raw, *loaded}
-        for day_of, held in [(raw.get(day, RawDay()), loaded.get(day, LoadedDay()))]
+        for day in {*raw, *loaded_days}
+        for raw_day, loaded_day in [(raw.get(day, RawDay()), loaded_days.get(day, LoadedDay()))]
     }

@@ -30,6 +30,7 @@ from klaviyo_assets.stages.graph import EXTRACTED, MAPPED
 from klaviyo_assets.stages.keys import account_days, day_key
 from klaviyo_assets.stages.mapping import QUARANTINE_SHARE, AccountMapping
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
+from klaviyo_assets.text import markdown_table
 
 _KINDS = {"pandas", "parquet"}
 PREVIEW_ROWS = 5
@@ -180,13 +181,13 @@ def _said(notes: int, reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 
 def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
-    rows = [
-        f"| {count} | {column} | {_cell(reason)} | {'row left out' if dropped else 'value left empty'} |"
+    rows = (
+        (str(count), column, _cell(reason), "row left out" if dropped else "value left empty")
         for count, column, reason, dropped in reasons[:_SHOWN_REASONS]
-    ]
+    )
     rest = len(reasons) - _SHOWN_REASONS
     more = f"\n\nand {rest} more; all of them are in the BigQuery table `quarantine`" if rest > 0 else ""
-    return "| how many | column | reason | what was done |\n|---|---|---|---|\n" + "\n".join(rows) + more
+    return markdown_table(("how many", "column", "reason", "what was done"), rows) + more
 
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
@@ -195,8 +196,7 @@ def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
     rows = _first_rows(frames.open(frame), names)
     if not rows:
         return "no rows"
-    header = f"| {' | '.join(names)} |\n|{'---|' * len(names)}\n"
-    return header + "\n".join(f"| {' | '.join(_cell(row[name]) for name in names)} |" for row in rows)
+    return markdown_table(names, ([_cell(row[name]) for name in names] for row in rows))
 
 
 def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]]:
@@ -206,5 +206,4 @@ def _first_rows(file: pq.ParquetFile, columns: list[str]) -> list[dict[str, Any]
 
 def _cell(value: Any) -> str:
     plain = f"{value.normalize():f}" if isinstance(value, Decimal) else value
-    text = "" if value is None else str(plain).removesuffix("+00:00")
-    return text.replace("|", "\\|").replace("\n", " ")[:40]
+    return "" if value is None else str(plain).removesuffix("+00:00")[:40]

@@ -97,7 +97,7 @@ class Tick:
     def written(self) -> str:
         """As a cursor."""
         return json.dumps(
-            {"seen": self.seen.ids, "incidents": self.incidents.written, "looked_at": self.looked_at}, sort_keys=True
+            {"seen": self.seen.ids, "incidents": self.incidents.as_json, "looked_at": self.looked_at}, sort_keys=True
         )
 
     def look(self, accounts: Accounts, instance: dg.DagsterInstance, now: float) -> None:
@@ -105,8 +105,8 @@ class Tick:
         note_ended(self.incidents, instance, self.seen.since(instance))
         if now - self.looked_at >= LOOK_AT_AGES_SECONDS:
             found = stale_accounts(accounts, instance)
-            self.incidents.stale({name: (f"data are stale at {stage}", text) for name, (stage, text) in found.items()},
-                                 now)  # fmt: skip
+            sentences = {name: (f"data are stale at {stage}", text) for name, (stage, text) in found.items()}
+            self.incidents.record_stale(sentences, now)
             self.looked_at = now
 
     def tell(self, mail: MailResource, log: Any, now: float) -> str:
@@ -122,7 +122,7 @@ class Tick:
             message_id = mail.send(incident_message(news))
         except PartlySentError as error:
             # Who has it would get it again at every tick.
-            self.incidents.told(news, now)
+            self.incidents.record_mail(news, now)
             said = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
             log.warning(said)
             return said
@@ -133,7 +133,7 @@ class Tick:
         except Exception as error:  # noqa: BLE001  whatever mail does, the tick ends well and the news stay due
             log.warning(f"mail could not be sent, and is tried again at the next tick: {type(error).__name__}")
             return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
-        self.incidents.told(news, now)
+        self.incidents.record_mail(news, now)
         return f"mailed {len(news.keys)} incident(s): {message_id}"
 
 

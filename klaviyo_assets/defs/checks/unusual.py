@@ -19,6 +19,7 @@ from klaviyo_assets.defs.stage_run import Check
 from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import contained
+from klaviyo_assets.text import markdown_table
 
 UNUSUAL = "unusual"
 # What happened on a Friday is still there on Monday.
@@ -68,10 +69,10 @@ def _check(*, passed: bool, said: str | None, metadata: Mapping[str, Any]) -> Ch
 
 
 def _shown(found: Sequence[Anomaly]) -> dict[str, Any]:
-    rows = "\n".join(f"| {one.day:%a} {one.day} | {one.sentence} |" for one in found)
+    rows = ((f"{one.day:%a} {one.day}", one.sentence) for one in found)
     plots = "\n\n".join(_as_markdown(one) for one in found[:_DRAWN])
     return {
-        "unusual": dg.MetadataValue.md(f"| day | what |\n|---|---|\n{rows}"),
+        "unusual": dg.MetadataValue.md(markdown_table(("day", "what"), rows)),
         "plots": dg.MetadataValue.md(plots),
     }
 

@@ -1,4 +1,4 @@
-"""The HTML report: one self-contained page of an account's, or several accounts', numbers.
+"""The HTML report: one self-contained page with the numbers of one account or several.
 
 Here: `build_report` and `make_report`. Not here: where a page goes.
 """

@@ -1,6 +1,6 @@
 """Asking BigQuery: the rows of every question for one account and period.
 
-Here: periods, and running the statements. Not here: the statements (`questions.py`), and what is made of the rows.
+Here: periods, and running the statements. Not here: the statements (`questions.py`), and what becomes of the rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 
 Row = Mapping[str, Any]
-# BigQuery answers in a second or two, whatever is asked; several are asked at a time.
+# BigQuery takes a second or two for any query, so several run at the same time.
 _AT_ONCE = 4
 
 
 @dataclass(frozen=True)
 class Period:
-    """The days of a report, inclusive, and the same number of days before them."""
+    """The days of the HTML report, both ends included, and the same number of days before them."""
 
     start: date
     end: date
@@ -60,9 +60,9 @@ class Period:
 
     @property
     def parameters(self) -> dict[str, tuple[str, Any]]:
-        """What the statements take."""
-        given = {"start_on": self.start, "end_on": self.end, "before_on": self.before}
-        return {name: ("DATE", value) for name, value in given.items()}
+        """The parameters of the statements."""
+        dates = {"start_on": self.start, "end_on": self.end, "before_on": self.before}
+        return {name: ("DATE", value) for name, value in dates.items()}
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,8 @@ class Answers:
     Attributes:
         account: The account.
         period: The days.
-        rows: Of each question, by its name. Empty where nothing was ever loaded.
-        conservation: Whether the reports hold exactly the loaded events; None where nothing was loaded.
+        rows: The rows of each question, by its name. Empty if nothing was ever loaded.
+        conservation: Whether the reports hold exactly the loaded events; None if nothing was loaded.
     """
 
     account: Account
@@ -81,10 +81,10 @@ class Answers:
     rows: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     conservation: Conservation | None = None
 
-    def one(self, question: Question) -> Row:
-        """The row of a question that has one; without columns where nothing was loaded."""
-        found = self.rows.get(question.name, ())
-        return found[0] if found else {}
+    def row_of(self, question: Question) -> Row:
+        """The only row of a question; without columns if nothing was loaded."""
+        rows = self.rows.get(question.name, ())
+        return rows[0] if rows else {}
 
     def all(self, question: Question) -> Sequence[Row]:
         """The rows of a question."""
@@ -92,34 +92,34 @@ class Answers:
 
     @property
     def currency(self) -> str:
-        """Of all money: as the rows say."""
-        return str(self.one(COVERAGE).get("currency") or self.account.currency)
+        """The currency of all amounts, as the rows state it."""
+        return str(self.row_of(COVERAGE).get("currency") or self.account.currency)
 
     @property
     def is_loaded(self) -> bool:
         """Whether anything was ever loaded."""
-        return self.one(COVERAGE).get("first_occurred_on") is not None
+        return self.row_of(COVERAGE).get("first_occurred_on") is not None
 
     @property
     def has_data(self) -> bool:
         """Whether anything happened in the period."""
-        return bool(self.one(COVERAGE).get("events"))
+        return bool(self.row_of(COVERAGE).get("events"))
 
     @property
     def has_before(self) -> bool:
-        """Whether the data reach back over the whole period before: else a change would only be one of the data."""
-        first = self.one(COVERAGE).get("first_occurred_on")
+        """Whether there are data for the whole preceding period: if not, a change only shows that data are missing."""
+        first = self.row_of(COVERAGE).get("first_occurred_on")
         return first is not None and first <= self.period.before
 
     @property
     def data_through(self) -> datetime | None:
         """Up to when the reports are complete, in the account's time zone."""
-        found = self.one(COVERAGE).get("data_through")
-        return found.astimezone(ZoneInfo(self.account.timezone)) if found else None
+        moment = self.row_of(COVERAGE).get("data_through")
+        return moment.astimezone(ZoneInfo(self.account.timezone)) if moment else None
 
     @property
     def is_complete(self) -> bool:
-        """Whether the data reach past the period's last day."""
+        """Whether the data are complete beyond the period's last day."""
         return self.data_through is not None and self.data_through.date() > self.period.end
 
 
@@ -139,15 +139,15 @@ def ask(account: Account, dataset: "BigQueryDataset", period: Period) -> Answers
         coverage = rows_of(dataset, COVERAGE, period)
     except NotFoundError:
         return Answers(account, period)
-    found = Answers(account, period, {COVERAGE.name: coverage})
-    if not found.has_data:
-        return found
-    others = [question for question in QUESTIONS.values() if question is not COVERAGE]
+    answers = Answers(account, period, {COVERAGE.name: coverage})
+    if not answers.has_data:
+        return answers
+    other_questions = [question for question in QUESTIONS.values() if question is not COVERAGE]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        checked = pool.submit(report_conservation, dataset, account, period.start, period.end)
-        rows = list(pool.map(lambda question: rows_of(dataset, question, period), others))
-    by_name = {question.name: found for question, found in zip(others, rows, strict=True)}
-    return Answers(account, period, {COVERAGE.name: coverage, **by_name}, checked.result())
+        conservation = pool.submit(report_conservation, dataset, account, period.start, period.end)
+        rows = list(pool.map(lambda question: rows_of(dataset, question, period), other_questions))
+    by_name = {question.name: answers for question, answers in zip(other_questions, rows, strict=True)}
+    return Answers(account, period, {COVERAGE.name: coverage, **by_name}, conservation.result())
 
 
 def rows_of(dataset: "BigQueryDataset", question: Question, period: Period) -> list[Row]:

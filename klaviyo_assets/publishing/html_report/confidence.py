@@ -1,4 +1,4 @@
-"""How sure a share is, and whether two shares differ: in numbers, and in words that need no statistics.
+"""How certain a share is, and whether two shares differ: in numbers, and in words that need no statistics.
 
 Here: Wilson intervals and the two-proportion test. Not here: which shares are compared (`sections/`).
 """
@@ -8,18 +8,18 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil, erfc, sqrt
 
-# 95 of 100 such intervals hold the true share.
+# 95 of 100 such intervals contain the true share.
 _Z = 1.959964
 LEVEL = 0.05
-# Below that the normal approximation of the test does not hold, and nothing is said.
+# With fewer, the normal approximation of the test does not hold, and there is no verdict.
 _FEWEST_EXPECTED = 5
-# The difference that a test of about equal arms should be able to find, to say how many messages it takes.
+# For the number of messages that a test takes: it should find a true difference four times out of five.
 _POWER_Z = 0.841621
 
 
 @dataclass(frozen=True)
 class Share:
-    """So many of so many, under a name."""
+    """A number of hits out of a total, with a name."""
 
     name: str
     hits: int
@@ -32,10 +32,10 @@ class Share:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Wilson's interval: where the true share lies, 95 times of 100."""
+        """Wilson's interval: it contains the true share 95 times out of 100."""
         if not self.of:
             return 0.0, 1.0
-        # More hits than messages can be where a row's opens belong to a send of another day.
+        # There can be more hits than messages if opens in a row belong to a send of a different day.
         rate, square = min(self.rate, 1.0), _Z * _Z
         middle = (rate + square / (2 * self.of)) / (1 + square / self.of)
         half = _Z * sqrt(rate * (1 - rate) / self.of + square / (4 * self.of**2)) / (1 + square / self.of)
@@ -43,7 +43,7 @@ class Share:
 
 
 class Outcome(StrEnum):
-    """What may be said of two shares."""
+    """The verdict on two shares."""
 
     BETTER = "better"
     WORSE = "worse"
@@ -56,8 +56,8 @@ class Comparison:
     """Two shares compared.
 
     Attributes:
-        outcome: Of the first against the second.
-        chance: How often so large a difference comes by chance alone; None where nothing can be said.
+        outcome: The first share against the second.
+        chance: How often chance alone causes such a difference; None without a verdict.
     """
 
     outcome: Outcome
@@ -65,7 +65,7 @@ class Comparison:
 
     @property
     def chance_in_words(self) -> str:
-        """The chance as so many of so many."""
+        """The chance as a number of times out of a total."""
         if self.chance is None:
             return ""
         if self.chance < 0.001:
@@ -75,55 +75,56 @@ class Comparison:
         return f"{ceil(self.chance * 100)} times in 100"
 
 
-def compare(one: Share, other: Share, *, comparisons: int = 1) -> Comparison:
+def compare(share: Share, other_share: Share, *, comparisons: int = 1) -> Comparison:
     """The two-proportion z-test.
 
     Args:
-        one: The share that is spoken of.
-        other: What it is compared with; of other messages.
-        comparisons: How many are made side by side: the more, the less each may rest on chance (Bonferroni).
+        share: The share to judge.
+        other_share: The share of other messages that it is compared with.
+        comparisons: How many comparisons are made side by side: the more there are, the stricter each is (Bonferroni).
     """
-    if not (one.of and other.of):
+    if not (share.of and other_share.of):
         return Comparison(Outcome.TOO_FEW, None)
-    pooled = min(1.0, (one.hits + other.hits) / (one.of + other.of))
-    if min(pooled, 1 - pooled) * min(one.of, other.of) < _FEWEST_EXPECTED:
+    pooled = min(1.0, (share.hits + other_share.hits) / (share.of + other_share.of))
+    if min(pooled, 1 - pooled) * min(share.of, other_share.of) < _FEWEST_EXPECTED:
         return Comparison(Outcome.TOO_FEW, None)
-    error = sqrt(pooled * (1 - pooled) * (1 / one.of + 1 / other.of))
-    chance = erfc(abs(one.rate - other.rate) / error / sqrt(2))
+    error = sqrt(pooled * (1 - pooled) * (1 / share.of + 1 / other_share.of))
+    chance = erfc(abs(share.rate - other_share.rate) / error / sqrt(2))
     if chance * comparisons >= LEVEL:
         return Comparison(Outcome.NO_DIFFERENCE, chance)
-    return Comparison(Outcome.BETTER if one.rate > other.rate else Outcome.WORSE, chance)
+    return Comparison(Outcome.BETTER if share.rate > other_share.rate else Outcome.WORSE, chance)
 
 
 def needed(rate: float, difference: float) -> int:
-    """Messages per arm that a test takes to find a difference four times of five.
+    """Messages per arm that a test takes to find a difference four times out of five.
 
     Args:
         rate: The share to start from.
-        difference: By how much the other differs, as a share of all.
+        difference: By how much the second share differs.
     """
     return ceil(2 * rate * (1 - rate) * ((_Z + _POWER_Z) / difference) ** 2)
 
 
-def verdict(arms: Sequence[Share], done: str) -> str:
-    """What an A/B test says, in a sentence.
+def verdict(arms: Sequence[Share], act: str) -> str:
+    """The result of an A/B test in a sentence.
 
     Args:
         arms: The variations.
-        done: What was done with the messages, such as opened or clicked.
+        act: What people did with the messages, such as opened or clicked.
     """
-    best, *others = sorted(arms, key=lambda arm: arm.rate, reverse=True)
-    against = [compare(best, other, comparisons=len(others)) for other in others]
-    if any(found.outcome is Outcome.TOO_FEW for found in against):
-        return f"Too few were {done} to say which is better."
-    nearest, found = others[0], against[0]
-    if found.outcome is Outcome.BETTER:
+    best, *other_arms = sorted(arms, key=lambda arm: arm.rate, reverse=True)
+    against = [compare(best, arm, comparisons=len(other_arms)) for arm in other_arms]
+    if any(comparison.outcome is Outcome.TOO_FEW for comparison in against):
+        return f"Too few messages were {act} to say which variation is better."
+    nearest, comparison = other_arms[0], against[0]
+    if comparison.outcome is Outcome.BETTER:
         return (
-            f"{best.name} was {done} more: {best.rate:.1%} against {nearest.rate:.1%}. Chance alone would give such a "
-            f"difference {found.chance_in_words}."
+            f"{best.name} was {act} more often: {best.rate:.1%} against {nearest.rate:.1%}. Chance alone would cause "
+            f"such a difference {comparison.chance_in_words}."
         )
-    wanted = needed(best.rate, max(best.rate / 5, 0.005))
+    messages_needed = needed(best.rate, max(best.rate / 5, 0.005))
     return (
-        f"No clear difference in what was {done}: chance alone would give this one {found.chance_in_words}. To find a "
-        f"difference of a fifth takes about {wanted:,} messages per variation."
+        f"No clear difference in how often they were {act}: chance alone would cause it "
+        f"{comparison.chance_in_words}. To find a difference of a fifth takes about {messages_needed:,} messages "
+        "per variation."
     )

@@ -1,10 +1,10 @@
-"""Figures as the page's template takes them: scorecards, tables, charts, and the sections they stand in.
+"""Figures as the page's template takes them: scorecards, tables, charts, and the sections they belong to.
 
 Here: what a figure holds, and how rows of a statement become one. Not here: which figures there are (`sections/`), and
 how they look (`page.html.j2`).
 
-A cell with a `column` shows that column of its row of the figure's statement; `value` is the same for programs, to the
-last digit. The page carries both, with the statement's name.
+A cell with a `column` shows that column of a row of the figure's statement; `value` is the same number for programs, to
+the last digit. The page contains both, with the statement's name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from klaviyo_assets.publishing import charts
-from klaviyo_assets.publishing.html_report.formatting import Kind, exact, shown
+from klaviyo_assets.publishing.html_report.formatting import Kind, exact, text_of
 from klaviyo_assets.publishing.html_report.question import Question
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]
 _NUMBERS = frozenset({Kind.COUNT, Kind.MONEY, Kind.SHARE, Kind.RISE, Kind.POINTS})
-# A chart is drawn for either width of the page; the page shows the one that fits.
+# A chart is drawn for both widths of the page; the page shows the one that fits.
 WIDE, NARROW = 1030, 290
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A share and how sure it is, as a mark on a scale; all in percent of the scale's width."""
+    """A share and how certain it is, as a mark on a scale; all in percent of the scale's width."""
 
     low: float
     high: float
@@ -35,14 +35,14 @@ class Interval:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place.
+    """The content of one place.
 
     Attributes:
         text: What people read.
-        value: What programs read, and what sorting goes by.
-        column: The statement's column; empty for what is no number or name of the statement's.
-        is_number: Aligned to the right.
-        is_day: Not broken into lines.
+        value: What programs read and sorting uses.
+        column: The statement's column; empty if the text is not from the statement.
+        is_number: Whether it is aligned to the right.
+        is_day: Whether it stays on one line.
         bar: A bar behind the number, as a share of the cell's width.
         interval: A mark beside the text.
         below: A second, smaller line.
@@ -73,7 +73,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Shown:
+class TableColumn:
     """A column of a table.
 
     Attributes:
@@ -82,9 +82,9 @@ class Shown:
         kind: What the values are.
         below: The statement's column for a second, smaller line.
         below_kind: What its values are.
-        below_said: What follows them.
-        has_bar: A bar behind each number; the longest is the largest of the column.
-        names: Other words for what BigQuery says.
+        below_words: The words after them.
+        has_bar: Whether each number has a bar; the longest is the largest of the column.
+        names: Words for the values that BigQuery has.
     """
 
     column: str
@@ -92,7 +92,7 @@ class Shown:
     kind: Kind = Kind.COUNT
     below: str = ""
     below_kind: Kind = Kind.TEXT
-    below_said: str = ""
+    below_words: str = ""
     has_bar: bool = False
     names: Mapping[str, str] = field(default_factory=dict)
 
@@ -107,9 +107,9 @@ class Figure:
     """What any figure has.
 
     Attributes:
-        question: The statement its numbers are of.
+        question: The statement of its numbers.
         title: What it shows.
-        note: What a reader has to know to read it right.
+        note: What a reader has to know to understand it correctly.
     """
 
     question: Question
@@ -129,11 +129,11 @@ class Table(Figure):
     Attributes:
         columns: Its columns, the first of which names the rows.
         lines: Its rows.
-        is_searchable: Whether there is a field to search it.
-        empty: What is said where there is no row.
+        is_searchable: Whether there is a search field.
+        empty: The text that replaces a table without rows.
     """
 
-    columns: Sequence[Shown]
+    columns: Sequence[TableColumn]
     lines: Sequence[Line]
     is_searchable: bool = False
     empty: str = "Nothing in these days."
@@ -141,7 +141,7 @@ class Table(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Card:
-    """One headline number, with its change on the period before."""
+    """One headline number, with its change since the period before."""
 
     question: Question
     label: str
@@ -160,7 +160,7 @@ class Cards(Figure):
 
 @dataclass(frozen=True, kw_only=True)
 class Chart(Figure):
-    """A picture of the numbers of a table, which is folded away below it."""
+    """A chart of the numbers of a table, which is folded away below it."""
 
     pictures: Mapping[str, str]
     table: Table
@@ -184,15 +184,15 @@ def cell(row: Row, column: str, kind: Kind, currency: str = "", *, text: str = "
         column: Which of its columns.
         kind: What it is.
         currency: Of money.
-        text: What people read, where it is not what the value alone would be.
+        text: What people read, if it differs from the value's own text.
         tone: As in `Cell`.
     """
     value = row[column]
-    said = text or shown(value, kind, currency)
-    return Cell(said, exact(value), column, is_number=kind in _NUMBERS, tone=tone)
+    content = text or text_of(value, kind, currency)
+    return Cell(content, exact(value), column, is_number=kind in _NUMBERS, tone=tone)
 
 
-def lines(rows: Sequence[Row], columns: Sequence[Shown], currency: str) -> list[Line]:
+def lines(rows: Sequence[Row], columns: Sequence[TableColumn], currency: str) -> list[Line]:
     """All rows of a statement as rows of a table."""
     widest = {
         column.column: max((abs(float(row[column.column] or 0)) for row in rows), default=0)
@@ -203,22 +203,22 @@ def lines(rows: Sequence[Row], columns: Sequence[Shown], currency: str) -> list[
     ]
 
 
-def _cell(row: Row, column: Shown, currency: str, widest: Mapping[str, float]) -> Cell:
+def _cell(row: Row, column: TableColumn, currency: str, widest: Mapping[str, float]) -> Cell:
     value = row[column.column]
-    text = column.names.get(str(value)) or shown(value, column.kind, currency)
-    most = widest.get(column.column)
+    text = column.names.get(str(value)) or text_of(value, column.kind, currency)
+    largest = widest.get(column.column)
     below = row[column.below] if column.below else None
     has_below = below is not None and column.names.get(str(below)) != ""
     return Cell(
         text, exact(value), column.column, is_number=column.is_number, is_day=column.kind is Kind.DAY,
-        bar=abs(float(value or 0)) / most if most else None,
-        below=f"{column.names.get(str(below)) or shown(below, column.below_kind, currency)}{column.below_said}"
+        bar=abs(float(value or 0)) / largest if largest else None,
+        below=f"{column.names.get(str(below)) or text_of(below, column.below_kind, currency)}{column.below_words}"
         if has_below else "",
         below_column=column.below if has_below else "", below_value=exact(below) if has_below else "",
     )  # fmt: skip
 
 
-def drawn(kind: str, rows: "pd.DataFrame", *, title: str, unit: str, **options: Any) -> dict[str, str]:
+def chart_pictures(kind: str, rows: "pd.DataFrame", *, title: str, unit: str, **options: Any) -> dict[str, str]:
     """A chart as SVG, for wide and narrow pages.
 
     Args:
@@ -226,7 +226,7 @@ def drawn(kind: str, rows: "pd.DataFrame", *, title: str, unit: str, **options: 
         rows: Its rows.
         title: What it shows.
         unit: Of the values.
-        options: The function's others.
+        options: Further arguments of the function.
     """
     make = getattr(charts, kind)
     return {

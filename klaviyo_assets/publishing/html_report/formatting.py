@@ -1,6 +1,6 @@
 """Numbers and days as people read them.
 
-Here: text. Not here: which number is shown where. What is unknown is shown as a dash, never as zero.
+Here: text. Not here: which number is shown in which figure. An unknown value is a dash, never a zero.
 """
 
 from datetime import date, datetime
@@ -41,13 +41,13 @@ def exact(value: Any) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def shown(value: Any, kind: Kind, currency: str = "") -> str:
+def text_of(value: Any, kind: Kind, currency: str = "") -> str:
     """A value for people.
 
     Args:
         value: As BigQuery gave it.
         kind: What it is.
-        currency: ISO code, of money.
+        currency: ISO code, for money.
     """
     if value is None:
         return NOTHING
@@ -67,14 +67,14 @@ def money(value: Any, currency: str) -> str:
 
 
 def count(value: Any) -> str:
-    """A number of things; parts of one (an order that several messages share) to two digits."""
+    """A number of things; fractions (an order that several messages share) with two digits."""
     rounded = _rounded(value, 2)
     whole = rounded == int(rounded)
     return f"{rounded:,.{0 if whole else 2}f}".replace("-", _MINUS)
 
 
 def share(value: Any) -> str:
-    """A share of one as percent: to a tenth, below 1 % to a hundredth."""
+    """A fraction as a percentage: to a tenth, below 1 % to a hundredth."""
     percent = Decimal(str(value)) * 100
     if not percent:
         return "0%"
@@ -105,7 +105,7 @@ def day(value: date) -> str:
 
 
 def instant(value: datetime) -> str:
-    """Nov 3, 2026, 14:05, in the time zone that the value bears."""
+    """Nov 3, 2026, 14:05, in the time zone of the value."""
     return f"{day(value)}, {value:%H:%M}"
 
 
@@ -115,11 +115,6 @@ def days(first: date, last: date) -> str:
         return day(first)
     begin = f"{first:%b} {first.day}" if first.year == last.year else day(first)
     return f"{begin} \N{EN DASH} {day(last)}"
-
-
-def plural(number: int, noun: str) -> str:
-    """1 campaign, 2 campaigns."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _rounded(value: Any, digits: int) -> Decimal:

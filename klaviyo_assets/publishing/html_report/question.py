@@ -11,7 +11,7 @@ from klaviyo_assets.reports.looker.fields import RATIOS
 
 
 class DateBasis(StrEnum):
-    """What a figure's days are the days of."""
+    """What the days of a figure mean."""
 
     EVENT = "event date"
     SEND = "send date"
@@ -23,9 +23,9 @@ class Question:
     """One statement.
 
     Attributes:
-        name: What the page calls it by, in `data-sql`.
+        name: Its name in the page, in `data-sql`.
         asks: What it asks, in words.
-        date_base: What its days are the days of.
+        date_base: What its days mean.
         sql: GoogleSQL; its rows have a total order.
     """
 
@@ -42,7 +42,7 @@ SENT = ("recipients", "delivered", "sends_opened", "sends_opened_excl_machine", 
          "sends_clicked_excl_bot", "sends_converted", "unsubscribes", "conversions", "conversion_value")  # fmt: skip
 
 
-# A text message cannot be opened: it is not among those that might have been.
+# A text message cannot be opened, so it is not in the denominator.
 OPENABLE = "IF(channel = 'sms', 0, delivered)"
 
 
@@ -63,8 +63,8 @@ def sums(names: Iterable[str]) -> str:
     return ",\n    ".join(f"SUM({name}) AS {name}" for name in names)
 
 
-def compared(names: Iterable[str], day: str) -> str:
-    """Sums of the period and of the one before."""
+def sums_with_before(names: Iterable[str], day: str) -> str:
+    """Sums of the period and of the period before."""
     return ",\n    ".join(
         f"COALESCE(SUM(IF({day} >= @start_on, {name}, 0)), 0) AS {name},\n    "
         f"COALESCE(SUM(IF({day} < @start_on, {name}, 0)), 0) AS {name}_before"
@@ -73,7 +73,7 @@ def compared(names: Iterable[str], day: str) -> str:
 
 
 def changes(names: Iterable[str]) -> str:
-    """What `compared` gave, and by how much it is more, relatively."""
+    """The columns of `sums_with_before`, with their relative change."""
     return ",\n  ".join(
         f"{name}, {name}_before, SAFE_DIVIDE({name} - {name}_before, {name}_before) AS {name}_change" for name in names
     )
@@ -90,13 +90,13 @@ def quotients(quotients: Iterable[tuple[str, str, str]]) -> str:
 
 
 def sums_of(name: str) -> tuple[str, str, str]:
-    """A rate, and the columns of `messages` that stand above and below the line."""
+    """A rate, and the columns of `messages` of its numerator and denominator."""
     is_of_opens = name.startswith("open_rate")
     return name, RATIOS[name].numerator, "openable" if is_of_opens else RATIOS[name].denominator
 
 
 def messages(first: str) -> str:
-    """Rows of campaigns and of flows by send date, from a day on."""
+    """Rows of campaigns and flows by send date, starting on a day."""
     columns = f"send_on, channel, is_final, {OPENABLE} AS openable, {', '.join(SENT)}"
     return f"""messages AS (
   SELECT 'campaign' AS source, {columns}

@@ -1,12 +1,12 @@
-"""What the report asks of BigQuery: each question is one named statement over the `looker_*` views.
+"""What the HTML report asks BigQuery: each question is one named statement over the `looker_*` views.
 
 Here: the statements. Not here: the pieces that they share (`question.py`), asking them (`answers.py`), and what a page
-makes of the rows (`sections/`). Every number on the page is a column of a row of one of these statements: the page says
-of which, and shows the statements at its foot, so that a reader can check. Rates are the quotients of sums that Looker
-Studio shows (`looker/fields.py`).
+shows of the rows (`sections/`). Every number on the page is a column of a row of one of these statements. The page
+names the statement and lists all statements at its end, so that a reader can check. Rates are the quotients of sums
+that Looker Studio shows (`reports/looker/fields.py`).
 
-All statements take the dates `@start_on` and `@end_on`, inclusive, and `@before_on`, with which the period before that
-is as long begins.
+All statements take the dates `@start_on` and `@end_on`, both included, and `@before_on`, the first day of the preceding
+period of the same length.
 """
 
 from klaviyo_assets.publishing.html_report.question import (
@@ -15,17 +15,17 @@ from klaviyo_assets.publishing.html_report.question import (
     DateBasis,
     Question,
     changes,
-    compared,
     messages,
     quotients,
     ratios,
     sums,
     sums_of,
+    sums_with_before,
 )
 
-# What fits on a page; the page says so where there is more.
+# What fits on a page; the page says so if there is more.
 LONGEST = 500
-# A domain with fewer recipients may be somebody's own: it would name a person.
+# A domain with fewer recipients may belong to one person, whom it would identify.
 FEW_RECIPIENTS = 10
 DOMAINS = 20
 
@@ -53,10 +53,11 @@ SELECT first_occurred_on, last_occurred_on, final_through, data_through, timezon
 FROM looker_freshness CROSS JOIN happened""",
 )  # fmt: skip
 HEADLINE = Question(
-    "headline", "What did messages earn, how many arrived, and how was it in the period before?", DateBasis.EVENT,
+    "headline", "How much did messages earn, how many arrived, and how does this compare with the period before?",
+    DateBasis.EVENT,
     f"""WITH sums AS (
   SELECT
-    {compared(_HEADLINE, "occurred_on")}
+    {sums_with_before(_HEADLINE, "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
 )
@@ -70,11 +71,11 @@ SELECT
 FROM sums""",
 )  # fmt: skip
 RATES = Question(
-    "rates", "What came of the messages sent in the period, and of those sent in the period before?", DateBasis.SEND,
+    "rates", "How did the messages sent in the period do, and those sent in the period before?", DateBasis.SEND,
     f"""WITH {messages("@before_on")},
 sums AS (
   SELECT
-    {compared((*SENT, "openable"), "send_on")},
+    {sums_with_before((*SENT, "openable"), "send_on")},
     COUNTIF(send_on >= @start_on AND NOT is_final) AS rows_not_final
   FROM messages
 )
@@ -100,11 +101,12 @@ GROUP BY occurred_on
 ORDER BY occurred_on""",
 )  # fmt: skip
 REVENUE_BY_SOURCE = Question(
-    "revenue_by_source", "Which kind of message earned what, and how was it in the period before?", DateBasis.EVENT,
+    "revenue_by_source", "How much did each kind of message earn, and how does this compare with the period before?",
+    DateBasis.EVENT,
     f"""WITH earned AS (
   SELECT
     {_SERIES} AS series,
-    {compared(("conversion_value", "conversions"), "occurred_on")}
+    {sums_with_before(("conversion_value", "conversions"), "occurred_on")}
   FROM looker_account_by_event_date
   WHERE occurred_on BETWEEN @before_on AND @end_on
   GROUP BY series
@@ -118,7 +120,7 @@ WHERE conversion_value != 0 OR conversions != 0 OR conversion_value_before != 0
 ORDER BY conversion_value DESC, series""",
 )  # fmt: skip
 CAMPAIGNS = Question(
-    "campaigns", "What came of each campaign sent in the period?", DateBasis.SEND,
+    "campaigns", "How did each campaign sent in the period do?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     MIN(send_on) AS first_send_on,
@@ -138,7 +140,7 @@ ORDER BY first_send_on DESC, conversion_value DESC, campaign_id, message_id, cha
 LIMIT {LONGEST}""",
 )  # fmt: skip
 FLOWS = Question(
-    "flows", "What came of the messages that each flow sent in the period?", DateBasis.SEND,
+    "flows", "How did the messages that each flow sent in the period do?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     flow_id,
@@ -157,7 +159,7 @@ ORDER BY conversion_value DESC, delivered DESC, flow_id
 LIMIT {LONGEST}""",
 )  # fmt: skip
 FLOW_MESSAGES = Question(
-    "flow_messages", "How far did the people come whom each message of a flow reached?", DateBasis.SEND,
+    "flow_messages", "How far did people get with each message of a flow?", DateBasis.SEND,
     f"""WITH counted AS (
   SELECT
     flow_id, message_id, channel,
@@ -196,7 +198,7 @@ WHERE recipients > 0
 ORDER BY recipients DESC, channel""",
 )  # fmt: skip
 MACHINES = Question(
-    "machine_opens", "How many of the opens and clicks of email may programs have made?", DateBasis.SEND,
+    "machine_opens", "How many opens and clicks of email may be the work of programs?", DateBasis.SEND,
     f"""WITH {messages("@start_on")},
 counted AS (
   SELECT
@@ -213,7 +215,7 @@ WHERE delivered > 0
 ORDER BY source""",
 )  # fmt: skip
 SUBJECTS = Question(
-    "subject_lines", "Which subject lines of campaigns were opened, machine opens left out?", DateBasis.SEND,
+    "subject_lines", "Which subject lines of campaigns were opened, without machine opens?", DateBasis.SEND,
     f"""WITH subjects AS (
   SELECT
     subject,
@@ -273,7 +275,7 @@ ORDER BY test_first_send_on DESC, source, owner_id, message_id, variation_id
 LIMIT {LONGEST}""",
 )  # fmt: skip
 LIST_GROWTH_BY_DAY = Question(
-    "list_growth_by_day", "How many subscribed to lists, and left them, each day?", DateBasis.EVENT,
+    "list_growth_by_day", "How many people joined and left lists on each day?", DateBasis.EVENT,
     """SELECT
   occurred_on,
   SUM(subscribes) AS subscribes,
@@ -332,7 +334,7 @@ WHERE recipients > 0
 ORDER BY domain = '(all others)', recipients DESC, domain""",
 )  # fmt: skip
 
-# In the order of the page. What comes first says whether there is anything to ask about.
+# In the order of the page. The first question finds out whether there is anything to ask about.
 QUESTIONS: dict[str, Question] = {
     question.name: question
     for question in (

@@ -1,7 +1,7 @@
-"""The report: one HTML file that holds everything it shows, for one account or several.
+"""The HTML report: one file that contains everything it shows, for one account or several.
 
-Here: putting sections, style, script and statements into one page. Not here: numbers (`questions.py`, `sections/`) and
-where the page goes (`cli/report.py`, `defs/assets/html_report.py`).
+Here: assembling sections, style, script and statements into one page. Not here: numbers (`questions.py`, `sections/`)
+and where the page goes (`cli/report.py`, `defs/assets/html_report.py`).
 """
 
 import base64
@@ -42,12 +42,12 @@ class AccountPage:
 
     Attributes:
         name: The account.
-        dataset: Where its numbers are.
-        currency: Of its money.
-        timezone: Of its days.
-        sections: Its figures; none where there is nothing to show.
+        dataset: The dataset of its numbers.
+        currency: The currency of its amounts.
+        timezone: The time zone of its days.
+        sections: Its figures; none if there is nothing to show.
         warnings: What to know before reading.
-        nothing: Why there is nothing to show; empty where there is something.
+        nothing: Why there is nothing to show; empty if there is something.
         standing: Freshness and reconciliation.
     """
 
@@ -63,7 +63,7 @@ class AccountPage:
 
 @dataclass(frozen=True)
 class Report:
-    """A report, and what is worth saying of it.
+    """An HTML report, and what is worth knowing about it.
 
     Attributes:
         html: The whole page.
@@ -79,7 +79,7 @@ class Report:
 
 
 def build_report(accounts: Sequence[Account], datasets: Mapping[str, "BigQueryDataset"], start: date, end: date) -> str:
-    """The report as one self-contained HTML page.
+    """The HTML report as one self-contained page.
 
     Args:
         accounts: The accounts, in the order of the page.
@@ -88,7 +88,7 @@ def build_report(accounts: Sequence[Account], datasets: Mapping[str, "BigQueryDa
         end: Last day, inclusive.
 
     Raises:
-        SettingsError: the first day lies after the last.
+        SettingsError: the first day is after the last.
         TransientError: BigQuery could not be reached.
         PermanentError: BigQuery refused a statement.
     """
@@ -99,7 +99,7 @@ def make_report(
     accounts: Sequence[Account], datasets: Mapping[str, "BigQueryDataset"], start: date, end: date,
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:  # fmt: skip
-    """As `build_report`, with what the command and the asset say of it; `say` is told what is being done."""
+    """Like `build_report`, with facts for the command and the asset; `say` is called with each step."""
     period = Period(start, end)
     answered = []
     for account in accounts:
@@ -110,10 +110,10 @@ def make_report(
 
 
 def render_report(answered: Sequence[Answers], places: Mapping[str, str], period: Period) -> Report:
-    """The page of what BigQuery said.
+    """The page of BigQuery's answers.
 
     Args:
-        answered: Per account, in the order of the page.
+        answered: The answers for each account, in the order of the page.
         places: `project.dataset` of each account, by its name.
         period: The days.
     """
@@ -143,10 +143,10 @@ def _rendered(pages: Sequence[AccountPage], answered: Sequence[Answers], period:
         lstrip_blocks=True, undefined=jinja2.StrictUndefined,
     )  # fmt: skip
     script = _file("page.js")
-    shown: dict[str, Any] = {
+    values: dict[str, Any] = {
         "pages": pages,
-        "compared": side_by_side.compared(answered) if len(pages) > 1 else [],
-        "compared_headings": side_by_side.HEADINGS,
+        "account_lines": side_by_side.account_lines(answered) if len(pages) > 1 else [],
+        "headings": side_by_side.HEADINGS,
         "has_currencies": side_by_side.has_currencies(answered),
         "period": period,
         "questions": QUESTIONS.values(),
@@ -158,7 +158,7 @@ def _rendered(pages: Sequence[AccountPage], answered: Sequence[Answers], period:
         "policy": f"default-src 'none'; style-src 'unsafe-inline'; script-src '{_hash(script)}'; base-uri 'none'; "
         "form-action 'none'",
     }
-    return environment.get_template("page.html.j2").render(shown)
+    return environment.get_template("page.html.j2").render(values)
 
 
 def _file(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Mail: what is said to people, and when.
+"""Mail: what people are told, and when.
 
-Here: the daily digest and the incidents. Not here: how a mail is sent (`resources/mail/resource.py`).
+Here: the daily digest mail and the incidents. Not here: how a mail is sent (`resources/mail/resource.py`).
 """

@@ -1,9 +1,9 @@
-"""The digest: one mail per day with what matters, the worst first.
+"""The digest mail: one mail per day with what matters, the worst first.
 
-Here: putting it together. Not here: reading it (`headlines.py`, `findings.py`), its looks (`rendering.py`,
-`templates/`), and when it goes out (`outgoing.py`).
+Here: assembling it. Not here: reading its content (`headlines.py`, `findings.py`), its looks (`rendering.py`,
+`templates/`), and when it goes out (`defs/automation/mail.py`).
 
-An account that cannot be read is named and keeps nobody else's numbers from being sent.
+An account that cannot be read is named, and the numbers of the other accounts are sent all the same.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -28,8 +28,9 @@ from klaviyo_assets.publishing.mail.privacy import scrubbed
 from klaviyo_assets.publishing.mail.rendering import rendered
 from klaviyo_assets.resources.bigquery import BigQueryProjectResource
 from klaviyo_assets.resources.mail.resource import Message, Picture
+from klaviyo_assets.text import one_line, plural
 
-# Mail programs cut off what is longer than 100 kB: further accounts have a line each, further findings a count.
+# Mail programs cut off mails longer than 100 kB: further accounts get one line each, further findings a count.
 MOST_IN_DETAIL = 5
 MOST_FINDINGS = 12
 MOST_DRAWN = 4
@@ -38,15 +39,15 @@ _DRAWN_WIDTH = 545
 
 @dataclass
 class Digest:
-    """Everything that a digest says.
+    """Everything in a digest mail.
 
     Attributes:
         on: The day it is sent.
-        findings: What deserves a look, the worst first.
-        accounts: The headline numbers, of the account that earned most first.
+        findings: What needs a look, the worst first.
+        accounts: The headline numbers; the account that earned most comes first.
         notes: What is in quarantine.
         recovered: How many incidents ended in the last day.
-        pictures: By content id.
+        pictures: PNG pictures, by content id.
     """
 
     on: date
@@ -70,12 +71,12 @@ class Digest:
             return "All is well."
         bad = sum(one.level is Level.BAD for one in self.findings)
         odd = len(self.findings) - bad
-        said = [_things(bad, "to fix") if bad else "", _things(odd, "to look at") if odd else ""]
-        return f"{' and '.join(filter(None, said))}."
+        parts = [f"{plural(bad, 'thing')} to fix" if bad else "", f"{plural(odd, 'thing')} to look at" if odd else ""]
+        return f"{' and '.join(filter(None, parts))}."
 
     @property
     def subject(self) -> str:
-        """Of the mail."""
+        """The subject of the mail."""
         about = self.accounts[0].account.name if len(self.accounts) == 1 else f"{len(self.accounts)} accounts"
         return f"Klaviyo, {about}, {self.on:%a %b} {self.on.day}: {self.verdict.rstrip('.').lower()}"
 
@@ -83,26 +84,22 @@ class Digest:
         """The mail."""
         html, text = rendered(
             "digest", digest=self, detailed=self.accounts[:MOST_IN_DETAIL], others=self.accounts[MOST_IN_DETAIL:],
-            shown=self.findings[:MOST_FINDINGS], unshown=len(self.findings[MOST_FINDINGS:]), ui=ui_url(),
+            findings=self.findings[:MOST_FINDINGS], hidden_count=len(self.findings[MOST_FINDINGS:]), ui=ui_url(),
             anomaly_picture=anomaly_picture, revenue_picture=revenue_picture, sources=SOURCES,
         )  # fmt: skip
         pictures = tuple(Picture(name, png) for name, png in self.pictures.items() if f"cid:{name}" in html)
         return Message(self.subject, text, html, pictures)
 
 
-def _things(count: int, what: str) -> str:
-    return f"{count} thing{'s' if count > 1 else ''} {what}"
-
-
 def build_digest(
     accounts: Accounts, bigquery: BigQueryProjectResource, findings: Iterable[DigestFinding], recovered: int
 ) -> Digest:  # fmt: skip
-    """The digest of this moment.
+    """The digest mail as of now.
 
     Args:
-        accounts: Whose it is.
+        accounts: The accounts.
         bigquery: Where the numbers are.
-        findings: What Dagster's records say; what the datasets say is added.
+        findings: Findings from Dagster's records; those from the datasets are added.
         recovered: How many incidents ended in the last day.
     """
     since = datetime.now(UTC) - timedelta(days=1)
@@ -110,8 +107,8 @@ def build_digest(
     digest = Digest(today, list(findings), recovered=recovered)
     for account in accounts.by_name.values():
         _add_account(digest, account, bigquery, since)
-    digest.findings.sort(key=lambda one: one.level)
-    digest.accounts.sort(key=lambda one: -one.revenue_of_week)
+    digest.findings.sort(key=lambda finding: finding.level)
+    digest.accounts.sort(key=lambda numbers: -numbers.revenue_of_week)
     digest.pictures = dict(_pictures(digest))
     return digest
 
@@ -124,65 +121,66 @@ def _add_account(digest: Digest, account: Account, bigquery: BigQueryProjectReso
         digest.accounts[-1] = read_headlines(dataset, account, day)
         digest.notes += quarantined(dataset, account, since)
         digest.findings += unusual_day(find_anomalies(dataset, account, [day]))
-    except Exception as error:  # noqa: BLE001  one account's fault leaves the others their numbers
+    except Exception as error:  # noqa: BLE001  one account's failure must not hide the others
         digest.findings.append(_unreadable(account, contained(error)))
 
 
 def _unreadable(account: Account, error: KlaviyoAssetsError) -> DigestFinding:
     if isinstance(error, NotFoundError):
-        text = f"Load it with `klaviyo-assets run --account {account.name}`; numbers are here from the next digest on."
+        text = (
+            f"Load it with `klaviyo-assets run --account {account.name}`; its numbers will be in the next digest mail."
+        )
         return DigestFinding(Level.ODD, f"{account.name}: nothing has been loaded yet", text)
-    reason = scrubbed(" ".join(str(error).split())[:300])
-    return DigestFinding(Level.BAD, f"{account.name}: numbers could not be read", reason)
+    return DigestFinding(Level.BAD, f"{account.name}: numbers could not be read", scrubbed(one_line(error)[:300]))
 
 
-def revenue_picture(shown: Headlines) -> str:
+def revenue_picture(numbers: Headlines) -> str:
     """Content id of an account's picture."""
-    return f"revenue-{shown.account.name}"
+    return f"revenue-{numbers.account.name}"
 
 
-def anomaly_picture(found: Anomaly) -> str:
+def anomaly_picture(anomaly: Anomaly) -> str:
     """Content id of an unusual number's picture."""
-    return f"unusual-{found.account}-{found.statistic}"
+    return f"unusual-{anomaly.account}-{anomaly.statistic}"
 
 
 def _pictures(digest: Digest) -> Iterator[tuple[str, bytes]]:
     unusual = [one.anomaly for one in digest.findings[:MOST_FINDINGS] if one.anomaly]
-    for found in unusual[:MOST_DRAWN]:
-        yield anomaly_picture(found), _drawn_anomaly(found)
-    for shown in digest.accounts[:MOST_IN_DETAIL]:
-        if any(value for _, _, value in shown.revenue):
-            yield revenue_picture(shown), _drawn_revenue(shown)
+    for anomaly in unusual[:MOST_DRAWN]:
+        yield anomaly_picture(anomaly), _drawn_anomaly(anomaly)
+    for numbers in digest.accounts[:MOST_IN_DETAIL]:
+        if any(value for _, _, value in numbers.revenue):
+            yield revenue_picture(numbers), _drawn_revenue(numbers)
 
 
-def _drawn_revenue(shown: Headlines) -> bytes:
+def _drawn_revenue(numbers: Headlines) -> bytes:
     import pandas as pd
 
     from klaviyo_assets.publishing import charts
 
     rows = pd.DataFrame(
-        [(on, SOURCES[source], float(value)) for on, source, value in shown.revenue],
+        [(on, SOURCES[source], float(value)) for on, source, value in numbers.revenue],
         columns=["day", "series", "value"],
     )
     names: Sequence[str] = list(SOURCES.values())
-    title = f"Revenue of {shown.account.name} by day"
-    made: Any = charts.stacked(
-        rows, series=names, title=title, unit=shown.account.currency, width=_DRAWN_WIDTH - 50, height=140,
+    title = f"Revenue of {numbers.account.name} by day"
+    chart: Any = charts.stacked(
+        rows, series=names, title=title, unit=numbers.account.currency, width=_DRAWN_WIDTH - 50, height=140,
         is_titled=False,
     )  # fmt: skip
-    return charts.png(made)
+    return charts.png(chart)
 
 
-def _drawn_anomaly(found: Anomaly) -> bytes:
+def _drawn_anomaly(anomaly: Anomaly) -> bytes:
     import pandas as pd
 
     from klaviyo_assets.publishing import charts
 
-    days = [*found.history, (found.day, found.value)]
-    rows = pd.DataFrame(days, columns=["day", "value"]).assign(low=found.low, high=found.high)
-    rows["odd"] = rows["day"] == found.day
-    made: Any = charts.history(
-        rows, title=f"{found.label}, {found.weekday}s", unit=found.unit or "count", width=_DRAWN_WIDTH - 70, height=90,
-        is_titled=False,
+    days = [*anomaly.history, (anomaly.day, anomaly.value)]
+    rows = pd.DataFrame(days, columns=["day", "value"]).assign(low=anomaly.low, high=anomaly.high)
+    rows["odd"] = rows["day"] == anomaly.day
+    chart: Any = charts.history(
+        rows, title=f"{anomaly.label}, {anomaly.weekday}s", unit=anomaly.unit or "count", width=_DRAWN_WIDTH - 70,
+        height=90, is_titled=False,
     )  # fmt: skip
-    return charts.png(made)
+    return charts.png(chart)

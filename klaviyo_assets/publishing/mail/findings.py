@@ -1,7 +1,7 @@
-"""What deserves a look: findings, and those that are read from an account's dataset.
+"""What needs a look: findings, and those that come from an account's dataset.
 
-Here: unusual days and what is in quarantine. Not here: what Dagster recorded (`defs/findings.py`), and how a mail says
-it (`digest.py`).
+Here: unusual days and the quarantine. Not here: what Dagster recorded (`defs/findings.py`), and the text of the mail
+(`digest.py`).
 """
 
 import os
@@ -33,8 +33,8 @@ class DigestFinding:
     Attributes:
         level: How bad it is.
         title: What it is, with its account.
-        text: What explains it, and what to do where that is known.
-        url: Its page in the Dagster UI, where the UI's address is known.
+        text: Its explanation, and what to do if that is known.
+        url: Its page in the Dagster UI, if the UI's address is known.
         anomaly: The unusual number it is about.
     """
 
@@ -47,7 +47,7 @@ class DigestFinding:
 
 @dataclass(frozen=True)
 class Noted:
-    """Rows in quarantine of what was loaded lately, by table, field and reason; `left_out` of them are not loaded."""
+    """Recently loaded rows in quarantine, by table, field and reason; `left_out` of them were not loaded."""
 
     account: str
     table: str
@@ -58,24 +58,25 @@ class Noted:
 
 
 def ui_url(*path: str) -> str:
-    """A page of the Dagster UI; empty where DAGSTER_UI_URL is not set."""
+    """A page of the Dagster UI; empty if DAGSTER_UI_URL is not set."""
     base = os.environ.get("DAGSTER_UI_URL", "").rstrip("/")
     return "/".join((base, *path)) if base else ""
 
 
-def unusual_day(found: Iterable[Anomaly]) -> list[DigestFinding]:
+def unusual_day(anomalies: Iterable[Anomaly]) -> list[DigestFinding]:
     """Unusual numbers as findings."""
     return [
         DigestFinding(
-            Level.ODD, f"{one.account}: {one.label} {'above' if one.value > one.expected else 'below'} the usual",
-            f"{one.sentence}.", url=ui_url("assets", "report", "account_by_event_date"), anomaly=one,
+            Level.ODD,
+            f"{anomaly.account}: {anomaly.label} {'above' if anomaly.value > anomaly.expected else 'below'} the usual",
+            f"{anomaly.sentence}.", url=ui_url("assets", "report", "account_by_event_date"), anomaly=anomaly,
         )
-        for one in found
+        for anomaly in anomalies
     ]  # fmt: skip
 
 
 def quarantined(dataset: BigQueryDataset, account: Account, since: datetime) -> list[Noted]:
-    """What is in quarantine of the partitions that were loaded since a moment, the most frequent first.
+    """What the quarantine holds of the partitions loaded since a moment, the most frequent reasons first.
 
     Raises:
         KlaviyoAssetsError: BigQuery cannot be asked.

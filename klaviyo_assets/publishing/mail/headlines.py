@@ -2,7 +2,7 @@
 
 Here: which numbers, reading them from the view that Looker Studio reads, and comparing. Not here: how they look.
 
-Days are the account's; numbers count by event date, so all of a day stays as it is once its data are complete.
+Days are in the account's time zone. Numbers count by event date, so a day no longer changes once its data are complete.
 """
 
 import math
@@ -19,16 +19,16 @@ from klaviyo_assets.model.statistics import STATISTICS, Unit
 VIEW = "looker_account_by_event_date"
 DAYS_DRAWN = 28
 _WEEK = 7
-# What shop and messages make of a day, in the order of the picture's legend.
+# Where a day's revenue comes from, in the order of the picture's legend.
 SOURCES: Mapping[str, str] = {"campaign": "Campaigns", "flow": "Flows", "none": "Not from a message"}
 _CONVERSIONS = ("conversions", "conversions_unattributed")
 
 
 @dataclass(frozen=True)
 class Headline:
-    """A number: what it is called, the columns it adds up, and whether more of it is good news.
+    """A number: its label, the columns that it sums, and whether more of it is good news.
 
-    `made_by`: of money, the columns that count what made it.
+    `made_by`: for money, the columns that count the acts that earned it.
     """
 
     label: str
@@ -44,7 +44,7 @@ class Headline:
 
 HEADLINES: tuple[Headline, ...] = (
     Headline("Revenue", ("conversion_value", "conversion_value_unattributed"), made_by=_CONVERSIONS),
-    Headline("of it from messages", ("conversion_value",), made_by=("conversions",)),
+    Headline("of which from messages", ("conversion_value",), made_by=("conversions",)),
     Headline("Conversions", _CONVERSIONS),
     Headline("Messages delivered", ("delivered",)),
     Headline("Opens without machine opens", ("opens_excl_machine",)),
@@ -58,7 +58,7 @@ COLUMNS: tuple[str, ...] = tuple(dict.fromkeys(name for headline in HEADLINES fo
 
 @dataclass(frozen=True)
 class Period:
-    """A sum over some days, and over as many days before; `makers`: how many acts made it, then and before."""
+    """A sum over some days, and over as many days before; `makers`: how many acts are in each of the two sums."""
 
     value: Decimal
     before: Decimal
@@ -67,16 +67,16 @@ class Period:
 
     @property
     def change(self) -> Decimal | None:
-        """By how much it is more, relatively; None where there was nothing before."""
+        """The relative change; None if there was nothing before."""
         return (self.value - self.before) / abs(self.before) if self.before else None
 
     @property
     def is_telling(self) -> bool:
-        """Whether the change is more than the chance that few acts have in any case: two standard deviations."""
-        one, other = (max(float(made), 1.0) for made in self.makers)
+        """Whether the change is larger than chance explains with so few acts: more than two standard deviations."""
+        now, before = (max(float(made), 1.0) for made in self.makers)
         mean = float(abs(self.value) + abs(self.before)) / 2
-        # Orders differ in size about as much as their mean: money varies twice as much as a count.
-        deviation = math.sqrt((2 if self.is_money else 1) * (1 / one + 1 / other))
+        # The standard deviation of an order's value is about its mean, so money varies twice as much as a count.
+        deviation = math.sqrt((2 if self.is_money else 1) * (1 / now + 1 / before))
         return mean > 0 and float(abs(self.value - self.before)) / mean > 2 * deviation
 
 
@@ -91,13 +91,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Headlines:
-    """What is shown of an account.
+    """What the mail shows of an account.
 
     Attributes:
-        account: Whose numbers.
+        account: The account.
         day: The last day that is over: yesterday in the account's time zone.
         figures: The numbers.
-        revenue: By day and source of the message, as in `SOURCES`: money of the last days, for a picture.
+        revenue: Money by day and source of the message, as in `SOURCES`, for a picture.
         data_through: Up to when the account's reports are complete; None before the first load.
     """
 
@@ -114,7 +114,7 @@ class Headlines:
 
     @property
     def revenue_of_week(self) -> Decimal:
-        """By which accounts are ordered."""
+        """Accounts are ordered by it."""
         return self.figures[0].week.value if self.figures else Decimal(0)
 
 
@@ -122,7 +122,7 @@ def read_headlines(dataset: BigQueryDataset, account: Account, day: date) -> Hea
     """An account's headline numbers of a day.
 
     Raises:
-        KlaviyoAssetsError: BigQuery cannot be asked, or the account's views are not there.
+        KlaviyoAssetsError: BigQuery cannot be asked, or the account's views do not exist.
     """
     sums = ", ".join(f"SUM({name}) AS {name}" for name in COLUMNS)
     rows = dataset.query(
@@ -140,19 +140,19 @@ def headlines(
     """The same from rows of the view, summed by day and source of the message.
 
     Args:
-        account: Whose they are.
+        account: The account.
         day: The day to be shown; rows of the `DAYS_DRAWN` days up to it.
         rows: `occurred_on`, `message_source` and `COLUMNS`.
         data_through: Up to when the account's reports are complete.
     """
-    listed = list(rows)
+    day_rows = list(rows)
     by_day: dict[date, dict[str, Decimal]] = {}
-    for row in listed:
+    for row in day_rows:
         sums = by_day.setdefault(row["occurred_on"], dict.fromkeys(COLUMNS, Decimal(0)))
         for name in COLUMNS:
             sums[name] += Decimal(row[name] or 0)
     return Headlines(
-        account, day, tuple(_figure(headline, by_day, day) for headline in HEADLINES), tuple(_revenue(listed, day)),
+        account, day, tuple(_figure(headline, by_day, day) for headline in HEADLINES), tuple(_revenue(day_rows, day)),
         data_through,
     )  # fmt: skip
 
@@ -160,14 +160,16 @@ def headlines(
 def _figure(headline: Headline, by_day: Mapping[date, Mapping[str, Decimal]], day: date) -> Figure:
     def total(columns: tuple[str, ...], last: date, length: int) -> Decimal:
         days = (last - timedelta(days=ago) for ago in range(length))
-        return sum((by_day.get(one, {}).get(name, Decimal(0)) for one in days for name in columns), Decimal(0))
+        return sum(
+            (by_day.get(each_day, {}).get(name, Decimal(0)) for each_day in days for name in columns), Decimal(0)
+        )
 
     def period(length: int) -> Period:
-        before = day - timedelta(days=_WEEK)
+        week_before = day - timedelta(days=_WEEK)
         value, value_before, *makers = (
             total(columns, last, length)
             for columns in (headline.columns, headline.made_by or headline.columns)
-            for last in (day, before)
+            for last in (day, week_before)
         )
         return Period(value, value_before, (makers[0], makers[1]), headline.is_money)
 
@@ -175,8 +177,8 @@ def _figure(headline: Headline, by_day: Mapping[date, Mapping[str, Decimal]], da
 
 
 def _revenue(rows: Iterable[Mapping[str, Any]], day: date) -> Iterable[tuple[date, str, Decimal]]:
-    """A row per drawn day and source, so that days without any are drawn too."""
-    known = {
+    """A row per drawn day and source, so that days without revenue are drawn too."""
+    money = {
         (row["occurred_on"], row["message_source"]): sum((Decimal(row[name] or 0) for name in HEADLINES[0].columns),
                                                          Decimal(0))
         for row in rows
@@ -184,4 +186,4 @@ def _revenue(rows: Iterable[Mapping[str, Any]], day: date) -> Iterable[tuple[dat
     for ago in reversed(range(DAYS_DRAWN)):
         on = day - timedelta(days=ago)
         for source in SOURCES:
-            yield on, source, known.get((on, source), Decimal(0))
+            yield on, source, money.get((on, source), Decimal(0))

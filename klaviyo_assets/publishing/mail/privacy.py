@@ -1,7 +1,7 @@
 """What a mail may contain: nothing about a person, and no secret.
 
-Here: taking secrets out of texts that systems wrote, such as errors. Not here: what a person's values look like
-(`mapping/privacy.py`), and what reports and quarantine hold: a mail only shows how much that is.
+Here: removing both from texts that systems wrote, such as errors. Not here: what a person's values look like
+(`mapping/privacy.py`), and the content of reports and the quarantine; a mail shows only counts of it.
 """
 
 import os
@@ -10,7 +10,7 @@ import re
 from klaviyo_assets.mapping.privacy import without_people
 
 _HIDDEN = (
-    # An address with a scheme has a login in front of its @.
+    # The part before the @ in an address with a scheme is a login.
     (re.compile(r"(\w+://)[^\s/@'\"]+@"), r"\1(login hidden)@"),
     (re.compile(r"(?i)\b(bearer|basic) [\w.~+/=-]{12,}"), r"\1 (hidden)"),
 )

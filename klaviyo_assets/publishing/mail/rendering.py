@@ -1,8 +1,8 @@
 """How mails look: templates as HTML and text, and how numbers are written.
 
-Here: what templates may call. Not here: what is said (`digest.py`, `outgoing.py`, the templates).
+Here: what templates may call. Not here: the content of a mail (`digest.py`, `incidents.py`, the templates).
 
-Mail programs know tables and inline styles, little more; the few rules for narrow and dark screens are extra.
+Mail programs support tables and inline styles and little more; the few rules for narrow and dark screens are a bonus.
 """
 
 from datetime import UTC, date, datetime
@@ -22,7 +22,7 @@ def rendered(name: str, **values: Any) -> tuple[str, str]:
     """A mail as HTML and as text.
 
     Args:
-        name: Of the templates `<name>.html.j2` and `<name>.txt.j2`.
+        name: The name of the templates `<name>.html.j2` and `<name>.txt.j2`.
         values: What they show.
     """
     page = _environment(is_html=True).get_template(f"{name}.html.j2").render(**values)
@@ -34,14 +34,14 @@ def rendered(name: str, **values: Any) -> tuple[str, str]:
 def _environment(*, is_html: bool) -> "Environment":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
-        # Text is no HTML: it must not be escaped.
+    environment = Environment(
+        # Plain text must not be escaped.
         loader=FileSystemLoader(_TEMPLATES), autoescape=is_html,  # noqa: S701
         undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    made.filters |= {"number": number, "change": change, "tone": tone, "moment": moment, "day": day}
-    return made
+    environment.filters |= {"number": number, "change": change, "tone": tone, "moment": moment, "day": day}
+    return environment
 
 
 def number(value: Decimal, currency: str = "") -> str:
@@ -59,7 +59,7 @@ def _rounded(value: Decimal, digits: int) -> Decimal:
 
 
 def change(period: Any) -> str:
-    """By how much a number is more than before: +12 %; "new" where there was nothing, a dash where still is none."""
+    """The relative change of a number: +12 %; "new" if there was nothing before, a dash if there still is nothing."""
     if period.change is None:
         return "\N{EN DASH}" if not period.value else "new"
     percent = _rounded(100 * period.change, 0)
@@ -77,8 +77,8 @@ def tone(period: Any, is_more_good: bool = True) -> str:
 
 def moment(at: datetime | float) -> str:
     """A time in UTC."""
-    shown = datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at.astimezone(UTC)
-    return f"{shown:%b} {shown.day}, {shown:%H:%M} UTC"
+    time = datetime.fromtimestamp(at, UTC) if isinstance(at, float | int) else at.astimezone(UTC)
+    return f"{time:%b} {time.day}, {time:%H:%M} UTC"
 
 
 def day(on: date) -> str:

@@ -1,10 +1,10 @@
-"""The fields of Looker Studio: what each column is there, and the ratios that are made of sums of them.
+"""The fields of Looker Studio: what each column becomes there, and the ratios of their sums.
 
 Here: labels, types and formulas, all derived from the catalogue of statistics and from the views. Not here: what a
 statistic counts (`model/statistics.py`), and which columns a view has (`reports/views/looker.py`).
 
-A ratio of a chart is a quotient of sums, never an average of ratios. Klaviyo's rates count people, who must not be
-added up; what may be added stands for them: sends that were opened, clicked or converted, and acts.
+A ratio in a chart is a quotient of sums, never an average of ratios. Klaviyo's rates count people, who must not be
+summed; numbers that may be summed take their place: sends that were opened, clicked or converted, and acts.
 """
 
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ class Ratio:
         name: Klaviyo's name of the rate.
         numerator: The additive column above the line.
         denominator: The additive column below the line.
-        label: What people read.
+        label: What users read.
         format: A share of 1 as percent, money in the account's currency, or a plain number.
-        sentence: What it means, and what stands for people in it.
+        sentence: What it means, and what takes the place of people in it.
         sums: The sum above and the sum below the line.
     """
 
@@ -50,7 +50,7 @@ class Ratio:
 
     @property
     def formula(self) -> str:
-        """The calculated field as Looker Studio takes it; null where the denominator is 0."""
+        """The calculated field as Looker Studio takes it; null if the denominator is 0."""
         return " / ".join(self.sums)
 
     @property
@@ -65,9 +65,9 @@ class Field:
 
     Attributes:
         name: The column.
-        label: What people read.
+        label: What users read.
         type: Looker Studio's name of the type.
-        is_metric: Added up (aggregation Sum); else a dimension.
+        is_metric: Whether it is summed (aggregation Sum); if not, it is a dimension.
         format: How a metric is shown.
         description: The column's own.
     """
@@ -107,8 +107,8 @@ def label(name: str) -> str:
 
 def _ratio(rate: Statistic) -> Ratio:
     people = [ADDITIVE_TWINS[name] for name in (rate.numerator, rate.denominator) if name in ADDITIVE_TWINS]
-    counted = " and ".join(dict.fromkeys(_STANDS_FOR[name] for name in people))
-    note = f" Counted in {counted}, not people, so that it is right for any rows." if counted else ""
+    acts = " and ".join(dict.fromkeys(_STANDS_FOR[name] for name in people))
+    note = f" It counts {acts}, not people, so that it is right for any rows." if acts else ""
     return Ratio(
         name=rate.name, numerator=additive(rate.numerator), denominator=additive(rate.denominator),
         label=label(rate.name), format=_FORMATS.get(rate.unit, Format.NUMBER),
@@ -118,7 +118,7 @@ def _ratio(rate: Statistic) -> Ratio:
 
 _RATES = {statistic.name: statistic for statistic in STATISTICS.values() if statistic.kind is Kind.RATE}
 RATIOS: Mapping[str, Ratio] = {name: _ratio(rate) for name, rate in _RATES.items()}
-# Complaints follow a message soon, and mail providers measure them by the day as well.
+# Complaints follow a message soon, and mailbox providers measure them by the day as well.
 _BY_DOMAIN = ("spam_complaint_rate",)
 
 
@@ -126,7 +126,7 @@ def fields_of(view: str) -> tuple[Field, ...]:
     """The fields of a view, in the order of its columns.
 
     Raises:
-        UnknownNameError: Looker Studio reads no such view.
+        UnknownNameError: Looker Studio does not read that view.
     """
     if view not in LOOKER_VIEWS:
         raise UnknownNameError("view for Looker Studio", view, LOOKER_VIEWS)
@@ -139,11 +139,12 @@ def fields_of(view: str) -> tuple[Field, ...]:
 def ratios_of(view: str) -> tuple[Ratio, ...]:
     """The ratios that mean something over a view's rows.
 
-    By send date and over all time, numerator and denominator speak of the same sends. By event date they do only
-    where the same events are in both: a bounce is one of the attempts of its day, an open is none of its deliveries.
+    By send date and over all time, numerator and denominator are about the same sends. By event date this is so only if
+    both count the same events: a bounce is one of the attempts of its day, but an open may belong to a delivery of a
+    different day.
 
     Raises:
-        UnknownNameError: Looker Studio reads no such view.
+        UnknownNameError: Looker Studio does not read that view.
     """
     names = {field.name for field in fields_of(view) if field.is_metric}
     report = report_of(view)

@@ -1,6 +1,6 @@
 """The link that opens a report in Looker Studio over an account's views: an address of its Linking API.
 
-Here: the address. Not here: which project and template there are (settings, read by who asks), and opening anything.
+Here: the address. Not here: the project and the template (settings, which the caller reads), and opening anything.
 
 With a template the report's pages are copied, and each of its data sources is pointed at the view whose name is its
 alias. `refreshFields=false` keeps the template's types, formats and calculated fields. Without a template Looker
@@ -16,9 +16,9 @@ from klaviyo_assets.errors import PermanentError, SettingsError
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS, TITLES
 
 ADDRESS = "https://lookerstudio.google.com/reporting/create"
-# What every server and browser has to take (RFC 9110, 4.1).
+# What every server and browser has to accept (RFC 9110, 4.1).
 MAX_LENGTH = 8000
-# The view an empty report starts with: the one whose numbers are those of Klaviyo's own pages.
+# The view that an empty report starts with: its numbers are those of Klaviyo's own pages.
 FIRST_VIEW = "looker_campaign_by_send_date"
 # Types, formats and calculated fields of the template's data sources stay as they are.
 _KEPT = (("refreshFields", "false"),)
@@ -30,8 +30,8 @@ class Source:
     """A data source of a report: a BigQuery view.
 
     Attributes:
-        alias: The template's name for it: the view's.
-        title: What people read.
+        alias: Its name in the template: the name of the view.
+        title: What users read.
         project: Google Cloud project.
         dataset: The dataset's id, without the project.
         table: The view.
@@ -49,7 +49,7 @@ def sources(dataset: str, owner: str) -> tuple[Source, ...]:
 
     Args:
         dataset: `project.dataset` that holds the views.
-        owner: Whose they are, for titles: the account's name.
+        owner: The account's name, for titles.
 
     Raises:
         PermanentError: `dataset` is not `project.dataset`.
@@ -73,26 +73,26 @@ def first_of(data: Sequence[Source]) -> Source:
     return next((source for source in data if source.alias == FIRST_VIEW), data[0])
 
 
-def template_id(given: str) -> str:
+def template_id(text: str) -> str:
     """The id of a template from an id, or from the address of its page.
 
     Raises:
-        SettingsError: it is neither.
+        SettingsError: the text is neither.
     """
-    found = re.search(rf"/reporting/({_TEMPLATE_ID})", given) or re.fullmatch(rf"\s*({_TEMPLATE_ID})\s*", given)
-    if not found:
+    match = re.search(rf"/reporting/({_TEMPLATE_ID})", text) or re.fullmatch(rf"\s*({_TEMPLATE_ID})\s*", text)
+    if not match:
         raise SettingsError(
-            f"{given!r} is not a Looker Studio template",
+            f"{text!r} is not a Looker Studio template",
             "Give the id in its address, the part after /reporting/; docs/looker_studio.md explains how to create one.",
         )
-    return found[1]
+    return match[1]
 
 
 def looker_link(data: Sequence[Source], name: str, template: str = "") -> str:
     """The address that opens a report over data sources.
 
     Args:
-        data: The data sources; without a template only the one of `FIRST_VIEW`, or else the first, is linked.
+        data: The data sources; without a template only `FIRST_VIEW`, or else the first of them, is linked.
         name: What the new report is called.
         template: Id of the template; empty for an empty report.
 
@@ -112,12 +112,12 @@ def _of_alias(source: Source) -> Iterator[tuple[str, str]]:
 
 
 def _single(source: Source) -> Iterator[tuple[str, str]]:
-    # An empty report has one data source, so it needs no alias; and no fields that could be kept.
+    # An empty report has one data source, so it needs no alias, and there are no fields to keep.
     yield from ((f"ds.{name}", value) for name, value in _settings(source))
 
 
 def _shared(data: Sequence[Source]) -> Iterator[tuple[str, str]]:
-    """The same in a shorter form: what all data sources have in common is said once."""
+    """A shorter form: what all data sources have in common is stated once."""
     own = {"tableId", "datasourceName"}
     yield from ((f"ds.*.{name}", value) for name, value in (*_settings(data[0]), *_KEPT) if name not in own)
     yield from ((f"ds.{source.alias}.tableId", source.table) for source in data)
@@ -131,14 +131,14 @@ def _settings(source: Source) -> tuple[tuple[str, str], ...]:
 
 
 def _address(parameters: Sequence[tuple[str, str]]) -> str:
-    made = _encoded(parameters)
-    if len(made) > MAX_LENGTH:
+    address = _encoded(parameters)
+    if len(address) > MAX_LENGTH:
         raise PermanentError(
-            f"the link to Looker Studio would be {len(made)} characters long, but not every browser takes more than "
+            f"the link to Looker Studio would be {len(address)} characters long, but not every browser takes more than "
             f"{MAX_LENGTH}",
             "Shorten what is in it: BIGQUERY_DATASET_PREFIX, the account's name or the report's.",
         )
-    return made
+    return address
 
 
 def _encoded(parameters: Sequence[tuple[str, str]]) -> str:

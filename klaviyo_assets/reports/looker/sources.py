@@ -1,7 +1,7 @@
-"""The views that Looker Studio reads, as its data sources: which they are and what people call them.
+"""The views that Looker Studio reads as its data sources, and their titles.
 
-Here: the list and the titles. Not here: the views themselves (`reports/views/looker.py`): they are made, described and
-listed as every other view is.
+Here: the list and the titles. Not here: the views themselves (`reports/views/looker.py`): they are created, described
+and listed like every other view.
 """
 
 from klaviyo_assets.reports import REPORTS
@@ -11,7 +11,7 @@ from klaviyo_assets.reports.views.looker import PREFIX
 from klaviyo_assets.reports.views.spec import ViewSpec
 
 LOOKER_VIEWS: dict[str, ViewSpec] = {name: view for name, view in VIEWS.items() if name.startswith(PREFIX)}
-# What a data source is called in Looker Studio; the date basis is part of the name.
+# The names of the data sources in Looker Studio; the date basis is part of the name.
 TITLES: dict[str, str] = {
     "looker_account_by_event_date": "Account by event date",
     "looker_campaign_by_event_date": "Campaigns by event date",
@@ -27,5 +27,5 @@ TITLES: dict[str, str] = {
 
 
 def report_of(view: str) -> ReportSpec | None:
-    """The report whose rows a view shows; None for the one that says how fresh they are."""
+    """The report whose rows a view shows; None for the view that says how fresh they are."""
     return REPORTS.get(view.removeprefix(PREFIX))

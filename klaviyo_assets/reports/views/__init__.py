@@ -1,4 +1,4 @@
-"""The views: tables and reports joined for reading, one file each or one per family; they hold no rows of their own.
+"""The views: tables and reports joined for reading, one file per view or per family of views; they hold no rows.
 
 Here: the list of them. Not here: what any of them shows, and the statement that creates one (`statement.py`).
 """
@@ -9,11 +9,11 @@ from klaviyo_assets.reports.views.event_with_attribution import SPEC as EVENT_WI
 from klaviyo_assets.reports.views.flow_message_detail import DETAILS as FLOW_MESSAGES
 from klaviyo_assets.reports.views.looker import looker_freshness, looker_lists, looker_messages, looker_report
 from klaviyo_assets.reports.views.messages import Details
-from klaviyo_assets.reports.views.named import named
+from klaviyo_assets.reports.views.named import named_view
 from klaviyo_assets.reports.views.person_detail import person_detail
 from klaviyo_assets.reports.views.spec import ViewSpec
 
-# The reports of messages, and where their messages' names stand.
+# The reports of messages, and the view that has the names of their messages.
 _NAMED: dict[str, Details] = {
     "campaign_by_event_date": CAMPAIGN_MESSAGES,
     "campaign_by_send_date": CAMPAIGN_MESSAGES,
@@ -23,9 +23,9 @@ _NAMED: dict[str, Details] = {
     "flow_lifetime": FLOW_MESSAGES,
 }
 
-_WITH_NAMES = {name: named(REPORTS[name], names) for name, names in _NAMED.items()}
+_WITH_NAMES = {name: named_view(REPORTS[name], names) for name, names in _NAMED.items()}
 
-# In an order they can be created in: a view stands behind those it reads.
+# In an order in which they can be created: a view comes after those that it reads.
 VIEWS: dict[str, ViewSpec] = {
     view.name: view
     for view in (

@@ -1,10 +1,10 @@
 """Campaign messages with everything that names them: campaign, subject, sender, template, tags, link parameters.
 
-Here: the view, with what older connections keep on `campaign` as the fall-back. Not here: statistics.
+Here: the view, falling back to what older connections keep on `campaign`. Not here: statistics.
 """
 
 from klaviyo_assets.reports.views.messages import details, parameters_of, tags_of
-from klaviyo_assets.reports.views.spec import Shown, copied
+from klaviyo_assets.reports.views.spec import ViewColumn, copied
 from klaviyo_assets.tables.campaign import SPEC as CAMPAIGN
 from klaviyo_assets.tables.campaign_message import SPEC as MESSAGE
 from klaviyo_assets.tables.campaign_tag import SPEC as TAGGING
@@ -15,12 +15,12 @@ _ID = "COALESCE(campaign.campaign_id, campaign_message.campaign_id)"
 
 
 def _older(name: str) -> str:
-    # What stands on the campaign is its email's: a text message of the same campaign has no subject.
+    # The values on the campaign belong to its email: a text message of the same campaign has no subject.
     return f"IF(COALESCE(campaign_message.channel, 'email') = 'email', campaign.{name}, NULL)"
 
 
-def _content(name: str, as_: str, older: str = "") -> Shown:
-    """What a message says: of the message, else, before September 2023, of the campaign."""
+def _content(name: str, as_: str, older: str = "") -> ViewColumn:
+    """A part of the message's content; before September 2023 the campaign has it."""
     if not older:
         return copied(MESSAGE, name, as_=as_)
     return copied(
@@ -30,17 +30,18 @@ def _content(name: str, as_: str, older: str = "") -> Shown:
 
 DETAILS = details(
     name="campaign_message_detail",
+    questions=("What are the subject, sender, template, tags and link parameters of a campaign message?",),
     grain="One row per campaign message; one row with a null `message_id` for a campaign without any.",
-    description="What campaign messages are called and say, as Klaviyo shows it now: a renamed campaign has its new "
-    "name everywhere. Deleted campaigns are kept, with `is_deleted`. Campaigns of connections before September 2023 "
-    "have no messages of their own: their one row shows what stands on the campaign.",
+    description="Names and content of campaign messages as Klaviyo shows them now: a renamed campaign has its new name "
+    "everywhere. Deleted campaigns are kept, with `is_deleted`. Campaigns of connections created before September 2023 "
+    "have no messages of their own: their only row shows the content stored on the campaign.",
     owner=copied(CAMPAIGN, "campaign_id", sql=_ID),
     message=copied(MESSAGE, "campaign_message_id", as_="message_id"),
     of_owner=(
         copied(CAMPAIGN, "name", as_="campaign_name"),
         copied(CAMPAIGN, "status", as_="campaign_status", older=(CAMPAIGN, "status_label"),
                sql="COALESCE(campaign.status, campaign.status_label)"),
-        copied(CAMPAIGN, "is_deleted", sql="COALESCE(campaign.is_deleted, FALSE)", note="The row is the campaign's."),
+        copied(CAMPAIGN, "is_deleted", sql="COALESCE(campaign.is_deleted, FALSE)", note="About the campaign."),
         copied(CAMPAIGN, "send_at", as_="campaign_send_at", older=(CAMPAIGN, "sent_at"),
                sql="COALESCE(campaign.send_at, campaign.sent_at)"),
         tags_of("campaign"),

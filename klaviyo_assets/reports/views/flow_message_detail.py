@@ -13,7 +13,7 @@ from klaviyo_assets.tables.flow_message import SPEC as MESSAGE
 from klaviyo_assets.tables.flow_tag import SPEC as TAGGING
 
 _ID = "COALESCE(flow.flow_id, message.flow_id)"
-# A message knows its step, and the step its flow; so both are brought together before flows without messages join.
+# A message names its step, and the step its flow: both are joined first, then the flows without messages.
 _MESSAGE = """(
   SELECT flow_message.*, flow_action.flow_id, flow_action.action_type, flow_action.status AS action_status
   FROM flow_message
@@ -22,15 +22,16 @@ _MESSAGE = """(
 
 DETAILS = details(
     name="flow_message_detail",
+    questions=("What are the subject, sender, template, tags and link parameters of a flow message?",),
     grain="One row per flow message; one row with a null `message_id` for a flow without any.",
-    description="What flow messages are called and say, as Klaviyo shows it now: a renamed flow has its new name "
+    description="Names and content of flow messages as Klaviyo shows them now: a renamed flow has its new name "
     "everywhere. Deleted flows are kept, with `is_deleted`. A message finds its flow through its step.",
     owner=copied(FLOW, "flow_id", sql=_ID),
     message=copied(MESSAGE, "flow_message_id", as_="message_id", sql="message.flow_message_id"),
     of_owner=(
         copied(FLOW, "name", as_="flow_name"),
         copied(FLOW, "status", as_="flow_status"),
-        copied(FLOW, "is_deleted", sql="COALESCE(flow.is_deleted, FALSE)", note="The row is the flow's."),
+        copied(FLOW, "is_deleted", sql="COALESCE(flow.is_deleted, FALSE)", note="About the flow."),
         copied(FLOW, "trigger_type"),
         tags_of("flow"),
     ),

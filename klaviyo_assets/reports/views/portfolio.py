@@ -1,10 +1,10 @@
 """The portfolio: one view per report over all accounts, with the account as its first column.
 
 Here: which tables, reports and views are joined, and the statement that creates such a view. Not here: which accounts
-have them (`defs/assets/portfolio.py`), and what they show.
+are in it (`defs/assets/portfolio.py`), and what they show.
 
-No number of two accounts is added up here: their currencies and days differ. Money stands beside its currency, as in
-each account, and a day is the day of the row's account.
+Numbers of different accounts are never summed here: their currencies and days differ. An amount has its currency beside
+it, and a day is a day of the row's account.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ class Member:
 
 def portfolio_view(source: TableSpec) -> TableSpec:
     """The view over all accounts of one report or view."""
-    shown = (
+    columns = (
         replace(column, raw=None, required=False, constraints=()) for column in source.columns if column != ACCOUNT
     )
     order = (name for name in source.order if name != ACCOUNT.name)
@@ -40,12 +40,12 @@ def portfolio_view(source: TableSpec) -> TableSpec:
         name=source.name,
         grain=f"Per account: {source.grain[:1].lower()}{source.grain[1:]}",
         description=f"`{source.name}` of every account. {source.description}",
-        key=(), columns=(ACCOUNT, *shown), order=(ACCOUNT.name, *order),
+        key=(), columns=(ACCOUNT, *columns), order=(ACCOUNT.name, *order),
     )  # fmt: skip
 
 
-# Every report, events with what earned them, the reports with names, and what Looker Studio reads. Tables of single
-# people and what is known of them stay with their account.
+# Every report, events with what earned them, the reports with names, and what Looker Studio reads. Details of single
+# people stay in the dataset of their account.
 PORTFOLIO_VIEWS: dict[str, TableSpec] = {
     source.name: portfolio_view(source)
     for source in (*REPORTS.values(), *VIEWS.values())
@@ -57,37 +57,37 @@ PORTFOLIO_VIEWS: dict[str, TableSpec] = {
 
 
 def create_portfolio_view(view: TableSpec, members: Sequence[Member], dataset: str) -> tuple[str, str]:
-    """GoogleSQL that creates a view over the accounts, or brings it to what it should be now.
+    """GoogleSQL that creates a view over the accounts or brings it up to date.
 
     Args:
         view: The view.
-        members: The accounts that take part; without any the view is there and has no rows. A column that an account
+        members: The accounts that take part; without any, the view exists and has no rows. A column that an account
             does not have yet is null for it.
         dataset: `project.dataset` of the portfolio.
 
     Returns:
-        A CREATE OR REPLACE VIEW without parameters, and the label by which the view tells that it was made of this
-        very statement: running it again changes nothing, so it need not be run.
+        A CREATE OR REPLACE VIEW without parameters, and the label that marks the view as made by this statement: if the
+        view has the label already, running the statement would change nothing.
     """
-    columns = ", ".join(f"{quoted(column.name)} {_described(column.description)}" for column in view.columns)
-    rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_selected(view, None)}\nLIMIT 0"
+    columns = ", ".join(f"{quoted(column.name)} {_options(column.description)}" for column in view.columns)
+    rows = "\nUNION ALL\n".join(_rows(view, member) for member in members) or f"{_select_clause(view, None)}\nLIMIT 0"
     grain = f"{view.grain} {view.description}"
     label = hashlib.sha256(repr((columns, grain, rows)).encode()).hexdigest()[:16]
-    described = _described(grain, f", labels=[('{LABEL}', '{label}')]")
-    return f"CREATE OR REPLACE VIEW {table_of(dataset, view.name)} ({columns}) {described} AS\n{rows}", label
+    options = _options(grain, f", labels=[('{LABEL}', '{label}')]")
+    return f"CREATE OR REPLACE VIEW {table_of(dataset, view.name)} ({columns}) {options} AS\n{rows}", label
 
 
 def _rows(view: TableSpec, member: Member) -> str:
-    return f"{_selected(view, member)}\nFROM {table_of(member.dataset, view.name)} AS of_account"
+    return f"{_select_clause(view, member)}\nFROM {table_of(member.dataset, view.name)} AS of_account"
 
 
-def _selected(view: TableSpec, member: Member | None) -> str:
-    shown = [literal(member.account) if member else _null(ACCOUNT)]
-    shown += [_value(column, member) for column in view.columns[1:]]
-    listed = (
-        f"{value} AS {quoted(column.name)}" for value, column in zip(shown, view.columns, strict=True)
+def _select_clause(view: TableSpec, member: Member | None) -> str:
+    values = [literal(member.account) if member else _null(ACCOUNT)]
+    values += [_value(column, member) for column in view.columns[1:]]
+    outputs = (
+        f"{value} AS {quoted(column.name)}" for value, column in zip(values, view.columns, strict=True)
     )  # fmt: skip
-    return "SELECT " + ", ".join(listed)
+    return "SELECT " + ", ".join(outputs)
 
 
 def _value(column: Column, member: Member | None) -> str:
@@ -102,5 +102,5 @@ def _null(column: Column) -> str:
     return f"CAST(NULL AS {exp.DataType.build(kind, dialect=DIALECT).sql(DIALECT)})"
 
 
-def _described(text: str, more: str = "") -> str:
-    return f"OPTIONS(description={literal(text)}{more})"
+def _options(text: str, more_options: str = "") -> str:
+    return f"OPTIONS(description={literal(text)}{more_options})"

@@ -15,18 +15,18 @@ from klaviyo_assets.model.googlesql import DIALECT, literal, quoted, table_of
 from klaviyo_assets.reports.statement import located
 from klaviyo_assets.reports.views.spec import ViewSpec
 
-# The label of a view that tells which definition it was made of.
+# The label of a view that holds the hash of its definition.
 LABEL = "definition"
 
 
 def definition(view: ViewSpec, dataset: str, account: Account) -> str:
-    """What the label of a view says: a hash of all that its statement is made of.
+    """The value of a view's label: a hash of everything that its statement depends on.
 
-    An unchanged view need not be made again; writing its statement only to compare it would take longer than asking.
+    An unchanged view need not be recreated; comparing hashes is quicker than writing the statement.
     """
-    described = [(column.name, column.description) for column in view.columns]
-    made_of = (view.sql, view.grain, view.description, described, dataset, sorted(_parameters(account).items()))
-    return hashlib.sha256(repr(made_of).encode()).hexdigest()[:16]
+    columns = [(column.name, column.description) for column in view.columns]
+    ingredients = (view.sql, view.grain, view.description, columns, dataset, sorted(_parameters(account).items()))
+    return hashlib.sha256(repr(ingredients).encode()).hexdigest()[:16]
 
 
 def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
@@ -37,8 +37,8 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
     Args:
         view: The view.
         dataset: `project.dataset` that holds the view and what it reads.
-        account: Whose dataset it is; a view takes no parameters, so the account's name, time zone and currency become
-            part of its text.
+        account: The account of the dataset; a view takes no parameters, so the account's name, time zone and currency
+            become part of its text.
 
     Returns:
         A CREATE OR REPLACE VIEW without parameters; running it again changes nothing.
@@ -47,14 +47,14 @@ def create_view(view: ViewSpec, dataset: str, account: Account) -> str:
         PermanentError: `dataset` is not `project.dataset`, or the view asks for a parameter that no account has.
     """
     label = f", labels=[('{LABEL}', '{definition(view, dataset, account)}')]"
-    query = located(_filled(view, account), dataset)
+    query = located(_query_of(view, account), dataset)
     name = table_of(dataset, view.name)
-    columns = ", ".join(f"{quoted(column.name)} {_described(column.description)}" for column in view.columns)
-    options = _described(f"{view.grain} {view.description}", label)
+    columns = ", ".join(f"{quoted(column.name)} {_options(column.description)}" for column in view.columns)
+    options = _options(f"{view.grain} {view.description}", label)
     return f"CREATE OR REPLACE VIEW {name} ({columns}) {options} AS\n{query}"
 
 
-def _described(text: str, label: str = "") -> str:
+def _options(text: str, label: str = "") -> str:
     return f"OPTIONS(description={literal(text)}{label})"
 
 
@@ -62,7 +62,7 @@ def _parameters(account: Account) -> dict[str, str]:
     return {"account": account.name, "timezone": account.timezone, "currency": account.currency}
 
 
-def _filled(view: ViewSpec, account: Account) -> str:
+def _query_of(view: ViewSpec, account: Account) -> str:
     """The view's query with the account's values in place of its parameters."""
     values = _parameters(account)
     query = sqlglot.parse_one(view.sql, dialect=DIALECT)

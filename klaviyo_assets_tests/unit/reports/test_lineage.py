@@ -55,15 +55,15 @@ def test_a_name_in_a_view_is_the_name_in_its_table():
 
 
 def test_the_kept_lineage_is_the_one_that_the_queries_tell(tmp_path, monkeypatch):
-    """`python -m klaviyo_assets.reports.lineage` writes it again; loading code is quick only while it is current."""
+    """`python -m klaviyo_assets.documentation` writes it again; loading code is quick only while it is current."""
     from klaviyo_assets.reports import lineage
 
-    kept = json.loads(lineage._KEPT.read_text(encoding="utf-8"))
-    monkeypatch.setattr(lineage, "_KEPT", tmp_path / "none.json")
-    lineage._kept.cache_clear()
+    kept = json.loads(lineage.FILE.read_text(encoding="utf-8"))
+    monkeypatch.setattr(lineage, "FILE", tmp_path / "none.json")
+    lineage._kept_lineage.cache_clear()
     lineage._of_query.cache_clear()
     try:
         assert json.loads(written_lineage()) == kept
     finally:
-        lineage._kept.cache_clear()
+        lineage._kept_lineage.cache_clear()
         lineage._of_query.cache_clear()

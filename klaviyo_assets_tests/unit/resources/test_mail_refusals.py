@@ -199,7 +199,7 @@ def test_a_partial_failure_of_news_is_told_once():
         warning = warnings.append
 
     incidents = Incidents()
-    incidents.stale({"acme": ("data are stale at extracted", "since yesterday")}, time.time())
+    incidents.record_stale({"acme": ("data are stale at extracted", "since yesterday")}, time.time())
     tick = Tick(None, incidents)
     assert "not to everybody" in tick.tell(Partly(sender="s@x.example"), Log(), time.time())
     tick.tell(Partly(sender="s@x.example"), Log(), time.time())

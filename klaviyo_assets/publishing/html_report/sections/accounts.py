@@ -1,4 +1,4 @@
-"""Several accounts side by side. Money stays in each account's currency, and no money is added up."""
+"""Several accounts side by side. Money stays in each account's currency, and amounts are never summed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,32 +11,32 @@ from klaviyo_assets.publishing.html_report.sections.headline import HEADLINES, H
 _COMPARED = ("conversion_value", "conversions", "delivered", "open_rate", "click_rate", "conversion_rate",
              "revenue_per_recipient", "unsubscribe_rate")  # fmt: skip
 # In the order of `_COMPARED`.
-HEADINGS = tuple(next(each for each in HEADLINES if each.column == column) for column in _COMPARED)
+HEADINGS = tuple(next(number for number in HEADLINES if number.column == column) for column in _COMPARED)
 
 
 @dataclass(frozen=True)
-class Compared:
-    """One account's line: a cell and its change per number, with the statement of each."""
+class AccountLine:
+    """One account's line: for each number its statement, its cell and its change."""
 
     account: str
     currency: str
     numbers: list[tuple[Question, Cell, Cell | None]]
 
 
-def compared(all_answers: Sequence[Answers]) -> list[Compared]:
+def account_lines(all_answers: Sequence[Answers]) -> list[AccountLine]:
     """A line for each account with data in the period."""
     return [
-        Compared(answers.account.name, answers.currency, [_number(answers, each) for each in HEADINGS])
+        AccountLine(answers.account.name, answers.currency, [_number(answers, number) for number in HEADINGS])
         for answers in all_answers
         if answers.has_data
     ]
 
 
-def _number(answers: Answers, each: Headline) -> tuple[Question, Cell, Cell | None]:
-    row = answers.one(each.question)
-    return each.question, cell(row, each.column, each.kind, answers.currency), change_of(answers, each)
+def _number(answers: Answers, number: Headline) -> tuple[Question, Cell, Cell | None]:
+    row = answers.row_of(number.question)
+    return number.question, cell(row, number.column, number.kind, answers.currency), change_of(answers, number)
 
 
 def has_currencies(all_answers: Sequence[Answers]) -> bool:
-    """Whether the accounts are of several currencies."""
+    """Whether the accounts have different currencies."""
     return len({answers.currency for answers in all_answers if answers.has_data}) > 1

@@ -1,10 +1,10 @@
-"""The headline numbers, each with its change on the period before."""
+"""The headline numbers, each with its change since the period before."""
 
 from dataclasses import dataclass
 
 from klaviyo_assets.publishing.html_report.answers import Answers
 from klaviyo_assets.publishing.html_report.figures import Card, Cards, Cell, Section, cell
-from klaviyo_assets.publishing.html_report.formatting import NOTHING, Kind, day, shown
+from klaviyo_assets.publishing.html_report.formatting import NOTHING, Kind, day, text_of
 from klaviyo_assets.publishing.html_report.question import Question
 from klaviyo_assets.publishing.html_report.questions import COVERAGE, HEADLINE, RATES
 
@@ -18,9 +18,9 @@ class Headline:
         question: The statement.
         column: Its column; `<column>_change` is the change.
         kind: What it is.
-        change: How the change is stated.
+        change: The kind of the change.
         note: What it means.
-        is_good_when_rising: None where neither is good or bad.
+        is_good_when_rising: None if a rise is neither good nor bad.
         details: Further columns, with their labels and kinds.
     """
 
@@ -41,19 +41,19 @@ HEADLINES = (
     Headline("Orders from messages", HEADLINE, "conversions", Kind.COUNT, Kind.RISE,
              "Conversions credited to a message."),
     Headline("Messages delivered", HEADLINE, "delivered", Kind.COUNT, Kind.RISE,
-             "Emails, texts and pushes that arrived.", is_good_when_rising=None,
+             "Emails, text messages and pushes that arrived.", is_good_when_rising=None,
              details=(("attempted", "recipients", Kind.COUNT),)),
     Headline("Revenue per recipient", RATES, "revenue_per_recipient", Kind.MONEY, Kind.MONEY,
-             "Revenue divided by messages that arrived."),
+             "Revenue per delivered message."),
     Headline("Open rate", RATES, "open_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that were opened, of those that arrived; texts do not count.",
+             "The share of delivered sends that were opened; text messages do not count.",
              details=(("without machine opens", "open_rate_excl_machine", Kind.SHARE),)),
     Headline("Click rate", RATES, "click_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that were clicked, of those that arrived."),
+             "The share of delivered sends that were clicked."),
     Headline("Order rate", RATES, "conversion_rate", Kind.SHARE, Kind.POINTS,
-             "Sends that led to an order, of those that arrived."),
+             "The share of delivered sends that led to an order."),
     Headline("Unsubscribe rate", RATES, "unsubscribe_rate", Kind.SHARE, Kind.POINTS,
-             "Unsubscribes per message that arrived.", is_good_when_rising=False),
+             "Unsubscribes per delivered message.", is_good_when_rising=False),
 )  # fmt: skip
 
 
@@ -63,46 +63,46 @@ def headline(answers: Answers) -> Section:
     return Section("headline", "At a glance", _lead(answers), [Cards(HEADLINE, "Headline numbers", cards=cards)])
 
 
-def change_of(answers: Answers, each: Headline) -> Cell | None:
-    """The change of a headline number; None where there is nothing to compare with."""
-    row = answers.one(each.question)
+def change_of(answers: Answers, number: Headline) -> Cell | None:
+    """The change of a headline number; None if there is nothing to compare with."""
+    row = answers.row_of(number.question)
     if not answers.has_before:
         return None
-    column = f"{each.column}_change"
+    column = f"{number.column}_change"
     value = row[column]
     if value is None:
-        return cell(row, column, each.change, text=_without_before(row, each))
-    text = shown(value, each.change, answers.currency)
-    if each.change is Kind.MONEY and value > 0:
+        return cell(row, column, number.change, text=_without_before(row, number))
+    text = text_of(value, number.change, answers.currency)
+    if number.change is Kind.MONEY and value > 0:
         text = f"+{text}"
-    return cell(row, column, each.change, text=text, tone=_tone(value, each))
+    return cell(row, column, number.change, text=text, tone=_tone(value, number))
 
 
-def _card(answers: Answers, each: Headline) -> Card:
-    row = answers.one(each.question)
+def _card(answers: Answers, number: Headline) -> Card:
+    row = answers.row_of(number.question)
     return Card(
-        question=each.question, label=each.label, number=cell(row, each.column, each.kind, answers.currency),
-        change=change_of(answers, each), note=each.note,
-        details=[(label, cell(row, column, kind, answers.currency)) for label, column, kind in each.details],
+        question=number.question, label=number.label, number=cell(row, number.column, number.kind, answers.currency),
+        change=change_of(answers, number), note=number.note,
+        details=[(label, cell(row, column, kind, answers.currency)) for label, column, kind in number.details],
     )  # fmt: skip
 
 
-def _without_before(row: "dict[str, object] | object", each: Headline) -> str:
-    before = row.get(f"{each.column}_before") if hasattr(row, "get") else None
-    return "none before" if before == 0 else NOTHING
+def _without_before(row: "dict[str, object] | object", number: Headline) -> str:
+    earlier_value = row.get(f"{number.column}_before") if hasattr(row, "get") else None
+    return "none before" if earlier_value == 0 else NOTHING
 
 
-def _tone(value: object, each: Headline) -> str:
-    if each.is_good_when_rising is None or not value:
+def _tone(value: object, number: Headline) -> str:
+    if number.is_good_when_rising is None or not value:
         return ""
-    return "good" if (value > 0) is each.is_good_when_rising else "bad"  # type: ignore[operator]
+    return "good" if (value > 0) is number.is_good_when_rising else "bad"  # type: ignore[operator]
 
 
 def _lead(answers: Answers) -> str:
     if answers.has_before:
-        return f"Changes are on {answers.period.text_before}, the {answers.period.length} days before."
-    first = answers.one(COVERAGE)["first_occurred_on"]
+        return f"Changes are compared with {answers.period.text_before}, the {answers.period.length} days before."
+    first = answers.row_of(COVERAGE)["first_occurred_on"]
     return (
         f"No changes are shown: data begin on {day(first)}, so the period before, {answers.period.text_before}, "
-        "is not whole."
+        "is not complete."
     )

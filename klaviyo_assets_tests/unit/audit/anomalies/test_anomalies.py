@@ -65,7 +65,7 @@ def test_a_day_without_sends_and_orders_is_missed_where_every_such_day_had_some(
 def test_a_loaded_day_without_any_row_is_a_day_without_events():
     rows = [one for one in CALM if one["occurred_on"] != DAY]
 
-    assert "recipients" in found(rows, loaded={*(one["occurred_on"] for one in rows), DAY})
+    assert "recipients" in found(rows, loaded_days={*(one["occurred_on"] for one in rows), DAY})
     assert found(rows) == {}, "a day that nobody says was loaded is not judged"
 
 
@@ -166,7 +166,7 @@ def test_any_rows_can_be_judged(data):
         for one in CALM[::9]
     ]
 
-    assert isinstance(anomalies(rows, DAY, ACME, loaded={DAY}), list)
+    assert isinstance(anomalies(rows, DAY, ACME, loaded_days={DAY}), list)
     assert anomalies(rows, DAY, ACME, data_through=datetime(2026, 3, 30, 12, tzinfo=UTC)) == []
 
 

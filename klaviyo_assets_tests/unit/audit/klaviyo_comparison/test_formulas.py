@@ -57,9 +57,9 @@ def test_a_rate_that_nothing_gives_is_told_to_be_so():
     ours = {SALE: numbers()}
     compared = compare({SALE: {**numbers(), "open_rate": Decimal("0.123456")}}, ours)
     one = next(one for one in formulas(compared) if one.statistic == "open_rate")
-    assert (one.numerator, one.others) == ("", ())
+    assert (one.numerator, one.alternatives) == ("", ())
     assert remarks(compared, (one,)) == (
-        "- open_rate: no formula tried gives Klaviyo's rate in the message that has one; here it is "
+        "- open_rate: none of the formulas tried gives Klaviyo's rate in the message that has one; here it is "
         "opens_unique / delivered."
     )
 
@@ -69,7 +69,7 @@ def test_formulas_that_cannot_be_told_apart_are_all_named():
     side = {SALE: numbers(recipients=96, bounced=0, bounced_or_failed=0)}
     one = found(side)["open_rate"]
     assert one.is_ours
-    assert ("opens_unique", "recipients") in one.others
+    assert ("opens_unique", "recipients") in one.alternatives
 
 
 def test_a_rate_that_is_0_everywhere_tells_nothing():

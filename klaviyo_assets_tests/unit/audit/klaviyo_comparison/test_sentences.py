@@ -64,7 +64,7 @@ def test_what_explains_a_difference_is_told():
     compared = compare(theirs, ours)
     said = remarks(compared, formulas(compared))
     assert "- opens_unique: Klaviyo's number is our sends_opened in every message; it counts distinct sends" in said
-    assert "- text_message_spend: Klaviyo states it for 1 message, the raw data say nothing of it." in said
+    assert "- text_message_spend: Klaviyo states it for 1 message, the raw data do not have it." in said
     assert "- Klaviyo's own counts give its rates by the formulas used here: delivery_rate = delivered" in said
 
 
@@ -73,9 +73,9 @@ def test_what_explains_a_difference_is_told():
     [
         (
             {"opens": 69, "clicks": 11},
-            "- Every count that differs is larger in Klaviyo, as when events have not arrived",
+            "- Every count that differs is larger in Klaviyo, as if events have not arrived",
         ),
-        ({"opens": 71, "clicks": 13}, "- Every count that differs is larger here, as when Klaviyo has deleted events"),
+        ({"opens": 71, "clicks": 13}, "- Every count that differs is larger here, as if Klaviyo has deleted events"),
         ({"opens": 71, "clicks": 11}, "- Klaviyo's own counts give"),
     ],
 )

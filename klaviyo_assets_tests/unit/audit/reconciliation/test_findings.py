@@ -3,7 +3,7 @@
 from datetime import date
 from decimal import Decimal
 
-from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, added, run_command
+from klaviyo_assets.audit.reconciliation.findings import Equation, Findings, Severity, exact_sum, run_command
 
 EQUATION = Equation("rows", "Rows are rows.", "one", "other")
 
@@ -36,7 +36,7 @@ def test_errors_come_before_warnings():
 
 
 def test_sums_take_null_for_nothing():
-    assert added([Decimal("0.01"), None, 2]) == Decimal("2.01")
+    assert exact_sum([Decimal("0.01"), None, 2]) == Decimal("2.01")
 
 
 def test_a_command_to_mend_with_can_be_pasted():

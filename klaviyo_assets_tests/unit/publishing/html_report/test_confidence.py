@@ -61,9 +61,9 @@ def test_a_sample_size_is_that_of_the_formula():
 
 @pytest.mark.parametrize(
     ("arms", "beginning"),
-    [([(300, 1000), (200, 1000)], "Variation A was opened more: 30.0% against 20.0%"),
-     ([(201, 1000), (200, 1000)], "No clear difference in what was opened"),
-     ([(2, 30), (1, 30)], "Too few were opened to say"),
+    [([(300, 1000), (200, 1000)], "Variation A was opened more often: 30.0% against 20.0%"),
+     ([(201, 1000), (200, 1000)], "No clear difference in how often they were opened"),
+     ([(2, 30), (1, 30)], "Too few messages were opened to say"),
      ([(300, 1000), (290, 1000), (100, 1000)], "No clear difference")],
 )  # fmt: skip
 def test_verdicts_are_sentences(arms, beginning):

@@ -12,11 +12,10 @@ from klaviyo_assets.publishing.html_report.formatting import (
     exact,
     instant,
     money,
-    plural,
     points,
     rise,
     share,
-    shown,
+    text_of,
 )
 
 MINUS, DASH = "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -75,7 +74,7 @@ def test_counts_have_parts_only_where_there_are_parts(value, text):
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_what_is_unknown_is_a_dash_and_never_zero(kind):
-    assert shown(None, kind, "USD") == DASH
+    assert text_of(None, kind, "USD") == DASH
 
 
 @pytest.mark.parametrize(
@@ -92,7 +91,3 @@ def test_days_and_instants():
     assert days(date(2026, 1, 1), date(2026, 1, 31)) == f"Jan 1 {DASH} Jan 31, 2026"
     assert days(date(2025, 12, 30), date(2026, 1, 2)) == f"Dec 30, 2025 {DASH} Jan 2, 2026"
     assert instant(datetime(2026, 1, 2, 3, 4, tzinfo=UTC)) == "Jan 2, 2026, 03:04"
-
-
-def test_one_is_not_many():
-    assert [plural(number, "day") for number in (0, 1, 1234)] == ["0 days", "1 day", "1,234 days"]

@@ -53,7 +53,7 @@ def test_each_accounts_money_is_in_its_own_currency(page):
     assert {(each.account, each.text) for each in values} == {
         ("acme", "$12,345.68"), ("bloom", "\N{EURO SIGN}12,345.68")
     }  # fmt: skip
-    assert "no total is made of it" in page.html
+    assert "It is neither converted nor summed" in page.html
 
 
 def test_the_date_base_stands_at_every_figure(page):
@@ -107,8 +107,8 @@ def test_days_that_are_not_complete_are_said():
     rows = answered.rows()
     rows["coverage"] = [answered.coverage(data_through=answered.coverage()["data_through"].replace(day=14))]
 
-    assert any("the last days are not complete" in said for said in warnings(answers(rows=rows)))
-    assert not any("the last days are not complete" in said for said in warnings(answers()))
+    assert any("the last days are missing some events" in said for said in warnings(answers(rows=rows)))
+    assert not any("the last days are missing some events" in said for said in warnings(answers()))
 
 
 def test_a_reconciliation_that_failed_is_said_twice():
@@ -143,8 +143,8 @@ def test_a_period_with_events_but_without_messages_is_a_page():
     rows |= {name: answered.rows()[name] for name in ("coverage", "headline", "rates")}
     made = report(answers(rows=rows))
 
-    assert "None was sent in these days." in made.html
-    assert "No A/B test in these days." in made.html
+    assert "Nothing was sent in these days." in made.html
+    assert "There was no A/B test in these days." in made.html
 
 
 def test_a_period_has_the_days_before_it():

@@ -83,7 +83,7 @@ def test_many_accounts_and_findings_stay_below_what_mail_programs_cut_off():
 
 def test_a_day_that_is_not_complete_is_said_so():
     message = Digest(ON, accounts=[shown("acme", through=datetime(2026, 5, 10, 20, 0, tzinfo=UTC))]).message()
-    assert "It is not complete: data reach to May 10, 20:00 UTC" in message.text
+    assert "It is incomplete: data end at May 10, 20:00 UTC" in message.text
 
 
 def test_an_account_without_numbers_breaks_nothing():
@@ -120,8 +120,9 @@ def test_no_mail_loads_anything_from_elsewhere():
 def incidents(*accounts):
     made = Incidents()
     for account in accounts:
-        made.failed(Failure(account, "events", "load_events", "Postgres is down", ("a & b",), {"x": (("2026-05-01",
-                            "2026-05-03"),)}, "0123", 0.0))  # fmt: skip
+        work = {"x": (("2026-05-01", "2026-05-03"),)}
+        failure = Failure(account, "events", "load_events", "Postgres is down", ("a & b",), work, "0123", 0.0)
+        made.record_failure(failure)
     return made
 
 

@@ -42,7 +42,7 @@ def test_revenue_is_all_of_it_and_in_it_what_messages_earned():
         row(0, "none", conversion_value_unattributed=Decimal("5.05"), conversions_unattributed=Decimal(2)),
     )
     assert figure(found, "Revenue").day.value == Decimal("15.15")
-    assert figure(found, "of it from messages").day.value == Decimal("10.10")
+    assert figure(found, "of which from messages").day.value == Decimal("10.10")
     assert figure(found, "Conversions").day.value == 3
 
 

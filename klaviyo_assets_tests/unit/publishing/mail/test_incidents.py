@@ -22,7 +22,7 @@ def told(incidents, now=0.0):
     """What a mail that goes out now tells."""
     news = incidents.news(now)
     if news.keys:
-        incidents.told(news, now)
+        incidents.record_mail(news, now)
     return len(news.new), len(news.reminders), len(news.over)
 
 
@@ -33,7 +33,7 @@ def made(incidents, account, work, at):
 
 def after_restart(incidents):
     """As the sensor's next tick reads them, maybe in another process."""
-    return Incidents.read(json.loads(json.dumps(incidents.written)))
+    return Incidents.read(json.loads(json.dumps(incidents.as_json)))
 
 
 def test_the_fix_of_an_incident_is_read_from_a_cursor_of_an_earlier_version():
@@ -48,10 +48,10 @@ def test_the_fix_of_an_incident_is_read_from_a_cursor_of_an_earlier_version():
 
 def test_the_first_failure_is_told_and_its_retries_are_not():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     assert told(incidents) == (1, 0, 0)
     for at in range(1, 5):
-        incidents.failed(failure(at=at * HOUR))
+        incidents.record_failure(failure(at=at * HOUR))
         assert told(incidents, at * HOUR) == (0, 0, 0)
     (one,) = incidents.by_key.values()
     assert (one.times, one.last_at) == (5, 4 * HOUR)
@@ -77,7 +77,7 @@ def test_another_account_step_or_error_is_another_incident(change):
 
 def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     told(incidents)
     made(incidents, "acme", {"bigquery/event": (("2026-05-01", "2026-05-02"),)}, 10)
     assert told(incidents, 10) == (0, 0, 0), "a day is left"
@@ -93,33 +93,33 @@ def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
 )
 def test_what_others_do_ends_nothing(account, work):
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     made(incidents, account, work, 10)
     assert told(incidents, 10) == (1, 0, 0)
 
 
 def test_after_it_was_over_it_is_a_new_incident():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     told(incidents)
     made(incidents, "acme", EVENTS, 10)
     told(incidents, 10)
-    incidents.failed(failure(at=20))
+    incidents.record_failure(failure(at=20))
     assert told(incidents, 20) == (1, 0, 0)
 
 
 def test_failing_again_before_the_end_was_told_is_no_news():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     told(incidents)
     made(incidents, "acme", EVENTS, 10)
-    incidents.failed(failure(at=11))
+    incidents.record_failure(failure(at=11))
     assert told(incidents, 12) == (0, 0, 0)
 
 
 def test_whoever_forgot_is_reminded_once_a_day_for_a_week():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     mails = []
     for hour in range(24 * 30):
         mails += [hour] if any(told(incidents, hour * HOUR)) else []
@@ -130,7 +130,7 @@ def test_whoever_forgot_is_reminded_once_a_day_for_a_week():
 
 def test_news_stay_due_until_a_mail_has_gone_out():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     for at in (0, 60, 120):
         assert len(incidents.news(at).new) == 1
         incidents = after_restart(incidents)
@@ -140,7 +140,7 @@ def test_news_stay_due_until_a_mail_has_gone_out():
 
 def test_a_failure_that_nobody_was_told_of_is_never_forgotten():
     incidents = Incidents()
-    incidents.failed(failure())
+    incidents.record_failure(failure())
     assert incidents.forget(REMIND_FOR * 3) == []
     assert len(incidents.news(REMIND_FOR * 3).new) == 1
 
@@ -150,7 +150,7 @@ def test_after_many_mails_the_others_wait_and_go_out_together():
     incidents, mails = Incidents(), []
     for minute in range(24 * 60):
         at = minute * 60.0
-        incidents.failed(failure(f"error {chr(97 + minute % 26)}{chr(97 + minute // 26 % 26)}", at=at))
+        incidents.record_failure(failure(f"error {chr(97 + minute % 26)}{chr(97 + minute // 26 % 26)}", at=at))
         mails += [at] if any(told(incidents, at)) else []
     assert MAILS_A_DAY < len(mails) <= MAILS_A_DAY + 24
     told(incidents, 25 * HOUR)
@@ -160,21 +160,21 @@ def test_after_many_mails_the_others_wait_and_go_out_together():
 def test_a_stale_account_is_told_once_and_once_when_it_is_fresh():
     incidents = Incidents()
     stale = {"acme": ("data are stale", "The data reach to May 1.")}
-    incidents.stale(stale, 0)
+    incidents.record_stale(stale, 0)
     assert told(incidents) == (1, 0, 0)
-    incidents.stale({"acme": ("data are stale", "The data reach to May 1, later.")}, 600)
+    incidents.record_stale({"acme": ("data are stale", "The data reach to May 1, later.")}, 600)
     assert told(incidents, 600) == (0, 0, 0)
-    incidents.stale({}, 1200)
+    incidents.record_stale({}, 1200)
     assert told(incidents, 1200) == (0, 0, 1)
 
 
 def test_loads_do_not_end_staleness_and_freshness_ends_no_failure():
     incidents = Incidents()
-    incidents.failed(failure())
-    incidents.stale({"acme": ("data are stale", "Old.")}, 0)
+    incidents.record_failure(failure())
+    incidents.record_stale({"acme": ("data are stale", "Old.")}, 0)
     made(incidents, "acme", EVENTS, 1)
     assert {one.kind for one in incidents.news(2).over.values()} == {Kind.RUN}
-    incidents.stale({}, 3)
+    incidents.record_stale({}, 3)
     assert {one.kind for one in incidents.news(4).over.values()} == {Kind.RUN, Kind.STALE}
 
 
@@ -197,20 +197,20 @@ def test_whatever_happens_each_incident_is_told_once_at_its_beginning_and_once_a
         now += 60
         key = (account, sentence)
         if what == "fail":
-            incidents.failed(failure(sentence, account=account, at=now))
+            incidents.record_failure(failure(sentence, account=account, at=now))
             open_now.add(key)
         elif what == "succeed":
             made(incidents, account, EVENTS, now)
             open_now = {one for one in open_now if one[0] != account}
         elif what in {"stale", "fresh"}:
-            incidents.stale({account: ("stale", "Old.")} if what == "stale" else {}, now)
+            incidents.record_stale({account: ("stale", "Old.")} if what == "stale" else {}, now)
         else:
             incidents = after_restart(incidents)
         incidents.sent = []  # how many mails go out is another test's
         news = incidents.news(now)
         if mail_works and news.keys:
             log += [("new", key) for key in news.new] + [("over", key) for key in news.over]
-            incidents.told(news, now)
+            incidents.record_mail(news, now)
             open_keys = {one.account + one.sentence for one in incidents.by_key.values() if one.kind is Kind.RUN}
             assert open_keys == {account + sentence for account, sentence in open_now}
     for key in {key for _, key in log}:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from klaviyo_assets.publishing.mail.work import WHOLE, days_of, joined, without
+from klaviyo_assets.publishing.mail.work import WHOLE, days_of, union_of, without
 
 FIRST = date(2026, 2, 26)
 
@@ -39,7 +39,7 @@ works = st.dictionaries(
 
 @given(works, works)
 def test_joining_is_the_union_of_days(one, other):
-    found = days(joined(one, other))
+    found = days(union_of(one, other))
 
     assert found == {
         asset: days(one).get(asset, set()) | days(other).get(asset, set()) for asset in {*one, *other}
@@ -55,7 +55,7 @@ def test_taking_away_leaves_the_days_that_were_not_done(work, done):
 
 @given(works)
 def test_neighboring_days_become_one_span(work):
-    for listed in joined(work, {}).values():
+    for listed in union_of(work, {}).values():
         dated = [span for span in listed if span != WHOLE]
         for (_, last), (first, _) in pairwise(dated):
             assert (date.fromisoformat(first) - date.fromisoformat(last)).days > 1
