@@ -26,6 +26,7 @@ from klaviyo_assets.source.extraction import AccountSource, extract_table
 from klaviyo_assets.stages.archiving import Archiving
 from klaviyo_assets.stages.deltas import TableReading
 from klaviyo_assets.stages.destination import AccountRun
+from klaviyo_assets.stages.graph import BIGQUERY, S3_ARCHIVE
 from klaviyo_assets.stages.loading import AccountLoad
 from klaviyo_assets.stages.mapping import AccountMapping
 from klaviyo_assets.tables import TABLES
@@ -99,19 +100,20 @@ class LargeTables:
         """The archive stage."""
         with self._resources() as resources:
             for name in names:
-                Archiving(self._run(resources)).load(TABLES[name], self._mapped(name))
+                Archiving(self._run(S3_ARCHIVE, resources)).load(TABLES[name], self._mapped(name))
 
     def bring(self, names: tuple[str, ...] = NAMES, *, book: bool = True) -> None:
         """The BigQuery stage; unless `book`, it dies before the ledger is written."""
         with self._resources() as resources:
-            load = AccountLoad(self._run(resources))
+            load = AccountLoad(self._run(BIGQUERY, resources))
             for name in names:
                 load.load(TABLES[name], self._mapped(name))
             if book:
                 load.flush()
 
-    def _run(self, resources: dict[str, Any]) -> AccountRun:
-        return AccountRun("", "a-test-run", self.deployment.account, self.deployment.frames, frozenset(), resources)
+    def _run(self, destination: str, resources: dict[str, Any]) -> AccountRun:
+        account, frames = self.deployment.account, self.deployment.frames
+        return AccountRun(destination, "a-test-run", account, frames, frozenset(), resources)
 
     def load(self, names: tuple[str, ...] = NAMES, **options: Any) -> dict[str, FrameRecord]:
         """All stages."""
