@@ -337,14 +337,16 @@ def _window(value: Any, where: str) -> int:
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return round(value * 3600)
     pattern = r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"
-    found = re.fullmatch(pattern, value) if isinstance(value, str) and value not in {"P", "PT"} else None
-    if not found or value.endswith("T"):
+    match = re.fullmatch(pattern, value) if isinstance(value, str) and value not in {"P", "PT"} else None
+    if not match or value.endswith("T"):
         raise SettingsError(f"{where} = {value!r}", "Allowed: hours (12) or an ISO duration (P5D, PT12H).")
-    weeks, days, hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    weeks, days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return (((weeks * 7 + days) * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def _known_keys(values: Mapping[str, Any], known: Set[str], where: str) -> None:
+def _known_keys(values: Mapping[str, Any], setting_names: Set[str], where: str) -> None:
     for key in values:
-        if key not in known:
-            raise SettingsError(f"{where}: there is no setting {key!r}", f"Choose one of: {', '.join(sorted(known))}.")
+        if key not in setting_names:
+            raise SettingsError(
+                f"{where}: there is no setting {key!r}", f"Choose one of: {', '.join(sorted(setting_names))}."
+            )

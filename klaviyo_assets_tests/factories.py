@@ -47,8 +47,8 @@ def extracted(spec: TableSpec, rows: list[dict[str, Any]]) -> pd.DataFrame:
     properties = [f"property_{field.name}" for field in spec.properties]
     columns = {raw.name: _typed([row.get(raw.name) for row in rows], raw.type) for raw in spec.raw}
     columns |= {name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in properties}
-    known = {*columns, *([spec.custom_fields.packed] if spec.custom_fields else [])}
-    columns[UNLISTED] = pa.array([_unlisted(spec, row, known) for row in rows], pa.string())
+    column_names = {*columns, *([spec.custom_fields.packed] if spec.custom_fields else [])}
+    columns[UNLISTED] = pa.array([_unlisted(spec, row, column_names) for row in rows], pa.string())
     columns[PACKED] = pa.array([_packed(spec, row) for row in rows], pa.string())
     return table_to_frame(pa.table(columns))
 
@@ -104,14 +104,14 @@ def _text(value: Any) -> str | None:
     return None if value is None else json.dumps(value) if isinstance(value, dict | list) else str(value)
 
 
-def _unlisted(spec: TableSpec, row: Row, known: set[str]) -> str | None:
+def _unlisted(spec: TableSpec, row: Row, column_names: set[str]) -> str | None:
     prefix = spec.custom_fields.prefix if spec.custom_fields else ""
-    found = {
+    fields = {
         plain_spelling(name.removeprefix(prefix)): value
         for name, value in row.items()
-        if name not in known and value is not None
+        if name not in column_names and value is not None
     }
-    return json.dumps(found) if found else None
+    return json.dumps(fields) if fields else None
 
 
 def _packed(spec: TableSpec, row: Row) -> str | None:

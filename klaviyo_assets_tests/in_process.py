@@ -50,12 +50,12 @@ class InProcess:
         """The rows of every report of a shop, but for those that are history."""
         standing = Standing(settings.timezone, settings.currency, settings.longest_window, shop.data_through)
         self.warehouse.load_tables(self.tables(shop, settings))
-        found = {}
+        rows = {}
         for report in REPORTS.values():
             if not report.keeps_history:
                 self.warehouse.restate(report, standing, Days.all())
-                found[report.name] = self.warehouse.rows(report)
-        return found
+                rows[report.name] = self.warehouse.rows(report)
+        return rows
 
     def tables(self, shop: Shop, settings: Settings) -> dict[str, pa.Table]:
         """The mapped tables of a shop that these reports read."""
@@ -129,8 +129,8 @@ class Extraction:
                 needs = Needs(self.account.metrics(read_metrics(self.details)), self.source == "native")
                 table = raw_table(EVENT, rows)
                 needs.look(table)
-                found = {raw["id"]: raw for raw in self.touches(day, rows, needs)}
-                touches = raw_table(EVENT, [found[event_id] for event_id in sorted(found)])
+                touches_by_id = {raw["id"]: raw for raw in self.touches(day, rows, needs)}
+                touches = raw_table(EVENT, [touches_by_id[event_id] for event_id in sorted(touches_by_id)])
                 key = FrameKey("extracted", self.account.name, EVENT.name, day.isoformat())
                 write_frame(frames, key, table, touches, self.details | {"needs_receipts": needs.without_send})
                 yield day
@@ -154,11 +154,11 @@ class Extraction:
 
     def recorded(self, needs: Needs) -> Iterator[Row]:
         """The events that recorded attribution names, and those that these name in turn."""
-        wanted = needs.recorded_ids
+        event_ids = needs.recorded_ids
         for _hop in range(MAX_HOPS):
-            found = [self.by_id[event_id] for event_id in sorted(wanted & self.by_id.keys())]
-            wanted = needs.look_at_touches(raw_table(EVENT, found))
-            yield from found
+            events = [self.by_id[event_id] for event_id in sorted(event_ids & self.by_id.keys())]
+            event_ids = needs.look_at_touches(raw_table(EVENT, events))
+            yield from events
 
 
 def fits(raw: Row, wanted: Wanted) -> bool:

@@ -95,8 +95,8 @@ class RawSchema:
 
     def run(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         """A statement in which `{schema}` stands for the schema."""
-        made = self.connection.execute(sql.SQL(statement).format(schema=sql.Identifier(self.name)), parameters)
-        return made.fetchall() if made.description else []
+        cursor = self.connection.execute(sql.SQL(statement).format(schema=sql.Identifier(self.name)), parameters)
+        return cursor.fetchall() if cursor.description else []
 
 
 def _key(table: str) -> tuple[str, ...]:
@@ -133,17 +133,17 @@ class Dataset:
 
     def query(self, text: str, parameters: Mapping[str, tuple[str, Any]] | None = None) -> Any:
         """Rows with attributes, as BigQuery's client gives them."""
-        found = self.warehouse.run(text, {name: value for name, (_, value) in (parameters or {}).items()})
+        rows = self.warehouse.run(text, {name: value for name, (_, value) in (parameters or {}).items()})
         names = [column[0] for column in self.warehouse.connection.description or []]
         kind = namedtuple("kind", names, rename=True)  # type: ignore[misc]
-        return [kind(*row) for row in found]
+        return [kind(*row) for row in rows]
 
 
 @dataclass
 class Memory:
     """Mappings by what they were made of."""
 
-    made: dict[str, tuple[FrameRecord, pa.Table, list[Row]]] = field(default_factory=dict)
+    mapped_frames: dict[str, tuple[FrameRecord, pa.Table, list[Row]]] = field(default_factory=dict)
 
 
 @dataclass
@@ -234,13 +234,13 @@ class Platform:
         for name in ("rows", "touches") if day else ("rows",):
             with self.frames.local_file(source, name) as path:
                 seen.update(path.read_bytes())
-        made = self.memory.made.get(seen.hexdigest())
-        if made is None:
-            found = mapped(self._mapping(account))
+        memory_entry = self.memory.mapped_frames.get(seen.hexdigest())
+        if memory_entry is None:
+            frame_record = mapped(self._mapping(account))
             key = FrameKey("mapped", account.name, spec.name, day and day.isoformat())
             read = [self.frames.open(key, name).read() for name in ("rows", "quarantine")]
-            made = self.memory.made[seen.hexdigest()] = (found, read[0], read[1].to_pylist())
-        return replace(made[0], data_through=record.data_through), made[1], made[2]
+            memory_entry = self.memory.mapped_frames[seen.hexdigest()] = (frame_record, read[0], read[1].to_pylist())
+        return replace(memory_entry[0], data_through=record.data_through), memory_entry[1], memory_entry[2]
 
     def _enter(self, table: str, partition: str, record: FrameRecord) -> None:
         details = json.loads(json.dumps({name: record.details.get(name) for name in PLANNING_DETAILS}))
@@ -258,14 +258,14 @@ class Platform:
         """What a run of reports does."""
         dataset: Any = Dataset(self.warehouse)
         sends = dataset.query("SELECT campaign_id, send_at FROM campaign")
-        known = {row.campaign_id: row.send_at.isoformat() if row.send_at else None for row in sends}
-        opened = AccountReports(account, dataset, dict(self.entries), known)
+        campaign_sends = {row.campaign_id: row.send_at.isoformat() if row.send_at else None for row in sends}
+        opened = AccountReports(account, dataset, dict(self.entries), campaign_sends)
         for report in REPORTS.values():
             if not report.keeps_history:
-                found = opened.restate(report, "a run").entry
+                entry = opened.restate(report, "a run").entry
                 self.entries[report.name, account.name] = Entry(
-                    report.name, account.name, self.tick(), None, found["settings_fingerprint"], found["data_through"],
-                    json.loads(json.dumps(found["details"])),
+                    report.name, account.name, self.tick(), None, entry["settings_fingerprint"], entry["data_through"],
+                    json.loads(json.dumps(entry["details"])),
                 )  # fmt: skip
 
     def rebuild(self, source: AccountSource) -> "Platform":
@@ -287,23 +287,23 @@ class Platform:
     def state(self) -> dict[str, list[str]]:
         """Everything that a rebuild has to give as well: rows, quarantine and the archive's current parts, as texts."""
         names = [*LOADED, *(name for name, report in REPORTS.items() if not report.keeps_history)]
-        found = {name: sorted(repr(row) for row in self.rows(name)) for name in names}
-        found["quarantine"] = sorted(repr((key, note)) for key, notes in self.quarantine.items() for note in notes)
+        contents = {name: sorted(repr(row) for row in self.rows(name)) for name in names}
+        contents["quarantine"] = sorted(repr((key, note)) for key, notes in self.quarantine.items() for note in notes)
         # A day that lost its last event stays as an empty partition.
-        found["archive"] = sorted(repr((key, part)) for key, part in self.archive.items() if part[1])
-        return found
+        contents["archive"] = sorted(repr((key, part)) for key, part in self.archive.items() if part[1])
+        return contents
 
     def rows(self, name: str) -> list[Row]:
         """All rows of a table or report."""
-        found: list[Row] = self.warehouse.connection.sql(
+        rows: list[Row] = self.warehouse.connection.sql(
             'FROM "{}"."{}"."{}"'.format(*LOCATION.split("."), name)
         ).to_arrow_table().to_pylist()  # fmt: skip
-        return found
+        return rows
 
 
 def platform(url: str, folder: Path, memory: Memory) -> Platform:
     """Where accounts are loaded, one after the other."""
-    made = Platform(url, FrameStore(url=str(folder)), Warehouse(), memory)
+    new_platform = Platform(url, FrameStore(url=str(folder)), Warehouse(), memory)
     # So few rows are sooner done than shared out, or thought about.
-    made.warehouse.connection.execute("SET threads = 1; PRAGMA disable_optimizer")
-    return made
+    new_platform.warehouse.connection.execute("SET threads = 1; PRAGMA disable_optimizer")
+    return new_platform

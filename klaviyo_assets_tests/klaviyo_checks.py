@@ -28,20 +28,22 @@ def compared(deployment: Deployment, shop: str, **config: Any) -> dict[str, dg.A
     variables = deployment.variables
     own_key = {key_name(deployment.account.name): variables[key_name(shop)]}
     accounts = Accounts({deployment.account.name: deployment.account}, "a test")
-    made = definitions.build_definitions(accounts=accounts, resources={"klaviyo": KlaviyoResource(**PLENTY)})
+    project_definitions = definitions.build_definitions(
+        accounts=accounts, resources={"klaviyo": KlaviyoResource(**PLENTY)}
+    )
     _at_stand_in(variables, "PATCH", "/sandbox/klaviyo", **PLENTY)
     logging.disable(logging.WARNING)
     try:
         with environment(variables | own_key):
-            result = made.resolve_job_def(JOB).execute_in_process(
+            result = project_definitions.resolve_job_def(JOB).execute_in_process(
                 instance=deployment.instance, run_config={"ops": {STEP: {"config": config}}}
             )
     finally:
         logging.disable(logging.NOTSET)
     assert result.success
-    found = {one.asset_key.path[-1]: one for one in result.get_asset_check_evaluations()}
-    assert {one.partition for one in found.values()} <= {deployment.account.name}
-    return found
+    verdicts = {one.asset_key.path[-1]: one for one in result.get_asset_check_evaluations()}
+    assert {one.partition for one in verdicts.values()} <= {deployment.account.name}
+    return verdicts
 
 
 @contextmanager

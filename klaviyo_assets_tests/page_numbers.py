@@ -27,10 +27,10 @@ class Number:
     @property
     def read(self) -> tuple[Decimal, Decimal] | None:
         """What a person reads as a number, and the smallest step of what is written; None where it is no number."""
-        found = _NUMBER.search(self.text)
-        if found is None or not re.match(r"^[+\-\N{MINUS SIGN}]?\D{0,4}\d", self.text):
+        match = _NUMBER.search(self.text)
+        if match is None or not re.match(r"^[+\-\N{MINUS SIGN}]?\D{0,4}\d", self.text):
             return None
-        digits = found[0].replace(",", "")
+        digits = match[0].replace(",", "")
         number, step = Decimal(digits), Decimal(1).scaleb(-len(digits.partition(".")[2]))
         if self.text.startswith("\N{MINUS SIGN}"):
             number = -number
@@ -100,7 +100,7 @@ class Page(HTMLParser):
                 return
 
     def _nearest(self, attribute: str) -> str:
-        found: Iterator[str] = (
+        values: Iterator[str] = (
             opened.attributes[attribute] for opened in reversed(self._stack) if attribute in opened.attributes
         )
-        return next(found)
+        return next(values)

@@ -140,10 +140,10 @@ def accounts(draw: st.DrawFn, shops: int, events: int, **stated: Any) -> Drawn:
     synced = start + timedelta(hours=draw(st.integers(24, 240)))
     catalogue = metric_rows(draw(st.booleans()), synced)
     spelled = stated.get("spelled") or draw(st.sampled_from((unpacked, packed, camel)))
-    found = tuple(
-        _Shop(draw, f"s{number:02}", start, catalogue, synced).made(events, spelled) for number in range(shops)
+    drawn_shops = tuple(
+        _Shop(draw, f"s{number:02}", start, catalogue, synced).tables(events, spelled) for number in range(shops)
     )
-    return Drawn(settings, found, Shop({"metric": catalogue}))
+    return Drawn(settings, drawn_shops, Shop({"metric": catalogue}))
 
 
 def metric_rows(is_old: bool, synced: datetime) -> list[Row]:
@@ -179,7 +179,7 @@ class _Shop:
         self.names = {row["id"]: row["name"] for row in catalogue}
         self.synced = synced
 
-    def made(self, events: int, spelled: Any) -> Shop:
+    def tables(self, events: int, spelled: Any) -> Shop:
         """The shop's tables."""
         # Shops begin on different days, so that some are about the hour that is missing or there twice.
         self.at += timedelta(hours=self.pick((0, 24, 42, 48)))
@@ -264,7 +264,7 @@ class _Shop:
         before = (1,) if in_trail else (1, 1, 1, 1, 2, 2, 2, 3, 4, 5, -1, 40)
         other, another = (self.named(f"e{number - self.pick(before):02}") for _ in range(2))
         old = {"$attributed_event_id": other}
-        made: dict[str, Any] = {
+        shapes: dict[str, Any] = {
             "old": old, "bare": {"attributed_event_id": other, "$flow": "x"},
             "linked": related(event=other),
             "direct": related(campaign=self.named("c1")),
@@ -275,7 +275,7 @@ class _Shop:
             "linear direct": [related(campaign=self.named("c2")), related(event=another), {"nothing": 1}],
             "below data": {"data": [old, related(flow=self.named("f2"))]},
         }  # fmt: skip
-        return json.dumps(made[shape])
+        return json.dumps(shapes[shape])
 
     def campaigns(self) -> list[Row]:
         """Campaigns with and without a time of sending; one more is unknown."""

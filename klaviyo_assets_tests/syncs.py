@@ -38,9 +38,9 @@ class Sync:
         if kind in OF_A_SHOP:
             self._of_shop(prefix, kind, which, days)
         else:
-            found = self.schema.run("SELECT id FROM {schema}.event WHERE id LIKE %s ORDER BY id", f"{prefix}e%")
-            if found:
-                self._of_event(prefix, found[which % len(found)][0], kind, days)
+            event_ids = self.schema.run("SELECT id FROM {schema}.event WHERE id LIKE %s ORDER BY id", f"{prefix}e%")
+            if event_ids:
+                self._of_event(prefix, event_ids[which % len(event_ids)][0], kind, days)
 
     def _of_event(self, prefix: str, event_id: str, kind: str, days: int) -> None:
         if kind == "late":
@@ -130,8 +130,8 @@ def earlier(shop: Shop, by: timedelta) -> dict[str, list[Row]]:
             return value - by
         if isinstance(value, dict):
             return {name: moved(each) for name, each in value.items()}
-        if isinstance(value, str) and (found := re.fullmatch(r"(\d{9,10}):(.+)", value)):
-            return f"{int(found[1]) - int(by.total_seconds())}:{found[2]}"
+        if isinstance(value, str) and (match := re.fullmatch(r"(\d{9,10}):(.+)", value)):
+            return f"{int(match[1]) - int(by.total_seconds())}:{match[2]}"
         return value
 
     return {name: [{key: moved(value) for key, value in row.items()} for row in rows]

@@ -94,7 +94,7 @@ def _share(part: int | Decimal, whole: int) -> str:
     return f"{100 * part / whole:.1f} %" if whole else "-"
 
 
-def show_where_next(shown: Console, account: str, *, local: bool) -> None:
+def show_where_next(output: Console, account: str, *, local: bool) -> None:
     """What a person may want to do now, with an account to do it on; `local`: with the sandbox's servers."""
     commands = {
         f"klaviyo-assets report -a {account} -o report.html": "the numbers as a page",
@@ -106,8 +106,8 @@ def show_where_next(shown: Console, account: str, *, local: bool) -> None:
     table.add_column(no_wrap=True)
     for command, what in commands.items():
         table.add_row(Text(f"  {command}"), Text(what, style="dim"))
-    shown.print("Next:")
-    shown.print(table)
+    output.print("Next:")
+    output.print(table)
 
 
 def document(totals: "Totals", *, dry_run: bool = False) -> dict[str, Any]:

@@ -27,24 +27,24 @@ def connections(as_json: AsJson = False, verbose: Verbose = False) -> None:
 
         fivetran = fivetran_from_environment()
         groups = fivetran.groups()
-        found = [(group, connection) for group in groups for connection in fivetran.connections(group.id)]
+        pairs = [(group, connection) for group in groups for connection in fivetran.connections(group.id)]
         if as_json:
-            console().print_json(json.dumps([_row(*pair) for pair in found], default=_iso))
-        elif found:
-            console().print(connections_table(found))
+            console().print_json(json.dumps([_row(*pair) for pair in pairs], default=_iso))
+        elif pairs:
+            console().print(connections_table(pairs))
         else:
             names = ", ".join(group.name or group.id for group in groups) or "none"
             console().print(f"This key cannot see any connection (groups: {names}).")
 
 
-def connections_table(found: "list[tuple[Group, Connection]]") -> Table:
+def connections_table(pairs: "list[tuple[Group, Connection]]") -> Table:
     """A row per connection: what to write into accounts.toml, and how it is doing. Names fold, nothing is cut."""
     table = Table(box=None, pad_edge=False)
     for name in ("group", "connection", "service", "schema"):
         table.add_column(name, overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("last success (UTC)", no_wrap=True)
-    for group, connection in found:
+    for group, connection in pairs:
         table.add_row(
             Text(group.name or group.id), connection.id, connection.service, connection.schema, _state(connection),
             f"{connection.succeeded_at:%Y-%m-%d %H:%M}" if connection.succeeded_at else "never",

@@ -70,7 +70,7 @@ def discover(connections: Iterable[Connection], postgres: PostgresResource) -> l
     places = [(one.schema, one.id) for one in of_klaviyo] or [(schema, "") for schema in schemas]
     names = account_names([schema for schema, _ in places])
     return [
-        _draft(postgres, name, schema, connection_id, known=schema in schemas)
+        _draft(postgres, name, schema, connection_id, has_tables=schema in schemas)
         for name, (schema, connection_id) in zip(names, places, strict=True)
     ]
 
@@ -97,9 +97,9 @@ def account_names(schemas: list[str]) -> list[str]:
     return names
 
 
-def _draft(postgres: PostgresResource, name: str, schema: str, connection_id: str, *, known: bool) -> Draft:
+def _draft(postgres: PostgresResource, name: str, schema: str, connection_id: str, *, has_tables: bool) -> Draft:
     draft = Draft(name, schema, connection_id)
-    if not known:
+    if not has_tables:
         missing = f"Postgres has no Klaviyo tables in schema {schema!r} yet, or this user cannot see them"
         return replace(draft, notes=(missing,))
     with postgres.snapshot() as snapshot:
@@ -115,16 +115,16 @@ def _with_events(postgres: PostgresResource, draft: Draft, tables: dict[str, Raw
         note = "counting the events took too long, so start_date is a guess"
         return replace(draft, candidates=tuple(candidates), notes=(*draft.notes, note))
     by_id = {row["metric_id"]: row for row in counted}
-    known = [_counted(candidate, by_id.get(candidate.metric.metric_id)) for candidate in candidates]
+    counted_candidates = [_counted(candidate, by_id.get(candidate.metric.metric_id)) for candidate in candidates]
     firsts = [row["first_at"] for row in counted if row["first_at"]]
     newest = max((row["last_at"] for row in counted if row["last_at"]), default=datetime.max.replace(tzinfo=UTC))
     notes = () if firsts else ("there are no events yet",)
     return replace(
         draft,
-        candidates=tuple(sorted(known, key=_most_used(newest), reverse=True)),
+        candidates=tuple(sorted(counted_candidates, key=_most_used(newest), reverse=True)),
         first_event_at=min(firsts, default=None),
         notes=(*draft.notes, *notes, *_about_unlikely(sum(row["unlikely"] for row in counted)),
-               *_about_conversion(known)),
+               *_about_conversion(counted_candidates)),
     )  # fmt: skip
 
 
@@ -150,11 +150,11 @@ def _with_currency(postgres: PostgresResource, draft: Draft, tables: dict[str, R
         "SELECT currency, count(*) AS events FROM ({}) AS stated GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 1"
     ).format(stated)
     try:
-        found = _answered(postgres, query)
+        rows = _answered(postgres, query)
     except PermanentError:
-        found = []
-    if found:
-        return replace(draft, currency=found[0]["currency"])
+        rows = []
+    if rows:
+        return replace(draft, currency=rows[0]["currency"])
     return replace(draft, notes=(*draft.notes, "no event has a currency, so the currency is a guess"))
 
 
@@ -194,7 +194,7 @@ def _counted(candidate: Candidate, row: dict[str, Any] | None) -> Candidate:
 
 def _most_used(newest: datetime) -> Callable[[Candidate], tuple[bool, int]]:
     """Metrics in recent use first (a replaced integration may still have the most events), then by events."""
-    return lambda one: (one.last_at is not None and one.last_at >= newest - _RECENT, one.events)
+    return lambda candidate: (candidate.last_at is not None and candidate.last_at >= newest - _RECENT, candidate.events)
 
 
 def _answered(postgres: PostgresResource, query: sql.Composable) -> list[dict[str, Any]]:

@@ -78,12 +78,12 @@ def table_named(name: str) -> "TableSpec":
     """
     from klaviyo_assets.tables import TABLES
 
-    raw_tables = {known: spec for known, spec in TABLES.items() if spec.raw}
-    wanted = name.strip().lower().removeprefix("klaviyo_")
-    for known, spec in raw_tables.items():
-        if wanted in {known, *_plurals(known)}:
+    raw_tables = {table_name: spec for table_name, spec in TABLES.items() if spec.raw}
+    plain_name = name.strip().lower().removeprefix("klaviyo_")
+    for table_name, spec in raw_tables.items():
+        if plain_name in {table_name, *_plurals(table_name)}:
             return spec
-    fix = "It is computed, not read; use `klaviyo-assets query` to see it." if wanted in TABLES else ""
+    fix = "It is computed, not read; use `klaviyo-assets query` to see it." if plain_name in TABLES else ""
     raise UnknownNameError("raw table", name, raw_tables, fix)
 
 

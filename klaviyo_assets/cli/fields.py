@@ -55,8 +55,8 @@ def fields(
     with errors(verbose=verbose):
         chosen = _chosen(table)
         if as_json:
-            found = [asdict(field) for spec in chosen for field in mapping(spec)]
-            console().print_json(json.dumps(found, ensure_ascii=False))
+            rows = [asdict(field) for spec in chosen for field in mapping(spec)]
+            console().print_json(json.dumps(rows, ensure_ascii=False))
         elif table is None:
             console().print(overview(chosen))
             console().print("`klaviyo-assets fields --table NAME` shows the fields of one.", style="dim")

@@ -51,14 +51,14 @@ def looker_link(
     """
     with errors(verbose=verbose):
         bigquery = systems.bigquery()
-        found = list(_links(bigquery, account, portfolio=portfolio, template=template))
-        if open_it and len(found) > 1:
+        links = list(_links(bigquery, account, portfolio=portfolio, template=template))
+        if open_it and len(links) > 1:
             raise SettingsError(
-                f"--open opens one link, but there are {len(found)}: {', '.join(link.of for link in found)}",
+                f"--open opens one link, but there are {len(links)}: {', '.join(link.of for link in links)}",
                 "Choose one with --account, or use --portfolio.",
             )
-        _print(found, bigquery, as_json=as_json)
-        if open_it and not webbrowser.open(found[0].url):
+        _print(links, bigquery, as_json=as_json)
+        if open_it and not webbrowser.open(links[0].url):
             raise PermanentError("no browser could be opened", "Copy the link into a browser.")
 
 
@@ -80,14 +80,14 @@ def _links(
         yield Link(of=name, template=copied, url=url, sources=data if copied else (link.first_of(data),))
 
 
-def _print(found: list[Link], bigquery: "BigQueryProjectResource", *, as_json: bool) -> None:
+def _print(links: list[Link], bigquery: "BigQueryProjectResource", *, as_json: bool) -> None:
     if as_json:
-        console().print_json(json.dumps([asdict(link) for link in found]))
-    for link in () if as_json else found:
+        console().print_json(json.dumps([asdict(link) for link in links]))
+    for link in () if as_json else links:
         notes().print(_heading(link), style="bold", soft_wrap=True)
         # An address is not to be broken into lines, nor read for markup.
         console().print(link.url, soft_wrap=True, markup=False)
-    if any(not link.template for link in found):
+    if any(not link.template for link in links):
         notes().print(
             "Without a template the report is empty and has one data source. docs/looker_studio.md explains how to "
             "create one; then set LOOKER_TEMPLATE_ID in .env."

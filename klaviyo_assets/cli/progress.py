@@ -59,10 +59,10 @@ class Task:
 
     def advance(self, part: str, *, rows: int = 0, size: int = 0) -> None:
         """One more piece of a part is done, with so many rows and bytes."""
-        one, now = self.parts.setdefault(part, Part(0)), time.monotonic()
+        counts, now = self.parts.setdefault(part, Part(0)), time.monotonic()
         self.pace.learn(part, now - self._moved)
         self._moved = now
-        one.done, one.rows, one.bytes = one.done + 1, one.rows + rows, one.bytes + size
+        counts.done, counts.rows, counts.bytes = counts.done + 1, counts.rows + rows, counts.bytes + size
 
     def step(self, doing: str) -> None:
         """The next piece of the only part begins, with a description; the previous one is done."""
@@ -90,9 +90,9 @@ class Task:
     @property
     def left(self) -> float | None:
         """Seconds until the end; None if they cannot be estimated."""
-        found = self.pace.left({name: part.remaining for name, part in self.parts.items()})
+        seconds = self.pace.left({name: part.remaining for name, part in self.parts.items()})
         # The piece at work is already under way.
-        return None if found is None else max(0.0, found - (time.monotonic() - self._moved))
+        return None if seconds is None else max(0.0, seconds - (time.monotonic() - self._moved))
 
     @property
     def summary(self) -> str:
@@ -158,13 +158,13 @@ class Progress:
     Tasks of the same kind share what was learned of their pace.
     """
 
-    def __init__(self, shown: Console) -> None:
-        self._shown = shown
+    def __init__(self, console: Console) -> None:
+        self._console = console
         self._paces: dict[str, Pace] = {}
 
     def note(self, text: str) -> None:
         """Print a line between the bars."""
-        self._shown.print(text, style="yellow", markup=False, soft_wrap=not self._shown.is_interactive)
+        self._console.print(text, style="yellow", markup=False, soft_wrap=not self._console.is_interactive)
 
     @contextmanager
     def task(
@@ -183,13 +183,13 @@ class Progress:
         """
         pace = self._paces.setdefault(kind or name, Pace(usual or {}))
         task = Task(name, {part: Part(total) for part, total in (parts or {}).items()}, pace, doing)
-        if self._shown.is_interactive:
+        if self._console.is_interactive:
             with Live(
-                task, console=self._shown, transient=True, refresh_per_second=_REDRAWN_PER_SECOND,
+                task, console=self._console, transient=True, refresh_per_second=_REDRAWN_PER_SECOND,
                 redirect_stdout=False, redirect_stderr=False,
             ):  # fmt: skip
                 yield task
         else:
             yield task
         if stays:
-            self._shown.print(Text(task.summary), soft_wrap=True)
+            self._console.print(Text(task.summary), soft_wrap=True)

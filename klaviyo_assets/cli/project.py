@@ -49,5 +49,5 @@ def instance() -> "Iterator[DagsterInstance]":
         },
     }  # fmt: skip
     reference = InstanceRef.from_dir(home, config_dir=str(root), overrides=overrides)
-    with quick_event_log(), dg.DagsterInstance.from_ref(reference) as made:
-        yield made
+    with quick_event_log(), dg.DagsterInstance.from_ref(reference) as project_instance:
+        yield project_instance

@@ -81,12 +81,12 @@ def print_table(rows: Any, console: Console) -> None:
         console.print("Done; the statement returned no rows.")
         return
     iterator: Iterator[Any] = iter(rows)
-    shown = [[cell(value) for value in row.values()] for row in islice(iterator, TABLE_ROWS)]
-    if _least_width(rows.schema, shown) <= console.width:
-        console.print(_across(rows.schema, shown))
+    text_rows = [[cell(value) for value in row.values()] for row in islice(iterator, TABLE_ROWS)]
+    if _least_width(rows.schema, text_rows) <= console.width:
+        console.print(_across(rows.schema, text_rows))
     else:
-        _print_down(names, shown, console)
-    console.print(_counted(len(shown), rows.total_rows))
+        _print_down(names, text_rows, console)
+    console.print(_counted(len(text_rows), rows.total_rows))
 
 
 def _names(rows: Any) -> list[str]:
@@ -97,16 +97,16 @@ def _is_number(field: Any) -> bool:
     return field.field_type in _NUMBERS and field.mode != "REPEATED"
 
 
-def _least_width(schema: Sequence[Any], shown: list[list[str]]) -> int:
+def _least_width(schema: Sequence[Any], text_rows: list[list[str]]) -> int:
     """The width below which a number or header would be cut, or text become unreadable."""
     width = -_GAP
     for position, field in enumerate(schema):
-        longest = max((len(row[position]) for row in shown), default=0)
+        longest = max((len(row[position]) for row in text_rows), default=0)
         width += _GAP + max(len(field.name), longest if _is_number(field) else min(longest, _LEAST_TEXT))
     return width
 
 
-def _across(schema: Sequence[Any], shown: list[list[str]]) -> Table:
+def _across(schema: Sequence[Any], text_rows: list[list[str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0))
     for field in schema:
         number = _is_number(field)
@@ -114,13 +114,13 @@ def _across(schema: Sequence[Any], shown: list[list[str]]) -> Table:
             Text(field.name), justify="right" if number else "left", no_wrap=number, overflow="fold",
             min_width=len(field.name),
         )  # fmt: skip
-    for row in shown:
+    for row in text_rows:
         table.add_row(*(Text(value) for value in row))
     return table
 
 
-def _print_down(names: list[str], shown: list[list[str]], console: Console) -> None:
-    for number, row in enumerate(shown, start=1):
+def _print_down(names: list[str], text_rows: list[list[str]], console: Console) -> None:
+    for number, row in enumerate(text_rows, start=1):
         console.print(Text(f"row {number}", style="bold"))
         record = Table(box=None, pad_edge=False, show_header=False, padding=(0, _GAP, 0, 0))
         record.add_column(no_wrap=True, style="dim")
@@ -130,7 +130,7 @@ def _print_down(names: list[str], shown: list[list[str]], console: Console) -> N
         console.print(record)
 
 
-def _counted(shown: int, total: int | None) -> Text:
-    if total is not None and total > shown:
-        return Text(f"first {shown:,} of {total:,} rows; --format csv prints all", style="dim")
-    return Text(plural(shown, "row"), style="dim")
+def _counted(row_count: int, total: int | None) -> Text:
+    if total is not None and total > row_count:
+        return Text(f"first {row_count:,} of {total:,} rows; --format csv prints all", style="dim")
+    return Text(plural(row_count, "row"), style="dim")

@@ -52,12 +52,12 @@ def report(
         chosen = _accounts(account)
         days = _days(*days_between(start, end), chosen)
         with _progress() as say:
-            made = _made(chosen, days, say)
-        written = _written(made.html, out)
-        _tell(made, written, days)
+            html_report = _html_report(chosen, days, say)
+        written = _written(html_report.html, out)
+        _tell(html_report, written, days)
         if open_it:
             webbrowser.open(written.as_uri())
-        if made.broken:
+        if html_report.broken:
             raise typer.Exit(FAILED)
 
 
@@ -77,7 +77,7 @@ def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tu
     return first, last
 
 
-def _made(accounts: "list[Account]", days: tuple[date, date], say: Callable[[str], None]) -> "Report":
+def _html_report(accounts: "list[Account]", days: tuple[date, date], say: Callable[[str], None]) -> "Report":
     from klaviyo_assets.publishing.html_report import make_report
 
     bigquery = systems.bigquery()
@@ -104,15 +104,18 @@ def _written(html: str, out: Path) -> Path:
     return target
 
 
-def _tell(made: "Report", written: Path, days: tuple[date, date]) -> None:
-    shown = console()
-    shown.print(f"Report of {days[0]} to {days[1]}: {written}", markup=False, soft_wrap=True)
-    if made.empty:
-        said = ", ".join(made.empty)
+def _tell(html_report: "Report", written: Path, days: tuple[date, date]) -> None:
+    output = console()
+    output.print(f"Report of {days[0]} to {days[1]}: {written}", markup=False, soft_wrap=True)
+    if html_report.empty:
+        account_names = ", ".join(html_report.empty)
         notes().print(
-            f"There is nothing to show for {said}; the page says why.", style="yellow", markup=False, soft_wrap=True
+            f"There is nothing to show for {account_names}; the page says why.",
+            style="yellow",
+            markup=False,
+            soft_wrap=True,
         )
-    for name in made.broken:
+    for name in html_report.broken:
         notes().print(
             f"{name}: the reports do not add up to the loaded events. Run `klaviyo-assets verify --account {name}` to "
             "see what to do.", style="red", markup=False, soft_wrap=True,
@@ -122,9 +125,9 @@ def _tell(made: "Report", written: Path, days: tuple[date, date]) -> None:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """A spinner with the current action on a terminal; nothing when piped."""
-    shown = notes()
-    if not shown.is_terminal:
+    notes_console = notes()
+    if not notes_console.is_terminal:
         yield lambda _: None
         return
-    with shown.status("report") as status:
+    with notes_console.status("report") as status:
         yield lambda doing: status.update(doing)

@@ -73,14 +73,14 @@ def status(as_json: Annotated[bool, _JSON] = False, verbose: Verbose = False) ->
     from klaviyo_assets.sandbox import lifecycle
 
     with _faults(verbose=verbose):
-        found = lifecycle.status(_folder())
+        servers = lifecycle.status(_folder())
     if as_json:
-        typer.echo(json.dumps([asdict(server) for server in found], default=str, indent=1))
-    elif found:
-        _print_table([asdict(server) for server in found])
+        typer.echo(json.dumps([asdict(server) for server in servers], default=str, indent=1))
+    elif servers:
+        _print_table([asdict(server) for server in servers])
     else:
         typer.echo("No sandbox has been started here; run `klaviyo-assets sandbox start`.")
-    raise typer.Exit(0 if found and all(server.state == "running" for server in found) else 1)
+    raise typer.Exit(0 if servers and all(server.state == "running" for server in servers) else 1)
 
 
 @app.command()
@@ -132,12 +132,12 @@ def mail(
     from klaviyo_assets.sandbox import kept_mail
 
     with _faults(verbose=verbose):
-        found = kept_mail.kept_mail(_folder(), last)
-        page = kept_mail.write_page(found[-1].file) if open_ and found else None
+        messages = kept_mail.kept_mail(_folder(), last)
+        page = kept_mail.write_page(messages[-1].file) if open_ and messages else None
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found], default=str, indent=1))
-    elif found:
-        _print_mail(found)
+        typer.echo(json.dumps([asdict(one) for one in messages], default=str, indent=1))
+    elif messages:
+        _print_mail(messages)
     else:
         typer.echo("No mail has been sent yet; `klaviyo-assets email-test` sends one.")
     if page:
@@ -206,8 +206,8 @@ def _progress() -> Iterator[Any]:
             if _is_news(text):
                 live.console.print(f"{name}: {text}", highlight=False)
             lines[name] = text
-            shown = [f"{server:<10} {line}" for server, line in list(lines.items()) if server != "sandbox"]
-            live.update(Text("\n".join(shown)))
+            server_lines = [f"{server:<10} {line}" for server, line in list(lines.items()) if server != "sandbox"]
+            live.update(Text("\n".join(server_lines)))
 
         yield report
 
@@ -241,15 +241,19 @@ def _password(url: str) -> str:
     return urlsplit(url).password or ""
 
 
-def _print_mail(found: list[Any]) -> None:
+def _print_mail(messages: list[Any]) -> None:
     """Two lines per message: its file name is too long for a column."""
     from rich.console import Console
     from rich.text import Text
 
-    shown = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    for one in found:
-        shown.print(Text.assemble(f"{one.sent_at:%Y-%m-%d %H:%M:%S} UTC  {one.transport:<4}  ", (one.subject, "bold")))
-        shown.print(Text(f"  to {one.to}  {_from_here(one.file)}", style="dim"), soft_wrap=True)
+    output = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
+    for message in messages:
+        output.print(
+            Text.assemble(
+                f"{message.sent_at:%Y-%m-%d %H:%M:%S} UTC  {message.transport:<4}  ", (message.subject, "bold")
+            )
+        )
+        output.print(Text(f"  to {message.to}  {_from_here(message.file)}", style="dim"), soft_wrap=True)
 
 
 def _from_here(path: Path) -> Path:

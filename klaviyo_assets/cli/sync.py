@@ -90,11 +90,11 @@ def sync(
 
 def _conclude(outcomes: list[Outcome]) -> None:
     """Show what failed; a single target raises its error, which decides the exit code."""
-    failed = [one for one in outcomes if one.error]
+    failed = [outcome for outcome in outcomes if outcome.error]
     if failed and len(outcomes) == 1:
         raise failed[0].error  # type: ignore[misc]
-    for one in failed:
-        notes().print(Text.assemble((f"{one.target.name}: ", "red"), str(one.error)), soft_wrap=True)
+    for outcome in failed:
+        notes().print(Text.assemble((f"{outcome.target.name}: ", "red"), str(outcome.error)), soft_wrap=True)
     if failed:
         raise typer.Exit(FAILED)
 
@@ -118,11 +118,11 @@ def _named(fivetran: "FivetranResource", group: str, connector: str) -> Target:
     if chosen is None:
         raise UnknownNameError("Fivetran group", group, [_listed_group(one) for one in groups])
     connections = fivetran.connections(chosen.id)
-    found = next((one for one in connections if connector in {one.id, one.schema}), None)
-    if found is None:
-        known = [f"{one.id} ({one.schema})" for one in connections]
-        raise UnknownNameError(f"connection in group {chosen.name or chosen.id}", connector, known)
-    return Target(found.schema or found.id, found.id)
+    connection = next((one for one in connections if connector in {one.id, one.schema}), None)
+    if connection is None:
+        connection_names = [f"{one.id} ({one.schema})" for one in connections]
+        raise UnknownNameError(f"connection in group {chosen.name or chosen.id}", connector, connection_names)
+    return Target(connection.schema or connection.id, connection.id)
 
 
 def _listed_group(group: "Group") -> str:

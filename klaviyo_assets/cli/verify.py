@@ -104,9 +104,11 @@ def _verify(
 def _show(done: "list[Reconciliation]", *, as_json: bool) -> None:
     from klaviyo_assets.cli import verify_output
 
-    shown = console()
+    output = console()
     if as_json:
-        shown.print_json(json.dumps([verify_output.as_json(one) for one in done], ensure_ascii=False))
+        output.print_json(
+            json.dumps([verify_output.as_json(reconciliation) for reconciliation in done], ensure_ascii=False)
+        )
         return
-    for one in done:
-        verify_output.show(one, shown)
+    for reconciliation in done:
+        verify_output.show(reconciliation, output)

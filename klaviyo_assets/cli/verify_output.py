@@ -24,24 +24,24 @@ _MOST_SHOWN = 20
 _STYLES = {"error": "red", "warning": "yellow"}
 
 
-def show(found: "Reconciliation", shown: Console) -> None:
+def show(reconciliation: "Reconciliation", console: Console) -> None:
     """One account: a table of its stages, its findings, and a verdict."""
-    shown.print(_stages(found))
-    for finding in found.findings[:_MOST_SHOWN]:
-        _show_finding(finding, shown)
-    more = len(found.findings) - _MOST_SHOWN
+    console.print(_stages(reconciliation))
+    for finding in reconciliation.findings[:_MOST_SHOWN]:
+        _show_finding(finding, console)
+    more = len(reconciliation.findings) - _MOST_SHOWN
     if more > 0:
-        shown.print(f"and {more:,} more; --json lists all")
-    shown.print(_verdict(found))
+        console.print(f"and {more:,} more; --json lists all")
+    console.print(_verdict(reconciliation))
 
 
-def _stages(found: "Reconciliation") -> Table:
-    title = f"{found.account}, {found.first} to {found.last}"
+def _stages(reconciliation: "Reconciliation") -> Table:
+    title = f"{reconciliation.account}, {reconciliation.first} to {reconciliation.last}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     table.add_column("stage", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
     table.add_column("money", justify="right", no_wrap=True)
-    for stage in found.stages:
+    for stage in reconciliation.stages:
         rows = "" if stage.rows is None else _number(stage.rows)
         table.add_row(Text(stage.stage), rows, _money(stage.money or {}))
     return table
@@ -65,40 +65,47 @@ def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _show_finding(finding: "Discrepancy", shown: Console) -> None:
+def _show_finding(finding: "Discrepancy", console: Console) -> None:
     head = Text(f"{finding.severity}: ", style=f"bold {_STYLES[finding.severity]}")
     where = " ".join(str(part) for part in (finding.day, finding.subject) if part)
     head.append(f"{where + ': ' if where else ''}{finding.equation.sentence}")
-    shown.print(head, soft_wrap=not shown.is_terminal)
+    console.print(head, soft_wrap=not console.is_terminal)
     sides = f"{finding.equation.left} {_side(finding.left)}, {finding.equation.right} {_side(finding.right)}"
     apart = "" if finding.difference is None else f"; difference {_number(finding.difference)}"
     for line in (f"{sides}{apart}", finding.fix):
         # Piped, a line stays one line and has no blanks to the width of a screen behind it.
-        text = Padding(Text(line), (0, 0, 0, 2)) if shown.is_terminal else Text(f"  {line}")
-        shown.print(text, soft_wrap=not shown.is_terminal)
+        text = Padding(Text(line), (0, 0, 0, 2)) if console.is_terminal else Text(f"  {line}")
+        console.print(text, soft_wrap=not console.is_terminal)
 
 
 def _side(value: object) -> str:
     return "nothing" if value is None else _number(value)
 
 
-def _verdict(found: "Reconciliation") -> Text:
-    errors = sum(finding.severity == "error" for finding in found.findings)
-    warnings = len(found.findings) - errors
+def _verdict(reconciliation: "Reconciliation") -> Text:
+    errors = sum(finding.severity == "error" for finding in reconciliation.findings)
+    warnings = len(reconciliation.findings) - errors
     noted = f", {plural(warnings, 'warning')}" if warnings else ""
     if not errors:
-        return Text(f"{found.account}: all of {found.compared:,} equations hold{noted}", style="green")
-    return Text(f"{found.account}: {errors:,} of {found.compared:,} equations do not hold{noted}", style="bold red")
+        return Text(
+            f"{reconciliation.account}: all of {reconciliation.compared:,} equations hold{noted}", style="green"
+        )
+    return Text(
+        f"{reconciliation.account}: {errors:,} of {reconciliation.compared:,} equations do not hold{noted}",
+        style="bold red",
+    )
 
 
-def as_json(found: "Reconciliation") -> dict[str, Any]:
+def as_json(reconciliation: "Reconciliation") -> dict[str, Any]:
     """The JSON document. Exact numbers are text, because readers of JSON turn its numbers into doubles."""
     stages = [
-        {"stage": stage.stage.strip(), "rows": stage.rows, "money": dict(stage.money or {})} for stage in found.stages
+        {"stage": stage.stage.strip(), "rows": stage.rows, "money": dict(stage.money or {})}
+        for stage in reconciliation.stages
     ]
     document = {
-        "account": found.account, "start": found.first, "end": found.last, "holds": found.holds,
-        "equations": found.compared, "stages": stages, "findings": [_finding_json(one) for one in found.findings],
+        "account": reconciliation.account, "start": reconciliation.first, "end": reconciliation.last,
+        "holds": reconciliation.holds, "equations": reconciliation.compared, "stages": stages,
+        "findings": [_finding_json(finding) for finding in reconciliation.findings],
     }  # fmt: skip
     plain: dict[str, Any] = json_value(_shortest(document))
     return plain

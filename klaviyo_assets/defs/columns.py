@@ -40,7 +40,7 @@ def column_metadata(spec: TableSpec, stage: str) -> dict[str, Any]:
         stage: The asset's stage, such as `mapped` or `portfolio`.
     """
     back = _one_stage_back(spec, stage)
-    columns = [_shown(column, back.get(column.name, {}), _raw_of(spec, column.name)) for column in spec.columns]
+    columns = [_table_column(column, back.get(column.name, {}), _raw_of(spec, column.name)) for column in spec.columns]
     return _metadata(columns, back) | code_references(spec, stage)
 
 
@@ -101,7 +101,7 @@ def _raw_of(spec: TableSpec, column: str) -> Columns:
     return raw_fields(spec.name, column) if is_of_the_graph else frozenset()
 
 
-def _shown(column: Column, back: Mapping[str, list[str]], raw: Columns) -> dg.TableColumn:
+def _table_column(column: Column, back: Mapping[str, list[str]], raw: Columns) -> dg.TableColumn:
     return dg.TableColumn(
         column.name, column.type.value, f"{column.description}{_origin(back, raw)}",
         constraints=dg.TableColumnConstraints(

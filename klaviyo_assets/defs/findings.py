@@ -48,16 +48,18 @@ def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[DigestFi
     """Incidents of the last days that are still open, and how many of the last day are over."""
     incidents, over = Incidents(), 0
     note_ended(incidents, instance, Seen.since_moment(instance, now - REMIND_FOR))
-    found = []
-    for one in sorted(incidents.by_key.values(), key=lambda one: -one.last_at):
-        if one.over_at is not None:
-            over += one.over_at > now - timedelta(days=1).total_seconds()
+    findings = []
+    for incident in sorted(incidents.by_key.values(), key=lambda incident: -incident.last_at):
+        if incident.over_at is not None:
+            over += incident.over_at > now - timedelta(days=1).total_seconds()
             continue
-        times = f" ({one.times} times)" if one.times > 1 else ""
-        title = f"{one.account or 'All accounts'}: {one.title} failed{times}"
-        text = f"{_sentence(one.sentence)} Not done: {'; '.join(sentences(one.left))}. {one.fix}".rstrip()
-        found.append(DigestFinding(Level.BAD, title, text, url=ui_url("runs", one.run_id)))
-    return found, over
+        times = f" ({incident.times} times)" if incident.times > 1 else ""
+        title = f"{incident.account or 'All accounts'}: {incident.title} failed{times}"
+        text = (
+            f"{_sentence(incident.sentence)} Not done: {'; '.join(sentences(incident.left))}. {incident.fix}".rstrip()
+        )
+        findings.append(DigestFinding(Level.BAD, title, text, url=ui_url("runs", incident.run_id)))
+    return findings, over
 
 
 def stale_accounts(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str, tuple[str, str]]:
@@ -105,7 +107,7 @@ def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey]
             account, day = parts_of(partition or "")
             by_account.setdefault(account, []).append((day, evaluation))
         findings += [_check_finding(key, account, failures) for account, failures in sorted(by_account.items())]
-    return sorted(findings, key=lambda one: one.level)
+    return sorted(findings, key=lambda finding: finding.level)
 
 
 def _newest_failures(instance: dg.DagsterInstance, key: dg.AssetCheckKey, since: float) -> Iterator[tuple[str, Any]]:
@@ -125,7 +127,7 @@ def _newest_failures(instance: dg.DagsterInstance, key: dg.AssetCheckKey, since:
 def _check_finding(key: dg.AssetCheckKey, account: str, failures: Sequence[tuple[str, Any]]) -> DigestFinding:
     days = sorted(day for day, _ in failures if day)
     of = f", {len(days)} days from {days[0]} to {days[-1]}" if len(days) > 1 else f", {days[0]}" if days else ""
-    worst = min(failures, key=lambda one: one[1].severity is not dg.AssetCheckSeverity.ERROR)[1]
+    worst = min(failures, key=lambda failure: failure[1].severity is not dg.AssetCheckSeverity.ERROR)[1]
     return DigestFinding(
         Level.BAD if worst.severity is dg.AssetCheckSeverity.ERROR else Level.ODD,
         f"{account or 'All accounts'}: check {key.name} of {key.asset_key.to_user_string()} failed{of}",

@@ -56,7 +56,7 @@ class Seen:
     def now(cls, instance: dg.DagsterInstance) -> "Seen":
         """Everything until this moment: what failed before mail was switched on is not told."""
         newest = {name: instance.fetch_run_status_changes(kind, limit=1).records for name, kind in _ENDS}
-        return cls({name: found[0].storage_id if found else -1 for name, found in newest.items()})
+        return cls({name: records[0].storage_id if records else -1 for name, records in newest.items()})
 
     @classmethod
     def since_moment(cls, instance: dg.DagsterInstance, moment: float) -> Iterator[Ended]:
@@ -67,26 +67,26 @@ class Seen:
             ).records
             for name, kind in _ENDS
         }
-        seen = cls({name: found[0].storage_id if found else -1 for name, found in before.items()})
-        while found := list(seen.since(instance)):
-            yield from found
+        seen = cls({name: records[0].storage_id if records else -1 for name, records in before.items()})
+        while runs := list(seen.since(instance)):
+            yield from runs
 
     def since(self, instance: dg.DagsterInstance) -> Iterator[Ended]:
         """Runs that ended since, in order; each is seen when the next one is asked for."""
-        found: list[tuple[float, int, str, Any]] = []
+        ends: list[tuple[float, int, str, Any]] = []
         horizon = float("inf")
         for name, kind in _ENDS:
-            wanted = RunStatusChangeRecordsFilter(kind, after_storage_id=self.ids[name])
-            records = instance.fetch_run_status_changes(wanted, limit=MOST_AT_ONCE, ascending=True).records
+            records_filter = RunStatusChangeRecordsFilter(kind, after_storage_id=self.ids[name])
+            records = instance.fetch_run_status_changes(records_filter, limit=MOST_AT_ONCE, ascending=True).records
             if len(records) == MOST_AT_ONCE:
                 # Later events of the other kind wait, or a success would be seen before the failure that it fixes.
                 horizon = min(horizon, records[-1].timestamp)
-            found += [(record.timestamp, record.storage_id, name, record.event_log_entry) for record in records]
-        listed = sorted((one for one in found if one[0] <= horizon), key=lambda one: one[:3])
+            ends += [(record.timestamp, record.storage_id, name, record.event_log_entry) for record in records]
+        listed = sorted((end for end in ends if end[0] <= horizon), key=lambda end: end[:3])
         runs = _runs(instance, [entry.run_id for *_, entry in listed])
         for at, storage_id, name, entry in listed:
             if entry.run_id in runs:
-                yield Ended(runs[entry.run_id], at, name == "succeeded", _said(entry))
+                yield Ended(runs[entry.run_id], at, name == "succeeded", _failure_text(entry))
             self.ids[name] = storage_id
 
 
@@ -96,7 +96,7 @@ def _runs(instance: dg.DagsterInstance, run_ids: list[str]) -> Mapping[str, Dags
     return {run.run_id: run for run in instance.get_runs(RunsFilter(run_ids=run_ids))}
 
 
-def _said(entry: Any) -> str:
+def _failure_text(entry: Any) -> str:
     """Why the run as a whole failed."""
     event = entry.dagster_event
     data = event.event_specific_data if event else None
@@ -176,13 +176,13 @@ def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -
     places: set[tuple[str, str]] = set()
     at = incident.last_at
     for asset, spans in incident.left.items():
-        for key, moment in _made(instance, until, incident, asset, spans):
+        for key, moment in _successes(instance, until, incident, asset, spans):
             places.add((asset, key))
             at = max(at, moment)
     return work_of(places), at
 
 
-def _made(
+def _successes(
     instance: dg.DagsterInstance, until: float, incident: Incident, asset: str, spans: Iterable[Span]
 ) -> Iterator[tuple[str, float]]:
     if "/" not in asset:
@@ -193,13 +193,13 @@ def _made(
                 yield incident.account, record.end_time or 0
         return
     keys = [key_of(incident.account, day) for day in days_in(spans)]
-    wanted = dg.AssetRecordsFilter(
+    records_filter = dg.AssetRecordsFilter(
         dg.AssetKey(asset.split("/")), asset_partitions=[key for key in keys if key] or None,
         after_timestamp=incident.last_at, before_timestamp=until,
     )  # fmt: skip
     cursor = None
     while True:
-        page = instance.fetch_materializations(wanted, limit=MOST_AT_ONCE, cursor=cursor)
+        page = instance.fetch_materializations(records_filter, limit=MOST_AT_ONCE, cursor=cursor)
         yield from ((str(record.partition_key or ""), record.timestamp) for record in page.records)
         cursor = page.cursor
         if not page.has_more:

@@ -44,34 +44,34 @@ def find_accounts(environment: Mapping[str, str]) -> FoundAccounts:
         accounts = load_accounts(environment)
     except SettingsError as error:
         path = Path(environment.get("KLAVIYO_ACCOUNTS_FILE") or DEFAULT_FILE)
-        found = _block_by_block(path) if path.is_file() else FoundAccounts()
-        if not any(finding.level for finding in found.findings):
-            found.findings.append(Scope(SETTINGS).error(error))
-        return found
-    found = FoundAccounts(list(accounts.by_name.values()), names=accounts.names)
-    found.findings += [Scope(SETTINGS, name).ok(f"read from {accounts.origin}") for name in accounts.names]
-    found.findings += _shared(found.accounts)
-    return found
+        found_accounts = _block_by_block(path) if path.is_file() else FoundAccounts()
+        if not any(finding.level for finding in found_accounts.findings):
+            found_accounts.findings.append(Scope(SETTINGS).error(error))
+        return found_accounts
+    found_accounts = FoundAccounts(list(accounts.by_name.values()), names=accounts.names)
+    found_accounts.findings += [Scope(SETTINGS, name).ok(f"read from {accounts.origin}") for name in accounts.names]
+    found_accounts.findings += _shared(found_accounts.accounts)
+    return found_accounts
 
 
 def _block_by_block(path: Path) -> FoundAccounts:
-    found = FoundAccounts()
+    found_accounts = FoundAccounts()
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        return found
+        return found_accounts
     for name, block in _blocks(text):
         try:
-            account = _read(block, path, found.names)
+            account = _read(block, path, found_accounts.names)
         except SettingsError as error:
             fix = f"{error.fix} {_FIX.format(path.name)}".strip()
-            found.findings.append(Scope(SETTINGS, name).fail(error.what, fix))
+            found_accounts.findings.append(Scope(SETTINGS, name).fail(error.what, fix))
         else:
-            found.accounts.append(account)
-            found.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))
-        found.names += [] if name in found.names else [name]
-    found.findings += _shared(found.accounts)
-    return found
+            found_accounts.accounts.append(account)
+            found_accounts.findings.append(Scope(SETTINGS, name).ok(f"read from {path}"))
+        found_accounts.names += [] if name in found_accounts.names else [name]
+    found_accounts.findings += _shared(found_accounts.accounts)
+    return found_accounts
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:

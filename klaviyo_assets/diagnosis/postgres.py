@@ -170,8 +170,8 @@ def spellings(tables: "dict[str, RawTable] | Any") -> Iterator[str]:
     """For each table with custom fields that is there: how they are spelled."""
     for spec in TABLES.values():
         if spec.custom_fields and spec.name in tables:
-            found = spelling(spec, tables[spec.name])
-            yield f"{spec.name}: {' and '.join(found) or 'no custom fields'}"
+            forms = spelling(spec, tables[spec.name])
+            yield f"{spec.name}: {' and '.join(forms) or 'no custom fields'}"
 
 
 def spelling(spec: TableSpec, table: RawTable) -> list[str]:
@@ -199,8 +199,8 @@ def _conversion(scope: Scope, source: AccountSource) -> Iterator[DoctorFinding]:
             source.metrics.problem, "Set conversion_metric in accounts.toml to one of these, by name or id."
         )
     else:
-        found = ", ".join(sorted(source.metrics.conversion_ids))
-        yield scope.ok(f"conversion metric {found}; attribution: {source.attribution_source}")
+        metric_ids = ", ".join(sorted(source.metrics.conversion_ids))
+        yield scope.ok(f"conversion metric {metric_ids}; attribution: {source.attribution_source}")
 
 
 def _indexes(snapshot: Snapshot, schema: str) -> list[Row]:

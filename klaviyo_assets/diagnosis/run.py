@@ -48,7 +48,8 @@ class Diagnosis:
         """Warnings and failures, each account's failures first."""
         order = {name: place for place, name in enumerate([None, *self.accounts])}
         return sorted(
-            (one for one in self.findings if one.level), key=lambda one: (order.get(one.account, 0), -one.level)
+            (finding for finding in self.findings if finding.level),
+            key=lambda finding: (order.get(finding.account, 0), -finding.level),
         )
 
     @property
@@ -108,70 +109,70 @@ def diagnose(
     Raises:
         UnknownNameError: there is no account of a name.
     """
-    found = _chosen(find_accounts(os.environ), list(names or ()))
+    found_accounts = _chosen(find_accounts(os.environ), list(names or ()))
     say("settings")
-    findings = [*_alone(found.accounts, open_instance), *found.findings]
+    findings = [*_alone(found_accounts.accounts, open_instance), *found_accounts.findings]
     for system in _SYSTEMS_ASKED:
         say(system.name)
-        findings += _asked(system, found.accounts)
+        findings += _asked(system, found_accounts.accounts)
     say("what was loaded")
-    findings += _loaded(found.accounts, findings)
+    findings += _loaded(found_accounts.accounts, findings)
     hidden = _without_secrets(os.environ)
-    return Diagnosis(tuple(found.names), tuple(map(hidden, findings)))
+    return Diagnosis(tuple(found_accounts.names), tuple(map(hidden, findings)))
 
 
-def _chosen(found: FoundAccounts, names: list[str]) -> FoundAccounts:
+def _chosen(found_accounts: FoundAccounts, names: list[str]) -> FoundAccounts:
     for name in names:
-        if name not in found.names:
-            raise UnknownNameError("account", name, found.names)
-    return found.only(names) if names else found
+        if name not in found_accounts.names:
+            raise UnknownNameError("account", name, found_accounts.names)
+    return found_accounts.only(names) if names else found_accounts
 
 
 def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[DoctorFinding]:
     """What no server has to be asked for."""
-    given = os.environ
-    frames, endpoint = given.get("KLAVIYO_FRAMES_URL") or _FRAMES, given.get("S3_ENDPOINT_URL", "")
+    environment = os.environ
+    frames, endpoint = environment.get("KLAVIYO_FRAMES_URL") or _FRAMES, environment.get("S3_ENDPOINT_URL", "")
     checks: list[tuple[str, Callable[[], Iterator[DoctorFinding]]]] = [
-        (settings.SETTINGS, partial(settings.check_settings, given, accounts)),
+        (settings.SETTINGS, partial(settings.check_settings, environment, accounts)),
         (settings.SETTINGS, partial(settings.check_dotenv, Path(".env"))),
-        (settings.MAIL, partial(settings.check_mail, given)),
+        (settings.MAIL, partial(settings.check_mail, environment)),
         (machine.MACHINE, partial(machine.check_frames, frames, endpoint)),
         (machine.MACHINE, partial(machine.check_instance, open_instance)),
     ]
     for system, check in checks:
         yield from collected(Scope(system), check)
-    key = given.get("PII_HASH_KEY", "")
-    for one in accounts:
-        yield from collected(Scope(settings.SETTINGS, one.name), partial(settings.check_privacy, one, key))
+    key = environment.get("PII_HASH_KEY", "")
+    for account in accounts:
+        yield from collected(Scope(settings.SETTINGS, account.name), partial(settings.check_privacy, account, key))
 
 
 def _asked(system: _System, accounts: list[Account]) -> Iterator[DoctorFinding]:
     """A system's own check, then the accounts', some at once; not theirs where it cannot be asked at all."""
     if not all(os.environ.get(name) for name in system.needs):
         return
-    made: list[Any] = []
+    clients: list[Any] = []
 
     def whole() -> Iterator[DoctorFinding]:
-        made.append(system.connect(os.environ))
-        yield from system.whole(made[0])
+        clients.append(system.connect(os.environ))
+        yield from system.whole(clients[0])
 
     of_all = list(collected(Scope(system.name), whole))
     yield from of_all
     if not any(finding.level is Level.OK for finding in of_all):
         return
 
-    def one(account: Account) -> list[DoctorFinding]:
-        return list(collected(Scope(system.name, account.name), lambda: system.of_account(made[0], account)))
+    def account_findings(account: Account) -> list[DoctorFinding]:
+        return list(collected(Scope(system.name, account.name), lambda: system.of_account(clients[0], account)))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for findings in pool.map(one, accounts):
+        for findings in pool.map(account_findings, accounts):
             yield from findings
 
 
 def _loaded(accounts: list[Account], findings: list[DoctorFinding]) -> Iterator[DoctorFinding]:
     """Whether Postgres still has what BigQuery was loaded from, for the accounts of which both can be asked."""
-    failed = {(one.account, one.system) for one in findings if one.level is Level.FAIL}
-    asked = {(one.account, one.system) for one in findings} - failed
+    failed = {(finding.account, finding.system) for finding in findings if finding.level is Level.FAIL}
+    asked = {(finding.account, finding.system) for finding in findings} - failed
     both = (postgres.POSTGRES, bigquery.BIGQUERY)
     sound = [account for account in accounts if {(account.name, system) for system in both} <= asked]
     if not sound:
@@ -179,12 +180,12 @@ def _loaded(accounts: list[Account], findings: list[DoctorFinding]) -> Iterator[
     from_postgres = PostgresResource(url=os.environ["POSTGRES_URL"], statement_timeout_seconds=_STATEMENT_SECONDS)
     to_bigquery = BigQueryProjectResource(project=os.environ["BIGQUERY_PROJECT"])
 
-    def one(account: Account) -> list[DoctorFinding]:
+    def account_findings(account: Account) -> list[DoctorFinding]:
         check = partial(postgres.check_loaded, from_postgres, to_bigquery, account)
         return list(collected(Scope(postgres.POSTGRES, account.name), check))
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for of_account in pool.map(one, sound):
+        for of_account in pool.map(account_findings, sound):
             yield from of_account
 
 
@@ -202,4 +203,6 @@ def _without_secrets(environment: Mapping[str, str]) -> Callable[[DoctorFinding]
             text = text.replace(secret, "(hidden)")
         return text
 
-    return lambda one: DoctorFinding(one.account, one.system, one.level, clean(one.what), clean(one.fix))
+    return lambda finding: DoctorFinding(
+        finding.account, finding.system, finding.level, clean(finding.what), clean(finding.fix)
+    )

@@ -143,8 +143,8 @@ def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[st
     for name in names:
         value, form = environment.get(name), FORMS[name]
         if value and not form.holds(value):
-            shown = name if form.secret else f"{name} = {value!r}"
-            yield scope.fail(f"{shown} has the wrong form", f"Allowed: {form.words}.")
+            setting = name if form.secret else f"{name} = {value!r}"
+            yield scope.fail(f"{setting} has the wrong form", f"Allowed: {form.words}.")
 
 
 def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
@@ -156,11 +156,11 @@ def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
         yield scope.warn("every user of this machine can read .env, which contains passwords", "Run `chmod 600 .env`.")
     from dotenv import dotenv_values
 
-    known = {*FORMS, *_OTHERS}
+    setting_names = {*FORMS, *_OTHERS}
     for name in dotenv_values(path):
-        is_known = name in known or name.startswith("KLAVIYO_API_KEY_")
+        is_known = name in setting_names or name.startswith("KLAVIYO_API_KEY_")
         if _OURS.fullmatch(name) and not is_known:
-            near = difflib.get_close_matches(name, known, 1)
+            near = difflib.get_close_matches(name, setting_names, 1)
             fix = f"Did you mean {near[0]}?" if near else "Remove it; .env.example lists all settings."
             yield scope.warn(f".env sets {name}, which nothing reads", fix)
 

@@ -75,8 +75,8 @@ def map_attribution(
 
 def _dangling(event_id: str, named: str, context: MappingContext) -> Note:
     reason = "the event Klaviyo recorded is missing, deleted, later, or another person's"
-    shown = context.privacy.scrub(named[:200])
-    return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, shown)
+    value = context.privacy.scrub(named[:200])
+    return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, value)
 
 
 def _columns(rows: list[tuple[str, int, Credit]], day: date | None) -> dict[str, pa.Array]:

@@ -99,8 +99,8 @@ def unparsed(
 ) -> Iterator[Note]:
     """One note for each cell that could not be parsed as its column's type."""
     for row, reason in reasons.items():
-        shown = shown_value(cells[row], privacy, personal=wanted.personal)
-        yield Note(spec.name, ids[row].as_py(), wanted.name, f"parse_{wanted.type.lower()}", reason, shown)
+        value = shown_value(cells[row], privacy, personal=wanted.personal)
+        yield Note(spec.name, ids[row].as_py(), wanted.name, f"parse_{wanted.type.lower()}", reason, value)
 
 
 _MICROSECONDS_OF_A_YEAR = 31_556_952_000_000
@@ -115,8 +115,8 @@ def shown_value(cell: pa.Scalar, privacy: Privacy, *, personal: bool = False) ->
         text = f"the year {1970 + cell.value // _MICROSECONDS_OF_A_YEAR}"
     if text.lstrip().startswith(("{", "[")):
         return None
-    shown = privacy.treat(text) if personal else privacy.scrub(text)
-    return shown and shown[:200]
+    treated_text = privacy.treat(text) if personal else privacy.scrub(text)
+    return treated_text and treated_text[:200]
 
 
 def gather_properties(spec: TableSpec, raw: pd.DataFrame, privacy: Privacy) -> tuple[pa.Array, list[Note]]:
@@ -222,10 +222,10 @@ def notes_frame(notes: Iterable[Note], partition: str) -> pd.DataFrame:
 
 def bad_row_notes(spec: TableSpec, rows: pd.DataFrame, bad: pd.DataFrame, keys: Sequence[str]) -> list[Note]:
     """Notes for rows that broke a rule of the spec: those rows do not reach the mapped table."""
-    found = zip(*(bad[name].tolist() for name in ("row_number", "field", "rule", "reason")), strict=True)
+    broken_rules = zip(*(bad[name].tolist() for name in ("row_number", "field", "rule", "reason")), strict=True)
     return [
         Note(spec.name, "|".join(_key_part(rows[key].iloc[number]) for key in keys), name, rule, reason, dropped=True)
-        for number, name, rule, reason in found
+        for number, name, rule, reason in broken_rules
     ]
 
 

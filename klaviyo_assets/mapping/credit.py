@@ -60,8 +60,8 @@ def recorded(text: str | None) -> tuple[Recorded, ...]:
     if isinstance(document, dict) and isinstance(document.get("data"), list | dict):
         document = document["data"]
     entries = document if isinstance(document, list) else [document]
-    found = [_one_recorded(entry) for entry in entries if isinstance(entry, dict)]
-    return tuple(entry for entry in found if entry != Recorded())
+    records = [_one_recorded(entry) for entry in entries if isinstance(entry, dict)]
+    return tuple(entry for entry in records if entry != Recorded())
 
 
 def first_recorded_event(text: str | None) -> str | None:
@@ -121,8 +121,8 @@ class Touch:
     @property
     def kind(self) -> str | None:
         """click, open or delivery; None for events that are no touch of a message."""
-        known = metric_kind(self.metric)
-        return TOUCH_KINDS.get(known.role) if known else None
+        kind = metric_kind(self.metric)
+        return TOUCH_KINDS.get(kind.role) if kind else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,16 +188,16 @@ class TouchBook:
                 book.receipts.setdefault(touch.person_id, []).append(touch)
             if not (touch.is_machine and refused.get(kind)):
                 book.by_person.setdefault(touch.person_id, []).append(touch)
-        for known in (*book.by_person.values(), *book.receipts.values()):
-            known.sort(key=lambda touch: (touch.at, _PRIORITY[touch.kind or "delivery"], touch.event_id))
+        for person_touches in (*book.by_person.values(), *book.receipts.values()):
+            person_touches.sort(key=lambda touch: (touch.at, _PRIORITY[touch.kind or "delivery"], touch.event_id))
         return book
 
     def last_eligible(self, event: Touch, windows: Mapping[str, int]) -> Touch | None:
         """The person's last touch at or before the event and within its window, measured in exact seconds."""
-        known = self.by_person.get(event.person_id or "", [])
+        touches = self.by_person.get(event.person_id or "", [])
         longest = timedelta(seconds=max(windows.values(), default=0))
-        for position in range(bisect_right(known, event.at, key=lambda touch: touch.at) - 1, -1, -1):
-            touch = known[position]
+        for position in range(bisect_right(touches, event.at, key=lambda touch: touch.at) - 1, -1, -1):
+            touch = touches[position]
             age = event.at - touch.at
             if age > longest:
                 return None
@@ -230,9 +230,9 @@ class TouchBook:
 
         Of receipts in the same second the one with the later event id.
         """
-        known = self.receipts.get(event.person_id or "", [])
-        for position in range(bisect_right(known, event.at, key=lambda touch: touch.at) - 1, -1, -1):
-            receipt = known[position]
+        receipts = self.receipts.get(event.person_id or "", [])
+        for position in range(bisect_right(receipts, event.at, key=lambda touch: touch.at) - 1, -1, -1):
+            receipt = receipts[position]
             if _states(earner, receipt, "campaign_id", "flow_id", "message_id"):
                 return receipt
         return None
@@ -263,17 +263,17 @@ def attribute(event: Touch, value: Decimal | None, book: TouchBook, source: str,
     if source == "touch":
         touch = book.last_eligible(event, windows)
         return Verdict(_shares("last_touch", value, [_touched(touch)])) if touch else Verdict()
-    found: list[Earner] = []
+    earners: list[Earner] = []
     dangling: list[str] = []
     for entry in recorded(event.attribution):
         touch = book.follow(event, entry.event_id)
         if touch is None and entry.event_id:
             dangling.append(entry.event_id)
         if entry.is_direct:
-            found.append(_direct(event, entry, touch, book))
+            earners.append(_direct(event, entry, touch, book))
         elif touch is not None:
-            found.append(_touched(touch))
-    return Verdict(_shares("recorded", value, found), tuple(dangling))
+            earners.append(_touched(touch))
+    return Verdict(_shares("recorded", value, earners), tuple(dangling))
 
 
 def _states(earner: Earner, touch: Touch, *names: str) -> bool:

@@ -31,7 +31,7 @@ class NumberText(str):
 
 def sound(text: str) -> str:
     """A document with U+FFFD for every escaped half of a surrogate pair that lacks the other: no text can hold one."""
-    return _SURROGATES.sub(lambda found: found.group("kept") or r"\ufffd", text) if r"\u" in text else text
+    return _SURROGATES.sub(lambda match: match.group("kept") or r"\ufffd", text) if r"\u" in text else text
 
 
 def read(text: str) -> Any:

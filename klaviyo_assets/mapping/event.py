@@ -81,8 +81,8 @@ class Receipts:
 
     def latest(self, person: str | None, message: str | None, at: int) -> int | None:
         """The send of the person's latest receipt of the message at or before `at`; in a tie the later event id."""
-        known = self.sends.get((person, message), []) if person and message else []
-        latest = max((receipt for receipt in known if receipt[0] <= at), default=None)
+        receipts = self.sends.get((person, message), []) if person and message else []
+        latest = max((receipt for receipt in receipts if receipt[0] <= at), default=None)
         return latest[2] if latest else None
 
 
@@ -207,13 +207,13 @@ def _sends(
     Notes name the events whose send cohort is of another form, by `ids`; without ids there are none.
     """
     cohorts = _text(raw, SEND_COHORT)
-    found = pc.extract_regex(cohorts, f"^(?P<at>{COHORT_TIME}):(?P<message>{COHORT_MESSAGE})$")
-    seconds = pc.struct_field(found, "at").cast(pa.int64())
+    parts = pc.extract_regex(cohorts, f"^(?P<at>{COHORT_TIME}):(?P<message>{COHORT_MESSAGE})$")
+    seconds = pc.struct_field(parts, "at").cast(pa.int64())
     times = pc.multiply(seconds, 1_000_000).cast(pa.timestamp("us", tz="UTC"))
-    sends = pa.StructArray.from_arrays([times, pc.struct_field(found, "message")], names=["at", "message"])
+    sends = pa.StructArray.from_arrays([times, pc.struct_field(parts, "message")], names=["at", "message"])
     if ids is None or privacy is None:
         return sends, []
-    wrong = pc.indices_nonzero(pc.and_(pc.is_valid(cohorts), pc.is_null(found))).to_pylist()
+    wrong = pc.indices_nonzero(pc.and_(pc.is_valid(cohorts), pc.is_null(parts))).to_pylist()
     notes = [
         Note("event", ids[row].as_py(), "send_at", "send_cohort", "not <unix seconds>:<message id>",
              shown_value(cohorts[row], privacy))
@@ -233,11 +233,11 @@ def _send_times(columns: dict[str, pa.Array], stated: pa.Array, receipts: Receip
     if not rows:
         return times
     at = columns["occurred_at"].cast(pa.int64())
-    found = [
+    send_times = [
         receipts.latest(columns["person_id"][row].as_py(), columns["message_id"][row].as_py(), at[row].as_py())
         for row in rows
     ]
-    return pc.replace_with_mask(times, missing, pa.array(found, pa.int64()).cast(times.type))
+    return pc.replace_with_mask(times, missing, pa.array(send_times, pa.int64()).cast(times.type))
 
 
 def has_role(metrics: pa.Array, roles: Set[Role]) -> pa.Array:
@@ -258,5 +258,5 @@ def _attributed(raw: pd.DataFrame) -> pa.Array:
     rows = pc.indices_nonzero(pc.is_valid(texts))
     if len(rows) == 0:
         return texts
-    found = [first_recorded_event(text) for text in texts.take(rows).to_pylist()]
-    return pc.replace_with_mask(texts, pc.is_valid(texts), pa.array(found, pa.string()))
+    event_ids = [first_recorded_event(text) for text in texts.take(rows).to_pylist()]
+    return pc.replace_with_mask(texts, pc.is_valid(texts), pa.array(event_ids, pa.string()))

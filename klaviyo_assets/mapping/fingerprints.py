@@ -34,9 +34,9 @@ def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[
 
     A metric that is renamed, or becomes the conversion metric, concerns only the days that have events of it.
     """
-    known = _names(metrics, seen)
-    converting = sorted(metrics.conversion_ids & {metric for metric, _ in known})
-    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, known, converting])}"
+    metric_names = _names(metrics, seen)
+    converting = sorted(metrics.conversion_ids & {metric for metric, _ in metric_names})
+    return f"{account.table_fingerprint}:{fingerprint_of([MAPPING_VERSION, metric_names, converting])}"
 
 
 def attribution_fingerprint(account: Account, source: str, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:

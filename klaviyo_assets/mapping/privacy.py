@@ -124,9 +124,9 @@ class Privacy:
         if "@" not in text and "%40" not in text and "+" not in text:
             return text
         parts, end = [], 0
-        for found in _personal_texts(text):
-            parts += [text[end : found.start()], self.treat(found.group().replace("%40", "@")) or ""]
-            end = found.end()
+        for match in _personal_texts(text):
+            parts += [text[end : match.start()], self.treat(match.group().replace("%40", "@")) or ""]
+            end = match.end()
         return "".join([*parts, text[end:]])
 
 
@@ -138,9 +138,9 @@ def _personal_texts(text: str) -> Iterator[re.Match[str]]:
     """
     at, email, phone = 0, _EMAIL_FROM.search(text), _PHONE_NUMBER.search(text)
     while email or phone:
-        found = min(filter(None, (email, phone)), key=re.Match.start)
-        yield found
-        at = found.end()
+        match = min(filter(None, (email, phone)), key=re.Match.start)
+        yield match
+        at = match.end()
         if email and email.start() < at:
             email = _EMAIL_AT.match(text, at) or _EMAIL_FROM.search(text, at)
         if phone and phone.start() < at:
@@ -150,10 +150,10 @@ def _personal_texts(text: str) -> Iterator[re.Match[str]]:
 def without_people(text: str) -> str:
     """A message of a system, such as an error, without the e-mail addresses, phone numbers and ids of people."""
     parts, end = [], 0
-    for found in _personal_texts(text):
-        is_number = _PHONE_NUMBER.fullmatch(found.group())
-        parts += [text[end : found.start()], "(number hidden)" if is_number else "(address hidden)"]
-        end = found.end()
+    for match in _personal_texts(text):
+        is_number = _PHONE_NUMBER.fullmatch(match.group())
+        parts += [text[end : match.start()], "(number hidden)" if is_number else "(address hidden)"]
+        end = match.end()
     hidden = _SLASHED_PHONE.sub("(number hidden)", "".join([*parts, text[end:]]))
     return _PERSON_ID.sub("(id hidden)", hidden)
 

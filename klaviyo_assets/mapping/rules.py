@@ -131,8 +131,8 @@ def validate(frame: pd.DataFrame, spec: TableSpec, daily_day: date | None = None
         frame_schema(spec, daily_day).validate(rows, lazy=True, inplace=True)
     except SchemaErrors as errors:
         broken = tuple(_schema_errors(errors.schema_errors, spec, rows))
-        found = [] if broken else [_bad_rows(error, spec, rows) for error in errors.schema_errors]
-        return CheckResult(broken, _in_order(found))
+        bad_rows = [] if broken else [_bad_rows(error, spec, rows) for error in errors.schema_errors]
+        return CheckResult(broken, _in_order(bad_rows))
     return CheckResult((), _in_order([]))
 
 
@@ -216,8 +216,8 @@ def _sentence(error: SchemaError, spec: TableSpec, rows: pd.DataFrame) -> str:
         case SchemaErrorReason.DUPLICATE_COLUMN_LABELS:
             return f"the column {', '.join(map(repr, error.failure_cases))} is there more than once"
         case SchemaErrorReason.WRONG_DATATYPE:
-            found, wanted = rows[error.schema.name].dtype, pandas_dtype(spec.column(error.schema.name).type)
-            return f"the column {error.schema.name!r} is {found}, not {wanted}"
+            dtype, spec_dtype = rows[error.schema.name].dtype, pandas_dtype(spec.column(error.schema.name).type)
+            return f"the column {error.schema.name!r} is {dtype}, not {spec_dtype}"
         case SchemaErrorReason.CHECK_ERROR:
             return f"the rule {error.check.name!r} of {error.schema.name!r} could not be applied"
         case reason:
@@ -237,7 +237,7 @@ def _bad_rows(error: SchemaError, spec: TableSpec, rows: pd.DataFrame) -> pd.Dat
                          "reason": reason})  # fmt: skip
 
 
-def _in_order(found: list[pd.DataFrame]) -> pd.DataFrame:
-    if not found:
+def _in_order(bad_rows: list[pd.DataFrame]) -> pd.DataFrame:
+    if not bad_rows:
         return pd.DataFrame({name: pd.Series(dtype="int64" if name == "row_number" else object) for name in _COLUMNS})
-    return pd.concat(found).sort_values(["row_number", "field", "rule"], kind="stable", ignore_index=True)
+    return pd.concat(bad_rows).sort_values(["row_number", "field", "rule"], kind="stable", ignore_index=True)

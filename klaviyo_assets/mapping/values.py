@@ -196,9 +196,9 @@ def _without(cells: pa.Array, wrong: pa.Array, reason: str) -> Parsed:
 def _booleans(texts: pa.Array) -> Parsed:
     lowered = pc.utf8_lower(texts)
     truth = pc.is_in(lowered, pa.array(sorted(_TRUE)))
-    known = pc.or_(truth, pc.is_in(lowered, pa.array(sorted(_FALSE))))
-    values = pc.if_else(pc.and_(known, pc.is_valid(texts)), truth, pa.scalar(None, pa.bool_()))
-    wrong = pc.and_(pc.is_valid(texts), pc.invert(known))
+    is_boolean = pc.or_(truth, pc.is_in(lowered, pa.array(sorted(_FALSE))))
+    values = pc.if_else(pc.and_(is_boolean, pc.is_valid(texts)), truth, pa.scalar(None, pa.bool_()))
+    wrong = pc.and_(pc.is_valid(texts), pc.invert(is_boolean))
     rows = pc.indices_nonzero(wrong).to_pylist()
     return Parsed(values, dict.fromkeys(rows, "not true or false"))
 
@@ -238,20 +238,20 @@ def _json_texts(texts: pa.Array) -> Parsed:
     return Parsed(pa.array(values, pa.string()), {})
 
 
-def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, one: Callable[[str], object]) -> Parsed:
+def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, parse: Callable[[str], object]) -> Parsed:
     """Parse the rows the vectorized rule left over one by one; a `str` answer is a reason, anything else a value."""
     rows = pc.indices_nonzero(pc.invert(done)).to_pylist()
     if not rows:
         return Parsed(values, {})
     reasons: dict[int, str] = {}
-    found: list[object] = []
+    parsed_values: list[object] = []
     for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
         # Looking for numbers in a text takes the square of its length, and what was looked at is remembered.
-        answer = one(text) if len(text) <= _LONGEST else "too long for a value of this type"
+        answer = parse(text) if len(text) <= _LONGEST else "too long for a value of this type"
         if isinstance(answer, str):
             reasons[row] = answer
-        found.append(None if isinstance(answer, str) else answer)
-    replaced = pc.replace_with_mask(values, pc.invert(done), pa.array(found, values.type))
+        parsed_values.append(None if isinstance(answer, str) else answer)
+    replaced = pc.replace_with_mask(values, pc.invert(done), pa.array(parsed_values, values.type))
     return Parsed(replaced, reasons)
 
 

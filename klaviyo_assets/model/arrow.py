@@ -85,20 +85,20 @@ def _arrow_field(spec: TableSpec, column: Column) -> pa.Field:
 
 
 def _same_columns(spec: TableSpec, names: Iterable[str]) -> None:
-    found, wanted = list(names), list(spec.column_names)
-    missing = [name for name in wanted if name not in found]
-    unknown = [name for name in found if name not in wanted]
-    if missing or unknown or len(found) != len(wanted):
+    frame_names, spec_names = list(names), list(spec.column_names)
+    missing = [name for name in spec_names if name not in frame_names]
+    unknown = [name for name in frame_names if name not in spec_names]
+    if missing or unknown or len(frame_names) != len(spec_names):
         raise PermanentError(
             f"table {spec.name!r}: missing columns {missing}, unexpected columns {unknown}",
-            f"The frame must have each of these columns once, and no other: {', '.join(wanted)}.",
+            f"The frame must have each of these columns once, and no other: {', '.join(spec_names)}.",
         )
 
 
 def _exact(values: "pd.Series[Any]", wanted: pa.Field, spec: TableSpec) -> pa.ChunkedArray:
     try:
-        found = _as_chunked(values, wanted.type)
-        cast = found.cast(wanted.type, safe=True) if _keeps_values(found.type, wanted.type) else None
+        chunks = _as_chunked(values, wanted.type)
+        cast = chunks.cast(wanted.type, safe=True) if _keeps_values(chunks.type, wanted.type) else None
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
         cast = None
     if cast is None:
@@ -118,16 +118,16 @@ def _as_chunked(values: "pd.Series[Any]", wanted: pa.DataType) -> pa.ChunkedArra
     return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
 
 
-def _keeps_values(found: pa.DataType, wanted: pa.DataType) -> bool:
+def _keeps_values(source_type: pa.DataType, target_type: pa.DataType) -> bool:
     """Whether a safe cast either keeps every value or fails: Arrow's own `safe` rounds floats and parses texts."""
-    if pa.types.is_dictionary(found):
-        return _keeps_values(found.value_type, wanted)
-    if found == wanted or pa.types.is_null(found):
+    if pa.types.is_dictionary(source_type):
+        return _keeps_values(source_type.value_type, target_type)
+    if source_type == target_type or pa.types.is_null(source_type):
         return True
-    if pa.types.is_timestamp(wanted):
-        return bool(pa.types.is_timestamp(found) and found.tz is not None)
+    if pa.types.is_timestamp(target_type):
+        return bool(pa.types.is_timestamp(source_type) and source_type.tz is not None)
     return any(
-        is_kind(found) and is_kind(wanted)
+        is_kind(source_type) and is_kind(target_type)
         for is_kind in (_is_text, pa.types.is_integer, pa.types.is_decimal, pa.types.is_floating)
     )
 

@@ -204,17 +204,17 @@ def resolve_metrics(
         and _integration_fits(metric, conversion_integration)
     ]
     # The events of a metric that was deleted in Klaviyo stay, and stay conversions where there is no newer one.
-    found = by_id or [metric for metric in named if not metric.is_deleted] or (named if len(named) == 1 else [])
-    if len(found) > 1:
-        candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in found)
+    matches = by_id or [metric for metric in named if not metric.is_deleted] or (named if len(named) == 1 else [])
+    if len(matches) > 1:
+        candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in matches)
         raise SettingsError(
-            f"conversion_metric {conversion_metric!r} matches {len(found)} metrics: {candidates}",
+            f"conversion_metric {conversion_metric!r} matches {len(matches)} metrics: {candidates}",
             "Set conversion_metric to one of these ids, or set conversion_integration.",
         )
-    problem = None if found else _missing_conversion(listed, conversion_metric, conversion_integration)
+    problem = None if matches else _missing_conversion(listed, conversion_metric, conversion_integration)
     return AccountMetrics(
         listed,
-        frozenset(metric.metric_id for metric in found),
+        frozenset(metric.metric_id for metric in matches),
         problem,
         {m.metric_id: m.canonical for m in listed},
     )

@@ -27,20 +27,20 @@ def canonical_zone(name: str) -> str:
         SettingsError: there is no such zone, or this machine has no data of it; the message gives what is meant.
     """
     links, listed = _links(), _listed()
-    found = name
-    while found not in listed and found in links:
-        found = links[found]
-    found = UTC_NAME if found in {"Etc/UTC", UTC_NAME} else found
-    if found not in _zones() or found in _NO_ZONES:
+    zone = name
+    while zone not in listed and zone in links:
+        zone = links[zone]
+    zone = UTC_NAME if zone in {"Etc/UTC", UTC_NAME} else zone
+    if zone not in _zones() or zone in _NO_ZONES:
         raise SettingsError(
             f"{name!r} is not a time zone", f"Allowed: an IANA name such as Europe/Berlin.{_meant(name)}"
         )
-    if not _is_known_to_arrow(found):
+    if not _is_known_to_arrow(zone):
         raise SettingsError(
-            f"{name!r} is the time zone {found}, but this machine has no data for it",
+            f"{name!r} is the time zone {zone}, but this machine has no data for it",
             "Install the operating system's time zones (Debian and Ubuntu: apt-get install tzdata), or update them.",
         )
-    return found
+    return zone
 
 
 def _meant(name: str) -> str:

@@ -43,12 +43,12 @@ class Days:
     """Days of a report whose rows are to be restated.
 
     Attributes:
-        known: Calendar days of the account's time zone, of the report's own date basis.
+        dates: Calendar days of the account's time zone, of the report's own date basis.
         unknown: Whether rows with an unknown day are among them.
         everything: Whether all rows are: the full rebuild.
     """
 
-    known: frozenset[date] = frozenset()
+    dates: frozenset[date] = frozenset()
     unknown: bool = False
     everything: bool = False
 
@@ -64,14 +64,14 @@ class Days:
 
     def slices(self, size: int) -> "list[Days]":
         """The days in parts of at most `size` known days, the oldest first; the unknown day is in the last part."""
-        known_days = sorted(self.known)
-        starts = range(0, len(known_days), size)
-        parts = [Days(frozenset(known_days[start : start + size])) for start in starts] or [Days()]
+        dates = sorted(self.dates)
+        starts = range(0, len(dates), size)
+        parts = [Days(frozenset(dates[start : start + size])) for start in starts] or [Days()]
         return [*parts[:-1], replace(parts[-1], unknown=self.unknown, everything=self.everything)]
 
     def __bool__(self) -> bool:
         """Whether there is anything to restate."""
-        return bool(self.known) or self.unknown or self.everything
+        return bool(self.dates) or self.unknown or self.everything
 
 
 @lru_cache(_CACHED)
@@ -110,10 +110,10 @@ def restate_parameters(account: Account, days: Days, data_through: datetime) -> 
         data_through: Up to when the account's data are complete (UTC, aware).
     """
     # No event of a send is more than a day older than the send, so older partitions need not be read.
-    first_day = min(days.known, default=_FIRST_DAY)
+    first_day = min(days.dates, default=_FIRST_DAY)
     reads_all = days.everything or days.unknown or first_day <= _FIRST_DAY + timedelta(days=1)
     return {
-        "days": sorted(days.known),
+        "days": sorted(days.dates),
         "unknown_day": days.unknown,
         "everything": days.everything,
         "first_event_on": _FIRST_DAY if reads_all else first_day - timedelta(days=1),

@@ -150,8 +150,8 @@ class SourceCatalog:
         """Relation -> the name of the catalogue's table that it is, in whatever spelling; others keep theirs."""
         names = {name: name for name in self.relations}
         for name in self.relations:
-            known = _BY_LETTERS.get(squash(name), name)
-            names[name] = known if known not in self.relations else name
+            table_name = _BY_LETTERS.get(squash(name), name)
+            names[name] = table_name if table_name not in self.relations else name
         return names
 
     @cached_property

@@ -102,9 +102,9 @@ def table_rows(source: AccountSource, specs: Collection[TableSpec]) -> dict[str,
 
 def columns_fingerprint(spec: TableSpec, table: RawTable) -> str:
     """Fingerprint of the columns there are and of what the spec makes of them."""
-    made = [[column.name, column.type, column.raw, column.required, column.personal] for column in spec.columns]
+    columns = [[column.name, column.type, column.raw, column.required, column.personal] for column in spec.columns]
     read = [[raw.name, raw.type, raw.older_names] for raw in spec.raw]
-    return fingerprint_of([made, read, spec.key, spec.personal_properties, sorted(table.columns.items())])
+    return fingerprint_of([columns, read, spec.key, spec.personal_properties, sorted(table.columns.items())])
 
 
 def watermark(source: AccountSource, spec: TableSpec) -> str:
@@ -137,8 +137,8 @@ def changes_since(source: AccountSource, spec: TableSpec, mark: str, most: int) 
     query = sql.SQL("SELECT {} AS age, count(*) AS rows, sum({})::text AS checksum FROM {} AS t GROUP BY 1").format(
         age, _row_checksum(spec, table), table.identifier
     )
-    found = {row["age"]: Sum(row["rows"], int(row["checksum"])) for row in source.snapshot.read(query).to_pylist()}
-    old, recent, new = (found.get(each, Sum()) for each in (_OLD, _RECENT, _NEW))
+    sums = {row["age"]: Sum(row["rows"], int(row["checksum"])) for row in source.snapshot.read(query).to_pylist()}
+    old, recent, new = (sums.get(each, Sum()) for each in (_OLD, _RECENT, _NEW))
     if recent.rows + new.rows <= most:
         return Changes(newest - MARGIN, old, recent + new)
     return Changes(newest, old + recent, new) if new.rows <= most else None
@@ -164,9 +164,9 @@ def changed_keys(source: AccountSource, spec: TableSpec, changes: Changes) -> li
     table = source.table(spec)
     columns = sql.SQL(", ").join(sql.SQL("t.{}::text").format(sql.Identifier(name)) for name in _keys(spec))
     query = sql.SQL("SELECT {} FROM {} AS t WHERE {}").format(columns, table.identifier, changes.where)
-    found: list[tuple[Any, ...]] = list(
+    keys: list[tuple[Any, ...]] = list(
         zip(*(values.to_pylist() for values in source.snapshot.read(query).columns), strict=True)
     )
-    if any(not (part or "").strip() for key in found for part in key) or len(set(found)) < len(found):
+    if any(not (part or "").strip() for key in keys for part in key) or len(set(keys)) < len(keys):
         return None
-    return ["|".join(key) for key in found]
+    return ["|".join(key) for key in keys]

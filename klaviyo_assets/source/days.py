@@ -47,8 +47,8 @@ def events_between(source: AccountSource, first: date, last: date) -> int:
     if not table.columns:
         return 0
     query = sql.SQL("SELECT count(*) AS n FROM {} AS t WHERE {}")
-    found = source.snapshot.read(query.format(table.identifier, _within(source, table, (first, last))))
-    return int(found.column("n")[0].as_py())
+    counts = source.snapshot.read(query.format(table.identifier, _within(source, table, (first, last))))
+    return int(counts.column("n")[0].as_py())
 
 
 def days_synced_since(source: AccountSource, since: datetime) -> set[date] | None:
@@ -71,10 +71,10 @@ def metrics_of_days(source: AccountSource, days: Iterable[date]) -> dict[date, f
         _day(source, table), id_text(table, "metric_id"), table.identifier,
         sql.SQL(" OR ").join(_within(source, table, span) for span in spans), _kept(table),
     )  # fmt: skip
-    found: dict[date, set[str]] = {}
+    metric_ids: dict[date, set[str]] = {}
     for row in source.snapshot.read(query).to_pylist():
-        found.setdefault(row["day"], set()).update({row["metric"]} - {None, ""})
-    return {day: frozenset(ids) for day, ids in found.items()}
+        metric_ids.setdefault(row["day"], set()).update({row["metric"]} - {None, ""})
+    return {day: frozenset(ids) for day, ids in metric_ids.items()}
 
 
 def late_receipts(
@@ -106,8 +106,8 @@ def late_receipts(
         day=_day(source, table), table=table.identifier, person=id_text(table, "person_id"),
         persons=sql.Literal(persons), days=sql.Literal(days), arrived=sql.Literal(arrived),
     )  # fmt: skip
-    found = source.snapshot.read(query).to_pylist()
-    return {row["day"]: row["arrived"] for row in found if row["day"] in loaded}
+    rows = source.snapshot.read(query).to_pylist()
+    return {row["day"]: row["arrived"] for row in rows if row["day"] in loaded}
 
 
 def _late(
@@ -157,10 +157,10 @@ def _kept(table: RawTable) -> sql.Composable:
 
 def ranges(days: Iterable[date]) -> list[tuple[date, date]]:
     """Consecutive days as (first, last), in order."""
-    found: list[tuple[date, date]] = []
+    spans: list[tuple[date, date]] = []
     for day in sorted(set(days)):
-        if found and day - found[-1][1] == timedelta(days=1):
-            found[-1] = (found[-1][0], day)
+        if spans and day - spans[-1][1] == timedelta(days=1):
+            spans[-1] = (spans[-1][0], day)
         else:
-            found.append((day, day))
-    return found
+            spans.append((day, day))
+    return spans

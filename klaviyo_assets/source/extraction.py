@@ -105,8 +105,8 @@ class AccountSource:
             )
 
     def _has_events(self, condition: sql.Composable) -> bool:
-        found = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE {} LIMIT 1")
-        return bool(self.snapshot.read(found.format(self.table(EVENT).identifier, condition)).num_rows)
+        query = sql.SQL("SELECT 1 AS found FROM {} AS t WHERE {} LIMIT 1")
+        return bool(self.snapshot.read(query.format(self.table(EVENT).identifier, condition)).num_rows)
 
     def _is_of(self, metric: str) -> sql.Composed:
         """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
@@ -125,7 +125,7 @@ class AccountSource:
         read = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False))
         # Python has no value for every time that may be in the others.
         rows = read.select(["id", "name", "integration_name", "integration_id", "_fivetran_deleted"]).to_pylist()
-        found = [
+        metrics = [
             Metric(
                 row["id"],
                 row["name"] or "",
@@ -136,7 +136,7 @@ class AccountSource:
             for row in rows
             if row["id"]
         ]
-        return self.account.metrics(found)
+        return self.account.metrics(metrics)
 
     def _attribution_source(self) -> str:
         """`native` where Klaviyo's own attribution is wanted, or `auto` finds any; decided for the whole account."""
@@ -174,10 +174,10 @@ class AccountSource:
                 return [f"{place} is not there or not to be seen; it is taken as empty, as was accepted."]
             return [f"Fivetran has not created {place}; it is taken as empty."]
         missing = plan(spec, self.table(spec)).missing
-        found = [f"columns not there (yet), read as null: {', '.join(missing)}"] if missing else []
+        sentences = [f"columns not there (yet), read as null: {', '.join(missing)}"] if missing else []
         if spec is EVENT and self.metrics.problem:
-            found.append(self.metrics.problem)
-        return found
+            sentences.append(self.metrics.problem)
+        return sentences
 
     @property
     def conversion(self) -> dict[str, Any]:
@@ -236,12 +236,12 @@ class AccountSource:
 
     def reads(self, day: date, touches: pa.Table) -> dict[str, str]:
         """The other days that a day's touches were looked for in or found on, as ISO dates, with their digests."""
-        found = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
+        days = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
         if self.attribution_source == "touch":
             begin = self.account.day_bounds(day)[0] - self.account.attribution.longest_window
             first = begin.astimezone(self.account.zone).date()
-            found |= {first + timedelta(days=ahead) for ahead in range((day - first).days)}
-        return {other.isoformat(): digest for other, digest in self.digests(sorted(found - {day})).items()}
+            days |= {first + timedelta(days=ahead) for ahead in range((day - first).days)}
+        return {other.isoformat(): digest for other, digest in self.digests(sorted(days - {day})).items()}
 
 
 def extract_table(

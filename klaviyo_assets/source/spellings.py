@@ -32,12 +32,12 @@ def with_known_names(spec: TableSpec, table: RawTable) -> RawTable:
 
 def _sources(spec: TableSpec, columns: Iterable[str]) -> dict[str, list[str]]:
     """Name to read a column under -> the columns that are spelled so, the plain spelling first."""
-    known = [name for raw in spec.raw for name in (raw.name, *raw.older_names)]
-    known += [spec.custom_fields.packed] if spec.custom_fields else []
-    by_letters = {squash(name): name for name in reversed(known)}
+    spellings = [name for raw in spec.raw for name in (raw.name, *raw.older_names)]
+    spellings += [spec.custom_fields.packed] if spec.custom_fields else []
+    by_letters = {squash(name): name for name in reversed(spellings)}
     sources: dict[str, list[str]] = {}
-    for column in sorted(columns, key=lambda column: column not in known):
-        name = column if column in known else by_letters.get(squash(column), column)
+    for column in sorted(columns, key=lambda column: column not in spellings):
+        name = column if column in spellings else by_letters.get(squash(column), column)
         sources.setdefault(name, []).append(column)
     return sources
 

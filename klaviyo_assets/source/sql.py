@@ -136,12 +136,12 @@ def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.
         table: What there is to read from.
         properties: Whether to add `_properties` and `_packed`, the two sources of `properties`.
     """
-    made = table._selects.get((spec.name, properties))
-    if made is None:
+    query = table._selects.get((spec.name, properties))
+    if query is None:
         # As text: composing hundreds of expressions takes longer than many a day's query.
         text = _select(spec, table, properties=properties).as_string(None)
-        made = table._selects[spec.name, properties] = sql.SQL(text)
-    return made
+        query = table._selects[spec.name, properties] = sql.SQL(text)
+    return query
 
 
 def _select(spec: TableSpec, table: RawTable, *, properties: bool) -> sql.Composed:

@@ -97,8 +97,8 @@ class Needs:
     def _look_for_recorded(self, raw: pd.DataFrame, persons: pa.Array, times: pa.Array, credited: pa.Array) -> None:
         texts = pa.array(raw["property_attribution"])
         rows = pc.indices_nonzero(pc.and_(pc.is_valid(texts), credited))
-        found = zip(*(values.take(rows).to_pylist() for values in (texts, persons, times)), strict=True)
-        for text, person, at in found:
+        events = zip(*(values.take(rows).to_pylist() for values in (texts, persons, times)), strict=True)
+        for text, person, at in events:
             for entry in recorded(text):
                 if entry.event_id:
                     self.recorded_ids.add(entry.event_id)
@@ -150,21 +150,21 @@ class TouchReader:
         """The events that recorded attribution names, and those that these name in turn."""
         if "id" not in self.table.columns:
             return
-        wanted, seen = set(needs.recorded_ids), set[str]()
+        event_ids, seen = set(needs.recorded_ids), set[str]()
         for _hop in range(MAX_HOPS):
-            wanted = {event_id for event_id in wanted - seen if len(event_id) <= _LONGEST_KEY}
-            seen |= wanted
+            event_ids = {event_id for event_id in event_ids - seen if len(event_id) <= _LONGEST_KEY}
+            seen |= event_ids
             # Ids that are missing so far are remembered, whichever event named them.
-            needs.recorded_ids |= wanted
+            needs.recorded_ids |= event_ids
             following: set[str] = set()
-            for chunk in _chunks(sorted(wanted), _IDS_PER_QUERY):
+            for chunk in _chunks(sorted(event_ids), _IDS_PER_QUERY):
                 key = id_text(self.table, "id")
-                found = self.snapshot.read(
+                touches = self.snapshot.read(
                     sql.SQL("{} WHERE {} = ANY({})").format(self._narrow, key, sql.Literal(chunk))
                 )
-                following |= needs.look_at_touches(found)
-                yield found
-            wanted = following
+                following |= needs.look_at_touches(touches)
+                yield touches
+            event_ids = following
 
     def window(self, windows: Iterable[str], longest: timedelta) -> pa.Table:
         """Touches that may earn, of the window before the day and of the day, of people who did something else.

@@ -95,7 +95,7 @@ class _NotKnownError(Exception):
     """BigQuery or the archive could not be asked. That is no reason not to read the table."""
 
 
-def _known(ask: Callable[[], _Answer]) -> _Answer:
+def _sure_answer(ask: Callable[[], _Answer]) -> _Answer:
     try:
         return ask()
     except KlaviyoAssetsError as error:
@@ -130,7 +130,7 @@ class TableReading:
             return extract_table(self.source, spec, writer, replace(now, why=answer))
         changes, below = answer
         total = changes.standing + changes.changed
-        state = replace(now, why=_said(changes), rows=total.rows, checksum=str(total), below=below)
+        state = replace(now, why=_changes_sentence(changes), rows=total.rows, checksum=str(total), below=below)
         return extract_table(self.source, spec, writer, state, changes.where)
 
     def _shape(self, spec: TableSpec) -> str:
@@ -153,13 +153,13 @@ class TableReading:
         reason = self.whole_because or untellable(spec, self.source.table(spec))
         if reason:
             return reason
-        loaded = _known(lambda: self._loaded).get(spec.name)
+        loaded = _sure_answer(lambda: self._loaded).get(spec.name)
         if loaded is None:
             return "nothing is known of an earlier load"
         return _unfit(loaded, now) or self._not_archived(spec, loaded) or self._since(spec, loaded, now)
 
     def _not_archived(self, spec: TableSpec, loaded: LoadedState) -> str | None:
-        manifest = _known(lambda: self.s3.archive.manifest(self.source.account.name, spec.name, None))
+        manifest = _sure_answer(lambda: self.s3.archive.manifest(self.source.account.name, spec.name, None))
         if manifest is None or manifest.all_parts[: len(loaded.parts)] != loaded.parts:
             return "the archive does not hold what was loaded last"
         return None
@@ -172,7 +172,7 @@ class TableReading:
         keys = changed_keys(self.source, spec, changes)
         if keys is None:
             return "a key is missing or there twice"
-        rows, held = _known(lambda: checksum(self._dataset, spec, keys))
+        rows, held = _sure_answer(lambda: checksum(self._dataset, spec, keys))
         if (rows, held) != (changes.standing.rows, changes.standing.checksum):
             return (
                 "rows changed or went without a newer sync time: besides those synced since, Postgres has "
@@ -181,7 +181,7 @@ class TableReading:
         return changes, loaded.parts
 
 
-def _said(changes: Changes) -> str:
+def _changes_sentence(changes: Changes) -> str:
     return f"{changes.changed.rows:,} rows synced after {changes.after:%Y-%m-%d %H:%M:%S} UTC"
 
 

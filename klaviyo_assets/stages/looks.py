@@ -60,16 +60,16 @@ class Look:
         return self.of_events | frozenset(_days_of(self.credits))
 
 
-def all_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> "Known":
+def all_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date) -> "DayDigests":
     """The digest of every day, and of the days outside the range that touches were read from."""
     read = {day for entry in entries.values() for day in reads(entry)}
     begin, end = min({first, *read}), max({last, *read})
-    return Known(source_days(source, begin, end))
+    return DayDigests(source_days(source, begin, end))
 
 
 def known_days(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date, seen: Look
-) -> "Known | None":
+) -> "DayDigests | None":
     """The digests of the days that may have changed since a look; None if other days changed too."""
     written = days_synced_since(source, seen.through - OVERLAP)
     if written is None:
@@ -81,7 +81,7 @@ def known_days(
     expected |= {day: digests.get(day, NO_ROWS) for day in looked_at}
     events = sum(row_count(digest) for day, digest in expected.items() if first <= day <= last)
     # With fewer or more events than that, some are gone or are on a different day now.
-    return Known(expected, (first, last), looked_at) if events_between(source, first, last) == events else None
+    return DayDigests(expected, (first, last), looked_at) if events_between(source, first, last) == events else None
 
 
 def _read_outside(entries: Mapping[tuple[str, str], Entry], seen: Look, first: date, last: date) -> set[date]:
@@ -106,15 +106,15 @@ def reads(entry: Entry) -> dict[date, str]:
 
 
 @dataclass(frozen=True)
-class Known:
+class DayDigests:
     """Digests of days: of every day that has rows, or of the days of `within` and some others."""
 
-    digests: Mapping[date, str]
+    by_day: Mapping[date, str]
     within: tuple[date, date] | None = None
     others: Set[date] = frozenset()
 
     def of(self, day: date) -> str | None:
         """A day's digest; None if the day was not looked at."""
         if self.within is None or self.within[0] <= day <= self.within[1] or day in self.others:
-            return self.digests.get(day, NO_ROWS)
+            return self.by_day.get(day, NO_ROWS)
         return None

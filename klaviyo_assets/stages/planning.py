@@ -30,7 +30,7 @@ from klaviyo_assets.source.digests import NO_ROWS, row_count
 from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.spellings import columns_gone, columns_read
 from klaviyo_assets.source.sql import id_text
-from klaviyo_assets.stages.looks import OVERLAP, Known, Look, all_days, is_older, known_days, reads
+from klaviyo_assets.stages.looks import OVERLAP, DayDigests, Look, all_days, is_older, known_days, reads
 from klaviyo_assets.stages.vanished import COLUMNS, loaded_event_days, refuse_losses
 from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 
@@ -128,7 +128,7 @@ def plan(
     loaded = [entry.day for entry in loaded_event_days(entries) if entry.day]
     # Days before the start date are not read, though Postgres may have their events: then all events are counted.
     is_known = all(first <= day <= last for day in loaded)
-    refuse_losses(source, entries, sum(row_count(planner.known.of(day)) for day in loaded) if is_known else None)
+    refuse_losses(source, entries, sum(row_count(planner.digests.of(day)) for day in loaded) if is_known else None)
     return planner.plan()
 
 
@@ -140,9 +140,9 @@ def dirty_days(source: AccountSource, entries: Mapping[tuple[str, str], Entry], 
 def _planner(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], first: date, last: date, seen: Look | None = None
 ) -> "_Planner":
-    known = known_days(source, entries, first, last, seen) if seen else None
-    swept = known is None
-    return _Planner(source, entries, first, last, known or all_days(source, entries, first, last), seen, swept)
+    digests = known_days(source, entries, first, last, seen) if seen else None
+    swept = digests is None
+    return _Planner(source, entries, first, last, digests or all_days(source, entries, first, last), seen, swept)
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -155,7 +155,7 @@ class _Planner:
     entries: Mapping[tuple[str, str], Entry]
     first: date
     last: date
-    known: Known
+    digests: DayDigests
     seen: Look | None
     swept: bool
 
@@ -179,7 +179,7 @@ class _Planner:
     def _days_with_events(self) -> list[date]:
         """The days of the range that have events now, or had some when they were loaded."""
         loaded = {entry.day for entry in self.entries.values() if entry.table == EVENT.name and entry.day}
-        with_rows = {day for day, digest in self.known.digests.items() if digest != NO_ROWS}
+        with_rows = {day for day, digest in self.digests.by_day.items() if digest != NO_ROWS}
         return sorted(day for day in with_rows | loaded if self.first <= day <= self.last)
 
     def _of_events(self, day: date) -> Iterator[str]:
@@ -188,7 +188,7 @@ class _Planner:
         if entry is None:
             yield NEW_ROWS
             return
-        if entry.source_digest != self.known.of(day):
+        if entry.source_digest != self.digests.of(day):
             yield CHANGED_ROWS
         if self._has_other_event_settings(entry, day):
             yield from _setting_changes(entry, event_settings(self.source.account))
@@ -201,7 +201,7 @@ class _Planner:
 
     def _fewer(self, day: date) -> int:
         """How many fewer events a day has than when it was loaded; negative if it has more."""
-        entry, digest = self.entries.get((EVENT.name, day.isoformat())), self.known.of(day)
+        entry, digest = self.entries.get((EVENT.name, day.isoformat())), self.digests.of(day)
         return row_count(entry.source_digest) - row_count(digest) if entry and digest else 0
 
     def _has_other_event_settings(self, entry: Entry, day: date) -> bool:
@@ -236,7 +236,7 @@ class _Planner:
     def _of_attribution(self, day: date, renamed: set[date], arrived: set[str], late: set[date]) -> Iterator[str]:
         """Why a day's credits have to be rebuilt although its events are as they were loaded."""
         entry = self.entries.get((ATTRIBUTION.name, day.isoformat()))
-        if entry is None or entry.source_digest != self.known.of(day):
+        if entry is None or entry.source_digest != self.digests.of(day):
             yield NEW_ROWS if entry is None else CHANGED_ROWS
             return
         if self._has_other_attribution_settings(entry):
@@ -261,7 +261,7 @@ class _Planner:
 
     def _reads_differ(self, entry: Entry) -> bool:
         """Whether a day on which touches were looked for, or found, has changed."""
-        return any(self.known.of(day) not in {None, digest} for day, digest in reads(entry).items())
+        return any(self.digests.of(day) not in {None, digest} for day, digest in reads(entry).items())
 
     def _late_receipts(self, days: Iterable[date], renamed: set[date]) -> dict[str, set[date]]:
         """Days of events, and of credits, that lack a receipt because it arrived after they had been read."""

@@ -120,7 +120,7 @@ class AccountReports:
     def _parts(self, report: ReportSpec, days: Days) -> list[Days]:
         """The days in as many statements as they need: one changes no more partitions than BigQuery lets it."""
         loaded = {day for day, _ in _days_loaded(self.entries)}
-        if report.day_column is None or max(len(days.known), len(loaded)) <= MOST_DAYS_AT_ONCE:
+        if report.day_column is None or max(len(days.dates), len(loaded)) <= MOST_DAYS_AT_ONCE:
             return [days]
         return (self._every_day(report, loaded) if days.everything else days).slices(MOST_DAYS_AT_ONCE)
 

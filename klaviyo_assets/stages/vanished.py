@@ -93,8 +93,8 @@ def losses(
     rows = {name: (count, left.get(name, 0)) for name, count in loaded.items() if count}
     if events := _events(source, entries, event_rows):
         rows[EVENT.name] = events
-    found = [_of_rows(source, name, *counts) for name, counts in rows.items()]
-    return [*filter(None, found), *_of_columns(source, entries, rows), *_of_conversion(source, entries)]
+    row_losses = [_of_rows(source, name, *counts) for name, counts in rows.items()]
+    return [*filter(None, row_losses), *_of_columns(source, entries, rows), *_of_conversion(source, entries)]
 
 
 def loaded_event_days(entries: Mapping[tuple[str, str], Entry]) -> list[Entry]:
@@ -136,11 +136,11 @@ def _rows(count: int) -> str:
 def _of_conversion(source: AccountSource, entries: Mapping[tuple[str, str], Entry]) -> Iterator[Loss]:
     """The conversion metric that was found at the last load: without it no event would be a conversion."""
     entry = entries.get((EVENT.name, UNDATED))
-    known = (entry.details.get("conversion") if entry else None) or {}
-    if known.get("ids") and known["wanted"] == source.conversion["wanted"] and not source.conversion["ids"]:
-        ids, place = ", ".join(known["ids"]), f"{source.account.postgres_schema}.{METRIC.name}"
-        what = f"{place} has no metric {known['wanted'][0]!r} any more, and events of it ({ids}) were conversions"
-        yield Loss(f"{METRIC.name}.{known['ids'][0]}", what, 1, 0)
+    conversion = (entry.details.get("conversion") if entry else None) or {}
+    if conversion.get("ids") and conversion["wanted"] == source.conversion["wanted"] and not source.conversion["ids"]:
+        ids, place = ", ".join(conversion["ids"]), f"{source.account.postgres_schema}.{METRIC.name}"
+        what = f"{place} has no metric {conversion['wanted'][0]!r} any more, and events of it ({ids}) were conversions"
+        yield Loss(f"{METRIC.name}.{conversion['ids'][0]}", what, 1, 0)
 
 
 def _of_columns(

@@ -82,9 +82,11 @@ def measure(events_per_day: int, days: int) -> None:
             "json",
             "SELECT COUNT(*) AS events, COUNT(DISTINCT occurred_on) AS days FROM event",
         ]
-        (found,) = json.loads(timed(counted, folder, settings)[1])
+        (counts,) = json.loads(timed(counted, folder, settings)[1])
         print(f"run of everything                    {seconds:6.1f} s", end=": ")
-        print(f"{found['events']:,} events of {found['days']} days, {found['events'] / seconds:,.0f} events per second")
+        print(
+            f"{counts['events']:,} events of {counts['days']} days, {counts['events'] / seconds:,.0f} events per second"
+        )
         print(f"run of nothing new                   {timed(['run', '--no-sync'], folder, settings)[0]:6.1f} s")
     # The table of stages; the statistics of a made-up shop are of no interest here.
     print(printed.partition("newest campaigns")[0].rpartition("\n")[0].rstrip())

@@ -48,11 +48,11 @@ class Use:
 
     def request(self, method: str, address: str) -> None:
         """Count one request, by method and resource."""
-        found = _ADDRESS.search(address)
-        if found:
+        match = _ADDRESS.search(address)
+        if match:
             self.seconds[int(time.time())] += 1
-            kind = "/".join(part for part in (found[1], found[3], found[5]) if part)
-            self.requests[f"{method} {kind}{'/{id}' if (found[4] if found[3] else found[2]) else ''}"] += 1
+            kind = "/".join(part for part in (match[1], match[3], match[5]) if part)
+            self.requests[f"{method} {kind}{'/{id}' if (match[4] if match[3] else match[2]) else ''}"] += 1
 
     def job(self, job: Any) -> None:
         """Count one job, and the table that it changed."""

@@ -55,8 +55,8 @@ def load(deployment: Deployment) -> None:
 def step_seconds(deployment: Deployment) -> dict[str, float]:
     """Seconds of each step of the newest run."""
     (run,) = deployment.instance.get_run_records(limit=1)
-    found = deployment.instance.get_run_step_stats(run.dagster_run.run_id)
-    return {step.step_key: (step.end_time or 0) - (step.start_time or 0) for step in found}
+    step_stats = deployment.instance.get_run_step_stats(run.dagster_run.run_id)
+    return {step.step_key: (step.end_time or 0) - (step.start_time or 0) for step in step_stats}
 
 
 def metadata(deployment: Deployment, stage: str) -> Mapping[str, Any]:

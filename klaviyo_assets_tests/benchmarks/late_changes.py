@@ -34,8 +34,8 @@ def looked(account: Account, settings: dict[str, str], seen: Look | None) -> tup
     began = time.monotonic()
     entries = current(BigQueryProjectResource(project=settings["BIGQUERY_PROJECT"]).dataset(account))
     with PostgresResource(url=settings["POSTGRES_URL"]).snapshot() as snapshot:
-        found = plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
-    return time.monotonic() - began, found
+        dirty_plan = plan(AccountSource.open(account, snapshot), entries, account.start_date, account.today(), seen)
+    return time.monotonic() - began, dirty_plan
 
 
 def change(folder: Path, account: Account, changed: int) -> int:
@@ -65,11 +65,11 @@ def main() -> None:
         rows = change(folder, account, chosen.changed)
         began = time.monotonic()
         for name, since in (("look since the last", seen), ("look at all days", None)):
-            seconds, found = looked(account, settings, since)
-            events = [day for day in found.days if not day.only_attribution]
-            of_days = f"{len(events)} days of events, {len(found.days) - len(events)} of attribution alone"
+            seconds, dirty_plan = looked(account, settings, since)
+            events = [day for day in dirty_plan.days if not day.only_attribution]
+            of_days = f"{len(events)} days of events, {len(dirty_plan.days) - len(events)} of attribution alone"
             print(
-                f"{name:<26}{seconds:8.1f} s  {rows:,} events: {of_days}, {len(found.tables)} account tables",
+                f"{name:<26}{seconds:8.1f} s  {rows:,} events: {of_days}, {len(dirty_plan.tables)} account tables",
                 flush=True,
             )
         looks = time.monotonic() - began

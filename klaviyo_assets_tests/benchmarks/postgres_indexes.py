@@ -61,9 +61,9 @@ class Recording(Snapshot):
 
     def read(self, query: sql.Composable) -> Any:
         began = time.perf_counter()
-        found = super().read(query)
+        table = super().read(query)
         self.queries.append((time.perf_counter() - began, query.as_string(None)))
-        return found
+        return table
 
     @contextmanager
     def stream(self, query: sql.Composable) -> Iterator[Any]:
@@ -87,14 +87,14 @@ def fill(url: str, events: int) -> None:
         connection.execute(sql.SQL("VACUUM ANALYZE {}").format(sql.Identifier(SCHEMA, "event")))
 
 
-def one(url: str, query: str) -> Any:
+def first_row(url: str, query: str) -> Any:
     with psycopg.connect(url) as connection:
         return connection.execute(query).fetchone()
 
 
 def index(url: str, names: Sequence[str]) -> dict[str, tuple[float, str]]:
     """Exactly these indexes besides the primary key; seconds to make and size of each."""
-    made = {}
+    costs = {}
     with psycopg.connect(url, autocommit=True) as connection:
         for name in INDEXES:
             connection.execute(sql.SQL("DROP INDEX IF EXISTS {}").format(sql.Identifier(SCHEMA, f"bench_{name}")))
@@ -102,9 +102,9 @@ def index(url: str, names: Sequence[str]) -> dict[str, tuple[float, str]]:
             began = time.perf_counter()
             connection.execute(f'CREATE INDEX "bench_{name}" ON "{SCHEMA}".event USING {INDEXES[name]}')
             size = connection.execute(f"SELECT pg_size_pretty(pg_relation_size('{SCHEMA}.bench_{name}'))").fetchone()
-            made[name] = (time.perf_counter() - began, size[0])
+            costs[name] = (time.perf_counter() - began, size[0])
         connection.execute(f'ANALYZE "{SCHEMA}".event')
-    return made
+    return costs
 
 
 def reads(account: Account, day: date) -> dict[str, Callable[[Snapshot], Any]]:
@@ -115,15 +115,15 @@ def reads(account: Account, day: date) -> dict[str, Callable[[Snapshot], Any]]:
         return AccountSource(chosen, snapshot, SourceCatalog.read(snapshot, SCHEMA).tables, attribution_source=source)
 
     def extracted(snapshot: Snapshot, source: str) -> Any:
-        found = opened(snapshot, source)
-        found.metrics = found._metrics()
+        account_source = opened(snapshot, source)
+        account_source.metrics = account_source._metrics()
         with tempfile.TemporaryDirectory() as folder:
             writer = FrameWriter(Path(folder))
-            return extract_day(found, day, writer).sha256
+            return extract_day(account_source, day, writer).sha256
 
     def receipts(snapshot: Snapshot) -> Any:
-        found = opened(snapshot)
-        reader = TouchReader(snapshot, found.table(EVENT), found.metrics, account.day_bounds(day))
+        account_source = opened(snapshot)
+        reader = TouchReader(snapshot, account_source.table(EVENT), account_source.metrics, account.day_bounds(day))
         of_day = sql.SQL("SELECT DISTINCT person_id FROM {} WHERE datetime >= {} AND person_id IS NOT NULL LIMIT 100")
         people = snapshot.read(of_day.format(sql.Identifier(SCHEMA, "event"), sql.Literal(account.day_bounds(day)[0])))
         wanted = [Wanted(person, None, None, None) for person in people["person_id"].to_pylist()]
@@ -164,18 +164,18 @@ def rewritten(url: str) -> tuple[float, int]:
 
 def measure(url: str, account: Account, day: date, explain: Any) -> dict[str, tuple[float, Any]]:
     """The best time of every read, and what it gave."""
-    found = {}
+    timings = {}
     for name, read in reads(account, day).items():
         times = []
         for _ in range(_TIMES):
             with PostgresResource(url=url).snapshot() as snapshot:
                 recording = Recording(snapshot._connection)
                 began = time.perf_counter()
-                given = read(recording)
+                outcome = read(recording)
                 times.append(time.perf_counter() - began)
-        found[name] = (min(times), given)
+        timings[name] = (min(times), outcome)
         _explain(url, name, recording.queries, explain)
-    return found
+    return timings
 
 
 def _explain(url: str, name: str, queries: list[tuple[float, str]], target: Any) -> None:
@@ -202,16 +202,17 @@ def main() -> None:
     with throwaway_postgres() as url, chosen.explain.open("w") if chosen.explain else nullcontext() as explain:
         began = time.perf_counter()
         fill(url, chosen.events)
-        count, size = one(
+        count, size = first_row(
             url, f"SELECT count(*), pg_size_pretty(pg_relation_size('{SCHEMA}.event')) FROM {SCHEMA}.event"
         )
         print(f"{count:,} events, {size}, filled in {time.perf_counter() - began:.0f} s", flush=True)
         for title, names in SETS.items():
-            made = index(url, names)
+            indexes = index(url, names)
             if explain:
                 explain.write(f"\n\n==== {title}\n")
             print(
-                f"\n{title}: " + ", ".join(f"{name} {seconds:.1f} s {size}" for name, (seconds, size) in made.items())
+                f"\n{title}: "
+                + ", ".join(f"{name} {seconds:.1f} s {size}" for name, (seconds, size) in indexes.items())
             )
             for name, (seconds, given) in measure(url, account, day, explain).items():
                 print(f"  {name:<24}{seconds * 1000:9.1f} ms  {str(given)[:40]}", flush=True)

@@ -54,9 +54,9 @@ def events(count: int, people: int) -> pa.Table:
     return _table("event", columns)
 
 
-def earned_credits(known: pa.Table) -> pa.Table:
+def earned_credits(event_rows: pa.Table) -> pa.Table:
     """Every event that is no message's, credited to the campaign of its time."""
-    earned = known.filter(pc.is_null(known["channel"]))
+    earned = event_rows.filter(pc.is_null(event_rows["channel"]))
     count = earned.num_rows
     columns = {name: earned[name] for name in ("event_id", "occurred_on", "value", "message_id", "send_at", "send_on")}
     columns |= {
@@ -77,8 +77,8 @@ def _table(name: str, columns: dict[str, pa.Array]) -> pa.Table:
 
 def measure(count: int, people: int) -> None:
     """Print each report's seconds and rows."""
-    warehouse, known = Warehouse(), events(count, people)
-    warehouse.load_tables({"event": known, "attribution": earned_credits(known)})
+    warehouse, event_rows = Warehouse(), events(count, people)
+    warehouse.load_tables({"event": event_rows, "attribution": earned_credits(event_rows)})
     end = START + timedelta(days=DAYS)
     standing = Standing("Europe/Berlin", "EUR", timedelta(days=5), end)
     print(f"{count:,} events, {people:,} people, {DAYS} days\n{'report':30}{'all':>8}{'one day':>10}{'rows':>12}")

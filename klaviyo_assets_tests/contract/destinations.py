@@ -149,5 +149,5 @@ def _rows(day: date, ids: Sequence[str]) -> pa.Table:
     if not ids:
         return mapped_schema(EVENT).empty_table()
     at = datetime.combine(day, time(12), UTC)
-    known = [{"event_id": event_id, "occurred_at": at, "occurred_on": day} for event_id in sorted(ids)]
-    return frame_to_table(mapped_frame(EVENT, *known), EVENT)
+    rows = [{"event_id": event_id, "occurred_at": at, "occurred_on": day} for event_id in sorted(ids)]
+    return frame_to_table(mapped_frame(EVENT, *rows), EVENT)

@@ -20,9 +20,9 @@ from klaviyo_assets_tests.e2e.project import ROOT, Project
 @pytest.fixture(scope="package")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A synced sandbox with one account."""
-    made = Project.begin(tmp_path_factory.mktemp("project"))
-    yield made
-    made.end()
+    synced_project = Project.begin(tmp_path_factory.mktemp("project"))
+    yield synced_project
+    synced_project.end()
 
 
 @pytest.fixture(scope="package")

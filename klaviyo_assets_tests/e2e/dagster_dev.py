@@ -105,16 +105,16 @@ class DagsterDev:
         """The `data` of a GraphQL answer."""
         answer = httpx.post(f"{self.url}/graphql", json={"query": query, "variables": variables}, timeout=60)
         assert answer.status_code == 200, answer.text
-        found: dict[str, Any] = answer.json()["data"]
-        return found
+        data: dict[str, Any] = answer.json()["data"]
+        return data
 
     def _serves_the_location(self) -> bool:
         assert self.process.poll() is None, "dagster dev ended while it started; see dagster_dev.log"
         try:
-            found = self.ask("{repositoriesOrError{... on RepositoryConnection{nodes{name location{name}}}}}")
+            answer = self.ask("{repositoriesOrError{... on RepositoryConnection{nodes{name location{name}}}}}")
         except httpx.TransportError:
             return False
-        return any(node["location"]["name"] == LOCATION for node in found["repositoriesOrError"].get("nodes", []))
+        return any(node["location"]["name"] == LOCATION for node in answer["repositoriesOrError"].get("nodes", []))
 
     def runs(self) -> list[Run]:
         """All runs, the newest first."""
@@ -137,14 +137,14 @@ class DagsterDev:
             at_least: How many.
             seconds: How long to wait at most.
         """
-        found: list[Run] = []
+        runs: list[Run] = []
 
         def all_ended() -> bool:
-            found[:] = [one for one in self.runs() if which(one)]
-            return len(found) >= at_least and all(one.status in ENDED for one in found)
+            runs[:] = [one for one in self.runs() if which(one)]
+            return len(runs) >= at_least and all(one.status in ENDED for one in runs)
 
         wait(all_ended, seconds, f"{at_least} run(s) to end")
-        return found
+        return runs
 
     def settle(self, seconds: float = 240) -> None:
         """Wait until all runs have ended, and each account's last load has its run of reports, by the sensor."""
@@ -200,8 +200,8 @@ class DagsterDev:
         """The keys of a job's assets."""
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "pipelineName": job}
         query = "query($p:PipelineSelector!){assetNodes(pipeline:$p){assetKey{path} isMaterializable}}"
-        found = self.ask(query, p=selector)["assetNodes"]
-        return [node["assetKey"]["path"] for node in found if node["isMaterializable"]]
+        nodes = self.ask(query, p=selector)["assetNodes"]
+        return [node["assetKey"]["path"] for node in nodes if node["isMaterializable"]]
 
     def _launch_backfill(self, parameters: Mapping[str, Any]) -> str:
         mutation = (
@@ -224,11 +224,13 @@ class DagsterDev:
     def made_by(self, runs: Iterable[Run]) -> dict[str, set[str]]:
         """The partitions of each asset that runs have materialized."""
         query = "query($r:ID!){runOrError(runId:$r){... on Run{assetMaterializations{assetKey{path} partition}}}}"
-        made: dict[str, set[str]] = {}
+        partitions: dict[str, set[str]] = {}
         for run in runs:
-            for one in self.ask(query, r=run.id)["runOrError"]["assetMaterializations"]:
-                made.setdefault("/".join(one["assetKey"]["path"]), set()).add(one["partition"])
-        return made
+            for materialization in self.ask(query, r=run.id)["runOrError"]["assetMaterializations"]:
+                partitions.setdefault("/".join(materialization["assetKey"]["path"]), set()).add(
+                    materialization["partition"]
+                )
+        return partitions
 
     def failure_of(self, run: Run, step: str) -> str:
         """What a step of a run says of its failure."""
@@ -237,8 +239,8 @@ class DagsterDev:
             "ExecutionStepFailureEvent{stepKey failureMetadata{description}}}}}}"
         )
         events = self.ask(query, r=run.id)["logsForRun"]["events"]
-        (said,) = [one["failureMetadata"]["description"] for one in events if one.get("stepKey") == step]
-        return str(said)
+        (description,) = [one["failureMetadata"]["description"] for one in events if one.get("stepKey") == step]
+        return str(description)
 
     def repeat_from_failure(self, run: Run) -> str:
         """Re-execute a run from failure, as the button on its page does; the new run's id."""
@@ -272,8 +274,8 @@ class DagsterDev:
             "query($k:AssetKeyInput!,$c:String!){assetCheckExecutions(assetKey:$k,checkName:$c,limit:500)"
             "{status evaluation{partition}}}"
         )
-        found = self.ask(query, k={"path": list(key)}, c=check)["assetCheckExecutions"]
-        return {one["evaluation"]["partition"]: one["status"] for one in reversed(found) if one["evaluation"]}
+        executions = self.ask(query, k={"path": list(key)}, c=check)["assetCheckExecutions"]
+        return {one["evaluation"]["partition"]: one["status"] for one in reversed(executions) if one["evaluation"]}
 
     def start_sensor(self, name: str) -> None:
         """Turn a sensor on, as its switch in the UI does."""
@@ -288,8 +290,8 @@ class DagsterDev:
             "scheduleState{status ticks{status runIds timestamp error{message}}}}}}"
         )
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "scheduleName": schedule}
-        found: list[dict[str, Any]] = self.ask(query, s=selector)["scheduleOrError"]["scheduleState"]["ticks"]
-        return found
+        ticks: list[dict[str, Any]] = self.ask(query, s=selector)["scheduleOrError"]["scheduleState"]["ticks"]
+        return ticks
 
     def sensor_ticks(self, sensor: str) -> list[dict[str, Any]]:
         """A sensor's ticks, the newest first: status, and the runs it started."""
@@ -298,8 +300,8 @@ class DagsterDev:
             "sensorState{ticks(limit:50){status runIds timestamp error{message}}}}}}"
         )
         selector = {"repositoryLocationName": LOCATION, "repositoryName": REPOSITORY, "sensorName": sensor}
-        found: list[dict[str, Any]] = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
-        return found
+        ticks: list[dict[str, Any]] = self.ask(query, s=selector)["sensorOrError"]["sensorState"]["ticks"]
+        return ticks
 
     def kill(self) -> None:
         """Webserver, daemon, code server and runs end at once, in the middle of whatever they do."""
@@ -318,11 +320,13 @@ def turn_on_schedules(project: Project, schedules: Iterable[dg.ScheduleDefinitio
     """
     origin = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin(LOCATION), REPOSITORY)
     # The instance belongs to the folder that a command is run in.
-    with contextlib.chdir(project.folder), instance() as made:
+    with contextlib.chdir(project.folder), instance() as project_instance:
         for schedule in schedules:
             data = ScheduleInstigatorData(schedule.cron_schedule, since.timestamp())
-            one = origin.get_instigator_origin(schedule.name)
-            made.add_instigator_state(InstigatorState(one, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data))
+            schedule_origin = origin.get_instigator_origin(schedule.name)
+            project_instance.add_instigator_state(
+                InstigatorState(schedule_origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, data)
+            )
 
 
 def days_between(first: date, last: date) -> list[date]:

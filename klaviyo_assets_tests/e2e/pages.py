@@ -65,8 +65,8 @@ def browser() -> Iterator[Browser]:
 
 
 def _installed() -> str | None:
-    found = (shutil.which(name) for name in NAMES)
-    return next(filter(None, found), None) or next((place for place in PLACES if Path(place).exists()), None)
+    commands = (shutil.which(name) for name in NAMES)
+    return next(filter(None, commands), None) or next((place for place in PLACES if Path(place).exists()), None)
 
 
 @dataclass

@@ -56,11 +56,11 @@ class Served:
     def launch(self, name: str, what: str, partitions: Sequence[str], *, is_all: bool = False) -> None:
         """Launch a backfill of a job, or of the assets of the job `events` from an asset's page (`assets`)."""
         if what == "assets":
-            made = self.dagster.backfill_of_assets(EVENT_CHAIN, None if is_all else partitions)
-            self.backfills[name] = Backfill(made, EVENT_CHAIN, partitions)
+            backfill_id = self.dagster.backfill_of_assets(EVENT_CHAIN, None if is_all else partitions)
+            self.backfills[name] = Backfill(backfill_id, EVENT_CHAIN, partitions)
         else:
-            made = self.dagster.backfill_of_job(what, partitions)
-            self.backfills[name] = Backfill(made, self.dagster.assets_of(what), partitions)
+            backfill_id = self.dagster.backfill_of_job(what, partitions)
+            self.backfills[name] = Backfill(backfill_id, self.dagster.assets_of(what), partitions)
 
     def outcome(self, name: str) -> tuple[str, list[Run], dict[str, list[str]]]:
         """How a backfill ended, its runs, and of each asset what was made and not asked for, or the other way round."""
@@ -69,16 +69,18 @@ class Served:
         return status, runs, wrongly_made(backfill, self.dagster.made_by(runs))
 
 
-def wrongly_made(wanted: Backfill, made: Mapping[str, set[str]]) -> dict[str, list[str]]:
-    found = {"/".join(key): set(wanted.partitions) ^ made.get("/".join(key), set()) for key in wanted.keys}
-    return {asset: sorted(partitions) for asset, partitions in found.items() if partitions}
+def wrongly_made(wanted: Backfill, materialized_partitions: Mapping[str, set[str]]) -> dict[str, list[str]]:
+    differences = {
+        "/".join(key): set(wanted.partitions) ^ materialized_partitions.get("/".join(key), set()) for key in wanted.keys
+    }
+    return {asset: sorted(partitions) for asset, partitions in differences.items() if partitions}
 
 
 def accounts_of(runs: Sequence[Run]) -> list[str]:
     """The accounts of runs, each of which is of one, as the queue has tagged it."""
-    for one in runs:
-        assert len({end.partition("|")[0] for end in one.account_and_days.split("..")}) == 1, one
-    return sorted(one.tags["klaviyo/account"] for one in runs)
+    for ended_run in runs:
+        assert len({end.partition("|")[0] for end in ended_run.account_and_days.split("..")}) == 1, ended_run
+    return sorted(ended_run.tags["klaviyo/account"] for ended_run in runs)
 
 
 def overlapping(runs: Sequence[Run]) -> list[tuple[Run, Run]]:
@@ -111,13 +113,13 @@ def clocks_change(project: Project) -> date:
 @pytest.fixture(scope="module")
 def at_once(served: Served) -> Served:
     """Backfills of different days, launched at once."""
-    one = served.names[:1]
+    one_account = served.names[:1]
     changing = clocks_change(served.project)
     around = [changing + timedelta(days=ahead) for ahead in (-1, 0, 1)]
     served.launch("a job, two days of two accounts", "events", served.days(2, 1))
     served.launch("assets, two days of two accounts", "assets", served.days(4, 3))
-    served.launch("a job, three days of one account", "events", served.days(7, 5, one))
-    served.launch("assets, three days of one account", "assets", served.days(10, 8, one))
+    served.launch("a job, three days of one account", "events", served.days(7, 5, one_account))
+    served.launch("assets, three days of one account", "assets", served.days(10, 8, one_account))
     served.launch("a job, a day of two accounts", "events", served.days(11, 11))
     served.launch("assets, a day of two accounts", "assets", served.days(12, 12))
     served.launch("a day on which clocks change", "events", [day_key(n, day) for n in served.names for day in around])
@@ -223,10 +225,10 @@ def test_what_failed_for_s3_is_named_and_repeated_from_failure(served: Served) -
     assert accounts_of(runs) == sorted(served.names)
     assert wrong["bigquery/event"] == sorted(partitions)
     for failed in runs:
-        said = served.dagster.failure_of(failed, "load_events")
-        assert said.startswith("all 4 partitions failed:")
+        description = served.dagster.failure_of(failed, "load_events")
+        assert description.startswith("all 4 partitions failed:")
         own = [key for key in partitions if key.startswith(failed.account)]
-        assert all(f"{table} [{key}]" in said for table in ("event", "attribution") for key in own)
+        assert all(f"{table} [{key}]" in description for table in ("event", "attribution") for key in own)
 
     run(served.project.folder, "sandbox", "start")
     again = [served.dagster.repeat_from_failure(failed) for failed in runs]

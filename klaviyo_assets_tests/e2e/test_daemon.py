@@ -77,16 +77,16 @@ class Watched:
 
     def await_tick(self, after: float, *, with_runs: bool = False) -> dict[str, Any]:
         """The first tick that began after a moment (and started runs)."""
-        found: list[dict[str, Any]] = []
+        ticks: list[dict[str, Any]] = []
 
         def is_there() -> bool:
-            found[:] = [
+            ticks[:] = [
                 tick for tick in self.ticks() if tick["timestamp"] > after and (tick["runIds"] or not with_runs)
             ]
-            return bool(found)
+            return bool(ticks)
 
         wait(is_there, PATIENCE, "a tick of the sensor")
-        return found[-1]
+        return ticks[-1]
 
 
 @pytest.fixture(scope="module")
@@ -95,22 +95,24 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     with ExitStack() as stack:
         stack.callback(project.end)
         run(project.folder, "run", "--no-sync", seconds=600)
-        made = Watched(project, DagsterDev.begin(project))
+        watched_daemon = Watched(project, DagsterDev.begin(project))
         # The one that runs at the end: some are killed on the way.
-        stack.callback(lambda: made.dagster.end())
-        made.dagster.start_sensor(SENSOR)
-        made.await_tick(0)
-        made.dagster.settle()
-        yield made
+        stack.callback(lambda: watched_daemon.dagster.end())
+        watched_daemon.dagster.start_sensor(SENSOR)
+        watched_daemon.await_tick(0)
+        watched_daemon.dagster.settle()
+        yield watched_daemon
 
 
 def requested(runs: list[Run]) -> dict[str, set[date]]:
     """The days that runs of the sensor are of: `events`, and `attribution` where only credits are made again."""
     days: dict[str, set[date]] = {"events": set(), "attribution": set()}
-    for one in runs:
-        if one.job == "events":
-            first, last = (date.fromisoformat(key.rpartition("|")[2]) for key in one.account_and_days.split(".."))
-            only = one.tags["klaviyo/reason"] in {
+    for sensor_run in runs:
+        if sensor_run.job == "events":
+            first, last = (
+                date.fromisoformat(key.rpartition("|")[2]) for key in sensor_run.account_and_days.split("..")
+            )
+            only = sensor_run.tags["klaviyo/reason"] in {
                 "touches of a changed day",
                 "receipts of people of the day arrived late",
             }
@@ -118,8 +120,8 @@ def requested(runs: list[Run]) -> dict[str, set[date]]:
     return days
 
 
-def of_sensor(one: Run) -> bool:
-    return one.tags.get("klaviyo/started_by") == SENSOR
+def of_sensor(run: Run) -> bool:
+    return run.tags.get("klaviyo/started_by") == SENSOR
 
 
 def test_what_is_loaded_already_starts_nothing(watched: Watched) -> None:

@@ -34,10 +34,10 @@ class Opened:
     def violations(self) -> list[str]:
         """What axe finds serious or critical."""
         self.page.evaluate((files("axe_core_python") / "axe.min.js").read_text())
-        found: dict[str, Any] = self.page.evaluate("axe.run()")
+        results: dict[str, Any] = self.page.evaluate("axe.run()")
         return [
             f"{each['id']}: {node['target']} {node['failureSummary']}"
-            for each in found["violations"] if each["impact"] in ("serious", "critical") for node in each["nodes"]
+            for each in results["violations"] if each["impact"] in ("serious", "critical") for node in each["nodes"]
         ]  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def opened(chromium: Browser, file: Path) -> Iterator[Open]:
     """Opens the page as the file it is, without a network; whatever its console complains of fails the test."""
     contexts, tabs = [], []
 
-    def made(size: dict[str, int] = DESK, scheme: str = "light", anchor: str = "") -> Opened:
+    def open_page(size: dict[str, int] = DESK, scheme: str = "light", anchor: str = "") -> Opened:
         context = chromium.new_context(viewport=size, color_scheme=scheme, offline=True)
         contexts.append(context)
         tab = Opened(context.new_page())
@@ -68,7 +68,7 @@ def opened(chromium: Browser, file: Path) -> Iterator[Open]:
         tabs.append(tab)
         return tab
 
-    yield made
+    yield open_page
     complaints = [complaint for tab in tabs for complaint in tab.complaints]
     for context in contexts:
         context.close()
@@ -109,10 +109,10 @@ def test_nothing_is_too_wide_and_everybody_can_read_it(opened, size, scheme):
 
 @pytest.mark.slow
 def test_a_phone_shows_narrow_charts_and_a_desk_wide_ones(opened):
-    for size, shown, hidden in ((DESK, "wide", "narrow"), (PHONE, "narrow", "wide")):
+    for size, visible_class, hidden_class in ((DESK, "wide", "narrow"), (PHONE, "narrow", "wide")):
         page = opened(size).page
-        expect(page.locator(f".picture.{shown}").first).to_be_visible()
-        expect(page.locator(f".picture.{hidden}").first).to_be_hidden()
+        expect(page.locator(f".picture.{visible_class}").first).to_be_visible()
+        expect(page.locator(f".picture.{hidden_class}").first).to_be_hidden()
 
 
 @pytest.mark.slow

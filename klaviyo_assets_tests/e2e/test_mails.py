@@ -10,15 +10,17 @@ from klaviyo_assets.publishing.mail.findings import unusual_day
 from klaviyo_assets.resources.mail.resource import Message
 from klaviyo_assets.sandbox.kept_mail import as_page
 from klaviyo_assets_tests.e2e.pages import browser
-from klaviyo_assets_tests.unit.publishing.mail.test_digest import ON, anomaly, finding, incidents, shown
+from klaviyo_assets_tests.unit.publishing.mail.test_digest import ON, anomaly, finding, incidents, sample_headlines
 
 pytestmark = pytest.mark.slow
 
 
 def digest() -> Message:
-    made = Digest(ON, [finding(), *unusual_day([anomaly()])], [shown("acme", "123456.78"), shown("bloom")])
-    made.pictures = dict(_pictures(made))
-    return made.message()
+    sample_digest = Digest(
+        ON, [finding(), *unusual_day([anomaly()])], [sample_headlines("acme", "123456.78"), sample_headlines("bloom")]
+    )
+    sample_digest.pictures = dict(_pictures(sample_digest))
+    return sample_digest.message()
 
 
 @pytest.mark.parametrize("message", [digest, lambda: incident_message(incidents("acme", "bloom").news(0.0))])
@@ -29,12 +31,12 @@ def test_a_mail_fits_its_window_shows_its_pictures_and_is_readable(tmp_path: Pat
     with browser() as launched:
         page = launched.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         complaints: list[str] = []
-        page.on("console", lambda said: complaints.append(said.text))
+        page.on("console", lambda console_message: complaints.append(console_message.text))
         page.goto(page_file.as_uri())
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         assert page.evaluate("[...document.images].every(one => one.complete && one.naturalWidth > 0)")
         from axe_core_python.sync_playwright import Axe
 
-        found = Axe().run(page)["violations"]
-        assert [one["id"] for one in found if one["impact"] in {"serious", "critical"}] == []
+        violations = Axe().run(page)["violations"]
+        assert [one["id"] for one in violations if one["impact"] in {"serious", "critical"}] == []
         assert complaints == []

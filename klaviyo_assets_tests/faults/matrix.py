@@ -88,13 +88,13 @@ def keep(cell: Cell) -> None:
         (Path(folder) / name).write_text(json.dumps(asdict(cell)))
 
 
-Shown = dict[tuple[str, str], str]
+CellTexts = dict[tuple[str, str], str]
 
 
-def table(shown: Shown) -> str:
+def table(texts: CellTexts) -> str:
     """The matrix as Markdown, from what is shown for each fault and system."""
     head = [f"| fault | {' | '.join(SYSTEMS)} |", f"|---|{'---|' * len(SYSTEMS)}"]
-    rows = [f"| {fault} | {' | '.join(shown.get((fault, system), '') for system in SYSTEMS)} |" for fault in FAULTS]
+    rows = [f"| {fault} | {' | '.join(texts.get((fault, system), '') for system in SYSTEMS)} |" for fault in FAULTS]
     return "\n".join([*head, *rows])
 
 
@@ -103,7 +103,7 @@ def shown_cell(cell: Cell) -> str:
     return f"{cell.outcome}, {cell.seconds:.1f} of {cell.limit_seconds:g} s"
 
 
-def read_table(text: str) -> Shown:
+def read_table(text: str) -> CellTexts:
     """What a table shows."""
     rows = [[part.strip() for part in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")]
     return {(fault, system): cell for fault, *cells in rows for system, cell in zip(SYSTEMS, cells, strict=True)}
@@ -114,8 +114,8 @@ def write(folder: Path) -> None:
     before, _, rest = DOCUMENT.read_text().partition(BEGIN)
     earlier, _, after = rest.partition(END)
     cells = [Cell(**json.loads(path.read_text())) for path in sorted(folder.glob("*.json"))]
-    shown = read_table(earlier) | {(cell.fault, cell.system): shown_cell(cell) for cell in cells}
-    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(shown)}\n\n{END}{after}")
+    texts = read_table(earlier) | {(cell.fault, cell.system): shown_cell(cell) for cell in cells}
+    DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table(texts)}\n\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -16,11 +16,11 @@ Deploy = Callable[..., Deployment]
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """Two accounts with two weeks of events each."""
-    made = Sandbox.of_session()
+    session_sandbox = Sandbox.of_session()
     try:
-        yield made
+        yield session_sandbox
     finally:
-        made.end()
+        session_sandbox.end()
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -37,10 +37,10 @@ def deploy(sandbox: Sandbox) -> Iterator[Deploy]:
     """Makes an account with the raw tables of another one, and a deployment of it with nothing loaded yet."""
     with dg.DagsterInstance.ephemeral() as instance:
 
-        def made(name: str, source: str = "acme", **options: Any) -> Deployment:
+        def new_deployment(name: str, source: str = "acme", **options: Any) -> Deployment:
             return Deployment(sandbox, sandbox.copy_account(source, name, **options), instance)
 
-        yield made
+        yield new_deployment
 
 
 @pytest.fixture(scope="module")

@@ -81,15 +81,15 @@ class Sandbox:
         # Postgres as another user has to pass through; pytest's own folders are closed to others.
         root = Path(tempfile.mkdtemp(prefix="klaviyo-pipeline-"))
         root.chmod(0o755)
-        made = cls(Folder(root / ".sandbox"), {})
-        made.start()
-        with environment(made.variables):
+        new_sandbox = cls(Folder(root / ".sandbox"), {})
+        new_sandbox.start()
+        with environment(new_sandbox.variables):
             client = fivetran_from_environment()
-            for account in made.accounts.by_name.values():
+            for account in new_sandbox.accounts.by_name.values():
                 begun = client.sync(account.fivetran_connection_id)
                 client.wait(account.fivetran_connection_id, begun.since, timeout_seconds=120, interval_seconds=0.2)
-        made.first_switches = made.switches()
-        return made
+        new_sandbox.first_switches = new_sandbox.switches()
+        return new_sandbox
 
     @classmethod
     @cache
@@ -312,18 +312,18 @@ class Deployment:
 
     def has_column(self, name: str, table: str = "event") -> bool:
         """Whether a raw table has a column."""
-        found = self.raw(
+        columns = self.raw(
             "SELECT 1 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s AND column_name = %s",
             [self.account.postgres_schema, table, name],
         )
-        return bool(found)
+        return bool(columns)
 
     def raw(self, statement: str, parameters: Sequence[Any] = ()) -> Rows:
         """A statement on the account's Postgres schema, which stands as {} in it."""
         with self.sandbox.postgres() as connection:
             schema = sql.Identifier(self.account.postgres_schema)
-            made = connection.execute(sql.SQL(statement).format(schema), parameters or None)  # type: ignore[arg-type]
-            return made.fetchall() if made.description else []
+            cursor = connection.execute(sql.SQL(statement).format(schema), parameters or None)  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
 
     @cached_property
     def dataset(self) -> BigQueryDataset:

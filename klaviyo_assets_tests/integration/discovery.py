@@ -32,12 +32,12 @@ def document() -> dict[str, Any]:
 
 @functools.cache
 def _methods() -> list[tuple[str, str, re.Pattern[str], dict[str, Any]]]:
-    found = []
+    methods = []
     for resource, content in document()["resources"].items():
         for name, method in content["methods"].items():
             pattern = re.sub(r"\{\+?(\w+)\}", r"[^/]+", method["path"])
-            found.append((f"{resource}.{name}", method["httpMethod"], re.compile(f"/bigquery/v2/{pattern}"), method))
-    return found
+            methods.append((f"{resource}.{name}", method["httpMethod"], re.compile(f"/bigquery/v2/{pattern}"), method))
+    return methods
 
 
 def method_of(verb: str, path: str) -> tuple[str, dict[str, Any]] | None:
@@ -121,22 +121,22 @@ def problems_of_exchange(response: requests.Response) -> list[str]:
     where = f"{request.method} {parts.path}"
     if response.status_code >= 500:
         return [f"{where}: answered {response.status_code}: {response.text[:500]}"]
-    known = method_of(request.method, parts.path)
-    if known is None:
+    name_and_method = method_of(request.method, parts.path)
+    if name_and_method is None:
         return [f"{where}: no method of the API"]
-    name, method = known
-    found = list(_problems_of_query(parts.query, name, method, where))
+    name, method = name_and_method
+    problems = list(_problems_of_query(parts.query, name, method, where))
     body = _json_body(request)
     if body is not None and "request" in method:
-        found += problems_of_value(body, method["request"], f"{where} request")
-    return found + list(_problems_of_answer(response, method, where))
+        problems += problems_of_value(body, method["request"], f"{where} request")
+    return problems + list(_problems_of_answer(response, method, where))
 
 
 def _problems_of_query(query: str, name: str, method: dict[str, Any], where: str) -> Iterator[str]:
-    known = {*method["parameters"], *document()["parameters"], *_UPLOAD_PARAMETERS}
-    known |= UNDOCUMENTED_PARAMETERS.get(name, set())
+    parameters = {*method["parameters"], *document()["parameters"], *_UPLOAD_PARAMETERS}
+    parameters |= UNDOCUMENTED_PARAMETERS.get(name, set())
     for parameter, _ in parse_qsl(query, keep_blank_values=True):
-        if parameter not in known:
+        if parameter not in parameters:
             yield f"{where}: unknown query parameter {parameter}"
 
 

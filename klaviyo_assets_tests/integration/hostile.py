@@ -116,11 +116,11 @@ class HostileAccount:
 
     @cached_property
     def _columns(self) -> frozenset[str]:
-        found = self.deployment.raw(
+        rows = self.deployment.raw(
             "SELECT column_name FROM information_schema.columns WHERE table_schema = %s AND table_name = 'event'",
             [self.deployment.account.postgres_schema],
         )
-        return frozenset(name for (name,) in found)
+        return frozenset(name for (name,) in rows)
 
     def having(self, fate: str) -> set[str]:
         """The ids of the hostile events of which this becomes."""

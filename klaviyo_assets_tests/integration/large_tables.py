@@ -59,9 +59,9 @@ class LargeTables:
     @classmethod
     def begin(cls, deployment: Deployment) -> "LargeTables":
         """Both tables with a first sync in them; nothing is loaded."""
-        made = cls(deployment)
-        made.sync(CREATE)
-        return made
+        large_tables = cls(deployment)
+        large_tables.sync(CREATE)
+        return large_tables
 
     def sync(self, statements: str) -> None:
         """Statements of one sync; `%s` is its time."""
@@ -86,15 +86,15 @@ class LargeTables:
 
     def extract(self, names: tuple[str, ...] = NAMES, **options: Any) -> dict[str, FrameRecord]:
         """The extracted and mapped stages; the records of the mapped frames."""
-        frames, account, found = self.deployment.frames, self.deployment.account, {}
+        frames, account, records = self.deployment.frames, self.deployment.account, {}
         with self._resources() as resources, self._source() as source:
             reading = TableReading(source, **resources, **{"delta_from_rows": 10, **self.changes, **options})
             mapping = AccountMapping(frames, account, resources["privacy"].of(account))
             for name in names:
                 with frames.write(FrameKey("extracted", account.name, name)) as writer:
                     reading.extract(TABLES[name], writer)
-                found[name] = mapping.map_table(TABLES[name])
-        return found
+                records[name] = mapping.map_table(TABLES[name])
+        return records
 
     def archive(self, names: tuple[str, ...] = NAMES) -> None:
         """The archive stage."""
@@ -117,10 +117,10 @@ class LargeTables:
 
     def load(self, names: tuple[str, ...] = NAMES, **options: Any) -> dict[str, FrameRecord]:
         """All stages."""
-        found = self.extract(names, **options)
+        records = self.extract(names, **options)
         self.archive(names)
         self.bring(names)
-        return found
+        return records
 
     def _mapped(self, name: str) -> FrameKey:
         return FrameKey("mapped", self.deployment.account.name, name)
@@ -145,9 +145,9 @@ class LargeTables:
         assert manifest is not None
         with TemporaryDirectory() as folder:
             archive.fetch(manifest, Path(folder) / "rows.parquet")
-            found: list[dict[str, Any]] = pq.read_table(Path(folder) / "rows.parquet").to_pylist()
-        assert len(found) == manifest.rows
-        return found
+            rows: list[dict[str, Any]] = pq.read_table(Path(folder) / "rows.parquet").to_pylist()
+        assert len(rows) == manifest.rows
+        return rows
 
     def _rebuilt(self, name: str) -> tuple[list[dict[str, Any]], list[tuple[Any, ...]]]:
         """Rows and notes of the whole table, mapped by the product in a folder of its own."""
@@ -159,8 +159,8 @@ class LargeTables:
             AccountMapping(frames, account, resources["privacy"].of(account)).map_table(TABLES[name])
             rows = frames.open(self._mapped(name)).read().to_pylist()
             notes = frames.open(self._mapped(name), "quarantine").read().to_pylist()
-        shown = [name for name in QUARANTINE_COLUMNS if name != "reason"]
-        return rows, sorted(tuple(note[name] for name in shown) for note in notes)
+        column_names = [name for name in QUARANTINE_COLUMNS if name != "reason"]
+        return rows, sorted(tuple(note[name] for name in column_names) for note in notes)
 
     def elsewhere(self, prefix: str) -> "LargeTables":
         """The same tables, loaded to other places."""

@@ -87,8 +87,8 @@ class Daemon:
 
     def errors_of_iteration(self) -> list[str]:
         """Let the daemon look at all backfills once; what went wrong."""
-        found = execute_backfill_iteration(self.workspace, logging.getLogger("daemon"))
-        return [str(error) for error in found if error]
+        errors = execute_backfill_iteration(self.workspace, logging.getLogger("daemon"))
+        return [str(error) for error in errors if error]
 
     def runs_of(self, **parameters: Any) -> list[dg.DagsterRun]:
         """The runs of a backfill with these parameters, as they wait in the queue."""
@@ -112,16 +112,16 @@ def daemon_of(accounts: Accounts, folder: Path) -> Iterator[Daemon]:
         for name in ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET", "POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"):
             patch.setenv(name, "not-asked")
         patch.setattr(definitions, "defs", definitions.build_definitions(accounts=accounts))
-        with instance() as made:
-            assert made.run_coordinator, "the daemon has its queue before it cuts anything"
-            with WorkspaceProcessContext(made, InProcessTestWorkspaceLoadTarget(origin)) as workspace:
-                yield Daemon(made, workspace)
+        with instance() as project_instance:
+            assert project_instance.run_coordinator, "the daemon has its queue before it cuts anything"
+            with WorkspaceProcessContext(project_instance, InProcessTestWorkspaceLoadTarget(origin)) as workspace:
+                yield Daemon(project_instance, workspace)
 
 
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with daemon_of(ACCOUNTS, tmp_path_factory.mktemp("instance")) as made:
-        yield made
+    with daemon_of(ACCOUNTS, tmp_path_factory.mktemp("instance")) as new_daemon:
+        yield new_daemon
 
 
 def of_job(name: str, keys: list[str]) -> dict[str, Any]:
@@ -152,12 +152,12 @@ def days(names: tuple[str, ...], *ago: int) -> list[str]:
     ids=["2x2", "3x1", "1x3", "2x9", "gaps"],
 )
 def test_days_become_a_run_per_account(daemon: Daemon, way: str, keys: list[str], runs: int) -> None:
-    found = daemon.runs_of(**(of_job("events", keys) if way == "job" else of_assets(keys)))
+    daemon_runs = daemon.runs_of(**(of_job("events", keys) if way == "job" else of_assets(keys)))
 
-    asked = [asked_keys(run.tags, PARTITIONS.account_days) for run in found]
-    assert len(found) == runs
-    assert sorted(key for listed in asked for key in listed) == sorted(keys)
-    for run, listed in zip(found, asked, strict=True):
+    run_keys = [asked_keys(run.tags, PARTITIONS.account_days) for run in daemon_runs]
+    assert len(daemon_runs) == runs
+    assert sorted(key for listed in run_keys for key in listed) == sorted(keys)
+    for run, listed in zip(daemon_runs, run_keys, strict=True):
         assert {key.partition("|")[0] for key in listed} == {run.tags["klaviyo/account"]}
         assert run.tags["klaviyo/started_by"] == "backfill"
 
@@ -175,49 +175,49 @@ def test_days_around_a_change_of_clocks_are_one_run(tmp_path: Path) -> None:
     changes = [(name, day) for name, account in accounts.by_name.items() for day in odd_days(account)[-2:]]
     keys = [f"{name}|{day + timedelta(days=ahead)}" for name, day in changes for ahead in (-1, 0, 1)]
     with daemon_of(accounts, tmp_path) as daemon:
-        found = [daemon.runs_of(**parameters) for parameters in (of_job("events", keys), of_assets(keys))]
+        run_lists = [daemon.runs_of(**parameters) for parameters in (of_job("events", keys), of_assets(keys))]
 
     assert len(changes) == 2 * len(ZONES)
-    for runs in found:
-        asked = [asked_keys(run.tags, Partitions.of(accounts).account_days) for run in runs]
+    for runs in run_lists:
+        run_keys = [asked_keys(run.tags, Partitions.of(accounts).account_days) for run in runs]
         assert len(runs) == len(changes)
-        assert sorted(key for listed in asked for key in listed) == sorted(keys)
+        assert sorted(key for listed in run_keys for key in listed) == sorted(keys)
 
 
 @pytest.mark.parametrize("job", ["dimensions", "reports"])
 def test_accounts_become_a_run_each(daemon: Daemon, job: str) -> None:
-    found = daemon.runs_of(**of_job(job, ["zoo", "bloom"]))
+    runs = daemon.runs_of(**of_job(job, ["zoo", "bloom"]))
 
-    asked = [asked_keys(run.tags, PARTITIONS.accounts) for run in found]
-    assert sorted(asked) == [["bloom"], ["zoo"]]
-    assert sorted(run.tags["klaviyo/account"] for run in found) == ["bloom", "zoo"]
+    run_keys = [asked_keys(run.tags, PARTITIONS.accounts) for run in runs]
+    assert sorted(run_keys) == [["bloom"], ["zoo"]]
+    assert sorted(run.tags["klaviyo/account"] for run in runs) == ["bloom", "zoo"]
 
 
 def test_weeks_become_a_run_per_account(daemon: Daemon) -> None:
     monday = monday_of(TODAY)
     keys = [week_key(name, monday - timedelta(days=7 * ago)) for name in ("zoo", "acme") for ago in (2, 1)]
 
-    found = daemon.runs_of(**of_job("html_report", keys))
+    runs = daemon.runs_of(**of_job("html_report", keys))
 
-    assert len(found) == 2
-    assert sorted(key for run in found for key in asked_keys(run.tags, PARTITIONS.account_weeks)) == sorted(keys)
+    assert len(runs) == 2
+    assert sorted(key for run in runs for key in asked_keys(run.tags, PARTITIONS.account_weeks)) == sorted(keys)
 
 
 def test_all_partitions_of_a_whole_chain_of_account_tables(daemon: Daemon) -> None:
     chain = [{"path": [stage, "campaign"]} for stage in loading()]
 
-    found = daemon.runs_of(assetSelection=chain, allPartitions=True)
+    runs = daemon.runs_of(assetSelection=chain, allPartitions=True)
 
-    assert sorted(run.tags["klaviyo/account"] for run in found) == ["acme", "bloom", "zoo"]
-    assert {len(run.asset_selection or ()) for run in found} == {len(loading())}
+    assert sorted(run.tags["klaviyo/account"] for run in runs) == ["acme", "bloom", "zoo"]
+    assert {len(run.asset_selection or ()) for run in runs} == {len(loading())}
 
 
 def test_all_days_of_all_accounts_are_a_run_per_account(daemon: Daemon) -> None:
-    found = daemon.runs_of(assetSelection=[{"path": path} for path in DAILY], allPartitions=True)
+    runs = daemon.runs_of(assetSelection=[{"path": path} for path in DAILY], allPartitions=True)
 
-    asked = [asked_keys(run.tags, PARTITIONS.account_days) for run in found]
-    assert len(found) == len(ACCOUNTS.names)
-    assert sorted(key for listed in asked for key in listed) == sorted(
+    run_keys = [asked_keys(run.tags, PARTITIONS.account_days) for run in runs]
+    assert len(runs) == len(ACCOUNTS.names)
+    assert sorted(key for listed in run_keys for key in listed) == sorted(
         map(str, PARTITIONS.account_days.get_partition_keys())
     )
 

@@ -74,9 +74,11 @@ class Findings:
 
     def of(self, account: str | None, *, system: str | None = None, level: str | None = None) -> list[str]:
         return [
-            f"{one['what']} | {one['fix']}"
-            for one in self.document["findings"]
-            if one["account"] == account and system in {None, one["system"]} and level in {None, one["level"]}
+            f"{finding['what']} | {finding['fix']}"
+            for finding in self.document["findings"]
+            if finding["account"] == account
+            and system in {None, finding["system"]}
+            and level in {None, finding["level"]}
         ]
 
 
@@ -130,8 +132,8 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         connection.execute(f"REVOKE SELECT ON {unreadable}.person, {unreadable}.metric FROM reporting")
         connection.execute(f"DROP TABLE {bare}.flow_message")
         connection.execute(f"ALTER TABLE {bare}.event DROP COLUMN custom_property_fields")
-        found = connection.execute("SELECT indexname FROM pg_indexes WHERE schemaname = %s", [bare]).fetchall()
-        for (name,) in found:
+        indexes = connection.execute("SELECT indexname FROM pg_indexes WHERE schemaname = %s", [bare]).fetchall()
+        for (name,) in indexes:
             if "datetime" in name:
                 connection.execute(f"DROP INDEX {bare}.{name}")
     admin.patch(f"/sandbox/connections/{bloom.fivetran_connection_id}", json={"paused": True, "disabled": ["coupon"]})
@@ -147,14 +149,14 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
 
     code, printed = patient.doctor("--json")
 
-    found = Findings(printed)
-    assert (code, found.document["ok"]) == (1, False)
-    assert found.of("sound", level="FAIL") == []
-    assert found.of("sound", level="WARN") == []
-    assert {one["system"] for one in found.document["findings"] if one["account"] == "sound"} == set(SYSTEMS[:5])
+    findings = Findings(printed)
+    assert (code, findings.document["ok"]) == (1, False)
+    assert findings.of("sound", level="FAIL") == []
+    assert findings.of("sound", level="WARN") == []
+    assert {one["system"] for one in findings.document["findings"] if one["account"] == "sound"} == set(SYSTEMS[:5])
 
     def told(account: str, level: str, system: str, *patterns: str) -> None:
-        lines = found.of(account, system=system, level=level)
+        lines = findings.of(account, system=system, level=level)
         for pattern in patterns:
             assert any(re.search(pattern, line) for line in lines), (account, pattern, lines)
         assert len(lines) == len(patterns), lines
@@ -199,8 +201,8 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "ambiguous", "FAIL", "postgres", r"matches 2 metrics: .*Shopify.* \| Set conversion_metric to one of these ids"
     )
     for name in ("no_schema", "unreadable", "bare", "ambiguous"):
-        assert found.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"
-        assert found.of(name, system="s3", level="OK")
+        assert findings.of(name, system="bigquery", level="OK"), "the other systems are looked at all the same"
+        assert findings.of(name, system="s3", level="OK")
 
 
 def test_only_the_accounts_that_are_asked_for_are_looked_at(patient, sandbox):
@@ -210,12 +212,12 @@ def test_only_the_accounts_that_are_asked_for_are_looked_at(patient, sandbox):
 
     code, printed = patient.doctor("--json", "--account", "acme")
 
-    found = Findings(printed)
-    assert {one["account"] for one in found.document["findings"]} == {None, "acme"}
-    named = sorted(line.split(" ")[0] for line in found.of(None, system="settings", level="FAIL"))
+    findings = Findings(printed)
+    assert {one["account"] for one in findings.document["findings"]} == {None, "acme"}
+    named = sorted(line.split(" ")[0] for line in findings.of(None, system="settings", level="FAIL"))
     assert named == ["BIGQUERY_PROJECT", "FIVETRAN_API_KEY", "S3_BUCKET"]
     assert code == 1
-    assert {one["system"] for one in found.document["findings"]} == {"settings", "postgres", "machine", "mail"}
+    assert {one["system"] for one in findings.document["findings"]} == {"settings", "postgres", "machine", "mail"}
 
 
 def test_wrong_credentials_are_told_once_each_and_never_shown(patient, sandbox):
@@ -230,21 +232,21 @@ def test_wrong_credentials_are_told_once_each_and_never_shown(patient, sandbox):
 
     code, printed = patient.doctor("--json", "-v")
 
-    found = Findings(printed)
+    findings = Findings(printed)
     assert code == 1
     assert wrong not in printed
     assert [
-        (one["account"], one["system"]) for one in found.document["findings"] if one["level"] == "FAIL"
+        (one["account"], one["system"]) for one in findings.document["findings"] if one["level"] == "FAIL"
     ] == [
         (None, "mail"), (None, "machine"), (None, "machine"), ("acme", "settings"), (None, "postgres"),
         (None, "fivetran"), (None, "s3"), (None, "bigquery"),
     ]  # fmt: skip
-    (refused,) = found.of(None, system="postgres")
+    (refused,) = findings.of(None, system="postgres")
     assert "password authentication failed" in refused
     assert "Check user, password and database in POSTGRES_URL" in refused
-    assert "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET" in found.of(None, system="fivetran")[0]
-    assert "AWS credentials" in found.of(None, system="s3")[0]
-    assert "PII_HASH_KEY is missing or shorter" in found.of("acme", system="settings", level="FAIL")[0]
+    assert "Check FIVETRAN_API_KEY and FIVETRAN_API_SECRET" in findings.of(None, system="fivetran")[0]
+    assert "AWS credentials" in findings.of(None, system="s3")[0]
+    assert "PII_HASH_KEY is missing or shorter" in findings.of("acme", system="settings", level="FAIL")[0]
 
 
 def test_an_unknown_account_is_wrong_usage(patient, sandbox):
@@ -282,11 +284,11 @@ def test_a_store_that_ignores_conditions_is_told(archive):
 
     archive.client.meta.events.register("before-call.s3.PutObject", strip)
 
-    found = of_s3(archive)
+    findings = of_s3(archive)
 
-    assert [level for level, _, _ in found] == [Level.FAIL, Level.FAIL]
-    assert "ignores IfNoneMatch and overwrote an object" in found[0][1]
-    assert "Use a store with conditional writes" in found[0][2]
+    assert [level for level, _, _ in findings] == [Level.FAIL, Level.FAIL]
+    assert "ignores IfNoneMatch and overwrote an object" in findings[0][1]
+    assert "Use a store with conditional writes" in findings[0][2]
 
 
 def test_what_amazon_denies_is_told_with_the_permission_that_is_missing(archive):
@@ -305,13 +307,13 @@ def test_what_amazon_denies_is_told_with_the_permission_that_is_missing(archive)
     events = archive.client.meta.events
     events.register("before-call.s3.GetObject", not_what_is_missing)
     events.register("before-call.s3.DeleteObject", denied)
-    found = of_s3(archive)
+    findings = of_s3(archive)
     events.unregister("before-call.s3.DeleteObject", denied)
     events.register("before-call.s3.PutObject", denied)
 
-    assert [level for level, _, _ in found] == [Level.FAIL, Level.WARN]
-    assert "Allow s3:ListBucket" in found[0][2]
-    assert "Allow s3:DeleteObject" in found[1][2]
+    assert [level for level, _, _ in findings] == [Level.FAIL, Level.WARN]
+    assert "Allow s3:ListBucket" in findings[0][2]
+    assert "Allow s3:DeleteObject" in findings[1][2]
     ((level, what, fix),) = of_s3(archive)
     assert (level, "cannot write to s3://" in what, "Allow s3:PutObject" in fix) == (Level.FAIL, True, True)
 

@@ -205,7 +205,7 @@ def expected(case_requests: list[str], noun: str) -> list[str]:
     return written if noun == CURRENT else [f"{LOOK.format(noun=CURRENT)} 404", *written]
 
 
-def shown(action: Callable[[], None], capsys) -> tuple[int, list[str], BaseException]:
+def error_output(action: Callable[[], None], capsys) -> tuple[int, list[str], BaseException]:
     """Exit code, the lines a command shows, and the error itself."""
     with pytest.raises(typer.Exit) as caught, errors():
         action()
@@ -225,7 +225,7 @@ def test_each_fault_makes_the_requests_it_should_and_shows_what_to_do(stand_in, 
     if case.error is None:
         act(fivetran, case.action)
     else:
-        code, lines, error = shown(lambda: act(fivetran, case.action), capsys)
+        code, lines, error = error_output(lambda: act(fivetran, case.action), capsys)
         assert isinstance(error, case.error)
         assert code == (2 if case.error is SettingsError else 1)
         assert [line[:7] for line in lines][:1] == ["error: "]
@@ -235,10 +235,12 @@ def test_each_fault_makes_the_requests_it_should_and_shows_what_to_do(stand_in, 
         assert KEY not in "".join(lines)
         assert SECRET not in "".join(lines)
 
-    wanted = expected(case.requests, noun)
-    made = arrived(stand_in, wanted)
+    expected_requests = expected(case.requests, noun)
+    arrived_requests = arrived(stand_in, expected_requests)
     # A wait looks as often as it takes.
-    assert ([one for one, _ in groupby(made)] if case.action == "sync and wait" else made) == wanted
+    assert (
+        [one for one, _ in groupby(arrived_requests)] if case.action == "sync and wait" else arrived_requests
+    ) == expected_requests
 
 
 def pattern(text: str) -> str:
@@ -253,7 +255,7 @@ def test_the_table_has_every_fault_of_the_interface():
 
 
 def test_404_an_unknown_id_is_answered_with_those_there_are(stand_in, noun, capsys):
-    code, lines, error = shown(lambda: client(stand_in).sync("nobody"), capsys)
+    code, lines, error = error_output(lambda: client(stand_in).sync("nobody"), capsys)
 
     assert isinstance(error, UnknownNameError)
     assert code == 2
@@ -269,7 +271,7 @@ def test_409_a_resync_during_a_sync_is_refused_by_fivetran_and_not_repeated(stan
     fivetran = client(stand_in)
     fivetran.sync(ACME)
 
-    _, lines, error = shown(lambda: fivetran.resync(ACME), capsys)
+    _, lines, error = error_output(lambda: fivetran.resync(ACME), capsys)
 
     assert isinstance(error, ConflictError)
     assert "Cannot re-sync: a sync is in progress" in lines[0]
@@ -281,7 +283,7 @@ def test_409_a_resync_during_a_sync_is_refused_by_fivetran_and_not_repeated(stan
 def test_a_spent_budget_makes_no_request_at_all(stand_in, noun, capsys):
     """The budget is of this process, for one API and key, whoever asks."""
     budget = 1 if noun == CURRENT else 2
-    _, lines, error = shown(lambda: client(stand_in, hourly_budget=budget).sync(ACME), capsys)
+    _, lines, error = error_output(lambda: client(stand_in, hourly_budget=budget).sync(ACME), capsys)
 
     assert isinstance(error, RateLimitedError)
     assert f"this process has made {budget} requests to Fivetran within an hour, its budget" in lines[0]

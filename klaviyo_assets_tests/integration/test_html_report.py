@@ -27,19 +27,19 @@ KEY = dg.AssetKey(["html_report", "weekly"])
 @pytest.fixture(scope="module")
 def dollars(deploy) -> Deployment:
     """An account in dollars, its last days loaded."""
-    made = deploy("report_dollars", "acme", last_days=6)
-    made.run()
-    return made
+    deployment = deploy("report_dollars", "acme", last_days=6)
+    deployment.run()
+    return deployment
 
 
 def _read(deployments: list[Deployment], first: date, last: date) -> Page:
     with environment(deployments[0].variables):
-        made = make_report(
+        html_report = make_report(
             [each.account for each in deployments], {each.account.name: each.dataset for each in deployments},
             first, last,
         )  # fmt: skip
-    assert (made.empty, made.broken) == ([], [])
-    return Page(made.html)
+    assert (html_report.empty, html_report.broken) == ([], [])
+    return Page(html_report.html)
 
 
 def _differences(page: Page, deployment: Deployment, period: Period) -> list[str]:
@@ -89,10 +89,10 @@ def test_the_asset_puts_the_week_into_the_bucket_and_the_command_writes_the_same
     assert Page(written).numbers == Page(published).numbers
 
     materialized = dollars.instance.get_latest_materialization_event(KEY).asset_materialization
-    shown = {name: value.value for name, value in materialized.metadata.items()}
+    metadata = {name: value.value for name, value in materialized.metadata.items()}
     assert materialized.partition == week_key(dollars.account.name, monday)
-    assert shown["dagster/uri"] == f"s3://klaviyo/{key}"
-    assert (shown["bytes"], shown["has_data"], shown["adds_up"]) == (len(published.encode()), True, True)
+    assert metadata["dagster/uri"] == f"s3://klaviyo/{key}"
+    assert (metadata["bytes"], metadata["has_data"], metadata["adds_up"]) == (len(published.encode()), True, True)
 
 
 def test_a_week_that_cannot_be_made_fails_by_name_and_the_others_are_made(dollars, monkeypatch):

@@ -36,10 +36,10 @@ def bloom(deploy) -> Deployment:
 def test_the_reports_say_what_klaviyo_says(shop, request):
     verdicts = compared(request.getfixturevalue(shop), shop)
     assert set(verdicts) == REPORTS
-    for one in verdicts.values():
-        assert one.passed, one.description
-        assert one.metadata["numbers"].value > 100
-        assert "largest_differences" not in one.metadata
+    for verdict in verdicts.values():
+        assert verdict.passed, verdict.description
+        assert verdict.metadata["numbers"].value > 100
+        assert "largest_differences" not in verdict.metadata
 
 
 def test_fewer_days_are_compared_where_fewer_are_asked_for(acme):

@@ -75,13 +75,13 @@ def slept(monkeypatch):
 def reports(server, monkeypatch):
     """Makes the reports of acme with some settings."""
 
-    def made(key=KEY, memory=None, said=None, **settings):
+    def reports_of(key=KEY, memory=None, messages=None, **settings):
         monkeypatch.setenv("KLAVIYO_API_KEY_ACME", key)
         resource = KlaviyoResource(api_url=f"{server.url}/klaviyo", **{**PATIENT, **settings})
         memory = Memory() if memory is None else memory
-        return resource.reports("acme", ["acme", "bloom"], memory, (said if said is not None else []).append)
+        return resource.reports("acme", ["acme", "bloom"], memory, (messages if messages is not None else []).append)
 
-    return made
+    return reports_of
 
 
 def post(server, path="/klaviyo/api/campaign-values-reports", body=None, **headers):
@@ -95,13 +95,13 @@ def post(server, path="/klaviyo/api/campaign-values-reports", body=None, **heade
 def test_a_report_holds_every_statistic_of_each_message(reports, owner):
     results = reports().values(asked(owner))
     assert len(results) > 3
-    for one in results:
-        assert set(one["statistics"]) == set(COMPARED)
-        assert set(one["groupings"]) == {f"{owner}_id", f"{owner}_message_id", "send_channel", "variation"}
-        counted = one["statistics"]
+    for row in results:
+        assert set(row["statistics"]) == set(COMPARED)
+        assert set(row["groupings"]) == {f"{owner}_id", f"{owner}_message_id", "send_channel", "variation"}
+        counted = row["statistics"]
         assert counted["recipients"] == counted["delivered"] + counted["bounced"] + counted["failed"]
         assert counted["opens_unique"] <= counted["opens"]
-    assert sum(one["statistics"]["delivered"] for one in results) > 5
+    assert sum(row["statistics"]["delivered"] for row in results) > 5
 
 
 def test_pages_are_put_together(server, reports):
@@ -113,10 +113,10 @@ def test_pages_are_put_together(server, reports):
 
 def test_a_report_of_one_day_after_the_other_is_the_whole(reports):
     """Counts by send day add up to the counts of the range."""
-    one = reports(per_day=1_000)
+    acme_reports = reports(per_day=1_000)
     days = [TODAY - timedelta(days=ago) for ago in range(10)]
-    parts = [row for day in days for row in one.values(asked(statistics=["delivered"], first=day, last=day))]
-    whole = one.values(asked(statistics=["delivered"]))
+    parts = [row for day in days for row in acme_reports.values(asked(statistics=["delivered"], first=day, last=day))]
+    whole = acme_reports.values(asked(statistics=["delivered"]))
     assert sum(row["statistics"]["delivered"] for row in parts) == sum(row["statistics"]["delivered"] for row in whole)
 
 
@@ -136,13 +136,13 @@ def test_a_key_opens_its_own_account_only(server, reports):
 
 def test_klaviyos_quota_is_kept_by_whoever_counts(server, reports, slept):
     """Two requests a minute: the third waits, and it is said."""
-    said = []
-    one = reports(said=said, per_second=1, per_minute=2, per_day=225)
+    messages = []
+    acme_reports = reports(messages=messages, per_second=1, per_minute=2, per_day=225)
     for owner in ("campaign", "flow", "campaign"):
-        one.values(asked(owner))
+        acme_reports.values(asked(owner))
     assert [round(pause) for pause in slept] == [1, 59]
-    assert said == ["account acme: waiting 59 s for Klaviyo's quota of reports"]
-    assert one.left_today == 222
+    assert messages == ["account acme: waiting 59 s for Klaviyo's quota of reports"]
+    assert acme_reports.left_today == 222
 
 
 def test_the_spending_of_an_earlier_run_counts(reports, slept):

@@ -27,9 +27,9 @@ _NUMBERS = count()
 @pytest.fixture
 def tables(deploy) -> LargeTables:
     """Two tables of an account of their own, loaded once."""
-    made = LargeTables.begin(deploy(f"large_{next(_NUMBERS)}", last_days=0))
-    assert {record.mode for record in made.load().values()} == {"whole"}
-    return made
+    large_tables = LargeTables.begin(deploy(f"large_{next(_NUMBERS)}", last_days=0))
+    assert {record.mode for record in large_tables.load().values()} == {"whole"}
+    return large_tables
 
 
 def test_a_sync_runs_through_the_stages_by_what_it_changed(tables):
@@ -61,9 +61,9 @@ def metadata(deployment, stage: str) -> dict[str, Any]:
 def test_small_tables_are_read_whole(tables):
     tables.sync(CHANGE)
 
-    found = tables.load(delta_from_rows=1000)
+    records = tables.load(delta_from_rows=1000)
 
-    assert [(record.mode, record.state) for record in found.values()] == [("whole", None)] * 2
+    assert [(record.mode, record.state) for record in records.values()] == [("whole", None)] * 2
     tables.check()
 
 
@@ -120,10 +120,10 @@ def test_whatever_a_sync_does_the_tables_are_what_a_rebuild_gives(tables, monkey
     monkeypatch.setattr(deltas, "MOST_SHARE", 0.5)
     for name, (statements, mode, why) in SYNCS.items():
         tables.sync(statements)
-        found = tables.load(("person",))["person"]
-        assert found.state is not None
-        assert (name, found.mode) == (name, mode), found.state.why
-        assert why in found.state.why, (name, found.state.why)
+        record = tables.load(("person",))["person"]
+        assert record.state is not None
+        assert (name, record.mode) == (name, mode), record.state.why
+        assert why in record.state.why, (name, record.state.why)
         tables.check()
 
 
@@ -154,8 +154,8 @@ steps = st.lists(
 def go(tables: LargeTables, changes: list[tuple[str, str]], fate: str) -> None:
     """One sync, and a load that may die on the way."""
     number = tables.shop.syncs
-    made = [CHANGES[name].replace("{n}", str(number)).replace("{who}", who) for name, who in changes]
-    tables.sync("; ".join(made))
+    statements = [CHANGES[name].replace("{n}", str(number)).replace("{who}", who) for name, who in changes]
+    tables.sync("; ".join(statements))
     if fate == "done":
         tables.load()
         return
@@ -309,6 +309,6 @@ def test_verify_understands_deltas_and_names_a_part_that_is_gone(tables, tmp_pat
     deployment.archive.client.delete_object(
         Bucket=deployment.archive.bucket, Key=f"{folder}/part-{base.sha256}.parquet"
     )
-    said = deployment.command(tmp_path, "verify")
-    assert said.exit_code == 1
-    assert f"Delete s3://{deployment.archive.bucket}/{folder}/part-{base.sha256}.parquet" in said.output
+    result = deployment.command(tmp_path, "verify")
+    assert result.exit_code == 1
+    assert f"Delete s3://{deployment.archive.bucket}/{folder}/part-{base.sha256}.parquet" in result.output

@@ -65,16 +65,16 @@ def test_more_than_one_mail_a_second_waits_for_its_turn(sandbox, told):
 @pytest.fixture(scope="module")
 def unloaded(deploy) -> Deployment:
     """An account that nothing is loaded of."""
-    made: Deployment = deploy("unloaded", last_days=0)
-    return made
+    deployment: Deployment = deploy("unloaded", last_days=0)
+    return deployment
 
 
 @pytest.fixture(scope="module")
 def loaded(deploy) -> Deployment:
     """An account with a fortnight in BigQuery, reports and views."""
-    made: Deployment = deploy("mailed")
-    made.run()
-    return made
+    deployment: Deployment = deploy("mailed")
+    deployment.run()
+    return deployment
 
 
 def send_digest(deployment: Deployment) -> dg.ExecuteInProcessResult:
@@ -106,8 +106,8 @@ def test_the_digest_of_a_loaded_account_is_received_whole(loaded, sandbox):
 def test_the_digests_numbers_are_those_of_the_report(loaded):
     """The report's own rows, summed by another statement."""
     day = loaded.account.today() - timedelta(days=1)
-    shown = read_headlines(loaded.dataset, loaded.account, day)
-    for figure, headline in zip(shown.figures, HEADLINES, strict=True):
+    headlines = read_headlines(loaded.dataset, loaded.account, day)
+    for figure, headline in zip(headlines.figures, HEADLINES, strict=True):
         total = " + ".join(f"COALESCE(SUM({column}), 0)" for column in headline.columns)
         for last, length, value in (
             (day, 1, figure.day.value), (day - timedelta(days=7), 1, figure.day.before),

@@ -75,9 +75,9 @@ class Fleet:
     @classmethod
     def written(cls, sandbox: Sandbox, folder: Path, prefix: str, listed: list[Account]) -> "Fleet":
         """These accounts, and their file in the folder."""
-        made = cls(sandbox, folder, Accounts({account.name: account for account in listed}, "a test"), prefix)
-        made.accounts_file.write_text("\n".join(block(account) for account in listed))
-        return made
+        fleet = cls(sandbox, folder, Accounts({account.name: account for account in listed}, "a test"), prefix)
+        fleet.accounts_file.write_text("\n".join(block(account) for account in listed))
+        return fleet
 
     @property
     def accounts_file(self) -> Path:
@@ -105,10 +105,10 @@ class Fleet:
         """One run in this process, of the accounts file as it is now."""
         with self.ready():
             fivetran = fivetran_from_environment().model_copy(update={"poll_interval_seconds": 0.2})
-            made = definitions.build_definitions(
+            fleet_definitions = definitions.build_definitions(
                 accounts=read_accounts_file(self.accounts_file), resources={"fivetran": fivetran}
             )
-            return made.resolve_implicit_global_asset_job_def().execute_in_process(
+            return fleet_definitions.resolve_implicit_global_asset_job_def().execute_in_process(
                 instance=self.instance, asset_selection=keys, tags=tags, raise_on_error=False, **partition
             )
 
@@ -117,8 +117,8 @@ class Fleet:
         (counted,) = self.deployment(account, self.instance).query("SELECT COUNT(*) FROM person")
         return int(counted[0])
 
-    def deployment(self, account: Account, made: dg.DagsterInstance) -> Deployment:
-        return Deployment(self.sandbox, account, made, prefix=self.prefix)
+    def deployment(self, account: Account, dagster_instance: dg.DagsterInstance) -> Deployment:
+        return Deployment(self.sandbox, account, dagster_instance, prefix=self.prefix)
 
 
 def block(account: Account) -> str:
@@ -129,8 +129,8 @@ def block(account: Account) -> str:
 
 def complete(fleet: Fleet, account: Account, *tables: str) -> None:
     """Every event and every row of the tables that Postgres has is in BigQuery."""
-    with dg.DagsterInstance.ephemeral() as made:
-        deployed = fleet.deployment(account, made)
+    with dg.DagsterInstance.ephemeral() as dagster_instance:
+        deployed = fleet.deployment(account, dagster_instance)
         for name in ("event", *tables):
             loaded = deployed.query(f"SELECT COUNT(*) FROM `{name}`")[0][0]
             gone = "COALESCE(_fivetran_deleted, FALSE)" if deployed.has_column("_fivetran_deleted", name) else "FALSE"
@@ -164,10 +164,10 @@ def test_in_one_run_of_five_accounts_three_broken_ones_keep_nothing_from_the_two
     tags = {"dagster/asset_partition_range_start": names[0], "dagster/asset_partition_range_end": names[-1]}
     result = few.materialize([dg.AssetKey([stage, name]) for stage in ("fivetran", *STAGES) for name in TABLES], tags)
 
-    said = " ".join(reasons(result))
+    text = " ".join(reasons(result))
     assert not result.success
-    assert set(REASONS) == {name for name in names if f"[{name}]" in said}
-    assert all(reason in said for reason in REASONS.values())
+    assert set(REASONS) == {name for name in names if f"[{name}]" in text}
+    assert all(reason in text for reason in REASONS.values())
     loaded = {event.partition for event in result.get_asset_materialization_events() if event.asset_key == LOADED}
     assert loaded - {"undecided"} == {account.name for account in few.healthy}, "people need no conversion metric"
 
@@ -225,17 +225,17 @@ class TwentyShops(Sandbox):
 def shape(fleet: Fleet, account: Account) -> tuple[str, bool]:
     """How an account's custom fields are written, and whether campaigns have messages, as in the current schema."""
     with fleet.sandbox.postgres() as connection:
-        found = connection.execute(
+        rows = connection.execute(
             "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = %s",
             [account.postgres_schema],
         ).fetchall()
-    columns = {column for table, column in found if table == "event"}
+    columns = {column for table, column in rows if table == "event"}
     spelled = {
         "packed": "custom_property_fields" in columns,
         "snake": any(column.startswith("property_") for column in columns),
         "camel": any(column[:8] == "property" and column[8:9].isupper() for column in columns),
     }
-    return next(name for name, holds in spelled.items() if holds), "campaign_message" in {table for table, _ in found}
+    return next(name for name, holds in spelled.items() if holds), "campaign_message" in {table for table, _ in rows}
 
 
 @pytest.mark.slow
@@ -274,8 +274,8 @@ def test_of_twenty_accounts_three_broken_the_seventeen_are_complete_and_on_time(
 def check_reports(fleet: Fleet) -> None:
     """Every report of every good account holds the conversions of its events."""
     for account in fleet.healthy:
-        with dg.DagsterInstance.ephemeral() as made:
-            deployed = fleet.deployment(account, made)
+        with dg.DagsterInstance.ephemeral() as dagster_instance:
+            deployed = fleet.deployment(account, dagster_instance)
             counted = deployed.query(
                 "SELECT COALESCE(SUM(conversions + conversions_other_currency + conversions_unattributed "
                 "+ conversions_unattributed_other_currency), 0) FROM account_by_event_date"
@@ -288,8 +288,8 @@ def check_reports(fleet: Fleet) -> None:
 
 def check_ages(fleet: Fleet) -> None:
     """On the page of freshness the good are fresh at every stage; of the broken one cannot be taken for the other."""
-    with fleet.ready(), instance() as made:
-        verdicts = {(age.account, age.stage): age.verdict for age in ages(fleet.accounts, made)}
+    with fleet.ready(), instance() as dagster_instance:
+        verdicts = {(age.account, age.stage): age.verdict for age in ages(fleet.accounts, dagster_instance)}
     good = {account.name for account in fleet.healthy}
     assert {verdict for (name, _), verdict in verdicts.items() if name in good} == {"fresh"}
     assert {name for (name, stage), verdict in verdicts.items() if (stage, verdict) == ("report", "unknown")} == set(
@@ -301,6 +301,6 @@ def check_portfolio(fleet: Fleet) -> None:
     """The views over all accounts have the seventeen, and name the three."""
     result = fleet.materialize([portfolio_key("account_by_event_date")], {})
     assert result.success, reasons(result)
-    (made,) = result.asset_materializations_for_node("create_portfolio")
-    assert made.metadata["accounts"].value == [account.name for account in fleet.healthy]
-    assert set(made.metadata["left_out"].value) == set(REASONS)
+    (materialization,) = result.asset_materializations_for_node("create_portfolio")
+    assert materialization.metadata["accounts"].value == [account.name for account in fleet.healthy]
+    assert set(materialization.metadata["left_out"].value) == set(REASONS)

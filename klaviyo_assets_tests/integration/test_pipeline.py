@@ -79,10 +79,10 @@ def test_money_per_day_is_what_postgres_holds(account):
         f"{raw_value(account)} AS value FROM {{}}.event WHERE NOT {deleted(account)}) AS e "
         "GROUP BY 1 HAVING sum(value) IS NOT NULL ORDER BY 1"
     )
-    found = account.query(
+    sums = account.query(
         "SELECT occurred_on, SUM(value) FROM event GROUP BY 1 HAVING SUM(value) IS NOT NULL ORDER BY 1"
     )
-    assert found == expected
+    assert sums == expected
     assert sum(amount for _, amount in expected) > 0
 
 
@@ -179,7 +179,7 @@ def leaks(account: Deployment, *tables: str) -> dict[str, list[str]]:
     values |= {name for (name,) in names if name}
     assert len(values) > 50
     places = kept_places(account, *tables)
-    return {place: found for place, text in places if (found := [value for value in values if value in text])}
+    return {place: hits for place, text in places if (hits := [value for value in values if value in text])}
 
 
 def kept_places(account: Deployment, *tables: str) -> Iterator[tuple[str, str]]:
@@ -197,8 +197,8 @@ def kept_places(account: Deployment, *tables: str) -> Iterator[tuple[str, str]]:
 def test_a_person_is_the_same_hash_in_every_table(account):
     """Hashing does not cut the joins: as many different hashes as there are addresses."""
     addresses = account.raw("SELECT count(DISTINCT lower(trim(email))) FROM {}.person")[0][0]
-    found = account.query("SELECT COUNT(DISTINCT email), MIN(LENGTH(email)), MAX(LENGTH(email)) FROM person")
-    assert found == [(addresses, 64, 64)]
+    hashes = account.query("SELECT COUNT(DISTINCT email), MIN(LENGTH(email)), MAX(LENGTH(email)) FROM person")
+    assert hashes == [(addresses, 64, 64)]
 
 
 def test_nothing_is_left_between_the_stages(account):
@@ -246,10 +246,10 @@ def test_the_check_that_rows_and_money_are_conserved_is_recorded(account):
 def test_every_view_is_there_and_gives_a_row_for_each_row_of_its_report(account):
     # What Looker Studio reads has a test of its own, below.
     for name in VIEWS.keys() - LOOKER_VIEWS.keys():
-        shown = account.query(f"SELECT COUNT(*) FROM `{name}`")[0][0]
+        row_count = account.query(f"SELECT COUNT(*) FROM `{name}`")[0][0]
         if name.endswith("_named"):
-            assert shown == account.query(f"SELECT COUNT(*) FROM `{name.removesuffix('_named')}`")[0][0]
-        assert shown > 0, name
+            assert row_count == account.query(f"SELECT COUNT(*) FROM `{name.removesuffix('_named')}`")[0][0]
+        assert row_count > 0, name
 
 
 def test_what_looker_studio_adds_up_is_what_the_reports_add_up_to(account):
@@ -257,10 +257,10 @@ def test_what_looker_studio_adds_up_is_what_the_reports_add_up_to(account):
     for name in LOOKER_VIEWS:
         if report := report_of(name):
             sums = ", ".join(f"SUM({column})" for column in sorted(report.additive))
-            (shown,) = account.query(f"SELECT COUNT(*), {sums}, MIN(account), MAX(account) FROM {name}")
-            (wanted,) = account.query(f"SELECT COUNT(*), {sums} FROM {report.name}")
-            assert (*shown,) == (*wanted, own, own), name
-            assert shown[0] > 0, name
+            (view_sums,) = account.query(f"SELECT COUNT(*), {sums}, MIN(account), MAX(account) FROM {name}")
+            (report_sums,) = account.query(f"SELECT COUNT(*), {sums} FROM {report.name}")
+            assert (*view_sums,) == (*report_sums, own, own), name
+            assert view_sums[0] > 0, name
 
 
 def test_freshness_is_one_row_that_tells_how_far_the_reports_reach(account):

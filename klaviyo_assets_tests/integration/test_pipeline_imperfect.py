@@ -109,8 +109,8 @@ def test_a_new_column_lands_in_properties(account, day):
     )
     assert account.days(day).success
     ((properties,),) = account.query(f"SELECT properties FROM event WHERE event_id = '{chosen}'")
-    found = json.loads(properties)
-    assert (found["loyalty_tier"], found["giftcount"], found["odd"]) == ('gold "1"', 3, [1, None])
+    document = json.loads(properties)
+    assert (document["loyalty_tier"], document["giftcount"], document["odd"]) == ('gold "1"', 3, [1, None])
 
 
 def test_values_that_do_not_parse_become_null_with_a_note(account, day):

@@ -27,9 +27,9 @@ def bring_up_to_date(deployment: Deployment) -> list[date]:
 @pytest.fixture(scope="module", params=["acme", pytest.param("bloom", marks=pytest.mark.slow)])
 def account(request, deploy) -> Deployment:
     """An account with nine days of events, all loaded; right after its midnight the last one has none yet."""
-    made = deploy(f"planned_{request.param}", request.param, last_days=8)
-    assert len(bring_up_to_date(made)) in {8, 9}
-    return made
+    deployment = deploy(f"planned_{request.param}", request.param, last_days=8)
+    assert len(bring_up_to_date(deployment)) in {8, 9}
+    return deployment
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def days(account) -> list[date]:
 def an_event(account: Deployment, day: date, role: str) -> str:
     """An event of a day that opens or orders something."""
     metric = {"touch": "metric IN ('Opened Email', 'Clicked Email')", "order": "value IS NOT NULL"}[role]
-    found = account.query(f"SELECT event_id FROM event WHERE occurred_on = '{day}' AND {metric} ORDER BY 1 LIMIT 1")
-    return found[0][0]
+    rows = account.query(f"SELECT event_id FROM event WHERE occurred_on = '{day}' AND {metric} ORDER BY 1 LIMIT 1")
+    return rows[0][0]
 
 
 def copy_event(account: Deployment, event_id: str, new_id: str, at: datetime) -> None:
@@ -73,11 +73,11 @@ def reach(account: Deployment, changed: list[date], days: list[date]) -> list[da
     listed = ", ".join(f"'{day}'" for day in changed)
     ((native,),) = account.query("SELECT COUNT(*) FROM event WHERE attributed_event_id IS NOT NULL")
     if native:
-        found = account.query(
+        rows = account.query(
             "SELECT DISTINCT led.occurred_on FROM event AS led JOIN event AS touch "
             f"ON led.attributed_event_id = touch.event_id WHERE touch.occurred_on IN ({listed})"
         )
-        return sorted({*changed, *(day for (day,) in found)})
+        return sorted({*changed, *(day for (day,) in rows)})
     return [day for day in days if any(0 <= (day - start).days <= WINDOW_DAYS for start in changed)]
 
 
@@ -185,9 +185,9 @@ def test_a_renamed_metric_dirties_the_days_that_have_events_of_it(account, days)
     own = account.raw("SELECT name FROM {}.metric WHERE id = %s", [metric])[0][0]
     rename = "UPDATE {{}}.metric SET name = '{}' WHERE id = %s"
     with changed(account, rename.format("Renamed Metric"), rename.format(own), metric):
-        found = account.plan().days
-    assert [dirty.day for dirty in found if not dirty.only_attribution] == sorted(having), name
+        dirty_days = account.plan().days
+    assert [dirty.day for dirty in dirty_days if not dirty.only_attribution] == sorted(having), name
     # What was no receipt may be one now, for events of any later day.
-    credited = {dirty.day for dirty in found if dirty.only_attribution}
+    credited = {dirty.day for dirty in dirty_days if dirty.only_attribution}
     assert credited >= set(reach(account, having, days)) - set(having)
     assert all(day > min(having) for day in credited)

@@ -38,9 +38,9 @@ class Shops:
         self.listed: list[Account] = []
 
     def account(self, name: str, currency: str) -> Account:
-        made = replace(self.sandbox.accounts["acme"], name=name, currency=currency)
-        self.listed.append(made)
-        return made
+        account = replace(self.sandbox.accounts["acme"], name=name, currency=currency)
+        self.listed.append(account)
+        return account
 
     @property
     def accounts(self) -> Accounts:
@@ -106,10 +106,10 @@ def metadata(result: dg.ExecuteInProcessResult, name: str) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def shops(sandbox: Sandbox) -> Shops:
     """Two shops of different currencies, both loaded."""
-    made = Shops(sandbox)
-    made.load(made.account("north", "EUR"), ("c1", "10.50"), ("c2", "4.50"))
-    made.load(made.account("south", "USD"), ("c1", "7.25"))
-    return made
+    two_shops = Shops(sandbox)
+    two_shops.load(two_shops.account("north", "EUR"), ("c1", "10.50"), ("c2", "4.50"))
+    two_shops.load(two_shops.account("south", "USD"), ("c1", "7.25"))
+    return two_shops
 
 
 def test_every_view_is_made_and_shows_all_accounts_each_in_its_currency(shops):
@@ -120,9 +120,9 @@ def test_every_view_is_made_and_shows_all_accounts_each_in_its_currency(shops):
     assert shops.revenue() == [("north", "EUR", Decimal("15.00")), ("south", "USD", Decimal("7.25"))]
     for name, view in PORTFOLIO_VIEWS.items():
         assert len(shops.query(f"SELECT {', '.join(f'`{column}`' for column in view.column_names)} FROM `{name}`")) >= 0
-    found = metadata(result, "campaign_by_event_date")
-    assert found["accounts"] == ["north", "south"]
-    assert found["left_out"] == {}
+    view_metadata = metadata(result, "campaign_by_event_date")
+    assert view_metadata["accounts"] == ["north", "south"]
+    assert view_metadata["left_out"] == {}
 
 
 def test_made_again_it_is_the_same(shops):

@@ -35,10 +35,10 @@ IGNORES = {"ignore_startup_parameters": "options"}
 
 def pgbouncer() -> str:
     """The program; a machine without it fails these tests, which cannot be judged by anything else."""
-    found = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
-    if found is None:
+    program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin")
+    if program is None:
         pytest.fail("PgBouncer is missing. Debian: sudo apt-get install pgbouncer. macOS: brew install pgbouncer.")
-    return found
+    return program
 
 
 class Bouncer:
@@ -96,8 +96,8 @@ def bounce(server):
         return running[-1]
 
     yield start
-    for one in running:
-        one.stop()
+    for bouncer in running:
+        bouncer.stop()
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -109,11 +109,11 @@ def read(url: str, query: sql.SQL = SESSION, **limits):
 
 @contextmanager
 def turns(url: str) -> Iterator[Turns]:
-    made = Turns(url, "pooler")
+    postgres_turns = Turns(url, "pooler")
     try:
-        yield made
+        yield postgres_turns
     finally:
-        made.end()
+        postgres_turns.end()
 
 
 @pytest.mark.parametrize("settings", [

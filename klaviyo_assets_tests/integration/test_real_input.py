@@ -36,7 +36,7 @@ def imported(sandbox: Sandbox, tmp_path_factory) -> Iterator[dict[str, Deploymen
     """
     accounts_before = sandbox.folder.accounts_file.read_text()
     with dg.DagsterInstance.ephemeral() as instance:
-        made = {}
+        deployments = {}
         for name, events in SPELLINGS.items():
             folder = tmp_path_factory.mktemp(name)
             for path in REAL_INPUT.glob("*.csv"):
@@ -44,11 +44,11 @@ def imported(sandbox: Sandbox, tmp_path_factory) -> Iterator[dict[str, Deploymen
                     shutil.copy(path, folder)
             shutil.copy(REAL_INPUT / events, folder / "event.csv")
             importer.import_folder(sandbox.folder, sandbox.state, name, folder)
-            made[name] = Deployment(sandbox, sandbox.accounts[name], instance)
-            totals = made[name].run()
+            deployments[name] = Deployment(sandbox, sandbox.accounts[name], instance)
+            totals = deployments[name].run()
             assert totals.failures == []
         try:
-            yield made
+            yield deployments
         finally:
             sandbox.folder.accounts_file.write_text(accounts_before)
 
@@ -60,7 +60,7 @@ def raw_events(name: str) -> dict[str, dict[str, str]]:
 
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_the_four_events_are_in_bigquery(imported, name):
-    found = imported[name].query(
+    rows = imported[name].query(
         "SELECT event_id, person_id, metric_id, metric, occurred_at, value, attributed_event_id FROM event"
     )
     attributed = {"3gBNHPJn": "event123", "4gBNHPJn": "3gBNHPGp"}
@@ -74,7 +74,7 @@ def test_the_four_events_are_in_bigquery(imported, name):
         for row in raw_events(name).values()
     }  # fmt: skip
     assert len(expected) == 4
-    assert set(found) == expected
+    assert set(rows) == expected
 
 
 def test_both_spellings_give_the_same_events(imported):

@@ -36,16 +36,16 @@ COMPARED = sorted(name for name, report in REPORTS.items() if not report.keeps_h
 
 def drawn(**stated: Any) -> Drawn:
     """The account with the most kinds of facts and credits among a few that are always the same."""
-    found: list[Drawn] = []
+    drawn_accounts: list[Drawn] = []
 
     @settings(max_examples=30, deadline=None, derandomize=True, phases=[Phase.generate], database=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(account=accounts(SHOPS, EVENTS, **stated))
     def draw(account: Drawn) -> None:
-        found.append(account)
+        drawn_accounts.append(account)
 
     draw()
-    return max(found, key=richness)
+    return max(drawn_accounts, key=richness)
 
 
 def richness(drawn: Drawn) -> tuple[int, int, int]:
@@ -105,8 +105,8 @@ def write(connection: "Connection[tuple[Any, ...]]", table: sql.Identifier, rows
 
 def kind(cells: list[Any]) -> str:
     """The Postgres type of a column by what is in it; mixed ones are text."""
-    found = {datetime: "timestamptz", bool: "boolean", dict: "jsonb"}
-    types = {found.get(type(value), "text") for value in cells}
+    postgres_types = {datetime: "timestamptz", bool: "boolean", dict: "jsonb"}
+    types = {postgres_types.get(type(value), "text") for value in cells}
     return types.pop() if len(types) == 1 else "text"
 
 
@@ -119,8 +119,8 @@ def cell(value: Any, wanted: str) -> Any:
 
 @pytest.mark.parametrize("report", COMPARED)
 def test_every_cell_of_a_report_is_the_references(loaded: Loaded, report: str) -> None:
-    found = [dict(row.items()) for row in loaded.deployment.dataset.query(f"SELECT * FROM `{report}`")]
-    assert not differences(REPORTS[report], found, loaded.reference.report(report))
+    rows = [dict(row.items()) for row in loaded.deployment.dataset.query(f"SELECT * FROM `{report}`")]
+    assert not differences(REPORTS[report], rows, loaded.reference.report(report))
 
 
 def test_the_shops_have_something_of_most_things(loaded: Loaded) -> None:

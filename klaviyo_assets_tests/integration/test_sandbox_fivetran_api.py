@@ -72,11 +72,11 @@ def test_pages_out_of_range_are_refused(fivetran, params):
 
 @pytest.mark.parametrize("noun", ["connections", "connectors"])
 def test_a_connection_says_what_it_is_under_both_paths(fivetran, noun):
-    found = fivetran.get(f"/v1/{noun}/{ACME}")
+    connection = fivetran.get(f"/v1/{noun}/{ACME}")
 
-    assert (found["service"], found["schema"], found["paused"]) == ("klaviyo", "klaviyo_acme", False)
-    assert found["status"]["setup_state"] == "connected"
-    assert found["status"]["is_historical_sync"] is False
+    assert (connection["service"], connection["schema"], connection["paused"]) == ("klaviyo", "klaviyo_acme", False)
+    assert connection["status"]["setup_state"] == "connected"
+    assert connection["status"]["is_historical_sync"] is False
 
 
 def test_schemas_name_every_table_and_its_key(fivetran):
@@ -351,10 +351,10 @@ def test_a_sync_killed_at_any_moment_is_begun_again_and_loses_and_doubles_nothin
     record = Books(state / "fivetran.sqlite").connection(ACME)
     with psycopg.connect(postgres_url) as connection:
         last = ledger.last_sync(connection, ACME, record.incarnation)
-        found = connection.execute("SELECT id FROM klaviyo_acme.event").fetchall()
+        event_rows = connection.execute("SELECT id FROM klaviyo_acme.event").fetchall()
     undisturbed = Shop(profile(0), record.seed, record.events_per_day, record.start).rows(last.until)["event"]
     assert moment(ended["succeeded_at"]) == last.finished_at
-    assert sorted(row[0] for row in found) == sorted(undisturbed["id"].to_pylist())
+    assert sorted(row[0] for row in event_rows) == sorted(undisturbed["id"].to_pylist())
 
 
 def test_a_sync_without_postgres_fails_and_says_why(tmp_path):

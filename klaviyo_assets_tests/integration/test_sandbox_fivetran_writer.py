@@ -33,7 +33,7 @@ def shop(index=0, incidents=()):
     return Shop(profile(index), 7, 60, START, incidents=incidents)
 
 
-def one(connection, query, *values):
+def cell(connection, query, *values):
     return connection.execute(query, values).fetchone()[0]
 
 
@@ -50,7 +50,7 @@ def test_a_first_sync_writes_every_row_and_says_how_many(connection):
     counts = write_sync(connection, shop(), until=NOW)
 
     for table, count in counts.items():
-        assert one(connection, f'SELECT count(*) FROM klaviyo_acme."{table}"') == count > 0, table
+        assert cell(connection, f'SELECT count(*) FROM klaviyo_acme."{table}"') == count > 0, table
 
 
 def test_tables_have_fivetrans_types_and_only_primary_keys(connection):
@@ -63,8 +63,8 @@ def test_tables_have_fivetrans_types_and_only_primary_keys(connection):
         "property_item_count": "bigint", "_fivetran_synced": "timestamp with time zone", "_fivetran_deleted": "boolean",
     }  # fmt: skip
     assert expected.items() <= types.items()
-    indexes = one(connection, "SELECT count(*) FROM pg_indexes WHERE schemaname = 'klaviyo_acme'")
-    assert indexes == one(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'klaviyo_acme'")
+    indexes = cell(connection, "SELECT count(*) FROM pg_indexes WHERE schemaname = 'klaviyo_acme'")
+    assert indexes == cell(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'klaviyo_acme'")
 
 
 def test_packed_and_source_naming_reach_postgres(connection):
@@ -74,7 +74,7 @@ def test_packed_and_source_naming_reach_postgres(connection):
     assert column_types(connection, "klaviyo_bloom", "event")["custom_property_fields"] == "json"
     assert column_types(connection, "klaviyo_bloom", "person")["custom_fields"] == "json"
     assert column_types(connection, "klaviyo_cedar", "event")["propertyAttribution"] == "json"
-    number = one(
+    number = cell(
         connection,
         "SELECT json_typeof(custom_property_fields -> 'value') FROM klaviyo_bloom.event"
         " WHERE type = 'Ordered Product' LIMIT 1",
@@ -93,21 +93,21 @@ def test_columns_and_tables_without_a_value_do_not_exist(connection):
 def test_a_later_sync_adds_what_is_new_and_the_column_that_came_with_it(connection):
     source = shop()
     write_sync(connection, source, until=NOW)
-    before = one(connection, "SELECT count(*) FROM klaviyo_acme.event")
+    before = cell(connection, "SELECT count(*) FROM klaviyo_acme.event")
     source.happen(Incident("new_column", int(NOW.timestamp()) + 60, 0, name="gift_wrap"))
 
     counts = write_sync(connection, source, since=NOW, until=LATER)
 
     assert counts["event"] < before / 3
-    assert one(connection, "SELECT count(property_gift_wrap) FROM klaviyo_acme.event") > 0
+    assert cell(connection, "SELECT count(property_gift_wrap) FROM klaviyo_acme.event") > 0
     # Late events, from before the column, have no value in it.
-    assert one(connection, "SELECT min(datetime) FROM klaviyo_acme.event WHERE property_gift_wrap <> ''") > NOW
+    assert cell(connection, "SELECT min(datetime) FROM klaviyo_acme.event WHERE property_gift_wrap <> ''") > NOW
 
 
 def test_edits_and_deletes_replace_rows_and_move_their_stamp(connection):
     source = shop()
     write_sync(connection, source, until=NOW)
-    before = one(connection, "SELECT count(*) FROM klaviyo_acme.event")
+    before = cell(connection, "SELECT count(*) FROM klaviyo_acme.event")
     source.happen(Incident("edit_events", int(NOW.timestamp()) + 1, 0, count=3, days=30))
     source.happen(Incident("delete_events", int(NOW.timestamp()) + 2, 1, count=4, days=30))
     soon = NOW + timedelta(seconds=2)
@@ -115,9 +115,9 @@ def test_edits_and_deletes_replace_rows_and_move_their_stamp(connection):
     write_sync(connection, source, since=NOW, until=soon)
 
     stamped = "SELECT count(*) FROM klaviyo_acme.event WHERE _fivetran_synced = %s AND datetime < %s"
-    assert one(connection, stamped, soon, NOW - timedelta(minutes=5)) >= 5
-    assert one(connection, "SELECT count(*) FROM klaviyo_acme.event WHERE _fivetran_deleted") >= 4
-    assert one(connection, "SELECT count(*) FROM klaviyo_acme.event") <= before + 2
+    assert cell(connection, stamped, soon, NOW - timedelta(minutes=5)) >= 5
+    assert cell(connection, "SELECT count(*) FROM klaviyo_acme.event WHERE _fivetran_deleted") >= 4
+    assert cell(connection, "SELECT count(*) FROM klaviyo_acme.event") <= before + 2
 
 
 @pytest.mark.parametrize(("index", "left"), [(0, "flagged"), (1, "gone")])
@@ -125,16 +125,16 @@ def test_a_resync_forgets_what_vanished_without_moving_its_stamp(connection, ind
     """Soft-deleted where the account captures deletes of events, gone where it does not."""
     source, schema = shop(index), profile(index).schema
     write_sync(connection, source, until=NOW)
-    before = one(connection, f"SELECT count(*) FROM {schema}.event")
+    before = cell(connection, f"SELECT count(*) FROM {schema}.event")
     source.happen(Incident("vanish_events", int(NOW.timestamp()) + 1, 0, count=5, days=30))
     write_sync(connection, source, since=NOW, until=LATER)
-    unnoticed = one(connection, f"SELECT count(*) FROM {schema}.event WHERE _fivetran_synced = %s", NOW)
+    unnoticed = cell(connection, f"SELECT count(*) FROM {schema}.event WHERE _fivetran_synced = %s", NOW)
 
     write_sync(connection, source, until=LATER + timedelta(seconds=1), mode="resync")
 
     stale = f"SELECT count(*) FROM {schema}.event WHERE _fivetran_synced < %s"
     assert before - unnoticed < 20
-    assert one(connection, stale, LATER + timedelta(seconds=1)) == (5 if left == "flagged" else 0)
+    assert cell(connection, stale, LATER + timedelta(seconds=1)) == (5 if left == "flagged" else 0)
 
 
 def test_a_reload_leaves_only_what_the_source_has(connection):
@@ -144,21 +144,21 @@ def test_a_reload_leaves_only_what_the_source_has(connection):
 
     counts = write_sync(connection, source, until=NOW + timedelta(seconds=1), mode="reload")
 
-    assert one(connection, "SELECT count(*) FROM klaviyo_acme.event") == counts["event"]
+    assert cell(connection, "SELECT count(*) FROM klaviyo_acme.event") == counts["event"]
 
 
 def test_only_the_named_tables_are_written(connection):
     counts = write_sync(connection, shop(), until=NOW, tables=["metric"])
 
     assert set(counts) == {"metric"}
-    assert one(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'klaviyo_acme'") == 1
+    assert cell(connection, "SELECT count(*) FROM pg_tables WHERE schemaname = 'klaviyo_acme'") == 1
 
 
 def test_nothing_stays_of_a_sync_that_is_rolled_back(connection):
     write_sync(connection, shop(), until=NOW)
     connection.rollback()
 
-    assert one(connection, "SELECT count(*) FROM pg_namespace WHERE nspname = 'klaviyo_acme'") == 0
+    assert cell(connection, "SELECT count(*) FROM pg_namespace WHERE nspname = 'klaviyo_acme'") == 0
 
 
 def test_the_reading_role_may_read_and_not_write(connection, server):
@@ -166,7 +166,7 @@ def test_the_reading_role_may_read_and_not_write(connection, server):
     connection.commit()
 
     with psycopg.connect(server.replace("postgres@", "reporting@")) as reader:
-        assert one(reader, "SELECT count(*) FROM klaviyo_acme.person") > 0
+        assert cell(reader, "SELECT count(*) FROM klaviyo_acme.person") > 0
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             reader.execute("DELETE FROM klaviyo_acme.person")
 
@@ -179,9 +179,9 @@ def test_recommended_indexes_are_made_once(connection):
     methods = connection.execute(
         "SELECT indexdef FROM pg_indexes WHERE schemaname = 'klaviyo_acme' AND tablename = 'event'"
     ).fetchall()
-    made = {text.split(" USING ")[1] for (text,) in methods}
-    assert {"btree (id)", "btree (datetime)"} < made
-    assert len(methods) == len(made) == 3
+    indexes = {text.split(" USING ")[1] for (text,) in methods}
+    assert {"btree (id)", "btree (datetime)"} < indexes
+    assert len(methods) == len(indexes) == 3
 
 
 def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection):
@@ -203,8 +203,8 @@ def test_indexes_do_not_keep_fivetran_from_changing_its_tables(connection):
         with connection.transaction(force_rollback=True):
             connection.execute(change.format("klaviyo_acme.event"))
             create_indexes(connection, "klaviyo_acme")
-            found = one(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'")
-            assert found == indexes, change
+            index_count = cell(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'")
+            assert index_count == indexes, change
 
 
 def test_a_table_that_is_made_anew_gets_its_indexes_again(connection):
@@ -213,7 +213,7 @@ def test_a_table_that_is_made_anew_gets_its_indexes_again(connection):
         write_sync(connection, shop(), until=NOW)
         create_indexes(connection, "klaviyo_acme")
 
-    assert one(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'") == 3
+    assert cell(connection, "SELECT count(*) FROM pg_indexes WHERE tablename = 'event'") == 3
 
 
 def test_keys_of_every_table_are_those_fivetran_declares(connection):

@@ -59,15 +59,15 @@ class Sandbox:
     def processes(self) -> list[int]:
         """Every process that has this sandbox's folder (or Postgres' one outside of it) in its command."""
         home = State.load(self.root / "state.json").postgres_home
-        found = []
+        process_ids = []
         for entry in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 command = entry.read_bytes().decode(errors="replace")
             except OSError:
                 continue
             if str(self.root) in command or home in command:
-                found.append(int(entry.parent.name))
-        return found
+                process_ids.append(int(entry.parent.name))
+        return process_ids
 
     def s3(self):
         told = self.environment()
@@ -258,14 +258,14 @@ def test_imported_files_become_tables_as_fivetran_would_have_made_them(sandbox, 
         "c,2024-02-28 23:59:59,too,many,cells,,FALSE,2024-03-02 00:00:00.000\n"
     )
     (tmp_path / "metric.csv").write_text("id,name\nabc,Placed Order\nabc,Placed Order\n")
-    said = sandbox.run("import", "--account", "imported", str(tmp_path))
+    output = sandbox.run("import", "--account", "imported", str(tmp_path))
     again = json.loads(sandbox.run("import", "--account", "imported", str(tmp_path), "--json"))
 
-    assert "line 4 not loaded: 8 cells where the header has 7" in said
-    assert "metric: 2 rows" in said
-    assert "no primary key: id is missing, empty or not unique" in said
-    assert "property_empty" in said
-    assert "Added account imported" in said
+    assert "line 4 not loaded: 8 cells where the header has 7" in output
+    assert "metric: 2 rows" in output
+    assert "no primary key: id is missing, empty or not unique" in output
+    assert "property_empty" in output
+    assert "Added account imported" in output
     assert not again["account_added"]
     reader = sandbox.environment()["POSTGRES_URL"]
     assert query(reader, "SELECT id, datetime::text, property_value FROM klaviyo_imported.event ORDER BY id") == [
@@ -330,8 +330,8 @@ def test_a_port_that_was_taken_meanwhile_is_replaced_and_said(fresh):
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", port))
         stranger.listen()
-        said = fresh.run("start")
-    assert f"port {port} (postgres) is taken by another program" in said
+        output = fresh.run("start")
+    assert f"port {port} (postgres) is taken by another program" in output
     url = fresh.environment()["POSTGRES_URL"]
     assert f":{port}/" not in url
     assert query(url, "SELECT 1") == [(1,)]

@@ -36,98 +36,98 @@ def address(account: Deployment, pattern: str, replacement: str) -> str:
 @pytest.mark.parametrize("name", ["POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT"])
 def test_a_missing_setting_is_named_before_anything_is_done(account, tmp_path, name):
     account.changes[name] = None
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == WRONG_USAGE
-    assert f"the setting {name} is missing" in shown
-    assert ".env" in shown
-    assert "account tables" not in shown
+    assert f"the setting {name} is missing" in output
+    assert ".env" in output
+    assert "account tables" not in output
 
 
 @pytest.mark.parametrize("key", [None, "short"])
 def test_a_missing_or_short_hash_key_is_named_before_anything_is_done(account, tmp_path, key):
     account.changes["PII_HASH_KEY"] = key
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == WRONG_USAGE
-    assert "PII_HASH_KEY is missing or shorter than 16 characters" in shown
-    assert "secrets.token_hex" in shown
+    assert "PII_HASH_KEY is missing or shorter than 16 characters" in output
+    assert "secrets.token_hex" in output
 
 
 def test_an_address_that_is_no_postgres_address(account, tmp_path):
     account.changes["POSTGRES_URL"] = "mysql://me:hidden@127.0.0.1/x"
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "POSTGRES_URL is not a Postgres address" in shown
-    assert "Write it as postgresql://user:password@host:5432/database" in shown
-    assert "hidden" not in shown
+    assert "POSTGRES_URL is not a Postgres address" in output
+    assert "Write it as postgresql://user:password@host:5432/database" in output
+    assert "hidden" not in output
 
 
 def test_a_wrong_postgres_password(account, tmp_path):
     account.changes["POSTGRES_URL"] = address(account, r":[^:@/]+@", ":wrongsecret@")
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "password authentication failed" in shown
-    assert "Check user, password and database in POSTGRES_URL" in shown
-    assert "wrongsecret" not in shown
+    assert "password authentication failed" in output
+    assert "Check user, password and database in POSTGRES_URL" in output
+    assert "wrongsecret" not in output
 
 
 def test_a_database_that_does_not_exist(account, tmp_path):
     account.changes["POSTGRES_URL"] = address(account, r"/klaviyo$", "/nowhere")
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "POSTGRES_URL" in shown
-    assert "nowhere" in shown
+    assert "POSTGRES_URL" in output
+    assert "nowhere" in output
 
 
 def test_a_postgres_that_does_not_answer(account, tmp_path):
     account.changes["POSTGRES_URL"] = address(account, r":\d+/", ":1/")
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "connecting to Postgres (POSTGRES_URL)" in shown
-    assert "refused" in shown
+    assert "connecting to Postgres (POSTGRES_URL)" in output
+    assert "refused" in output
 
 
 def test_a_bucket_that_does_not_exist(account, tmp_path):
     account.changes["S3_BUCKET"] = "no-such-bucket"
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "NoSuchBucket" in shown
-    assert "Create the bucket, or set S3_BUCKET" in shown
+    assert "NoSuchBucket" in output
+    assert "Create the bucket, or set S3_BUCKET" in output
 
 
 def test_a_wrong_bigquery_token(account, tmp_path):
     account.changes["BIGQUERY_EMULATOR_TOKEN"] = "wrongsecret"
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "settings_settings" in shown, "the dataset it was about"
-    assert "credentials" in shown.lower()
-    assert "wrongsecret" not in shown
+    assert "settings_settings" in output, "the dataset it was about"
+    assert "credentials" in output.lower()
+    assert "wrongsecret" not in output
 
 
 def test_a_schema_that_postgres_does_not_have(account, tmp_path):
     account.account = replace(account.account, postgres_schema="klaviyo_elsewhere")
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "Postgres has no schema 'klaviyo_elsewhere' in the database" in shown
-    assert "klaviyo-assets sync" in shown
+    assert "Postgres has no schema 'klaviyo_elsewhere' in the database" in output
+    assert "klaviyo-assets sync" in output
 
 
 def test_an_ambiguous_conversion_metric_lists_its_candidates(account, tmp_path):
     """The simulated shop has one Placed Order of Shopify and one of the API."""
     account.account = replace(account.account, conversion_integration=None)
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "conversion_metric 'Placed Order' matches 2 metrics" in shown
+    assert "conversion_metric 'Placed Order' matches 2 metrics" in output
     for (metric,) in account.raw("SELECT id FROM {}.metric WHERE name = 'Placed Order'"):
-        assert metric in shown
-    assert "set conversion_integration" in shown
+        assert metric in output
+    assert "set conversion_integration" in output
 
 
 def test_a_misspelled_conversion_metric_is_refused_with_what_was_meant(account, tmp_path):
     account.account = replace(account.account, conversion_metric="Placed Ordr", conversion_integration=None)
-    code, shown = run(account, tmp_path)
+    code, output = run(account, tmp_path)
     assert code == FAILED
-    assert "no metric 'Placed Ordr' in this account" in shown
-    assert "Did you mean 'Placed Order'?" in shown
+    assert "no metric 'Placed Ordr' in this account" in output
+    assert "Did you mean 'Placed Order'?" in output
 
 
 def test_a_conversion_metric_without_events_is_a_warning_that_lists_what_there_is(account):

@@ -120,15 +120,15 @@ def queries_of_reports(account: Deployment) -> Iterator[Query]:
     """The rows of every report: all days, some days, the unknown day; and the days that a change concerns."""
     dataset, qualified = account.dataset, account.dataset.qualified
     reports = AccountReports.open(account.account, dataset, REPORTS.values())
-    known = [account.account.today() - timedelta(days=ago) for ago in range(3)]
+    some_days = [account.account.today() - timedelta(days=ago) for ago in range(3)]
     campaigns = sorted(name for name in reports.campaign_sends if name)[:3]
     for report in REPORTS.values():
-        for label, days in {"all": Days.all(), "some": Days.of(known), "unknown": Days.of([None])}.items():
-            given = restate_parameters(account.account, days, reports.data_through)
-            yield Query(f"{report.name} {label}", located(report.rows_sql, qualified), _typed(given))
+        for label, days in {"all": Days.all(), "some": Days.of(some_days), "unknown": Days.of([None])}.items():
+            parameters = restate_parameters(account.account, days, reports.data_through)
+            yield Query(f"{report.name} {label}", located(report.rows_sql, qualified), _typed(parameters))
         if report.affected_sql:
-            given = affected_parameters(account.account, known, campaigns)
-            yield Query(f"{report.name} days", located(report.affected_sql, qualified), _typed(given))
+            parameters = affected_parameters(account.account, some_days, campaigns)
+            yield Query(f"{report.name} days", located(report.affected_sql, qualified), _typed(parameters))
         if report.names_sql:
             yield Query(f"{report.name} names", located(report.names_sql, qualified))
 

@@ -22,8 +22,10 @@ def tick(deployment: Deployment, cursor: str | None, accounts: Sequence[Account]
     """One evaluation of the sensor, with the deployment's account and perhaps others."""
     listed = [*accounts, deployment.account]
     with environment(deployment.variables):
-        made = build_definitions(accounts=Accounts({account.name: account for account in listed}, "a test"))
-        sensor = made.get_repository_def().get_sensor_def("fivetran_syncs")
+        project_definitions = build_definitions(
+            accounts=Accounts({account.name: account for account in listed}, "a test")
+        )
+        sensor = project_definitions.get_repository_def().get_sensor_def("fivetran_syncs")
         resources = {
             "fivetran": FivetranResource(
                 api_key=deployment.variables["FIVETRAN_API_KEY"], api_secret=deployment.variables["FIVETRAN_API_SECRET"]

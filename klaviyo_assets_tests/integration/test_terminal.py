@@ -23,8 +23,8 @@ pytestmark = pytest.mark.slow
 def deployment(tmp_path_factory) -> Iterator[Deployment]:
     """An account with two days of events, on servers of its own."""
     account = Sandbox.of_session().copy_account("acme", "terminal", last_days=1)
-    with dg.DagsterInstance.ephemeral() as made:
-        yield Deployment(Sandbox.of_session(), account, made, prefix="terminal")
+    with dg.DagsterInstance.ephemeral() as dagster_instance:
+        yield Deployment(Sandbox.of_session(), account, dagster_instance, prefix="terminal")
 
 
 def at_a_terminal(deployment: Deployment, folder, *arguments: str) -> tuple[int, str]:
@@ -67,16 +67,16 @@ def test_on_a_terminal_the_stages_of_a_run_are_seen_growing(deployment, tmp_path
 
 def test_piped_it_is_plain_and_programs_read_a_document(deployment, tmp_path):
     process = deployment.process(tmp_path, "run", "--no-sync", "--json", "--start", str(deployment.account.start_date))
-    out, said = process.communicate(timeout=200)
-    found = json.loads(out)
+    out, stderr = process.communicate(timeout=200)
+    document = json.loads(out)
 
     assert process.returncode == 0
-    assert "\x1b" not in out + said
-    assert "━" not in said
-    assert found["ok"]
-    (account,) = found["accounts"]
+    assert "\x1b" not in out + stderr
+    assert "━" not in stderr
+    assert document["ok"]
+    (account,) = document["accounts"]
     assert account["days"][0]["first"] == str(deployment.account.start_date)
-    by_stage = {stage["stage"]: stage for stage in found["stages"]}
+    by_stage = {stage["stage"]: stage for stage in document["stages"]}
     assert by_stage["bigquery"]["rows"] == by_stage["mapped"]["rows"] > 0
 
 
@@ -93,11 +93,11 @@ def test_ctrl_c_ends_it_with_one_line_and_calls_the_run_canceled(deployment, tmp
     process = deployment.process(tmp_path, "run", "--no-sync", "--start", str(deployment.account.start_date))
     _await_frames(deployment, process)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=120)
+    _, stderr = process.communicate(timeout=120)
 
-    assert process.returncode == 130, said
-    assert said.splitlines()[-1].startswith("Stopped. What was loaded stays")
-    assert "Traceback" not in said
+    assert process.returncode == 130, stderr
+    assert stderr.splitlines()[-1].startswith("Stopped. What was loaded stays")
+    assert "Traceback" not in stderr
     assert _last_run(deployment, tmp_path) == dg.DagsterRunStatus.CANCELED
 
 
@@ -111,5 +111,5 @@ def _await_frames(deployment: Deployment, process) -> None:
 def _last_run(deployment: Deployment, folder) -> dg.DagsterRunStatus:
     with environment(deployment.variables), pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        with instance() as made:
-            return made.get_run_records(limit=1)[0].dagster_run.status
+        with instance() as project_instance:
+            return project_instance.get_run_records(limit=1)[0].dagster_run.status

@@ -73,12 +73,12 @@ class Installed:
         """The graph, and how old its data are."""
         variables = {name: value for name, value in self.deployment.variables.items() if value is not None}
         accounts = str(self.deployment.accounts_file(self.folder))
-        made = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-P", "-c", _GRAPH], cwd=self.folder, text=True, capture_output=True, check=False,
             env={"PATH": "/usr/bin:/bin", **variables, "KLAVIYO_ACCOUNTS_FILE": accounts},
         )  # fmt: skip
-        assert made.returncode == 0, made.stderr
-        document: dict[str, Any] = json.loads(made.stdout.strip().splitlines()[-1])
+        assert process.returncode == 0, process.stderr
+        document: dict[str, Any] = json.loads(process.stdout.strip().splitlines()[-1])
         return document
 
 
@@ -88,8 +88,8 @@ def installed(deploy: Any, tmp_path: Path) -> Installed:
 
 
 def named(document: dict[str, Any], stage: str) -> dict[str, Any]:
-    (found,) = [each for each in document["stages"] if each["stage"] == stage]
-    return dict(found)
+    (stage_document,) = [each for each in document["stages"] if each["stage"] == stage]
+    return dict(stage_document)
 
 
 def names(tables: Any) -> list[str]:

@@ -25,11 +25,11 @@ PROCESSES, ROUNDS = 3, 5
 
 @contextmanager
 def turns(url: str, namespace: str = "a-deployment") -> Iterator[Turns]:
-    made = Turns(url, namespace)
+    postgres_turns = Turns(url, namespace)
     try:
-        yield made
+        yield postgres_turns
     finally:
-        made.end()
+        postgres_turns.end()
 
 
 def nobody_is_told(text: str) -> None:

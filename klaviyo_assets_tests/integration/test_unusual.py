@@ -26,16 +26,16 @@ _OLD = datetime(2020, 1, 1, tzinfo=UTC)
 @pytest.fixture(scope="module")
 def account(deploy: Deploy) -> Deployment:
     """Three loaded days of a real shop, and weeks before them that are written straight into the report."""
-    made = deploy("watched", last_days=DAYS)
-    made.tables("metric", "campaign")
-    made.all_days()
-    made.reports()
-    return made
+    deployment = deploy("watched", last_days=DAYS)
+    deployment.tables("metric", "campaign")
+    deployment.all_days()
+    deployment.reports()
+    return deployment
 
 
 def verdict(account: Deployment) -> dg.AssetCheckEvaluation:
-    found = account.instance.event_log_storage.get_asset_check_execution_history(KEY, limit=1)
-    evaluation = found[0].event.dagster_event.event_specific_data
+    records = account.instance.event_log_storage.get_asset_check_execution_history(KEY, limit=1)
+    evaluation = records[0].event.dagster_event.event_specific_data
     assert isinstance(evaluation, dg.AssetCheckEvaluation)
     return evaluation
 
@@ -57,12 +57,12 @@ def plant(account: Deployment, day: Any, recipients: int) -> None:
 def test_without_weeks_to_compare_with_the_check_passes_and_says_which_days_it_saw(account):
     today = account.account.today()
 
-    said = verdict(account)
+    evaluation = verdict(account)
 
-    assert said.passed
-    assert said.partition == "watched"
-    assert said.metadata["days"].value == f"{today - timedelta(days=DAYS)} to {today - timedelta(days=1)}"
-    assert "plots" not in said.metadata
+    assert evaluation.passed
+    assert evaluation.partition == "watched"
+    assert evaluation.metadata["days"].value == f"{today - timedelta(days=DAYS)} to {today - timedelta(days=1)}"
+    assert "plots" not in evaluation.metadata
 
 
 def test_a_planted_anomaly_is_a_warning_with_a_sentence_and_a_plot_and_fails_nothing(account):
@@ -73,16 +73,16 @@ def test_a_planted_anomaly_is_a_warning_with_a_sentence_and_a_plot_and_fails_not
     done = account.reports()
 
     assert done.success, done.failures
-    said = verdict(account)
-    assert not said.passed
-    assert said.severity is dg.AssetCheckSeverity.WARN
-    assert f"Messages sent on {yesterday:%a} {yesterday}: " in said.description
-    assert f"usually 90,100 to 90,600 on {yesterday:%A}s" in said.description
-    assert said.description in said.metadata["unusual"].value
-    assert "(data:image/png;base64,iVBOR" in said.metadata["plots"].value
-    assert len(said.metadata["plots"].value) < 40_000, "it stays in the event log"
-    found = find_anomalies(account.dataset, account.account, [yesterday])
-    assert [one.sentence for one in found] == [said.description]
+    evaluation = verdict(account)
+    assert not evaluation.passed
+    assert evaluation.severity is dg.AssetCheckSeverity.WARN
+    assert f"Messages sent on {yesterday:%a} {yesterday}: " in evaluation.description
+    assert f"usually 90,100 to 90,600 on {yesterday:%A}s" in evaluation.description
+    assert evaluation.description in evaluation.metadata["unusual"].value
+    assert "(data:image/png;base64,iVBOR" in evaluation.metadata["plots"].value
+    assert len(evaluation.metadata["plots"].value) < 40_000, "it stays in the event log"
+    anomalies = find_anomalies(account.dataset, account.account, [yesterday])
+    assert [one.sentence for one in anomalies] == [evaluation.description]
 
 
 def test_a_day_that_is_not_over_is_not_judged(account):
@@ -100,12 +100,12 @@ def test_where_bigquery_cannot_be_asked_the_check_says_so(account, monkeypatch):
 
     monkeypatch.setattr(check, "anomalies_of", refused)
 
-    said = check.unusual(account.dataset, account.account, {}, datetime.now(UTC))
+    result = check.unusual(account.dataset, account.account, {}, datetime.now(UTC))
 
-    assert not said.passed
-    assert said.severity is dg.AssetCheckSeverity.WARN
-    assert said.description
-    assert said.description.endswith("could not be looked at: BigQuery does not answer")
+    assert not result.passed
+    assert result.severity is dg.AssetCheckSeverity.WARN
+    assert result.description
+    assert result.description.endswith("could not be looked at: BigQuery does not answer")
 
 
 def test_an_account_without_reports_has_no_anomalies(deploy):

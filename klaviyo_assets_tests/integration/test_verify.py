@@ -168,10 +168,10 @@ def test_a_changed_value_is_named_to_the_cent(verified):
     with verified.changed(f"UPDATE event SET value = 70.01 {where}", f"UPDATE event SET value = 70 {where}"):
         wrong = verified.wrong()
 
-    found = wrong[("raw_money", str(verified.day), "GBP")]
-    assert (found["left"], found["right"], found["difference"]) == ("1304.5", "1304.51", "-0.01")
+    finding = wrong[("raw_money", str(verified.day), "GBP")]
+    assert (finding["left"], finding["right"], finding["difference"]) == ("1304.5", "1304.51", "-0.01")
     assert ("bigquery_money", str(verified.day), "event, all currencies") in wrong
-    assert f"--start {verified.day} --end {verified.day}" in found["fix"]
+    assert f"--start {verified.day} --end {verified.day}" in finding["fix"]
 
 
 def test_a_missing_ledger_row_is_named(verified):
@@ -185,9 +185,9 @@ def test_an_archived_part_of_another_size_is_named(verified):
     with verified.overwritten("event", b"something else") as key:
         wrong = verified.wrong()
 
-    found = wrong[("object_size", str(verified.day), "event")]
-    assert found["right"] == len(b"something else")
-    assert key in found["fix"]
+    finding = wrong[("object_size", str(verified.day), "event")]
+    assert finding["right"] == len(b"something else")
+    assert key in finding["fix"]
 
 
 def test_an_archived_part_of_the_same_size_is_named_when_its_content_is_read(verified):

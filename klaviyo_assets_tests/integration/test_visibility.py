@@ -22,11 +22,11 @@ from klaviyo_assets_tests.integration.test_sync_sensor import tick
 LOADED = ("event", "attribution", "person", "campaign", "campaign_tag", "metric")
 TABLES = ("person", "campaign", "campaign_tag", "metric")
 NUMBERS = count(1)
-Made = Callable[..., Deployment]
+NewShop = Callable[..., Deployment]
 
 
 @pytest.fixture(scope="module")
-def made(sandbox: Sandbox) -> Iterator[Made]:
+def new_shop(sandbox: Sandbox) -> Iterator[NewShop]:
     """Makes a small account of its own, loaded."""
     with dg.DagsterInstance.ephemeral() as instance:
 
@@ -41,9 +41,9 @@ def made(sandbox: Sandbox) -> Iterator[Made]:
 
 
 @pytest.fixture(scope="module")
-def shop(made: Made) -> Deployment:
+def shop(new_shop: NewShop) -> Deployment:
     """One small account that every test leaves as it was."""
-    own = made()
+    own = new_shop()
     assert own.query("SELECT COUNT(*), SUM(value) FROM event") == [(11, pytest.approx(31.5))]
     return own
 
@@ -239,16 +239,16 @@ def test_what_is_hidden_or_gone_stops_the_account_and_bigquery_keeps_every_row(s
 def test_verify_and_doctor_say_it_too(shop: Deployment, tmp_path, name: str) -> None:
     with befallen(shop, FAULTS[name]) as texts:
         verified = shop.command(tmp_path, "verify")
-        found = diagnosed(shop)
+        findings = diagnosed(shop)
 
     assert verified.exit_code == 1
-    told = " ".join(f"{finding.what} {finding.fix}" for finding in found if finding.level is Level.FAIL)
-    assert told
+    failure_text = " ".join(f"{finding.what} {finding.fix}" for finding in findings if finding.level is Level.FAIL)
+    assert failure_text
     if name == "SELECT on events and people":
-        assert "may not read event, person" in told
-        assert "GRANT SELECT ON ALL TABLES IN SCHEMA" in told
+        assert "may not read event, person" in failure_text
+        assert "GRANT SELECT ON ALL TABLES IN SCHEMA" in failure_text
     else:
-        assert says(texts, told) == []
+        assert says(texts, failure_text) == []
     assert says(texts, verified.output) == [], verified.output
 
 
@@ -278,8 +278,8 @@ def test_extract_writes_no_file_of_what_it_may_not_see_whole(shop: Deployment, t
 
 
 @pytest.mark.slow
-def test_the_sensor_asks_for_no_run_and_tries_again(made: Made) -> None:
-    account = made().account
+def test_the_sensor_asks_for_no_run_and_tries_again(new_shop: NewShop) -> None:
+    account = new_shop().account
     sandbox = account and Sandbox.of_session()
     of_acme = replace(account, fivetran_connection_id=sandbox.accounts["acme"].fivetran_connection_id)
     with dg.DagsterInstance.ephemeral() as instance:
@@ -320,8 +320,8 @@ def test_a_table_that_was_never_loaded_and_is_hidden_stops_the_first_load(sandbo
 
 
 @pytest.mark.slow
-def test_accepted_losses_empty_bigquery_once_and_are_not_asked_for_again(made: Made, tmp_path) -> None:
-    own = made()
+def test_accepted_losses_empty_bigquery_once_and_are_not_asked_for_again(new_shop: NewShop, tmp_path) -> None:
+    own = new_shop()
     own.raw("DROP TABLE {0}.person; ALTER TABLE {0}.event DROP property_color, DROP property_value")
 
     refused = own.command(tmp_path, "run", "--no-sync", "--accept-empty", "person")
@@ -341,8 +341,8 @@ def test_accepted_losses_empty_bigquery_once_and_are_not_asked_for_again(made: M
 
 
 @pytest.mark.slow
-def test_the_launchpad_accepts_too(made: Made) -> None:
-    own = made()
+def test_the_launchpad_accepts_too(new_shop: NewShop) -> None:
+    own = new_shop()
     own.raw("DELETE FROM {0}.event")
     assert own.days(*DAYS).failures
     accepted = own.days(*DAYS, reading={"accept_empty": ["event"]})
@@ -359,8 +359,8 @@ def test_a_name_that_is_no_table_is_refused(shop: Deployment, tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_rows_that_klaviyo_deleted_are_no_loss_and_few_rows_may_go(made: Made) -> None:
-    own = made()
+def test_rows_that_klaviyo_deleted_are_no_loss_and_few_rows_may_go(new_shop: NewShop) -> None:
+    own = new_shop()
     own.raw("UPDATE {0}.person SET _fivetran_deleted = true")
     own.raw("DELETE FROM {0}.event WHERE id <> 'B1'")
     assert own.run().failures == []
@@ -369,9 +369,9 @@ def test_rows_that_klaviyo_deleted_are_no_loss_and_few_rows_may_go(made: Made) -
 
 
 @pytest.mark.slow
-def test_a_large_table_that_lost_most_of_its_rows_stops(made: Made) -> None:
+def test_a_large_table_that_lost_most_of_its_rows_stops(new_shop: NewShop) -> None:
     """As while Fivetran fills it again after a re-sync began."""
-    own = made()
+    own = new_shop()
     own.raw(
         "INSERT INTO {0}.event (id, person_id, metric_id, datetime, _fivetran_synced) SELECT 'more' || i, 'P1', "
         f"'M_OPEN', '2026-03-01 12:00+00', {SYNCED} FROM generate_series(1, 1200) AS i"
@@ -386,9 +386,9 @@ def test_a_large_table_that_lost_most_of_its_rows_stops(made: Made) -> None:
 
 
 @pytest.mark.slow
-def test_columns_in_the_sources_own_spelling_are_read_the_same(made: Made) -> None:
+def test_columns_in_the_sources_own_spelling_are_read_the_same(new_shop: NewShop) -> None:
     """Fivetran's source naming, for every column of every table; some tables are re-synced before others."""
-    own = made()
+    own = new_shop()
     before = own.bigquery("event", "attribution", "person", "campaign", "metric")
     spellings = {
         "event": ("person_id", "metric_id", "campaign_id", "property_value", "property_currency_code",

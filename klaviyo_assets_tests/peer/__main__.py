@@ -22,7 +22,7 @@ from klaviyo_assets_tests.reference import Settings
 
 REPORTS = ("person_touch", "person_lifetime")
 FIRST = ("compared", "equal")
-SHOWN = 20
+MOST_LINES = 20
 T = TypeVar("T")
 
 
@@ -41,22 +41,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"cells that the tally has otherwise than the reports: {unlike(plain.cells(), reference)}")
     show(comparison, RULES[options.mode])
     unexplained = list(comparison.unexplained())
-    print(*unexplained[:SHOWN], sep="\n")
+    print(*unexplained[:MOST_LINES], sep="\n")
     return 1 if unexplained else 0
 
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    made = argparse.ArgumentParser(prog="klaviyo_assets_tests.peer", description="Our cells beside the package's.")
-    made.add_argument("--schema", required=True, help="Postgres schema of the account's raw tables")
-    made.add_argument("--peer-schema", required=True, help="Postgres schema of the package's marts")
-    made.add_argument("--mode", required=True, choices=sorted(RULES))
-    made.add_argument("--postgres", default=os.environ.get("POSTGRES_URL"), help="address; POSTGRES_URL by default")
-    made.add_argument("--timezone", default="UTC")
-    made.add_argument("--currency", default="USD")
-    made.add_argument("--integration", help="of the conversion metric, where its name is ambiguous")
-    made.add_argument("--dataset", help="project.dataset that holds our reports (the sandbox's or Google's)")
-    return made
+    command_parser = argparse.ArgumentParser(
+        prog="klaviyo_assets_tests.peer", description="Our cells beside the package's."
+    )
+    command_parser.add_argument("--schema", required=True, help="Postgres schema of the account's raw tables")
+    command_parser.add_argument("--peer-schema", required=True, help="Postgres schema of the package's marts")
+    command_parser.add_argument("--mode", required=True, choices=sorted(RULES))
+    command_parser.add_argument(
+        "--postgres", default=os.environ.get("POSTGRES_URL"), help="address; POSTGRES_URL by default"
+    )
+    command_parser.add_argument("--timezone", default="UTC")
+    command_parser.add_argument("--currency", default="USD")
+    command_parser.add_argument("--integration", help="of the conversion metric, where its name is ambiguous")
+    command_parser.add_argument("--dataset", help="project.dataset that holds our reports (the sandbox's or Google's)")
+    return command_parser
 
 
 def settings(options: argparse.Namespace) -> Settings:
@@ -114,9 +118,9 @@ def unlike(some: Cells, others: Cells) -> int:
 def timed(what: str, make: Callable[[], T]) -> T:
     """Do it, and say how long it took."""
     begun = time.monotonic()
-    made = make()
+    result = make()
     print(f"{what}: {time.monotonic() - begun:.1f} s", file=sys.stderr)
-    return made
+    return result
 
 
 if __name__ == "__main__":

@@ -43,14 +43,14 @@ Cells = dict[Cell, Value]
 
 def cells_of_reports(person_touch: Iterable[Mapping[str, Any]], person_lifetime: Iterable[Mapping[str, Any]]) -> Cells:
     """The cells of our reports `person_touch` and `person_lifetime`."""
-    found: Cells = {}
+    cells: Cells = {}
     for row in person_touch:
         touch = (row["person_id"], row["campaign_id"], row["flow_id"])
-        found |= {Cell(PERSON_TOUCH, touch, column): value for column, value in measures(row, "value", "revenue")}
+        cells |= {Cell(PERSON_TOUCH, touch, column): value for column, value in measures(row, "value", "revenue")}
     for row in person_lifetime:
         person = (row["person_id"],)
-        found |= {Cell(PERSON, person, column): value for column, value in measures(row, "revenue")}
-    return found | people_of(found)
+        cells |= {Cell(PERSON, person, column): value for column, value in measures(row, "revenue")}
+    return cells | people_of(cells)
 
 
 def cells_of_attribution(attribution: Iterable[Mapping[str, Any]]) -> Cells:
@@ -84,5 +84,5 @@ def people_of(cells: Iterable[Cell]) -> Cells:
             people[cell.row[1:]].add(cell.row[0])
             if cell.column.startswith("count "):
                 counted[Cell(TOUCH, cell.row[1:], cell.column.replace("count", "people", 1))] += 1
-    found: Cells = {cell: Decimal(count) for cell, count in counted.items()}
-    return found | {Cell(TOUCH, row, "people"): Decimal(len(known)) for row, known in people.items()}
+    people_cells: Cells = {cell: Decimal(count) for cell, count in counted.items()}
+    return people_cells | {Cell(TOUCH, row, "people"): Decimal(len(known)) for row, known in people.items()}

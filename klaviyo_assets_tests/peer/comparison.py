@@ -53,9 +53,9 @@ class Comparison:
     def figures(self, table: str) -> Counter[str]:
         """Cells compared and equal in a table, and the differing ones by what explains them."""
         cells = [cell for cell in self.compared if cell.table == table]
-        found = Counter({"compared": len(cells), "equal": sum(cell not in self.reasons for cell in cells)})
-        found.update(self.reasons[cell] for cell in cells if cell in self.reasons)
-        return found
+        figures = Counter({"compared": len(cells), "equal": sum(cell not in self.reasons for cell in cells)})
+        figures.update(self.reasons[cell] for cell in cells if cell in self.reasons)
+        return figures
 
     def unexplained(self) -> Iterator[str]:
         """Each cell that nothing explains: ours, theirs, and what the rules together give."""

@@ -59,8 +59,12 @@ class WrittenNames(Tally):
     def metric(self, raw: Row) -> str | None:
         """The written name where it is the canonical one in any case."""
         written = self.text(raw, "type")
-        known = metrics.canonical(written) if written else None
-        return known if known and written and known.casefold() == written.casefold() else written
+        canonical_name = metrics.canonical(written) if written else None
+        return (
+            canonical_name
+            if canonical_name and written and canonical_name.casefold() == written.casefold()
+            else written
+        )
 
 
 class OwnTimeAndType(Tally):
@@ -127,7 +131,7 @@ class OpeningEvent(Tally):
     def openings(self) -> set[str]:
         """The first event of each person, and of all those nobody is known for."""
         first: dict[str | None, Row] = {}
-        for event in self.known.values():
+        for event in self.events_by_id.values():
             other = first.setdefault(self.sharing_person(event), event)
             if (event["occurred_at"], event["event_id"]) < (other["occurred_at"], other["event_id"]):
                 first[self.sharing_person(event)] = event
@@ -175,7 +179,7 @@ class TiesDrawn(Tally):
         instead = self.drawn.get(touches[-1]["event_id"]) if touches else None
         if instead is None:
             return touches
-        return [touch for touch in (self.known[instead],) if has_message(touch)]
+        return [touch for touch in (self.events_by_id[instead],) if has_message(touch)]
 
 
 class VariationsApart(Tally):
@@ -252,7 +256,7 @@ def under(rules: Sequence[Rule], shop: Shop, settings: Settings, like: Tally | N
             events are taken over.
     """
     switches = tuple(rule.switch for rule in rules)
-    made: Tally = type("Switched", (*switches, Tally), {})(shop, settings)
+    switched_tally: Tally = type("Switched", (*switches, Tally), {})(shop, settings)
     if like is not None and all(switch.reads_alike for switch in switches):
-        made.take_over(like)
-    return made
+        switched_tally.take_over(like)
+    return switched_tally

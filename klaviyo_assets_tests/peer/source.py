@@ -50,14 +50,14 @@ class PeerTables:
 
     def cells(self) -> Cells:
         """Everything of it that we have as well."""
-        found: Cells = {}
+        cells: Cells = {}
         for table, rows in (
             (PERSON_TOUCH, self.person_touch()), (PERSON_TOUCH, self.values()),
             (TOUCH, self.touches("campaign")), (TOUCH, self.touches("flow")), (PERSON, self.persons()),
             (CREDIT, self.credits()),
         ):  # fmt: skip
-            found |= {Cell(table, row, column): value for row, column, value in rows}
-        return found
+            cells |= {Cell(table, row, column): value for row, column, value in rows}
+        return cells
 
     def person_touch(self) -> Iterator[tuple[Any, str, Any]]:
         """`klaviyo__person_campaign_flow`, its several rows of one person and touch added up."""

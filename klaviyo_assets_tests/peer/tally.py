@@ -37,18 +37,18 @@ class Tally(Reference):
 
     def take_over(self, other: "Tally") -> None:
         """Take over the events of another one of the same rows, so that they are read once."""
-        self.__dict__["known"] = other.known
+        self.__dict__["events_by_id"] = other.events_by_id
         self.rows_by_person = other.rows_by_person
 
     def cells(self) -> Cells:
         """Every cell that both have."""
         shares = list(self.shares())
-        found = self.tally([(PERSON_TOUCH, (share.person_id, *share.touch), share) for share in shares])
+        cells = self.tally([(PERSON_TOUCH, (share.person_id, *share.touch), share) for share in shares])
         everything = (self.share(event, event, Decimal(1), event["value"]) for event in self.events)
-        known = [share for share in everything if self.is_reported((share.person_id,))]
-        found |= self.tally([(PERSON, (share.person_id,), share) for share in known])
-        found |= self.people_of_touches(shares) | cells_of_attribution(self.attribution)
-        return {cell: value for cell, value in found.items() if value}
+        reported_shares = [share for share in everything if self.is_reported((share.person_id,))]
+        cells |= self.tally([(PERSON, (share.person_id,), share) for share in reported_shares])
+        cells |= self.people_of_touches(shares) | cells_of_attribution(self.attribution)
+        return {cell: value for cell, value in cells.items() if value}
 
     def shares(self) -> Iterator[Share]:
         """Events of messages under their own campaign or flow, all others under what earned them."""
@@ -56,7 +56,7 @@ class Tally(Reference):
             if event["metric"] in metrics.OF_MESSAGES and has_message(event):
                 yield self.share(event, event, Decimal(1), event["value"])
         for credit in self.attribution:
-            yield self.share(self.known[credit["event_id"]], credit, credit["weight"], credit["value"])
+            yield self.share(self.events_by_id[credit["event_id"]], credit, credit["weight"], credit["value"])
 
     def share(self, event: Mapping[str, Any], ids: Mapping[str, Any], weight: Decimal, value: Decimal | None) -> Share:
         """One share; amounts in another currency than the account's are not added."""
@@ -90,10 +90,10 @@ class Tally(Reference):
             for column in ("people", f"people {share.metric}")
             if self.is_someone(share, column) and (column == "people" or share.metric in COUNTED)
         }  # fmt: skip
-        found: dict[Cell, Decimal] = defaultdict(Decimal)
+        cell_counts: dict[Cell, Decimal] = defaultdict(Decimal)
         for cell, _who in seen:
-            found[cell] += 1
-        return {**found}
+            cell_counts[cell] += 1
+        return {**cell_counts}
 
     def revenue(self, value: Decimal) -> Decimal:
         """An amount as it is added up."""

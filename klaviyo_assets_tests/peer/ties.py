@@ -37,22 +37,22 @@ def find_draw(rules: Sequence[Rule], shop: Shop, settings: Settings, together: C
     """
     cells = [cell for cell in together.keys() | peers.keys() if cell.table == PERSON_TOUCH]
     unlike = {cell.row[0] for cell in cells if together.get(cell) != peers.get(cell)}
-    found: Draw = {}
+    joint_draw: Draw = {}
     for person in unlike:
         own = Shop({**shop.tables, "event": [row for row in shop["event"] if row.get("person_id") == person]})
         wanted = of_person(peers, person)
         read = under(rules, own, settings)
         draws = islice(possible_draws(read), MOST_DRAWS)
         fitting = (draw for draw in draws if of_person(cells_under(rules, draw, read), person) == wanted)
-        found |= next(fitting, {})
-    return found
+        joint_draw |= next(fitting, {})
+    return joint_draw
 
 
 def cells_under(rules: Sequence[Rule], draw: Draw, read: Tally) -> Cells:
     """The cells of rows that were read under the rules, with a draw."""
-    made = under((*rules, drawn(draw)), read.shop, read.settings)
-    made.take_over(read)
-    return made.cells()
+    tally = under((*rules, drawn(draw)), read.shop, read.settings)
+    tally.take_over(read)
+    return tally.cells()
 
 
 def of_person(cells: Cells, person: str | None) -> Cells:
@@ -63,7 +63,7 @@ def of_person(cells: Cells, person: str | None) -> Cells:
 def possible_draws(read: Tally) -> Iterator[Draw]:
     """Every draw there may have been, those with few surprises first."""
     at_once = defaultdict(list)
-    for event in read.known.values():
+    for event in read.events_by_id.values():
         at_once[event["occurred_at"]].append(event["event_id"])
     touches = [touch for touches in read.touches.values() for touch in touches]
     tied = {touch["event_id"]: at_once[touch["occurred_at"]] for touch in touches}

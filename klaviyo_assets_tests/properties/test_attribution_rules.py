@@ -66,8 +66,8 @@ def test_shares_sum_to_exactly_the_whole_and_hardly_differ(whole, parts):
 
 
 @given(BOOKS, ORDERS, VALUES, st.sampled_from(["native", "touch"]))
-def test_credit_is_conserved_and_never_crosses_people_or_time(known, order, value, source):
-    book = TouchBook.of(known)
+def test_credit_is_conserved_and_never_crosses_people_or_time(touches, order, value, source):
+    book = TouchBook.of(touches)
 
     earned = attribute(order, value, book, source, WINDOWS).credits
 
@@ -92,11 +92,11 @@ def claim(touch):
 
 
 @given(BOOKS, ORDERS)
-def test_the_last_touch_is_the_one_a_plain_reading_of_the_rules_gives(known, order):
+def test_the_last_touch_is_the_one_a_plain_reading_of_the_rules_gives(touches, order):
     """Same person, at or before, within the window in exact seconds; click before open before delivery, later id."""
     eligible = [
         touch
-        for touch in known
+        for touch in touches
         if touch.person_id == order.person_id is not None
         and touch.event_id != order.event_id
         and (touch.campaign_id or touch.flow_id)
@@ -106,9 +106,9 @@ def test_the_last_touch_is_the_one_a_plain_reading_of_the_rules_gives(known, ord
     ]
     wanted = max(eligible, key=claim, default=None)
 
-    found = attribute(order, None, TouchBook.of(known), "touch", WINDOWS).credits
+    earned_credits = attribute(order, None, TouchBook.of(touches), "touch", WINDOWS).credits
 
-    assert [credit.touch for credit in found] == ([wanted] if wanted else [])
+    assert [credit.touch for credit in earned_credits] == ([wanted] if wanted else [])
 
 
 TOUCHING = {
@@ -123,14 +123,14 @@ def test_a_window_ends_on_its_last_second(name, beyond):
     touch = Touch("touch", "ann", START, TOUCHING[name], name.rpartition("_")[0], campaign_id="c1")
     order = Touch("order", "ann", START + timedelta(seconds=DEFAULT_WINDOWS[name] + beyond), "Placed Order")
 
-    found = attribute(order, None, TouchBook.of([touch]), "touch", DEFAULT_WINDOWS).credits
+    earned_credits = attribute(order, None, TouchBook.of([touch]), "touch", DEFAULT_WINDOWS).credits
 
-    assert bool(found) == (beyond <= 0)
+    assert bool(earned_credits) == (beyond <= 0)
 
 
 @given(BOOKS, ORDERS)
-def test_every_recorded_id_earns_credit_or_is_reported(known, order):
-    verdict = attribute(order, None, TouchBook.of(known), "native", WINDOWS)
+def test_every_recorded_id_earns_credit_or_is_reported(touches, order):
+    verdict = attribute(order, None, TouchBook.of(touches), "native", WINDOWS)
     named = (order.attribution or "").count("attributed_event_id")
 
     assert len(verdict.credits) + len(verdict.dangling) == named
@@ -153,10 +153,10 @@ def test_a_trail_is_followed_so_many_hops_and_no_further(hops):
 
 
 @given(st.permutations(range(12)), BOOKS, ORDERS)
-def test_the_order_in_which_touches_are_read_changes_nothing(order_read, known, order):
-    shuffled = reduce(lambda read, position: [*read, known[position]], order_read, [])
+def test_the_order_in_which_touches_are_read_changes_nothing(order_read, touches, order):
+    shuffled = reduce(lambda read, position: [*read, touches[position]], order_read, [])
 
     for source in ("native", "touch"):
-        assert attribute(order, None, TouchBook.of(known), source, WINDOWS) == attribute(
+        assert attribute(order, None, TouchBook.of(touches), source, WINDOWS) == attribute(
             order, None, TouchBook.of(shuffled), source, WINDOWS
         )

@@ -57,9 +57,9 @@ def pool() -> list[Drawn]:
 
     @settings(max_examples=12, deadline=None, phases=[Phase.generate], database=None,
               suppress_health_check=list(HealthCheck), derandomize=True)  # fmt: skip
-    @given(made=accounts(SHOPS, EVENTS))
-    def draw(made: Drawn) -> None:
-        drawn.append(made)
+    @given(account=accounts(SHOPS, EVENTS))
+    def draw(account: Drawn) -> None:
+        drawn.append(account)
 
     draw()
     return drawn[-8:]
@@ -70,8 +70,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     memory = Memory()
     with throwaway_postgres() as url, psycopg.connect(url, autocommit=True, options="-c TimeZone=UTC") as connection:
         folder = tmp_path_factory.mktemp("frames")
-        made = [platform(url, folder / str(number), memory) for number in range(3)]
-        yield Server(connection, made[:2], made[2], pool())
+        platforms = [platform(url, folder / str(number), memory) for number in range(3)]
+        yield Server(connection, platforms[:2], platforms[2], pool())
 
 
 class Sequences(RuleBasedStateMachine):
@@ -102,10 +102,10 @@ class Sequences(RuleBasedStateMachine):
         self.syncs.append(Sync(replace(account, start_date=start), schema, place, at))
         self.ticks()
 
-    @rule(which=st.integers(0, 1), made=changes, fails=st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3)))
-    def sync(self, which: int, made: list[tuple[int, str, int, int]], fails: int) -> None:
+    @rule(which=st.integers(0, 1), drawn_changes=changes, fails=st.sampled_from((0, 0, 0, 0, 0, 1, 2, 3)))
+    def sync(self, which: int, drawn_changes: list[tuple[int, str, int, int]], fails: int) -> None:
         synced = self.next(which)
-        for change in made:
+        for change in drawn_changes:
             synced.change(*change)
         self.ticks(fails)
 
@@ -194,15 +194,15 @@ class Sequences(RuleBasedStateMachine):
         place, last = synced.platform, date(2027, 1, 1)
         self.settle(synced)
         with place.source(synced.account) as source:
-            found = place.plan(source, last)
-            place.look = found.look
-            runs = [(one, span) for one in (False, True) for span in found.ranges(only_attribution=one)]
+            dirty_plan = place.plan(source, last)
+            place.look = dirty_plan.look
+            runs = [(one, span) for one in (False, True) for span in dirty_plan.ranges(only_attribution=one)]
             for only, (first, end) in runs[fails:]:
                 place.load_days(source, days_between(first, end), only_attribution=only)
             if not fails:
-                place.load_tables(source, found.tables)
+                place.load_tables(source, dirty_plan.tables)
             place.reports(synced.account)
-            if not (fails and (runs or found.tables)):
+            if not (fails and (runs or dirty_plan.tables)):
                 self.compare(place, source, last)
 
     def settle(self, synced: Sync) -> None:

@@ -82,7 +82,7 @@ def some(source: str) -> list[Drawn]:
 
 def nameless(account: Drawn) -> set[str]:
     """What tells an account's shops apart besides their names."""
-    texts = (shown(account.only(shop)) for shop in account.shops)
+    texts = (readable_text(account.only(shop)) for shop in account.shops)
     return {text.replace(f"s{number:02}", "") for number, text in enumerate(texts)}
 
 
@@ -92,7 +92,7 @@ def loaded(product: InProcess, drawn: Drawn) -> Load:
         return Load(drawn, product.reports(drawn.whole, drawn.settings))
     except Exception as error:
         smallest = reduced(drawn, lambda less: crashes(product, less))
-        raise AssertionError(f"{error}\n{shown(smallest)}") from error
+        raise AssertionError(f"{error}\n{readable_text(smallest)}") from error
 
 
 def crashes(product: InProcess, drawn: Drawn) -> bool:
@@ -121,7 +121,7 @@ def reduced(drawn: Drawn, fails: Callable[[Drawn], bool]) -> Drawn:
     return drawn
 
 
-def shown(drawn: Drawn) -> str:
+def readable_text(drawn: Drawn) -> str:
     """An account as a person reads it."""
     lines = [str(drawn.settings)]
     lines += [f"{name}: {json.dumps(row, default=str)}" for shop in drawn.shops for name in shop.tables
@@ -151,7 +151,7 @@ def compare(load: Load, product: InProcess, name: str) -> None:
     if load.wrong(name):
         smallest = reduced(load.drawn, lambda less: bool(loaded(product, less).wrong(name)))
         wrong = loaded(product, smallest).wrong(name)
-        raise AssertionError("\n".join([f"{name}, found and wanted:", *wrong, shown(smallest)]))
+        raise AssertionError("\n".join([f"{name}, found and wanted:", *wrong, readable_text(smallest)]))
 
 
 def test_day_rows_add_up_to_lifetime_rows(of_300_shops: list[Load]) -> None:
@@ -193,11 +193,11 @@ def check_rates(load: Load) -> None:
     for report in REPORTS.values():
         for statistic in report.statistics:
             for row in load.rows.get(report.name, []) if statistic.kind is Kind.RATE else []:
-                found = row[statistic.name]
-                assert (found is None) == (not row[statistic.denominator])
-                if found is not None and statistic.name not in OF_MONEY:
-                    assert found >= 0
-                    assert abs(found - row[statistic.numerator] / row[statistic.denominator]) < 1e-12
+                rate = row[statistic.name]
+                assert (rate is None) == (not row[statistic.denominator])
+                if rate is not None and statistic.name not in OF_MONEY:
+                    assert rate >= 0
+                    assert abs(rate - row[statistic.numerator] / row[statistic.denominator]) < 1e-12
 
 
 def test_sends_of_days_add_up_to_the_sends_of_a_period(of_300_shops: list[Load]) -> None:
@@ -215,8 +215,8 @@ def check_sends(load: Load) -> None:
         for first, last in {(days[0], days[-1]), (days[len(days) // 2], days[-1])} if days else ():
             for twin, kind in TWINS.items():
                 rows = load.rows[f"{owner}_by_send_date"]
-                found = sum(row[twin] for row in rows if row["send_on"] and first <= row["send_on"] <= last)
-                assert found == len(sends(load.reference, owner, kind, first, last))
+                total = sum(row[twin] for row in rows if row["send_on"] and first <= row["send_on"] <= last)
+                assert total == len(sends(load.reference, owner, kind, first, last))
 
 
 def sends(reference: Reference, owner: str, kind: str, first: date, last: date) -> set[Any]:

@@ -92,8 +92,8 @@ def accounts(draw: st.DrawFn, zone: ZoneInfo, prefix: str) -> Mapped:
     if mapped.attribution and draw(st.booleans()):
         mapped.attribution.append({**mapped.attribution[0], "event_id": "missing"})
     sent = st.one_of(st.none(), instants)
-    known = [name for name in ("c1", "c2", "c3") if draw(st.integers(0, 3))]
-    mapped.campaigns = [{"campaign_id": name, "send_at": draw(sent)} for name in known]
+    campaign_ids = [name for name in ("c1", "c2", "c3") if draw(st.integers(0, 3))]
+    mapped.campaigns = [{"campaign_id": name, "send_at": draw(sent)} for name in campaign_ids]
     mapped.lists = draw(lists)
     return mapped
 

@@ -100,6 +100,6 @@ def test_an_instant_is_the_same_in_every_offset(instants, minutes):
     sign, size = "-" if minutes < 0 else "+", abs(minutes)
     texts = [f"{text}{sign}{size // 60:02}:{size % 60:02}" for text in local]
 
-    found = parsed(texts, LogicalType.TIMESTAMP).values.to_pylist()
+    moments = parsed(texts, LogicalType.TIMESTAMP).values.to_pylist()
 
-    assert [moment.astimezone(UTC) for moment in found] == instants
+    assert [moment.astimezone(UTC) for moment in moments] == instants

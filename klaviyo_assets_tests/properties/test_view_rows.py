@@ -28,7 +28,7 @@ def tables(key: str | tuple[str, ...], **cells: st.SearchStrategy[Any]) -> st.Se
     """Rows of a table whose key is unique, as mapping guarantees."""
     keys = (key,) if isinstance(key, str) else key
     row = st.fixed_dictionaries({**dict.fromkeys(keys, IDS), **cells})
-    return st.lists(row, max_size=5, unique_by=lambda found: tuple(found[name] for name in keys))
+    return st.lists(row, max_size=5, unique_by=lambda drawn_row: tuple(drawn_row[name] for name in keys))
 
 
 def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -73,15 +73,15 @@ def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dat
     cells = {f"{owner}_id": IDS, "message_id": optional(IDS), "number": st.integers(1, 9)}
     drawn = data.draw(st.lists(st.fixed_dictionaries(cells), max_size=6), label="report")
     dataset.fill(**naming, **{report: [report_row(report, **row) for row in drawn]})
-    wanted, found = dataset.rows(report), dataset.rows(f"{report}_named")
+    report_rows, view_rows = dataset.rows(report), dataset.rows(f"{report}_named")
     columns = list(REPORTS[report].column_names)
-    assert counted(found, columns) == counted(wanted, columns)
+    assert counted(view_rows, columns) == counted(report_rows, columns)
     for name in REPORTS[report].additive:
-        assert sum(row[name] for row in found) == sum(row[name] for row in wanted)
+        assert sum(row[name] for row in view_rows) == sum(row[name] for row in report_rows)
     names = {row[f"{owner}_id"]: row["name"] for row in naming[owner]}
-    assert [row[f"{owner}_name"] for row in found] == [names.get(row[f"{owner}_id"]) for row in found]
+    assert [row[f"{owner}_name"] for row in view_rows] == [names.get(row[f"{owner}_id"]) for row in view_rows]
     in_looker = dataset.rows(f"looker_{report}")
-    assert counted(in_looker, additive(report)) == counted(wanted, additive(report))
+    assert counted(in_looker, additive(report)) == counted(report_rows, additive(report))
     assert [row[f"{owner}_name"] for row in in_looker] == [
         row[f"{owner}_id"] if names.get(row[f"{owner}_id"]) is None else names[row[f"{owner}_id"]] for row in in_looker
     ]
@@ -92,11 +92,11 @@ def test_a_named_report_has_each_row_of_the_report_once_with_its_owners_name(dat
 def test_every_message_is_there_once_and_every_owner_at_least_once(dataset, naming):
     dataset.fill(**naming)
     for owner in ("campaign", "flow"):
-        found = dataset.rows(f"{owner}_message_detail")
-        messages = Counter(row["message_id"] for row in found if row["message_id"] is not None)
+        rows = dataset.rows(f"{owner}_message_detail")
+        messages = Counter(row["message_id"] for row in rows if row["message_id"] is not None)
         assert messages == Counter(row[f"{owner}_message_id"] for row in naming[f"{owner}_message"])
-        unnamed = Counter(row[f"{owner}_id"] for row in found if row["message_id"] is None)
-        named = {row[f"{owner}_id"] for row in found if row["message_id"] is not None}
+        unnamed = Counter(row[f"{owner}_id"] for row in rows if row["message_id"] is None)
+        named = {row[f"{owner}_id"] for row in rows if row["message_id"] is not None}
         assert unnamed == Counter({row[f"{owner}_id"] for row in naming[owner]} - named)
 
 
@@ -114,10 +114,10 @@ def test_every_event_is_there_once_per_credit_or_once(dataset, ids, data, campai
         for rank in range(1, 1 + data.draw(st.integers(0, 3), label="touches"))
     ]
     dataset.fill(event=events, attribution=credited, campaign=campaigns)
-    found = dataset.rows("event_with_attribution")
+    rows = dataset.rows("event_with_attribution")
     per_event = Counter(row["event_id"] for row in credited)
-    assert Counter(row["event_id"] for row in found) == Counter({name: per_event[name] or 1 for name in ids})
-    assert sum(row["weight"] or 0 for row in found) == len(credited)
+    assert Counter(row["event_id"] for row in rows) == Counter({name: per_event[name] or 1 for name in ids})
+    assert sum(row["weight"] or 0 for row in rows) == len(credited)
 
 
 @settings(max_examples=20, deadline=None)
@@ -129,8 +129,8 @@ def test_every_event_is_there_once_per_credit_or_once(dataset, ids, data, campai
 def test_the_growth_of_lists_in_looker_studio_has_each_row_of_the_report_once(dataset, lists, growth):
     report = "list_growth_by_event_date"
     dataset.fill(list=lists, **{report: [report_row(report, **row) for row in growth]})
-    wanted, found = dataset.rows(report), dataset.rows(f"looker_{report}")
-    assert counted(found, additive(report)) == counted(wanted, additive(report))
-    assert [row["growth_of"] for row in found].count("channel") == sum(
-        row["list_id"] is None and row["list_name"] is None for row in wanted
+    report_rows, view_rows = dataset.rows(report), dataset.rows(f"looker_{report}")
+    assert counted(view_rows, additive(report)) == counted(report_rows, additive(report))
+    assert [row["growth_of"] for row in view_rows].count("channel") == sum(
+        row["list_id"] is None and row["list_name"] is None for row in report_rows
     )

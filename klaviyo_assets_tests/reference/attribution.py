@@ -43,13 +43,13 @@ class Attribution(Events):
 
     def credits(self, event: Row) -> list[Row]:
         """The rows of one event: shares of its weight and of its value."""
-        source, found = self.attributed(event)
-        weights = shares(Decimal(1), len(found))
-        values = [None] * len(found) if event["value"] is None else shares(event["value"], len(found))
+        source, earners = self.attributed(event)
+        weights = shares(Decimal(1), len(earners))
+        values = [None] * len(earners) if event["value"] is None else shares(event["value"], len(earners))
         return [
             self.credit(event, ids, touch)
             | {"attribution_source": source, "touch_rank": rank, "weight": weight, "value": value}
-            for rank, ((ids, touch), weight, value) in enumerate(zip(found, weights, values, strict=True), start=1)
+            for rank, ((ids, touch), weight, value) in enumerate(zip(earners, weights, values, strict=True), start=1)
         ]
 
     def attributed(self, event: Row) -> tuple[str, list[tuple[Row, Row | None]]]:
@@ -81,7 +81,7 @@ class Attribution(Events):
         """
         person = event["person_id"]
         for _hop in range(self.max_hops):
-            touch = self.known.get(event_id or "")
+            touch = self.events_by_id.get(event_id or "")
             if touch is None or touch is event or self.is_later(touch, event) or self.is_anothers(touch, person):
                 return None
             if has_message(touch):
@@ -114,14 +114,14 @@ class Attribution(Events):
     @cached_property
     def touches(self) -> dict[str, list[Row]]:
         """Each person's touches in order of their claim."""
-        found: dict[str, list[Row]] = {}
-        for touch in self.known.values():
+        by_person: dict[str, list[Row]] = {}
+        for touch in self.events_by_id.values():
             person = self.sharing_person(touch)
             if person is not None and self.is_touch(touch):
-                found.setdefault(person, []).append(touch)
-        for touches in found.values():
+                by_person.setdefault(person, []).append(touch)
+        for touches in by_person.values():
             touches.sort(key=self.claim)
-        return found
+        return by_person
 
     def is_touch(self, touch: Row) -> bool:
         """A click, an open or a delivery of a campaign's or flow's message."""
@@ -221,8 +221,8 @@ def entry_of(entry: Row) -> Row:
 
     def named(*kinds: str) -> str | None:
         places = [related[kind] for kind in kinds if isinstance(related.get(kind), dict)]
-        found = [place["data"].get("id") for place in places if isinstance(place.get("data"), dict)]
-        return next((str(name) for name in found if name), None)
+        names = [place["data"].get("id") for place in places if isinstance(place.get("data"), dict)]
+        return next((str(name) for name in names if name), None)
 
     return {
         "event_id": named("attributed-event"),

@@ -134,18 +134,18 @@ class Counting:
 
 def by_fact(facts: Iterable[Row]) -> dict[Any, list[Row]]:
     """Facts by what they say."""
-    found = defaultdict(list)
+    grouped_facts = defaultdict(list)
     for fact in facts:
-        found[fact["fact"]].append(fact)
-    return found
+        grouped_facts[fact["fact"]].append(fact)
+    return grouped_facts
 
 
 def by_metric(facts: Iterable[Row]) -> dict[Any, list[Row]]:
     """Facts by the metric of their event."""
-    found = defaultdict(list)
+    grouped_facts = defaultdict(list)
     for fact in facts:
-        found[fact["metric"]].append(fact)
-    return found
+        grouped_facts[fact["metric"]].append(fact)
+    return grouped_facts
 
 
 def by_hand(facts: list[Row]) -> list[Row]:
@@ -178,8 +178,8 @@ def values(facts: list[Row]) -> Decimal:
 
 def stated(facts: list[Row], measure: str) -> Decimal | None:
     """Sum of a measure; null where nothing states it."""
-    known = [fact[measure] for fact in facts if fact[measure] is not None]
-    return exact_sum(known) if known else None
+    values = [fact[measure] for fact in facts if fact[measure] is not None]
+    return exact_sum(values) if values else None
 
 
 def exact_sum(amounts: Iterable[Any]) -> Decimal:

@@ -29,7 +29,7 @@ class Events:
         self.zone = ZoneInfo(settings.timezone)
 
     @cached_property
-    def known(self) -> dict[str, Row]:
+    def events_by_id(self) -> dict[str, Row]:
         """Every event that happened, by id, whatever its day."""
         rows = [self.event(raw) for raw in self.shop["event"] if self.is_event(raw)]
         self.rows_by_person = self.by_person(rows)
@@ -41,7 +41,7 @@ class Events:
     @cached_property
     def events(self) -> list[Row]:
         """The events that are reported: those of the account's days since its start date."""
-        return [row for row in self.known.values() if row["occurred_on"] >= self.settings.start_date]
+        return [row for row in self.events_by_id.values() if row["occurred_on"] >= self.settings.start_date]
 
     def is_event(self, raw: Row) -> bool:
         """A deleted event does not exist; one without a time belongs to no day."""
@@ -186,11 +186,11 @@ class Events:
 
     def by_person(self, rows: list[Row]) -> dict[str, list[Row]]:
         """Rows of each known person in order of time and id; anonymous events share nothing."""
-        found: dict[str, list[Row]] = defaultdict(list)
+        grouped_rows: dict[str, list[Row]] = defaultdict(list)
         for row in sorted(rows, key=lambda row: (row["occurred_at"], row["event_id"])):
             if row["person_id"] is not None:
-                found[row["person_id"]].append(row)
-        return found
+                grouped_rows[row["person_id"]].append(row)
+        return grouped_rows
 
     def says(self, fields: Row, *names: str) -> bool:
         """Whether a custom field says yes."""
@@ -202,18 +202,18 @@ class Events:
 
     def field(self, fields: Row, *names: str) -> str | None:
         """A custom field under the first of its names that the event has; blank is nothing."""
-        found = (fields[squashed(name)] for name in names if squashed(name) in fields)
-        return as_text(next(found, None))
+        values = (fields[squashed(name)] for name in names if squashed(name) in fields)
+        return as_text(next(values, None))
 
     def fields(self, raw: Row) -> Row:
         """An event's custom fields from all three spellings: packed, unpacked, or in camel case."""
         packed = raw.get("custom_property_fields")
         document = json.loads(packed) if isinstance(packed, str) else packed or {}
-        found = {squashed(key): value for key, value in document.items() if value is not None}
+        custom_fields = {squashed(key): value for key, value in document.items() if value is not None}
         for key, value in raw.items():
             if value is not None and squashed(key).startswith("property"):
-                found[squashed(key).removeprefix("property")] = value
-        return found
+                custom_fields[squashed(key).removeprefix("property")] = value
+        return custom_fields
 
     @property
     def longest_window(self) -> timedelta:

@@ -26,16 +26,16 @@ class Facts:
     @cached_property
     def facts(self) -> list[Row]:
         """Events, then what they earned for messages, then the conversions that no message earned."""
-        found = [self.of_event(event) for event in self.mapped.events]
+        facts = [self.of_event(event) for event in self.mapped.events]
         by_id = {(event["event_id"], event["occurred_on"]): event for event in self.mapped.events}
         earned = set()
         for credit in self.mapped.attribution:
             key = (credit["event_id"], credit["occurred_on"])
             earned.add(key)
             if key in by_id:
-                found.append(self.of_credit(credit, by_id[key]))
+                facts.append(self.of_credit(credit, by_id[key]))
         unearned = [event for key, event in by_id.items() if event["is_conversion"] and key not in earned]
-        return found + [self.of_unattributed(event) for event in unearned]
+        return facts + [self.of_unattributed(event) for event in unearned]
 
     def of_event(self, event: Row) -> Row:
         """An event itself: it weighs one."""

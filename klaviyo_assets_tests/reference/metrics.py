@@ -24,7 +24,7 @@ SHOP = (
     "Fulfilled Order", "Cancelled Order", "Refunded Order",
 )  # fmt: skip
 VALUED = ("Checkout Started", "Placed Order", "Ordered Product", "Cancelled Order", "Refunded Order")
-KNOWN = (*sorted(OF_MESSAGES | SUBSCRIBED | AUTOMATED), *SHOP)
+METRIC_NAMES = (*sorted(OF_MESSAGES | SUBSCRIBED | AUTOMATED), *SHOP)
 
 OLDER = {
     "Unsubscribed": "Unsubscribed from Email Marketing",
@@ -44,7 +44,7 @@ OLDER = {
     "Started Checkout": "Checkout Started",
     "Canceled Order": "Cancelled Order",
 }
-BY_NAME = {name.casefold(): name for name in KNOWN} | {old.casefold(): new for old, new in OLDER.items()}
+BY_NAME = {name.casefold(): name for name in METRIC_NAMES} | {old.casefold(): new for old, new in OLDER.items()}
 
 # A metric that has none of these words in its name is no message's.
 CHANNEL_WORDS = {
@@ -59,7 +59,7 @@ def canonical(name: str) -> str:
 
 def channel(metric: str | None) -> str | None:
     """How messages of a canonical metric go out; None for what is done in a shop and for custom metrics."""
-    if metric not in KNOWN:
+    if metric not in METRIC_NAMES:
         return None
     return next((named for word, named in CHANNEL_WORDS.items() if word in metric), None)
 

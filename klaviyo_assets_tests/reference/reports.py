@@ -33,12 +33,12 @@ class Reports(Facts, Counting):
     @cached_property
     def reports(self) -> dict[str, Callable[[], list[Row]]]:
         """Every report by name."""
-        found: dict[str, Callable[[], list[Row]]] = {}
+        reports: dict[str, Callable[[], list[Row]]] = {}
         for owner in OWNERS:
-            found[f"{owner}_by_event_date"] = lambda owner=owner: self.by_event_date(owner)  # type: ignore[misc]
-            found[f"{owner}_by_send_date"] = lambda owner=owner: self.by_send_date(owner)  # type: ignore[misc]
-            found[f"{owner}_lifetime"] = lambda owner=owner: self.lifetime(owner)  # type: ignore[misc]
-        return found | {
+            reports[f"{owner}_by_event_date"] = lambda owner=owner: self.by_event_date(owner)  # type: ignore[misc]
+            reports[f"{owner}_by_send_date"] = lambda owner=owner: self.by_send_date(owner)  # type: ignore[misc]
+            reports[f"{owner}_lifetime"] = lambda owner=owner: self.lifetime(owner)  # type: ignore[misc]
+        return reports | {
             "account_by_event_date": self.account_by_event_date,
             "deliverability_by_event_date": self.deliverability_by_event_date,
             "list_growth_by_event_date": self.list_growth_by_event_date,
@@ -153,17 +153,17 @@ class Reports(Facts, Counting):
         """The list an act is about: as stated, else the only one that is not deleted and bears exactly its name."""
         named = event.get("list_name")
         fitting = self.list_ids.get(named, [])
-        found = event.get("list_id") or (fitting[0] if len(fitting) == 1 else None)
-        return {"list_id": found, "list_name": named}
+        list_id = event.get("list_id") or (fitting[0] if len(fitting) == 1 else None)
+        return {"list_id": list_id, "list_name": named}
 
     @cached_property
     def list_ids(self) -> dict[str | None, list[str]]:
         """Ids of the lists of each name, deleted ones left out."""
-        found = defaultdict(list)
+        ids_by_name = defaultdict(list)
         for each in self.mapped.lists:
             if each["name"] is not None and not each["is_deleted"]:
-                found[each["name"]].append(each["list_id"])
-        return found
+                ids_by_name[each["name"]].append(each["list_id"])
+        return ids_by_name
 
     def person_lifetime(self) -> list[Row]:
         """Known people and all they did."""
@@ -173,7 +173,7 @@ class Reports(Facts, Counting):
             events = [fact for fact in facts if fact["is_event"]]
             row |= {"events": len(events)}
             row |= self.message_counts(of) | self.conversions(of) | self.unattributed(of)
-            row |= self.metric_events(events, metrics.KNOWN) | self.metric_values(events) | self.lived(events)
+            row |= self.metric_events(events, metrics.METRIC_NAMES) | self.metric_values(events) | self.lived(events)
             rows.append(row | self.finality(self.local_day(row["last_event_at"])))
         return rows
 
@@ -184,7 +184,7 @@ class Reports(Facts, Counting):
         for row, facts in grouped(chosen, ("person_id", "campaign_id", "flow_id")):
             of = by_fact(facts)
             row |= self.message_counts(of) | self.conversions(of)
-            row |= self.metric_events(facts, metrics.KNOWN) | self.metric_values(facts) | self.lived(facts)
+            row |= self.metric_events(facts, metrics.METRIC_NAMES) | self.metric_values(facts) | self.lived(facts)
             rows.append(row | self.finality(self.local_day(row["last_event_at"])))
         return rows
 
@@ -219,5 +219,5 @@ def grouped(facts: Iterable[Row], grain: tuple[str, ...]) -> Iterable[tuple[Row,
 
 def span(facts: list[Row], name: str, first: str, last: str) -> Row:
     """The first and the last of what is known; null where nothing is."""
-    known = [fact[name] for fact in facts if fact[name] is not None]
-    return {first: min(known, default=None), last: max(known, default=None)}
+    values = [fact[name] for fact in facts if fact[name] is not None]
+    return {first: min(values, default=None), last: max(values, default=None)}

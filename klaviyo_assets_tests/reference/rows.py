@@ -53,10 +53,10 @@ class Shop:
     @property
     def data_through(self) -> datetime:
         """Start of the newest sync that wrote anything."""
-        known = [
+        sync_times = [
             row["_fivetran_synced"] for rows in self.tables.values() for row in rows if row.get("_fivetran_synced")
         ]
-        return max(known, default=datetime(1970, 1, 1, tzinfo=UTC))
+        return max(sync_times, default=datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass

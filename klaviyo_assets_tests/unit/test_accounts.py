@@ -59,7 +59,7 @@ def test_accounts_keep_the_order_of_the_file(read):
     assert accounts.first_day == date(2019, 5, 1)
 
 
-@pytest.mark.parametrize(("text", "said"), [
+@pytest.mark.parametrize(("text", "pattern"), [
     ("", r"has no \[\[account\]\] block"),
     ('[account]\nname = "acme"', r"has no \[\[account\]\] block"),
     ("account = [1]", "has no"),
@@ -87,8 +87,8 @@ def test_accounts_keep_the_order_of_the_file(read):
     *((BLOCK + f"[account.attribution]\nemail_click = {value}", r"email_click = .*. Allowed: hours \(12\) or an ISO")
       for value in ("-1", "true", '"5 days"', '"P"', '"PT"', '"P5DT"', "inf", "nan", '"P1M"')),
 ])  # fmt: skip
-def test_a_wrong_file_is_refused_with_what_is_allowed(read, text, said):
-    with pytest.raises(SettingsError, match=said):
+def test_a_wrong_file_is_refused_with_what_is_allowed(read, text, pattern):
+    with pytest.raises(SettingsError, match=pattern):
         read(text)
 
 

@@ -129,7 +129,7 @@ def test_the_readme_names_every_report():
 
 
 def test_the_reference_knows_every_metric_and_its_meaning():
-    missing = {kind.name for kind in METRIC_KINDS} - set(reference_metrics.KNOWN)
+    missing = {kind.name for kind in METRIC_KINDS} - set(reference_metrics.METRIC_NAMES)
     misplaced = {
         kind.name: ROLES_OF_MESSAGES[kind.role]
         for kind in METRIC_KINDS
@@ -150,9 +150,9 @@ def test_the_reference_knows_every_older_name_of_a_metric():
 @pytest.mark.parametrize("template", ["digest.html.j2", "digest.txt.j2"])
 def test_both_texts_of_the_digest_have_every_section(template):
     fields = set(Digest.__dataclass_fields__) - OF_ONE_TEXT
-    shown = set(re.findall(r"\bdigest\.([a-z_]+)", (TEMPLATES / template).read_text(encoding="utf-8")))
+    digest_fields = set(re.findall(r"\bdigest\.([a-z_]+)", (TEMPLATES / template).read_text(encoding="utf-8")))
 
-    assert fields - shown == set(), (
-        f"publishing/mail/templates/{template} does not show {sorted(fields - shown)} of the digest: add a section to "
-        "both templates, HTML and text"
+    assert fields - digest_fields == set(), (
+        f"publishing/mail/templates/{template} does not show {sorted(fields - digest_fields)} of the digest: add a "
+        "section to both templates, HTML and text"
     )

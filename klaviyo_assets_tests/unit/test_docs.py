@@ -38,11 +38,11 @@ def root_command() -> click.Group:
 
 
 def leaf_commands(group: click.Group, before: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
-    found = {}
+    commands = {}
     for name, command in group.commands.items():
         words = (*before, name)
-        found |= leaf_commands(command, words) if hasattr(command, "commands") else {words: command}
-    return found
+        commands |= leaf_commands(command, words) if hasattr(command, "commands") else {words: command}
+    return commands
 
 
 def code_of(page: str) -> list[str]:
@@ -66,9 +66,9 @@ def unknown_commands(text: str) -> list[str]:
 
 
 def test_every_command_that_is_named_exists():
-    found = {name: unknown_commands(text) for name, text in texts().items()}
+    unknown_by_page = {name: unknown_commands(text) for name, text in texts().items()}
 
-    assert {name: unknown for name, unknown in found.items() if unknown} == {}
+    assert {name: unknown for name, unknown in unknown_by_page.items() if unknown} == {}
 
 
 @pytest.mark.parametrize("page", [pytest.param(path.read_text(encoding="utf-8"), id=name_of(path)) for path in PAGES])
@@ -80,8 +80,8 @@ def test_every_option_in_an_example_exists(page):
         command = leaves.get(tuple(words[1:3])) or leaves.get(tuple(words[1:2]))
         if command is None:
             continue
-        known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-        unknown += [f"{line}: {word}" for word in words if word.startswith("-") and word not in known]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        unknown += [f"{line}: {word}" for word in words if word.startswith("-") and word not in options]
 
     assert unknown == []
 

@@ -106,5 +106,5 @@ def test_no_module_searches_in_the_text_of_an_error():
     product = {name: text for name, text in modules.items() if not name.startswith("sandbox/bigquery/")}
 
     assert product.keys() >= VENDORS
-    found = {f"{name}:{line}" for name, text in product.items() if name not in VENDORS for line in searches(text)}
-    assert not found, f"catch a class instead, or parse in the vendor's module of errors: {sorted(found)}"
+    places = {f"{name}:{line}" for name, text in product.items() if name not in VENDORS for line in searches(text)}
+    assert not places, f"catch a class instead, or parse in the vendor's module of errors: {sorted(places)}"

@@ -16,9 +16,9 @@ from klaviyo_assets.errors import (
 
 
 def caught(work):
-    with pytest.raises(Exception) as found:
+    with pytest.raises(Exception) as exception_info:
         work()
-    return found.value
+    return exception_info.value
 
 
 def of_ours():

@@ -300,16 +300,19 @@ DAY = date(2024, 5, 6)
 def database():
     """A Postgres with a synced account, as its owner."""
     with throwaway_postgres() as url, psycopg.connect(url, autocommit=True) as owner:
-        made = simulated.Shop(simulated.profile(0), 7, 60, DAY - timedelta(days=2))
-        write_sync(owner, made, until=NOON + timedelta(days=2))
+        shop = simulated.Shop(simulated.profile(0), 7, 60, DAY - timedelta(days=2))
+        write_sync(owner, shop, until=NOON + timedelta(days=2))
         yield url, owner
 
 
 def extracted(url: str, frames: FrameStore) -> tuple[int, str]:
     """Rows and SHA-256 of a day's events, as extraction reads them."""
     account = Account("acme", simulated.profile(0).schema, conversion_integration="Shopify")
-    with PostgresResource(url=url).snapshot() as snapshot, frames.write(FrameKey("extracted", "acme", "event")) as made:
-        record = extract_day(AccountSource.open(account, snapshot), DAY, made)
+    with (
+        PostgresResource(url=url).snapshot() as snapshot,
+        frames.write(FrameKey("extracted", "acme", "event")) as writer,
+    ):
+        record = extract_day(AccountSource.open(account, snapshot), DAY, writer)
     return record.rows, record.sha256
 
 

@@ -63,16 +63,16 @@ def text_of(path: Path) -> str:
 
 def imported_packages(folder: Path, without: Path | None = None) -> set[str]:
     """Top-level names that a folder's modules import, not those of the standard library and our own."""
-    found = set()
+    packages = set()
     for path in folder.rglob("*.py"):
         if without and path.is_relative_to(without):
             continue
         for node in ast.walk(_without_type_checking(ast.parse(path.read_text(encoding="utf-8")))):
             if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
+                packages |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                found.add(node.module.split(".")[0])
-    return found - set(sys.stdlib_module_names) - {"klaviyo_assets", "klaviyo_assets_tests"}
+                packages.add(node.module.split(".")[0])
+    return packages - set(sys.stdlib_module_names) - {"klaviyo_assets", "klaviyo_assets_tests"}
 
 
 def _without_type_checking(module: ast.Module) -> ast.Module:
@@ -97,10 +97,14 @@ def declared(*extras: str) -> set[str]:
 providers_of_packages = functools.cache(packages_distributions)
 
 
-def undeclared(imported: set[str], known: set[str]) -> set[str]:
+def undeclared(imported: set[str], declared_packages: set[str]) -> set[str]:
     """Imported packages of which no distribution is among the declared ones."""
     providers = providers_of_packages()
-    return {name for name in imported if not {plain_name(provider) for provider in providers.get(name, [name])} & known}
+    return {
+        name
+        for name in imported
+        if not {plain_name(provider) for provider in providers.get(name, [name])} & declared_packages
+    }
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
@@ -128,8 +132,12 @@ def test_loading_imports_no_library_that_it_does_not_need(loaded):
 
     How many seconds it takes is a matter of the machine: `make bench` prints them.
     """
-    known = declared("sandbox", "klaviyo", "dev")
-    ours = {name for name in loaded["packages"] if name in providers_of_packages() and not undeclared({name}, known)}
+    declared_packages = declared("sandbox", "klaviyo", "dev")
+    ours = {
+        name
+        for name in loaded["packages"]
+        if name in providers_of_packages() and not undeclared({name}, declared_packages)
+    }
 
     assert ours == NEEDED_TO_LOAD
 
@@ -170,9 +178,9 @@ def test_constraints_pin_every_declared_dependency():
 
 
 def test_no_file_names_a_path_of_somebodys_machine():
-    found = {str(path.relative_to(ROOT)): _MACHINE_PATH.findall(text_of(path)) for path in tracked_files()}
+    paths_by_file = {str(path.relative_to(ROOT)): _MACHINE_PATH.findall(text_of(path)) for path in tracked_files()}
 
-    assert {name: paths for name, paths in found.items() if paths} == {}
+    assert {name: paths for name, paths in paths_by_file.items() if paths} == {}
 
 
 def test_everything_the_product_imports_is_a_declared_dependency():

@@ -77,8 +77,8 @@ def added(parts: Iterable[Values]) -> dict[str, Decimal | None]:
         return dict(several[0])
     total: dict[str, Decimal | None] = {}
     for name in {name for part in several for name in part if name not in RATES}:
-        known = [value for part in several if (value := part.get(name)) is not None]
-        total[name] = sum(known, Decimal(0)) if known else None
+        numbers = [value for part in several if (value := part.get(name)) is not None]
+        total[name] = sum(numbers, Decimal(0)) if numbers else None
     return total | {name: rate(total, STATISTICS[name].numerator, STATISTICS[name].denominator) for name in RATES}
 
 

@@ -66,7 +66,7 @@ def report_conservation(
         "event_rows": sum(day.rows for day in event_days.values()),
     }  # fmt: skip
     return Conservation(
-        findings.found, metadata | {stage_sum.stage.strip(): _rows_and_money(stage_sum) for stage_sum in sums}
+        findings.discrepancies, metadata | {stage_sum.stage.strip(): _rows_and_money(stage_sum) for stage_sum in sums}
     )
 
 

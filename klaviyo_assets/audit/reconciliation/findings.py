@@ -88,7 +88,7 @@ class Findings:
     """
 
     account: str
-    found: list[Discrepancy] = field(default_factory=list)
+    discrepancies: list[Discrepancy] = field(default_factory=list)
     compared: int = 0
 
     def compare(
@@ -99,18 +99,18 @@ class Findings:
         self.compared += 1
         if left == right:
             return True
-        self.found.append(Discrepancy(self.account, day, equation, left, right, severity, fix, subject))
+        self.discrepancies.append(Discrepancy(self.account, day, equation, left, right, severity, fix, subject))
         return False
 
     @property
     def errors(self) -> list[Discrepancy]:
         """The findings that mean wrong or missing numbers."""
-        return [finding for finding in self.found if finding.severity is Severity.ERROR]
+        return [finding for finding in self.discrepancies if finding.severity is Severity.ERROR]
 
     @property
     def by_weight(self) -> list[Discrepancy]:
         """Errors first, then warnings, each in the order they were found."""
-        return sorted(self.found, key=lambda finding: finding.severity is Severity.WARN)
+        return sorted(self.discrepancies, key=lambda finding: finding.severity is Severity.WARN)
 
 
 def difference(left: int | Decimal, right: int | Decimal) -> int | Decimal:

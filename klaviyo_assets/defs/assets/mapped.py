@@ -107,7 +107,7 @@ def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> li
 
 
 def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMapping]) -> Iterator[Any]:
-    def one(table: TableSpec, frame: FrameKey) -> Done:
+    def map_table(table: TableSpec, frame: FrameKey) -> Done:
         done = _done(run, table, frame, mapping().map_table(table))
         if table is not UNDATED_WITH:
             return done
@@ -118,20 +118,20 @@ def _map_account(run: StageRun, account: str, mapping: Callable[[], AccountMappi
         key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name)
         if run.selects(key):
             before = FrameKey(EXTRACTED, account, table.name)
-            yield from run.work(key, account, frame, partial(one, table, frame), before)
+            yield from run.work(key, account, frame, partial(map_table, table, frame), before)
 
 
 def _map_days(run: StageRun, account: str, days: list[date], mapping: Callable[[], AccountMapping]) -> Iterator[Any]:
-    def one(table: TableSpec, day: date, frame: FrameKey) -> Done:
-        made = mapping().map_events(day) if table is EVENT else mapping().map_attribution(day)
-        return _done(run, table, frame, made)
+    def map_day(table: TableSpec, day: date, frame: FrameKey) -> Done:
+        record = mapping().map_events(day) if table is EVENT else mapping().map_attribution(day)
+        return _done(run, table, frame, record)
 
     for day in days:
         before = FrameKey(EXTRACTED, account, EVENT.name, day.isoformat())
         for table in (EVENT, ATTRIBUTION):
             key, frame = dg.AssetKey([MAPPED, table.name]), FrameKey(MAPPED, account, table.name, day.isoformat())
             if run.selects(key):
-                yield from run.work(key, day_key(account, day), frame, partial(one, table, day, frame), before)
+                yield from run.work(key, day_key(account, day), frame, partial(map_day, table, day, frame), before)
 
 
 def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord) -> Done:
@@ -159,7 +159,7 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
             "deleted": record.rows_deleted, "quarantined": record.rows_quarantined,
             **({"reasons": dg.MetadataValue.md(_as_table(reasons))} if reasons else {}),
         },
-        description=_said(notes, reasons) if reasons else None,
+        description=_quarantine_sentence(notes, reasons) if reasons else None,
     )  # fmt: skip
     return Done(metadata, (schema,))
 
@@ -175,7 +175,7 @@ def why_noted(quarantine: pq.ParquetFile) -> list[tuple[int, str, str, bool]]:
     return [(count, *why) for why, count in counted.most_common()]
 
 
-def _said(notes: int, reasons: Sequence[tuple[int, str, str, bool]]) -> str:
+def _quarantine_sentence(notes: int, reasons: Sequence[tuple[int, str, str, bool]]) -> str:
     count, column, reason, _ = reasons[0]
     return f"{notes} value(s) or row(s) are in quarantine, most often ({count}) {column}: {reason}"
 

@@ -157,7 +157,7 @@ def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date 
     if restated.days.everything:
         return None, None
     newest = restated.data_through.astimezone(account.zone).date()
-    days = restated.days.known or {newest - account.attribution.longest_window, newest}
+    days = restated.days.dates or {newest - account.attribution.longest_window, newest}
     return min(days), max(days)
 
 
@@ -176,5 +176,5 @@ def _described(restated: Restated) -> str:
         return "every row"
     if not days:
         return "nothing: no loaded day has changed since"
-    span = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
+    span = f"{len(days.dates)} day(s), {min(days.dates)} to {max(days.dates)}" if days.dates else ""
     return ", ".join(part for part in (span, "rows of unknown day" if days.unknown else "") if part)

@@ -90,8 +90,8 @@ class Tick:
         """From the cursor; without one, from this moment on."""
         if not cursor:
             return cls(Seen.now(instance), Incidents())
-        known = json.loads(cursor)
-        return cls(Seen(known["seen"]), Incidents.read(known["incidents"]), known["looked_at"])
+        state = json.loads(cursor)
+        return cls(Seen(state["seen"]), Incidents.read(state["incidents"]), state["looked_at"])
 
     @property
     def written(self) -> str:
@@ -104,8 +104,8 @@ class Tick:
         """Take note of runs that ended since, and now and then of stale accounts."""
         note_ended(self.incidents, instance, self.seen.since(instance))
         if now - self.looked_at >= LOOK_AT_AGES_SECONDS:
-            found = stale_accounts(accounts, instance)
-            sentences = {name: (f"data are stale at {stage}", text) for name, (stage, text) in found.items()}
+            stale_stages = stale_accounts(accounts, instance)
+            sentences = {name: (f"data are stale at {stage}", text) for name, (stage, text) in stale_stages.items()}
             self.incidents.record_stale(sentences, now)
             self.looked_at = now
 
@@ -123,13 +123,13 @@ class Tick:
         except PartlySentError as error:
             # Who has it would get it again at every tick.
             self.incidents.record_mail(news, now)
-            said = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
-            log.warning(said)
-            return said
+            sentence = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
+            log.warning(sentence)
+            return sentence
         except KlaviyoAssetsError as error:
-            said = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
-            log.warning(said)
-            return said
+            sentence = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
+            log.warning(sentence)
+            return sentence
         except Exception as error:  # noqa: BLE001  whatever mail does, the tick ends well and the news stay due
             log.warning(f"mail could not be sent, and is tried again at the next tick: {type(error).__name__}")
             return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
@@ -140,9 +140,9 @@ class Tick:
 def incident_message(news: News) -> Message:
     """One mail for everything that is due."""
     groups = [
-        ("bad", "1 failure" if len(news.new) == 1 else f"{len(news.new)} failures", _shown(news.new)),
-        ("odd", "Still failing", _shown(news.reminders)),
-        ("well", "Recovered", _shown(news.over)),
+        ("bad", "1 failure" if len(news.new) == 1 else f"{len(news.new)} failures", _template_rows(news.new)),
+        ("odd", "Still failing", _template_rows(news.reminders)),
+        ("well", "Recovered", _template_rows(news.over)),
     ]
     groups = [group for group in groups if group[2]]
     subject = incident_subject(news)
@@ -153,27 +153,31 @@ def incident_message(news: News) -> Message:
 def incident_subject(news: News) -> str:
     """What happened, and to which accounts."""
     if news.new:
-        (one, *others) = news.new.values()
-        what = f"{one.title} {'failed' if one.run_id else ''}".strip() if not others else f"{len(news.new)} failures"
+        (incident, *others) = news.new.values()
+        what = (
+            f"{incident.title} {'failed' if incident.run_id else ''}".strip()
+            if not others
+            else f"{len(news.new)} failures"
+        )
         return f"Klaviyo, {titles(news.new.values())}: {what}"
     if news.over:
         return f"Klaviyo, {titles(news.over.values())}: recovered"
     return f"Klaviyo, {titles(news.reminders.values())}: still failing"
 
 
-def _shown(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
+def _template_rows(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
     """What the templates show of incidents."""
     return [
         {
-            "title": f"{one.account or 'All accounts'}: {one.title}",
-            "sentence": one.sentence,
-            "details": [line for line in one.details if line != one.sentence],
-            "since": datetime.fromtimestamp(one.opened_at, UTC),
-            "over": one.over_at and datetime.fromtimestamp(one.over_at, UTC),
-            "times": one.times,
-            "left": sentences(one.left) if one.run_id else [],
-            "fix": one.fix,
-            "url": ui_url("runs", one.run_id) if one.run_id else "",
+            "title": f"{incident.account or 'All accounts'}: {incident.title}",
+            "sentence": incident.sentence,
+            "details": [line for line in incident.details if line != incident.sentence],
+            "since": datetime.fromtimestamp(incident.opened_at, UTC),
+            "over": incident.over_at and datetime.fromtimestamp(incident.over_at, UTC),
+            "times": incident.times,
+            "left": sentences(incident.left) if incident.run_id else [],
+            "fix": incident.fix,
+            "url": ui_url("runs", incident.run_id) if incident.run_id else "",
         }
-        for one in incidents.values()
+        for incident in incidents.values()
     ]

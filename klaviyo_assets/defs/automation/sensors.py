@@ -180,7 +180,7 @@ def _covers(run: dg.DagsterRun, request: dg.RunRequest) -> bool:
 
 
 @dataclass
-class _Known:
+class _AccountState:
     """What the sensor remembers of one account.
 
     `seen` is the connection's time of the last sync that was looked at, `historical` whether it was seen to sync
@@ -199,7 +199,7 @@ class _Known:
 class _Tick:
     """What the sensor remembers between ticks, and what this one found."""
 
-    accounts: dict[str, _Known] = field(default_factory=dict)
+    accounts: dict[str, _AccountState] = field(default_factory=dict)
     blocked_until: float = 0.0
     last: str = ""
     requests: list[dg.RunRequest] = field(default_factory=list)
@@ -208,12 +208,12 @@ class _Tick:
     @classmethod
     def read(cls, cursor: str | None) -> "_Tick":
         memory = json.loads(cursor or "{}")
-        accounts = {name: _Known(**each) for name, each in memory.get("accounts", {}).items()}
+        accounts = {name: _AccountState(**state) for name, state in memory.get("accounts", {}).items()}
         return cls(accounts, memory.get("blocked_until", 0.0), memory.get("last", ""))
 
     @property
     def written(self) -> str:
-        accounts = {name: asdict(known) for name, known in self.accounts.items()}
+        accounts = {name: asdict(state) for name, state in self.accounts.items()}
         return json.dumps(
             {"accounts": accounts, "blocked_until": self.blocked_until, "last": self.last}, sort_keys=True
         )
@@ -229,24 +229,24 @@ class _Tick:
         log: logging.Logger,
     ) -> None:  # fmt: skip
         """Ask for what an account's newest sync, or another setting, or the day's sweep finds to do."""
-        known = self.accounts.get(account.name, _Known())
+        state = self.accounts.get(account.name, _AccountState())
         ended = connection.succeeded_at.isoformat() if connection.succeeded_at else ""
-        is_new, settings = ended > known.seen, settings_of(account)
-        known = replace(known, historical=known.historical or connection.is_historical_sync)
+        is_new, settings = ended > state.seen, settings_of(account)
+        state = replace(state, historical=state.historical or connection.is_historical_sync)
         # Until its first sync there is nothing to look for, not even under other settings.
-        is_due = bool(known.seen) and (known.settings != settings or time.time() - known.swept > SWEEP_SECONDS)
+        is_due = bool(state.seen) and (state.settings != settings or time.time() - state.swept > SWEEP_SECONDS)
         if is_new or is_due:
-            whole = is_due or known.historical or known.look is None
-            dirty_plan = _plan(account, *places, None if whole else Look.read(known.look or {}))
+            whole = is_due or state.historical or state.look is None
+            dirty_plan = _plan(account, *places, None if whole else Look.read(state.look or {}))
             # Dagster drops a key it has seen: what a sweep finds that was asked for before has to be another's.
-            key = f"{connection.id}:{ended}:{settings}:{int(known.swept)}"
+            key = f"{connection.id}:{ended}:{settings}:{int(state.swept)}"
             self.requests += _requests(account, key, dirty_plan, log)
             self.events += _materialized(account, connection) if is_new else []
-            known = _Known(
-                ended, connection.is_historical_sync, settings, time.time() if dirty_plan.swept else known.swept,
+            state = _AccountState(
+                ended, connection.is_historical_sync, settings, time.time() if dirty_plan.swept else state.swept,
                 dirty_plan.look.written if dirty_plan.look else None,
             )  # fmt: skip
-        self.accounts[account.name] = known
+        self.accounts[account.name] = state
 
 
 def _materialized(account: Account, connection: Connection) -> list[dg.AssetMaterialization]:

@@ -208,15 +208,15 @@ class _Account:
             )
         answer = reports.values(ReportRequest(owner, COMPARED, window.first, window.last, metric_id))
         compared = compare(klaviyos_side(owner, answer), our_side(dataset, self._account, owner, window))
-        known = names(dataset, owner)
+        message_names = names(dataset, owner)
         return Verdict(
             owner, self._account.name, compared.agrees,
-            f"Account {self._account.name}: {headline(compared, owner, window, known)}",
-            _metadata(compared, known, window, reports.left_today),
+            f"Account {self._account.name}: {headline(compared, owner, window, message_names)}",
+            _metadata(compared, message_names, window, reports.left_today),
         )  # fmt: skip
 
 
-def _metadata(compared: Comparison, known: Mapping[str, str], window: Window, left: int) -> dict[str, Any]:
+def _metadata(compared: Comparison, message_names: Mapping[str, str], window: Window, left: int) -> dict[str, Any]:
     explained = remarks(compared, formulas(compared))
     return {
         "window": str(window),
@@ -227,7 +227,7 @@ def _metadata(compared: Comparison, known: Mapping[str, str], window: Window, le
         "only_here": len(compared.only_ours),
         "quota_left_today": left,
         "compared_at": dg.MetadataValue.timestamp(datetime.now(UTC)),
-        **({"largest_differences": dg.MetadataValue.md(differences_table(compared, known))} if compared.differences
-           else {}),
+        **({"largest_differences": dg.MetadataValue.md(differences_table(compared, message_names))}
+           if compared.differences else {}),
         **({"explanations": dg.MetadataValue.md(explained)} if explained else {}),
     }  # fmt: skip

@@ -53,24 +53,28 @@ def unusual(
     days = [newest - timedelta(days=ago) for ago in range(1, DAYS + 1)]
     looked_at = f"{days[-1]} to {days[0]}"
     try:
-        found = anomalies_of(dataset, account, days, entries)
+        anomalies = anomalies_of(dataset, account, days, entries)
     except Exception as error:  # noqa: BLE001  a number that cannot be judged is no reason to fail a run
-        said = f"the days {looked_at} could not be looked at: {contained(error)}"
-        return _check(passed=False, said=said, metadata={})
-    newest_first = sorted(found, key=lambda one: one.day, reverse=True)
+        description = f"the days {looked_at} could not be looked at: {contained(error)}"
+        return _check(passed=False, description=description, metadata={})
+    newest_first = sorted(anomalies, key=lambda anomaly: anomaly.day, reverse=True)
     if not newest_first:
-        return _check(passed=True, said=None, metadata={"days": looked_at})
-    said = "; ".join(one.sentence for one in newest_first)
-    return _check(passed=False, said=said, metadata={"days": looked_at, **_shown(newest_first)})
+        return _check(passed=True, description=None, metadata={"days": looked_at})
+    description = "; ".join(anomaly.sentence for anomaly in newest_first)
+    return _check(
+        passed=False, description=description, metadata={"days": looked_at, **_anomaly_metadata(newest_first)}
+    )
 
 
-def _check(*, passed: bool, said: str | None, metadata: Mapping[str, Any]) -> Check:
-    return Check(UNUSUAL, passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata, description=said)
+def _check(*, passed: bool, description: str | None, metadata: Mapping[str, Any]) -> Check:
+    return Check(
+        UNUSUAL, passed=passed, severity=dg.AssetCheckSeverity.WARN, metadata=metadata, description=description
+    )
 
 
-def _shown(found: Sequence[Anomaly]) -> dict[str, Any]:
-    rows = ((f"{one.day:%a} {one.day}", one.sentence) for one in found)
-    plots = "\n\n".join(_as_markdown(one) for one in found[:_DRAWN])
+def _anomaly_metadata(anomalies: Sequence[Anomaly]) -> dict[str, Any]:
+    rows = ((f"{one.day:%a} {one.day}", one.sentence) for one in anomalies)
+    plots = "\n\n".join(_as_markdown(one) for one in anomalies[:_DRAWN])
     return {
         "unusual": dg.MetadataValue.md(markdown_table(("day", "what"), rows)),
         "plots": dg.MetadataValue.md(plots),

@@ -33,12 +33,12 @@ def table_bytes(cursor: Cursor, table: Table, rows: int | None = None) -> int:
 
 
 def _row_bytes(cursor: Cursor, table: Table) -> float:
-    known = _known_row_bytes.get(table.etag)
-    if known is None:
+    row_bytes = _known_row_bytes.get(table.etag)
+    if row_bytes is None:
         if len(_known_row_bytes) >= _MOST_KNOWN:
             _known_row_bytes.clear()
-        known = _known_row_bytes[table.etag] = _measured_row_bytes(cursor, table)
-    return known
+        row_bytes = _known_row_bytes[table.etag] = _measured_row_bytes(cursor, table)
+    return row_bytes
 
 
 def _measured_row_bytes(cursor: Cursor, table: Table) -> float:

@@ -37,5 +37,5 @@ def database(url: str) -> "Iterator[psycopg.Connection[Any]]":
 @pytest.fixture
 def proxy(url: str) -> Iterator[ConnectionProxy]:
     """A proxy in front of it."""
-    with ConnectionProxy("127.0.0.1", port_of(url)) as made:
-        yield made
+    with ConnectionProxy("127.0.0.1", port_of(url)) as connection_proxy:
+        yield connection_proxy

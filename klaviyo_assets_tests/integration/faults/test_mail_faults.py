@@ -76,8 +76,8 @@ def free_port() -> int:
 
 @pytest.fixture
 def proxy(mailbox):
-    with smtp(mailbox) as port, ConnectionProxy("127.0.0.1", port) as made:
-        yield made
+    with smtp(mailbox) as port, ConnectionProxy("127.0.0.1", port) as connection_proxy:
+        yield connection_proxy
 
 
 def limit(seconds):
@@ -100,10 +100,10 @@ def send(port: int, message: Message = SMALL) -> None:
     by_smtp(f"smtp://127.0.0.1:{port}").send(message)
 
 
-def expect(cell: Cell, outcome: str, *said: str) -> None:
+def expect(cell: Cell, outcome: str, *phrases: str) -> None:
     """What came of a fault, and what was said of it."""
     assert cell.outcome == outcome, cell
-    for words in said:
+    for words in phrases:
         assert words in cell.message
 
 
@@ -129,17 +129,17 @@ def test_a_slow_network_is_given_up_when_the_limit_is_reached(proxy, mailbox):
     assert len(mailbox.messages) == 1
 
 
-@pytest.mark.parametrize(("answers", "name", "outcome", "said"), [
+@pytest.mark.parametrize(("answers", "name", "outcome", "phrase"), [
     ({"mail": ["450 4.7.1 too many messages"]}, "429", "transient", "(450)"),
     ({"message": ["554 5.3.0 transaction failed"]}, "500", "permanent", "(554)"),
     ({"mail": ["421 busy", "451 busy", "421 busy", "250 fine"]}, "503 bursts", "done", ""),
     ({"rcpt": ["550 5.7.1 relaying denied"]}, "403 with a reason", "permanent", "5.7.1 relaying denied"),
 ])  # fmt: skip
-def test_a_server_that_refuses(answers, name, outcome, said):
+def test_a_server_that_refuses(answers, name, outcome, phrase):
     with ScriptedSmtp(answers) as server:
         with measured("mail", name, 6) as cell:
             send(server.port)
-        expect(cell, outcome, said)
+        expect(cell, outcome, phrase)
         assert len(server.kept) == (1 if outcome == "done" else 0)
 
 
@@ -211,11 +211,11 @@ def refusal(code: str, text: str) -> str:
     )
 
 
-@pytest.mark.parametrize(("status", "code", "text", "kind", "said"), SES_REFUSALS)
-def test_ses_refuses(status, code, text, kind, said):
+@pytest.mark.parametrize(("status", "code", "text", "kind", "pattern"), SES_REFUSALS)
+def test_ses_refuses(status, code, text, kind, pattern):
     with HttpProxy("http://127.0.0.1:9") as ses:
         ses.answer("POST", ".", status, refusal(code, text), headers={"Content-Type": "text/xml"})
-        with pytest.raises(kind, match=said):
+        with pytest.raises(kind, match=pattern):
             by_ses(ses.url).send(SMALL)
 
 

@@ -63,10 +63,10 @@ def read(url: str, query: sql.Composable = ONE_ROW, **limits):
         return snapshot.read(query).to_pylist()
 
 
-def expect(cell: Cell, outcome: str, *said: str) -> None:
+def expect(cell: Cell, outcome: str, *phrases: str) -> None:
     """What came of a fault, and what was said of it."""
     assert cell.outcome == outcome, cell
-    for words in said:
+    for words in phrases:
         assert words in cell.message
 
 
@@ -256,11 +256,11 @@ def test_a_password_that_is_wrong_or_has_expired(url, database):
 
 
 @pytest.mark.parametrize(
-    ("user", "name", "said"),
+    ("user", "name", "pattern"),
     [("nobody", "postgres", r"28000\].*pg_hba"), ("postgres", "nowhere", r"3D000\]. Check the database")],
 )
-def test_a_login_or_database_that_is_not_there(url, user, name, said):
-    with pytest.raises(PermanentError, match=said):
+def test_a_login_or_database_that_is_not_there(url, user, name, pattern):
+    with pytest.raises(PermanentError, match=pattern):
         read(f"postgresql://{user}@127.0.0.1:{port_of(url)}/{name}")
 
 
@@ -284,11 +284,11 @@ def test_a_server_without_the_tls_that_was_asked_for(url):
 @contextmanager
 def behind_tls(url, folder, **certificate) -> Iterator[str]:
     """The server as one that speaks TLS."""
-    shown = self_signed(folder, **certificate)
-    context = shown.server_context
+    certificate_files = self_signed(folder, **certificate)
+    context = certificate_files.server_context
     context.set_alpn_protocols(["postgresql"])
-    with ConnectionProxy("127.0.0.1", port_of(url), tls=context) as made:
-        yield at(made.port, f"?sslmode=verify-full&sslnegotiation=direct&sslrootcert={shown.certificate}")
+    with ConnectionProxy("127.0.0.1", port_of(url), tls=context) as proxy:
+        yield at(proxy.port, f"?sslmode=verify-full&sslnegotiation=direct&sslrootcert={certificate_files.certificate}")
 
 
 def test_a_right_certificate(url, tmp_path):
@@ -365,16 +365,16 @@ def test_a_value_that_cannot_be_cast_is_not_repeated(url):
 
 
 def test_the_limits_of_the_login_do_not_hold_and_those_of_the_address_do(url, database):
-    shown = sql.SQL("SELECT current_setting('statement_timeout') AS timeout, current_setting('TimeZone') AS zone, "
+    query = sql.SQL("SELECT current_setting('statement_timeout') AS timeout, current_setting('TimeZone') AS zone, "
                     "current_setting('DateStyle') AS style, current_setting('application_name') AS name")  # fmt: skip
     database.execute("ALTER ROLE reader SET statement_timeout = '1s'; ALTER ROLE reader SET DateStyle = 'German'; "
                      "ALTER ROLE reader SET TimeZone = 'Asia/Tokyo'")  # fmt: skip
     try:
-        (row,) = read(at(port_of(url), user="reader"), shown)
+        (row,) = read(at(port_of(url), user="reader"), query)
         assert row == {"timeout": "5s", "zone": "UTC", "style": "ISO, MDY", "name": "klaviyo_assets"}
-        (row,) = read(at(port_of(url), "?options=-c%20statement_timeout%3D3s&application_name=mine", "reader"), shown)
+        (row,) = read(at(port_of(url), "?options=-c%20statement_timeout%3D3s&application_name=mine", "reader"), query)
         assert (row["timeout"], row["name"]) == ("3s", "mine")
-        (row,) = read(at(port_of(url), "?options=-c%20statement_timeout%3D0", "reader"), shown)
+        (row,) = read(at(port_of(url), "?options=-c%20statement_timeout%3D0", "reader"), query)
         assert row["timeout"] == "5s", "no limit is no limit of one's own"
     finally:
         database.execute("ALTER ROLE reader RESET ALL")

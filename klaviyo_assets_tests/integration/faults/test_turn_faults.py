@@ -30,10 +30,10 @@ def _short_limits(monkeypatch):
 
 @pytest.fixture
 def turn(proxy):
-    made = Turns(at(proxy.port, "?connect_timeout=2"), "faults")
-    made.take("acme", "run", 1, lambda _: None)
-    yield made
-    made.end()
+    proxied_turns = Turns(at(proxy.port, "?connect_timeout=2"), "faults")
+    proxied_turns.take("acme", "run", 1, lambda _: None)
+    yield proxied_turns
+    proxied_turns.end()
 
 
 def test_a_turn_whose_server_says_nothing_is_noticed_before_anything_is_written(turn, proxy):

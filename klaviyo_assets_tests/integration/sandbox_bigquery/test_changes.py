@@ -15,15 +15,15 @@ NOTES = (Column(name="note", type=LogicalType.STRING, description="A note."),)
 @pytest.fixture
 def asked(monkeypatch) -> Counter[str]:
     """The requests that change something, by method and last part of the address."""
-    found, send = Counter(), requests.Session.send
+    counts, send = Counter(), requests.Session.send
 
     def counted(session, request, **options):
         if request.method != "GET":
-            found[f"{request.method} {request.url.partition('?')[0].rpartition('/')[2]}"] += 1
+            counts[f"{request.method} {request.url.partition('?')[0].rpartition('/')[2]}"] += 1
         return send(session, request, **options)
 
     monkeypatch.setattr(requests.Session, "send", counted)
-    return found
+    return counts
 
 
 def test_what_is_there_is_not_created_again(client, dataset, asked):

@@ -119,10 +119,10 @@ def test_a_missing_table_is_made_as_the_job_describes_it(client, dataset):
 
     load(client, event_rows(MAY_1, 2), f"{PROJECT}.{dataset}.made$20240501", config)
 
-    made = client.get_table(f"{dataset}.made")
-    assert (made.num_rows, made.description) == (2, "made by a load")
-    assert (made.time_partitioning.field, made.clustering_fields) == ("occurred_on", ["event_id"])
-    assert list(made.schema) == list(EVENT)
+    table = client.get_table(f"{dataset}.made")
+    assert (table.num_rows, table.description) == (2, "made by a load")
+    assert (table.time_partitioning.field, table.clustering_fields) == ("occurred_on", ["event_id"])
+    assert list(table.schema) == list(EVENT)
 
 
 def test_a_missing_table_is_not_made_when_told_so(client, dataset):
@@ -153,10 +153,10 @@ def test_truncating_a_whole_table_replaces_its_schema_and_keeps_its_layout(clien
 
     load(client, rows, table, load_config(schema, write_disposition=TRUNCATE))
 
-    found = client.get_table(table)
-    assert [field.name for field in found.schema] == ["event_id", "occurred_on", "extra"]
-    assert (found.time_partitioning.field, found.clustering_fields) == ("occurred_on", ["event_id"])
-    assert [row["extra"] for row in client.list_rows(found)] == [7]
+    new_table = client.get_table(table)
+    assert [field.name for field in new_table.schema] == ["event_id", "occurred_on", "extra"]
+    assert (new_table.time_partitioning.field, new_table.clustering_fields) == ("occurred_on", ["event_id"])
+    assert [row["extra"] for row in client.list_rows(new_table)] == [7]
 
 
 def test_truncating_only_the_data_keeps_the_schema(client, dataset):

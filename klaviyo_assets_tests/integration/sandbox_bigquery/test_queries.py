@@ -195,8 +195,8 @@ def test_a_destination_that_is_missing_is_made(client, events, dataset):
     )
 
     assert len(list(job.result())) == 7
-    made = client.get_table(f"{dataset}.made")
-    assert (made.num_rows, made.time_partitioning.field) == (7, "occurred_on")
+    table = client.get_table(f"{dataset}.made")
+    assert (table.num_rows, table.time_partitioning.field) == (7, "occurred_on")
     with pytest.raises(Conflict):
         rows_of(client, "SELECT 1 AS x", destination=f"{PROJECT}.{dataset}.made")
 

@@ -44,10 +44,10 @@ def test_tables_are_made_filled_and_dropped_by_sql(client, events, dataset):
         f"SELECT occurred_on AS day, COUNT(*) AS n FROM `{events}` GROUP BY day"
     )
     job.result()
-    made = client.get_table(f"{dataset}.days")
+    table = client.get_table(f"{dataset}.days")
     assert (job.statement_type, job.ddl_operation_performed) == ("CREATE_TABLE_AS_SELECT", "CREATE")
-    assert (made.num_rows, made.time_partitioning.field, made.clustering_fields) == (2, "day", ["n"])
-    assert made.description == "per day"
+    assert (table.num_rows, table.time_partitioning.field, table.clustering_fields) == (2, "day", ["n"])
+    assert table.description == "per day"
 
     rows_of(client, f"CREATE OR REPLACE TABLE `{dataset}.days` AS SELECT day FROM `{dataset}.days`")
     assert [field.name for field in client.get_table(f"{dataset}.days").schema] == ["day"]

@@ -19,15 +19,20 @@ from klaviyo_assets_tests.integration.sandbox_bigquery.server import (
 
 
 def test_a_dataset_keeps_what_was_said_about_it(client, dataset):
-    made = bigquery.Dataset(f"{PROJECT}.{dataset}_described")
-    made.description, made.labels, made.location, made.friendly_name = "of acme", {"a": "b"}, "EU", "Acme"
-    client.create_dataset(made)
+    new_dataset = bigquery.Dataset(f"{PROJECT}.{dataset}_described")
+    new_dataset.description, new_dataset.labels, new_dataset.location, new_dataset.friendly_name = (
+        "of acme",
+        {"a": "b"},
+        "EU",
+        "Acme",
+    )
+    client.create_dataset(new_dataset)
 
-    found = client.get_dataset(f"{PROJECT}.{dataset}_described")
+    kept_dataset = client.get_dataset(f"{PROJECT}.{dataset}_described")
 
-    assert (found.description, found.labels, found.location) == ("of acme", {"a": "b"}, "EU")
-    assert (found.friendly_name, found.created.tzinfo) == ("Acme", dt.UTC)
-    client.delete_dataset(found)
+    assert (kept_dataset.description, kept_dataset.labels, kept_dataset.location) == ("of acme", {"a": "b"}, "EU")
+    assert (kept_dataset.friendly_name, kept_dataset.created.tzinfo) == ("Acme", dt.UTC)
+    client.delete_dataset(kept_dataset)
 
 
 def test_creating_a_dataset_twice_is_a_conflict_unless_it_may_exist(client, dataset):
@@ -47,13 +52,13 @@ def test_datasets_are_listed_page_by_page(client, dataset):
 
 
 def test_a_patched_dataset_changes_in_what_was_named(client, dataset):
-    found = client.get_dataset(dataset)
-    found.description, found.labels = "new", {"team": "data"}
+    fetched_dataset = client.get_dataset(dataset)
+    fetched_dataset.description, fetched_dataset.labels = "new", {"team": "data"}
 
-    changed = client.update_dataset(found, ["description", "labels"])
+    changed = client.update_dataset(fetched_dataset, ["description", "labels"])
 
     assert (changed.description, changed.labels) == ("new", {"team": "data"})
-    assert changed.etag != found.etag
+    assert changed.etag != fetched_dataset.etag
 
 
 def test_a_dataset_with_tables_is_only_deleted_with_its_contents(client, dataset):
@@ -74,13 +79,17 @@ def test_a_table_keeps_its_layout_and_descriptions(client, dataset):
     table.description, table.labels, table.friendly_name = "events", {"stage": "loaded"}, "Events"
     client.create_table(table)
 
-    found = client.get_table(f"{dataset}.event")
+    kept_table = client.get_table(f"{dataset}.event")
 
-    assert list(found.schema) == list(EVENT)
-    assert (found.time_partitioning.field, found.time_partitioning.type_) == ("occurred_on", "DAY")
-    assert (found.clustering_fields, found.description) == (["event_id"], "events")
-    assert (found.labels, found.friendly_name, found.table_type) == ({"stage": "loaded"}, "Events", "TABLE")
-    assert (found.num_rows, found.num_bytes, found.location) == (0, 0, "US")
+    assert list(kept_table.schema) == list(EVENT)
+    assert (kept_table.time_partitioning.field, kept_table.time_partitioning.type_) == ("occurred_on", "DAY")
+    assert (kept_table.clustering_fields, kept_table.description) == (["event_id"], "events")
+    assert (kept_table.labels, kept_table.friendly_name, kept_table.table_type) == (
+        {"stage": "loaded"},
+        "Events",
+        "TABLE",
+    )
+    assert (kept_table.num_rows, kept_table.num_bytes, kept_table.location) == (0, 0, "US")
 
 
 def test_every_type_of_the_subset_can_be_a_column(client, dataset):
@@ -105,9 +114,9 @@ def test_type_names_of_googlesql_come_back_as_those_of_the_api(client, dataset):
         bigquery.SchemaField("b", "BOOL"),
     ]
 
-    made = client.create_table(bigquery.Table(f"{PROJECT}.{dataset}.names", schema=schema))
+    table = client.create_table(bigquery.Table(f"{PROJECT}.{dataset}.names", schema=schema))
 
-    assert [field.field_type for field in made.schema] == ["INTEGER", "FLOAT", "BOOLEAN"]
+    assert [field.field_type for field in table.schema] == ["INTEGER", "FLOAT", "BOOLEAN"]
 
 
 @pytest.mark.parametrize(
@@ -251,11 +260,14 @@ def test_a_view_shows_the_table_it_reads(client, dataset):
     client.create_table(view)
     load(client, event_rows(MAY_1, 2), table)
 
-    found = client.get_table(f"{dataset}.ids")
+    kept_view = client.get_table(f"{dataset}.ids")
     rows = [tuple(row) for row in client.query(f"SELECT * FROM `{PROJECT}.{dataset}.ids` ORDER BY id").result()]
 
-    assert found.view_query == view.view_query
-    assert [(field.name, field.field_type) for field in found.schema] == [("id", "STRING"), ("double_value", "NUMERIC")]
+    assert kept_view.view_query == view.view_query
+    assert [(field.name, field.field_type) for field in kept_view.schema] == [
+        ("id", "STRING"),
+        ("double_value", "NUMERIC"),
+    ]
     assert [row[0] for row in rows] == ["e0", "e1"]
     assert {str(row[1]) for row in rows} == {"2.5"}
 
@@ -272,10 +284,10 @@ def test_a_changed_view_answers_with_its_new_query(client, dataset):
     table = event_table(client, dataset)
     view = bigquery.Table(f"{PROJECT}.{dataset}.v")
     view.view_query = f"SELECT event_id FROM `{table}`"
-    made = client.create_table(view)
-    made.view_query = f"SELECT occurred_on FROM `{table}`"
+    kept_view = client.create_table(view)
+    kept_view.view_query = f"SELECT occurred_on FROM `{table}`"
 
-    client.update_table(made, ["view_query"])
+    client.update_table(kept_view, ["view_query"])
 
     assert [field.name for field in client.get_table(f"{dataset}.v").schema] == ["occurred_on"]
 

@@ -80,11 +80,11 @@ def test_the_api_and_information_schema_tell_what_the_views_are(acme, client):
     assert {name for name, kind in kinds.items() if kind == "VIEW"} == set(VIEWS)
     definitions = dict(rows_of(client, f"SELECT table_name, view_definition FROM {schema}.VIEWS"))
     for name, view in VIEWS.items():
-        found = client.get_table(f"{acme.qualified}.{name}")
-        assert (found.table_type, found.description) == ("VIEW", f"{view.grain} {view.description}")
-        described = [(field.name, field.mode, field.description) for field in found.schema]
+        kept_view = client.get_table(f"{acme.qualified}.{name}")
+        assert (kept_view.table_type, kept_view.description) == ("VIEW", f"{view.grain} {view.description}")
+        described = [(field.name, field.mode, field.description) for field in kept_view.schema]
         assert described == [(column.name, "NULLABLE", column.description) for column in view.columns]
-        assert found.view_query == definitions[name]
+        assert kept_view.view_query == definitions[name]
         assert create_view(view, acme.qualified, ACCOUNT).endswith(definitions[name])
 
 

@@ -19,7 +19,7 @@ SEND = {
 ACME = Account("acme", "klaviyo_acme")
 
 
-def shown(table, width: int = 80) -> str:
+def printed_text(table, width: int = 80) -> str:
     console = Console(file=io.StringIO(), width=width, color_system=None)
     console.print(table)
     return console.file.getvalue()
@@ -28,7 +28,7 @@ def shown(table, width: int = 80) -> str:
 def test_stages_show_whole_numbers():
     stages = {"extracted": StageSum(366_000, 1_234_567_890, 987_654_321_000, 12_345.6), "view": StageSum()}
 
-    text = shown(stage_table(stages, failed=False))
+    text = printed_text(stage_table(stages, failed=False))
 
     assert all(number in text for number in ("366,000", "1,234,567,890", "987,654,321,000", "12345.6"))
     assert "view" not in text
@@ -36,7 +36,7 @@ def test_stages_show_whole_numbers():
 
 
 def test_statistics_keep_their_numbers_and_cut_the_name():
-    text = shown(statistics_table(ACME, [SEND], 80))
+    text = printed_text(statistics_table(ACME, [SEND], 80))
 
     assert all(number in text for number in ("Nov 20", "12,345,678", "48.6 %", "0.8 %", "12,345 ", "98,765,432.10 EUR"))
     assert "Black" in text
@@ -46,8 +46,8 @@ def test_statistics_keep_their_numbers_and_cut_the_name():
 def test_names_are_longer_where_there_is_room():
     few = SEND | {"delivered": 8, "opened": 1, "clicked": 0, "conversions": 0, "conversion_value": None}
 
-    assert "Black Friday, and every…" in shown(statistics_table(ACME, [few], 100), 100)
-    assert "Black Friday, and" in shown(statistics_table(ACME, [few], 80))
+    assert "Black Friday, and every…" in printed_text(statistics_table(ACME, [few], 100), 100)
+    assert "Black Friday, and" in printed_text(statistics_table(ACME, [few], 80))
 
 
 def test_what_to_do_next_can_be_copied():
@@ -67,14 +67,20 @@ def test_programs_are_told_sums_accounts_and_failures():
     totals.fail("bloom", "Postgres went away")
     totals.fail("bloom", "Postgres went away")
 
-    found = json.loads(json.dumps(document(totals)))
+    printed_document = json.loads(json.dumps(document(totals)))
 
-    assert found["ok"] is False
-    assert [stage["stage"] for stage in found["stages"]][:3] == ["fivetran", "extracted", "mapped"]
-    assert found["stages"][2] == {"stage": "mapped", "partitions": 2, "rows": 100, "bytes": 2_000, "seconds": 1.235}
-    assert found["accounts"][0] == {
+    assert printed_document["ok"] is False
+    assert [stage["stage"] for stage in printed_document["stages"]][:3] == ["fivetran", "extracted", "mapped"]
+    assert printed_document["stages"][2] == {
+        "stage": "mapped",
+        "partitions": 2,
+        "rows": 100,
+        "bytes": 2_000,
+        "seconds": 1.235,
+    }
+    assert printed_document["accounts"][0] == {
         "account": "acme", "ok": True, "seconds": 0.0, "failures": [], "warnings": ["1 event is dated after today."],
         "days": [{"first": "2026-01-01", "last": "2026-01-02", "only_attribution": False}],
     }  # fmt: skip
-    assert found["accounts"][1]["failures"] == ["Postgres went away"]
+    assert printed_document["accounts"][1]["failures"] == ["Postgres went away"]
     assert totals.failures == ["bloom: Postgres went away"]

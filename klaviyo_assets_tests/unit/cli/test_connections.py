@@ -27,12 +27,12 @@ def test_json_is_for_programs(server, call):
     server.on("GET /v1/groups", page(WAREHOUSE))
     server.on("GET /v1/groups/sunny_warehouse/connections", page(connection()))
 
-    (found,) = json.loads(call(connections, "--json").stdout)
+    (row,) = json.loads(call(connections, "--json").stdout)
 
-    assert found["id"] == "speak_menial"
-    assert found["group_name"] == "Warehouse"
-    assert found["succeeded_at"] == "2026-03-01T04:00:00+00:00"
-    assert found["state"] == "scheduled"
+    assert row["id"] == "speak_menial"
+    assert row["group_name"] == "Warehouse"
+    assert row["succeeded_at"] == "2026-03-01T04:00:00+00:00"
+    assert row["state"] == "scheduled"
 
 
 def test_a_key_that_sees_nothing_is_told_so(server, call):

@@ -93,29 +93,29 @@ def test_run_prints_the_document_that_is_described():
 def test_sync_prints_the_document_that_is_described():
     outcome = sync.Outcome(sync.Target("acme", "speak_menial"), "succeeded", "url", datetime(2026, 3, 1, 5, tzinfo=UTC))
 
-    (shown,) = documented("sync")
-    assert keys(outcome.document) == keys(shown)
-    assert outcome.document["succeeded_at"] == shown["succeeded_at"]
+    (example,) = documented("sync")
+    assert keys(outcome.document) == keys(example)
+    assert outcome.document["succeeded_at"] == example["succeeded_at"]
 
 
 def test_extract_prints_the_document_that_is_described():
-    (shown,) = documented("extract")
+    (example,) = documented("extract")
 
-    assert asdict(Written("acme", "event", DAY, Path("raw"), 2, 150)).keys() == shown.keys()
+    assert asdict(Written("acme", "event", DAY, Path("raw"), 2, 150)).keys() == example.keys()
 
 
 def test_verify_prints_the_document_that_is_described():
-    (shown,) = documented("verify")
+    (example,) = documented("verify")
 
-    assert verify_output.as_json(Reconciliation("acme", DAY, DAY, [], [], 812)).keys() == shown.keys()
+    assert verify_output.as_json(Reconciliation("acme", DAY, DAY, [], [], 812)).keys() == example.keys()
 
 
 def test_doctor_prints_the_document_that_is_described():
     finding = DoctorFinding("acme", "s3", Level.OK, "The bucket is there.", "")
-    found = doctor._document(Diagnosis(("acme",), (finding,)))
+    document = doctor._document(Diagnosis(("acme",), (finding,)))
 
-    assert found.keys() == documented("doctor").keys()
-    assert set(found["findings"][0]) == {"account", "system", "level", "what", "fix"}
+    assert document.keys() == documented("doctor").keys()
+    assert set(document["findings"][0]) == {"account", "system", "level", "what", "fix"}
 
 
 def test_fields_and_connections_have_what_is_named(server, call):
@@ -127,7 +127,7 @@ def test_fields_and_connections_have_what_is_named(server, call):
         for command in ("fields", "connections")
     }
 
-    (shown,) = json.loads(call(connections, "--json").stdout)
+    (example,) = json.loads(call(connections, "--json").stdout)
     assert named["fields"] == set(asdict(field))
-    assert named["connections"] <= set(shown)
+    assert named["connections"] <= set(example)
     assert named["connections"] >= {"id", "state", "succeeded_at"}

@@ -20,15 +20,15 @@ def _environment(monkeypatch):
 @pytest.fixture
 def sent(monkeypatch):
     """Every message that would go out, with its recipients."""
-    found = []
+    messages = []
 
     def through(self, built, content, recipients):
-        found.append((str(built["Subject"]), built.get_content().strip(), recipients))
+        messages.append((str(built["Subject"]), built.get_content().strip(), recipients))
         return "id-1", {}
 
     monkeypatch.setattr(MailResource, "_through_ses", through)
     monkeypatch.setattr(MailResource, "_through_smtp", through)
-    return found
+    return messages
 
 
 def test_it_says_by_which_transport_and_under_which_id(call, sent):

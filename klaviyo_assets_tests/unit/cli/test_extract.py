@@ -99,8 +99,8 @@ def test_events_become_one_file_per_day_of_the_accounts_time_zone(call, here):
 
     assert result.exit_code == 0, result.stderr
     folder = here / "raw/acme/event"
-    found = {path.stem: [row["id"] for row in rows_of(path)] for path in sorted(folder.iterdir())}
-    assert found == {"2026-01-01": ["early", "late"], "2026-01-02": ["next"], "2026-01-03": []}
+    ids_by_day = {path.stem: [row["id"] for row in rows_of(path)] for path in sorted(folder.iterdir())}
+    assert ids_by_day == {"2026-01-01": ["early", "late"], "2026-01-02": ["next"], "2026-01-03": []}
     late = rows_of(folder / "2026-01-01.csv")[1]
     assert late["property_value"] == "49.990000"
     assert json.loads(late["_properties"]) == {"email": "nobody@example.com"}
@@ -163,17 +163,17 @@ def test_an_unknown_table_is_wrong_usage(call):
     )
 
 
-@pytest.mark.parametrize(("dates", "said"), [
+@pytest.mark.parametrize(("dates", "message"), [
     ([], "Give its first and last day"),
     (["--start", "2026-01-01"], "Give its first and last day"),
     (["--start", "2026-01-02", "--end", "2026-01-01"], "--end 2026-01-01 is before --start 2026-01-02"),
     (["--start", "January", "--end", "2026-01-01"], "'January' does not match"),
 ])  # fmt: skip
-def test_wrong_or_missing_days_of_events_are_wrong_usage(call, here, dates, said):
+def test_wrong_or_missing_days_of_events_are_wrong_usage(call, here, dates, message):
     result = call(extract, "--table", "event", "--out", "raw", *dates)
 
     assert result.exit_code == 2
-    assert said in " ".join(result.stderr.replace("│", " ").split())
+    assert message in " ".join(result.stderr.replace("│", " ").split())
     assert not (here / "raw").exists()
 
 

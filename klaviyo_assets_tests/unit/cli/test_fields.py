@@ -12,12 +12,12 @@ from klaviyo_assets.tables import TABLES
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=name) for name, spec in TABLES.items()])
 def test_every_column_and_every_raw_field_of_a_table_is_there_once(spec):
-    found = list(mapping(spec))
-    columns = [field.column for field in found if field.column]
+    field_rows = list(mapping(spec))
+    columns = [field.column for field in field_rows if field.column]
 
     assert columns == list(spec.column_names)
     raw = {column.name for column in spec.raw} | {f"property_{field.name}" for field in spec.properties}
-    assert {field.raw for field in found if field.raw} == raw
+    assert {field.raw for field in field_rows if field.raw} == raw
 
 
 def test_a_table_shows_what_becomes_of_its_fields(call):
@@ -29,10 +29,10 @@ def test_a_table_shows_what_becomes_of_its_fields(call):
 
 
 def test_older_names_and_old_table_names_are_understood(call):
-    shown = call(fields, "--table", "klaviyo_events").stdout
+    output = call(fields, "--table", "klaviyo_events").stdout
 
-    assert "property_currency_code or currency" in shown
-    assert "for computed" in shown
+    assert "property_currency_code or currency" in output
+    assert "for computed" in output
 
 
 def test_the_meaning_is_shown_when_asked_for(call):
@@ -41,10 +41,10 @@ def test_the_meaning_is_shown_when_asked_for(call):
 
 
 def test_without_a_table_all_are_listed(call):
-    shown = call(fields).stdout
+    output = call(fields).stdout
 
-    assert all(name in shown for name in TABLES)
-    assert "event and touch that shares its credit" in shown
+    assert all(name in output for name in TABLES)
+    assert "event and touch that shares its credit" in output
 
 
 def test_json_holds_the_whole_mapping(call):
@@ -63,10 +63,10 @@ def test_an_unknown_table_is_wrong_usage_and_the_nearest_is_asked_for(call):
 
 @pytest.mark.parametrize("spec", [pytest.param(spec, id=name) for name, spec in TABLES.items()])
 def test_it_is_readable_at_80_columns(spec):
-    shown = Console(file=io.StringIO(), width=80, color_system=None)
-    shown.print(fields_table(spec))
-    shown.print(overview([spec]))
-    text = shown.file.getvalue()
+    console = Console(file=io.StringIO(), width=80, color_system=None)
+    console.print(fields_table(spec))
+    console.print(overview([spec]))
+    text = console.file.getvalue()
 
     assert max(map(len, text.splitlines())) <= 80
     assert "…" not in text

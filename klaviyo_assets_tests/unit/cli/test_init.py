@@ -68,7 +68,7 @@ def folder(tmp_path, monkeypatch, server, postgres_url):
     return tmp_path
 
 
-def found(folder, name="acme"):
+def written_account(folder, name="acme"):
     return read_accounts_file(folder / "accounts.toml")[name]
 
 
@@ -76,7 +76,7 @@ def test_the_files_are_written_from_what_is_there(folder, call, postgres_url, se
     result = call(init, "--yes", "--timezone", "Europe/Berlin")
 
     assert result.exit_code == 0, result.stderr
-    account = found(folder)
+    account = written_account(folder)
     assert (account.postgres_schema, account.fivetran_connection_id) == ("klaviyo_acme", "speak_menial")
     assert (account.timezone, account.currency, account.pii) == ("Europe/Berlin", "EUR", "hash")
     assert account.start_date == date(2024, 3, 10)  # 23:30 UTC is the next day in Berlin
@@ -91,7 +91,10 @@ def test_of_two_conversion_metrics_the_one_in_use_is_taken(folder, call):
     """Magento was replaced: it has more orders, but none lately."""
     call(init, "--yes")
 
-    assert (found(folder).conversion_metric, found(folder).conversion_integration) == ("Placed Order", "Shopify")
+    assert (written_account(folder).conversion_metric, written_account(folder).conversion_integration) == (
+        "Placed Order",
+        "Shopify",
+    )
 
 
 def test_settings_are_readable_by_their_owner_alone_and_secrets_are_not_shown(folder, call, postgres_url):
@@ -107,7 +110,7 @@ def test_what_could_not_be_learned_is_said_there_and_in_the_file(folder, call, s
 
     result = call(init, "--yes")
 
-    account = found(folder, "bloom")
+    account = written_account(folder, "bloom")
     assert (account.currency, account.start_date, account.conversion_metric) == (
         "USD",
         date(2020, 1, 1),
@@ -123,7 +126,7 @@ def test_a_packed_currency_and_a_single_conversion_metric_are_found(folder, call
 
     call(init, "--yes")
 
-    account = found(folder, "packed")
+    account = written_account(folder, "packed")
     assert (account.currency, account.conversion_metric, account.conversion_integration) == (
         "GBP",
         "Placed Order",
@@ -136,7 +139,7 @@ def test_a_connection_that_has_not_synced_yet_becomes_an_account_with_a_note(fol
 
     result = call(init, "--yes")
 
-    assert found(folder, "new").fivetran_connection_id == "four"
+    assert written_account(folder, "new").fivetran_connection_id == "four"
     assert "Postgres has no Klaviyo tables in schema 'klaviyo_new' yet" in result.stderr
 
 
@@ -158,7 +161,7 @@ def test_questions_have_the_findings_as_default_and_wrong_answers_are_asked_agai
     result = call(init, input="\n".join(answers) + "\n")
 
     assert result.exit_code == 0, result.output
-    account = found(folder, "acme_de")
+    account = written_account(folder, "acme_de")
     assert (account.timezone, account.currency, account.conversion_integration) == ("Europe/Berlin", "EUR", "Magento")
     assert "Placed Order of Shopify (7 events, last on 2026-03-01)" in result.stdout
     assert "'Berlin' is not a time zone" in result.output
@@ -173,7 +176,7 @@ def test_absurd_times_do_not_decide_the_first_day_and_it_says_so(folder, call, s
         connected.execute("DROP SCHEMA klaviyo_absurd CASCADE")
 
     assert result.exit_code == 0, result.output
-    account = found(folder, "absurd")
+    account = written_account(folder, "absurd")
     assert (account.start_date, account.currency) == (date(2025, 1, 1), "GBP")
     assert account.conversion_metric == "Placed Order"
     assert "2 event(s) are dated before 1995-01-01 or after today" in result.output
@@ -218,7 +221,7 @@ def test_existing_files_are_overwritten_by_force(folder, call):
 
     assert call(init, "--yes", "--force").exit_code == 0
 
-    assert found(folder).currency == "EUR"
+    assert written_account(folder).currency == "EUR"
     settings = dotenv_values(folder / ".env")
     assert (settings["MINE"], settings["FIVETRAN_API_KEY"]) == ("1", KEY)
     assert settings["PII_HASH_KEY"] == "never-change-this-key"
@@ -267,7 +270,7 @@ def test_a_slow_count_leaves_the_start_a_guess(folder, call, monkeypatch, postgr
         result = call(init, "--yes")
 
     assert result.exit_code == 0, result.output
-    assert found(folder).start_date == date(2020, 1, 1)
+    assert written_account(folder).start_date == date(2020, 1, 1)
     assert "counting the events took too long" in result.stderr
 
 

@@ -124,17 +124,17 @@ def test_open_takes_one_link(call):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["--account", "acne"], "Choose one of: acme, bloom."),
         (["--template", "x y"], "'x y' is not a Looker Studio template"),
     ],
 )
-def test_a_wrong_name_is_wrong_usage(call, arguments, said):
+def test_a_wrong_name_is_wrong_usage(call, arguments, message):
     result = call(looker_link, *arguments)
 
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 def test_without_a_project_it_says_what_to_set(call, monkeypatch):

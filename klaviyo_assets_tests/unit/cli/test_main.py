@@ -45,12 +45,12 @@ def test_every_command_says_what_it_does(call, words):
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_shows_an_example_that_it_would_take(call, words):
-    shown = call(*words, "--help").stdout
-    found = re.search(rf"Example: klaviyo-assets {' '.join(words)}\b(.*)", shown)
+    help_text = call(*words, "--help").stdout
+    example = re.search(rf"Example: klaviyo-assets {' '.join(words)}\b(.*)", help_text)
 
-    assert found, shown
-    options = re.findall(r"--[a-z][a-z0-9-]*", found[1].partition("|")[0])
-    assert [option for option in options if shown.count(option) < 2] == []
+    assert example, help_text
+    options = re.findall(r"--[a-z][a-z0-9-]*", example[1].partition("|")[0])
+    assert [option for option in options if help_text.count(option) < 2] == []
 
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
@@ -96,6 +96,6 @@ def test_help_loads_nothing_heavy():
 
 
 def test_help_keeps_no_line_breaks_of_the_source(call):
-    shown = " ".join(call("extract", "--help").stdout.split("\n"))
+    help_text = " ".join(call("extract", "--help").stdout.split("\n"))
 
-    assert "the account's pii setting applies to mapped tables only" in shown
+    assert "the account's pii setting applies to mapped tables only" in help_text

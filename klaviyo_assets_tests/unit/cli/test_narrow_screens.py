@@ -16,7 +16,7 @@ from klaviyo_assets.resources.fivetran.models import Connection, Group
 WIDTH = 80
 
 
-def shown(table) -> str:
+def printed_text(table) -> str:
     console = Console(file=io.StringIO(), width=WIDTH, color_system=None)
     console.print(table)
     return console.file.getvalue()
@@ -31,7 +31,7 @@ def test_connections_are_readable():
         succeeded_at=datetime(2026, 3, 1, 4, 5, tzinfo=UTC),
     )
 
-    text = shown(connections_table([(Group("g", "Warehouse of the whole group"), long)]))
+    text = printed_text(connections_table([(Group("g", "Warehouse of the whole group"), long)]))
 
     assert max(map(len, text.splitlines())) <= WIDTH
     assert "2026-03-01 04:05" in text
@@ -43,7 +43,7 @@ def test_files_are_readable():
     path = Path("a/rather/long/folder/for/all/that/is/extracted/acme/event/2026-01-01.parquet")
     files = [Written("acme", "event", date(2026, 1, 1), path, 1_234_567_890, 123_456_789_012)] * 2
 
-    text = shown(_summary(files))
+    text = printed_text(_summary(files))
 
     assert max(map(len, text.splitlines())) <= WIDTH
     assert all(number in text for number in ("1,234,567,890", "123,456,789,012", "2,469,135,780", "246,913,578,024"))
@@ -76,7 +76,7 @@ def test_without_a_terminal_forced_colors_are_there_and_nothing_moves(monkeypatc
     from klaviyo_assets.cli.console import console, notes
 
     monkeypatch.setenv("FORCE_COLOR", "1")
-    made = console() if stream == "stdout" else notes()
+    stream_console = console() if stream == "stdout" else notes()
 
-    assert not made.is_interactive
-    assert made.width > WIDTH
+    assert not stream_console.is_interactive
+    assert stream_console.width > WIDTH

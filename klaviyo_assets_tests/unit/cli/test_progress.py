@@ -20,9 +20,9 @@ def text_of(console: Console) -> str:
     return console.file.getvalue()
 
 
-def lines(shown) -> list[str]:
+def lines(renderable) -> list[str]:
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    console.print(shown)
+    console.print(renderable)
     return text_of(console).splitlines()
 
 
@@ -50,11 +50,11 @@ def test_parts_not_seen_yet_take_their_usual_share():
     assert pace.left({"extracted": 2, "bigquery": 10}) == pytest.approx(2 * 0.5 + 10 * 2)
 
 
-@pytest.mark.parametrize(("seconds", "said"), [
+@pytest.mark.parametrize(("seconds", "text"), [
     (0, "0.0 s"), (4.24, "4.2 s"), (42.4, "42 s"), (200, "3 min 20 s"), (7500, "2 h 5 min"), (59.6, "1 min 0 s"),
 ])  # fmt: skip
-def test_durations_are_said_as_people_do(seconds, said):
-    assert duration(seconds) == said
+def test_durations_are_said_as_people_do(seconds, text):
+    assert duration(seconds) == text
 
 
 def test_the_bars_of_a_large_run_fit_into_80_columns():
@@ -63,14 +63,14 @@ def test_the_bars_of_a_large_run_fit_into_80_columns():
     for _ in range(3):
         task.pace.learn("s3_archive", 0.5)
 
-    shown = lines(task)
+    bar_lines = lines(task)
 
-    assert len(shown) == 3
-    assert max(map(len, shown)) <= 80
-    assert shown[0].startswith("acme: events of 2020-01-01 to 2026-12-31  0.0 s, about ")
-    assert "5,114/5,114" in shown[1]
-    assert "1,234,567,890 rows" not in shown[1] or "987.7 GB" in shown[1]
-    assert "0/5,114" in shown[2]
+    assert len(bar_lines) == 3
+    assert max(map(len, bar_lines)) <= 80
+    assert bar_lines[0].startswith("acme: events of 2020-01-01 to 2026-12-31  0.0 s, about ")
+    assert "5,114/5,114" in bar_lines[1]
+    assert "1,234,567,890 rows" not in bar_lines[1] or "987.7 GB" in bar_lines[1]
+    assert "0/5,114" in bar_lines[2]
 
 
 def test_pieces_that_will_not_come_are_not_waited_for():
@@ -112,47 +112,47 @@ def test_steps_are_done_when_the_next_begins():
 
 
 def test_on_a_terminal_bars_are_drawn_and_a_line_stays():
-    shown = terminal()
-    with Progress(shown).task("acme: days", {"mapped": 2}) as task:
+    console = terminal()
+    with Progress(console).task("acme: days", {"mapped": 2}) as task:
         task.advance("mapped", rows=5)
 
-    assert "━" in text_of(shown)
-    assert text_of(shown).rstrip().endswith("acme: days: 5 rows (0.0 s)")
+    assert "━" in text_of(console)
+    assert text_of(console).rstrip().endswith("acme: days: 5 rows (0.0 s)")
 
 
 def test_piped_there_is_a_plain_line_and_nothing_else():
-    shown = Console(file=io.StringIO(), width=240)
-    progress = Progress(shown)
+    console = Console(file=io.StringIO(), width=240)
+    progress = Progress(console)
     with progress.task("acme: days", {"mapped": 2}) as task:
         task.advance("mapped", rows=1_234, size=5_000)
     with progress.task("acme: sync", stays=False):
         pass
     progress.note("acme: new rows")
 
-    assert text_of(shown).splitlines() == ["acme: days: 1,234 rows, 5.0 kB (0.0 s)", "acme: new rows"]
+    assert text_of(console).splitlines() == ["acme: days: 1,234 rows, 5.0 kB (0.0 s)", "acme: new rows"]
 
 
 def test_where_nothing_may_move_nothing_does():
     """A dumb terminal, or colors that were forced into a pipe."""
-    shown = Console(file=io.StringIO(), width=80, force_terminal=True, force_interactive=False)
-    with Progress(shown).task("acme: days", {"mapped": 2}):
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, force_interactive=False)
+    with Progress(console).task("acme: days", {"mapped": 2}):
         pass
 
-    assert "━" not in text_of(shown)
+    assert "━" not in text_of(console)
 
 
 def test_colors_are_taken_away_when_asked(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
-    shown = terminal(color_system="256")
-    shown.print(Task("acme", {"mapped": Part(2, 1)}))
+    console = terminal(color_system="256")
+    console.print(Task("acme", {"mapped": Part(2, 1)}))
 
-    assert "━" in text_of(shown)
-    assert "\x1b[3" not in text_of(shown)
+    assert "━" in text_of(console)
+    assert "\x1b[3" not in text_of(console)
 
 
 def test_a_task_that_is_stopped_leaves_no_line():
-    shown = Console(file=io.StringIO(), width=80)
-    with pytest.raises(KeyboardInterrupt), Progress(shown).task("acme: days"):
+    console = Console(file=io.StringIO(), width=80)
+    with pytest.raises(KeyboardInterrupt), Progress(console).task("acme: days"):
         raise KeyboardInterrupt
 
-    assert text_of(shown) == ""
+    assert text_of(console) == ""

@@ -51,9 +51,9 @@ def environment(stand_in, tmp_path, monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch):
     """A terminal of 80 columns that keeps what is printed."""
-    shown = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=80, highlight=False)
-    monkeypatch.setattr(module, "console", lambda: shown)
-    return shown.file
+    console = Console(file=io.StringIO(), force_terminal=True, no_color=True, width=80, highlight=False)
+    monkeypatch.setattr(module, "console", lambda: console)
+    return console.file
 
 
 def plain(text):
@@ -146,20 +146,20 @@ def test_a_statement_without_rows_is_done(call, terminal):
 def test_a_syntax_error_is_bigquerys_word_in_two_lines(call):
     result = call(query, "SELEC 1")
 
-    said, fix = result.stderr.splitlines()
+    problem, fix = result.stderr.splitlines()
     assert result.exit_code == 1
-    assert said.startswith("error: BigQuery refused the query: Syntax error: ")
-    assert "[1:" in said
-    assert "Job ID" not in said
+    assert problem.startswith("error: BigQuery refused the query: Syntax error: ")
+    assert "[1:" in problem
+    assert "Job ID" not in problem
     assert fix == "  Fix the SQL; places are [line:column]."
 
 
 def test_an_unknown_table_is_answered_with_those_there_are(call):
     result = call(query, "SELECT * FROM events")
 
-    said, fix = result.stderr.splitlines()
+    problem, fix = result.stderr.splitlines()
     assert result.exit_code == 1
-    assert "Not found: Table local:klaviyo_acme.events" in said
+    assert "Not found: Table local:klaviyo_acme.events" in problem
     assert fix.startswith("  local.klaviyo_acme has: event")
 
 
@@ -175,11 +175,14 @@ def test_before_the_first_load_it_says_how_to_load(call, environment):
 def test_one_of_several_accounts_has_to_be_named(call, environment):
     (environment / "accounts.toml").write_text(ACME + BLOOM)
 
-    unsaid, said = call(query, "SELECT 1 AS n"), call(query, "SELECT event_id FROM event", "--account", "acme")
+    unnamed_result, named_result = (
+        call(query, "SELECT 1 AS n"),
+        call(query, "SELECT event_id FROM event", "--account", "acme"),
+    )
 
-    assert unsaid.exit_code == 2
-    assert "there are 2 accounts: acme, bloom" in unsaid.stderr
-    assert said.exit_code == 0
+    assert unnamed_result.exit_code == 2
+    assert "there are 2 accounts: acme, bloom" in unnamed_result.stderr
+    assert named_result.exit_code == 0
 
 
 def test_an_unknown_account_is_wrong_usage(call):

@@ -43,11 +43,11 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [(["--start", "2026-02-01", "--end", "2026-01-01"], "Give the earlier day first"),
      (["--account", "nobody"], "no account 'nobody'")],
 )  # fmt: skip
-def test_wrong_usage_is_exit_code_2(options, said, monkeypatch, tmp_path):
+def test_wrong_usage_is_exit_code_2(options, message, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("KLAVIYO_ACCOUNTS_FILE", str(tmp_path / "accounts.toml"))
     (tmp_path / "accounts.toml").write_text('[[account]]\nname = "acme"\npostgres_schema = "acme"\n')
@@ -55,16 +55,16 @@ def test_wrong_usage_is_exit_code_2(options, said, monkeypatch, tmp_path):
     done = CliRunner().invoke(app, ["report", "--out", "report.html", *options])
 
     assert done.exit_code == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert not (tmp_path / "report.html").exists()
 
 
 def test_what_does_not_add_up_is_said_with_what_to_do(capsys, tmp_path):
-    made = Report(html="", figures=0, empty=["bloom"], broken=["acme"])
+    html_report = Report(html="", figures=0, empty=["bloom"], broken=["acme"])
 
-    command._tell(made, tmp_path / "report.html", (date(2026, 1, 1), date(2026, 1, 30)))
+    command._tell(html_report, tmp_path / "report.html", (date(2026, 1, 1), date(2026, 1, 30)))
 
-    said = capsys.readouterr()
-    assert said.out == f"Report of 2026-01-01 to 2026-01-30: {tmp_path / 'report.html'}\n"
-    assert "There is nothing to show for bloom" in said.err
-    assert "`klaviyo-assets verify --account acme`" in said.err
+    output = capsys.readouterr()
+    assert output.out == f"Report of 2026-01-01 to 2026-01-30: {tmp_path / 'report.html'}\n"
+    assert "There is nothing to show for bloom" in output.err
+    assert "`klaviyo-assets verify --account acme`" in output.err

@@ -6,7 +6,7 @@ import pytest
 
 from klaviyo_assets.cli import sync as module
 from klaviyo_assets.cli.sync import sync
-from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, connection, page, shown
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, connection, connection_answer, page
 
 LATER = "2026-03-01T05:00:00Z"
 GET, POST = "GET /v1/connections/speak_menial", "POST /v1/connections/speak_menial/sync"
@@ -25,7 +25,7 @@ def accounts(tmp_path, monkeypatch):
 
 
 def test_an_account_is_synced_and_waited_for(server, call):
-    server.on(GET, shown(), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     result = call(sync, "--account", "acme")
@@ -39,7 +39,7 @@ def test_an_account_is_synced_and_waited_for(server, call):
 
 
 def test_without_waiting_it_returns_at_once(server, call):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer())
 
     result = call(sync, "--account", "acme", "--no-wait")
@@ -49,7 +49,7 @@ def test_without_waiting_it_returns_at_once(server, call):
 
 
 def test_a_running_sync_is_said_to_be_running(server, call):
-    server.on(GET, shown(sync_state="syncing"))
+    server.on(GET, connection_answer(sync_state="syncing"))
     server.on(POST, Answer())
 
     assert "acme: sync is already running" in call(sync, "--account", "acme", "--no-wait").stdout
@@ -60,7 +60,7 @@ def test_a_running_sync_is_said_to_be_running(server, call):
 def test_group_and_connector_are_found_by_id_and_by_name(server, call, group, connector):
     server.on("GET /v1/groups", page({"id": "sunny_warehouse", "name": "Warehouse"}))
     server.on("GET /v1/groups/sunny_warehouse/connections", page(connection()))
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     result = call(sync, "--group", group, "--connector", connector)
@@ -69,18 +69,18 @@ def test_group_and_connector_are_found_by_id_and_by_name(server, call, group, co
     assert "klaviyo_acme: sync succeeded" in result.stdout
 
 
-@pytest.mark.parametrize(("group", "connector", "said"), [
+@pytest.mark.parametrize(("group", "connector", "message"), [
     ("nowhere", "x", "there is no Fivetran group 'nowhere'\n  Choose one of: sunny_warehouse (Warehouse)."),
     ("Warehouse", "nobody", "no connection in group Warehouse 'nobody'\n  Choose one of: speak_menial (klaviyo_acme)."),
 ])  # fmt: skip
-def test_unknown_names_are_wrong_usage_and_those_there_are_are_listed(server, call, group, connector, said):
+def test_unknown_names_are_wrong_usage_and_those_there_are_are_listed(server, call, group, connector, message):
     server.on("GET /v1/groups", page({"id": "sunny_warehouse", "name": "Warehouse"}))
     server.on("GET /v1/groups/sunny_warehouse/connections", page(connection()))
 
     result = call(sync, "--group", group, "--connector", connector)
 
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr
 
 
 @pytest.mark.parametrize("arguments", [["--group", "g"], ["--connector", "c"],
@@ -101,7 +101,7 @@ def test_an_unknown_account_is_wrong_usage(server, call):
 
 
 def test_a_failed_sync_is_exit_code_one_with_fivetrans_reason(server, call):
-    server.on(GET, shown(), shown(failed_at=LATER, tasks=[{"message": "the source refused"}]))
+    server.on(GET, connection_answer(), connection_answer(failed_at=LATER, tasks=[{"message": "the source refused"}]))
     server.on(POST, Answer())
 
     result = call(sync, "--account", "acme")
@@ -112,7 +112,9 @@ def test_a_failed_sync_is_exit_code_one_with_fivetrans_reason(server, call):
 
 
 def test_a_rescheduled_sync_says_until_when_instead_of_hanging(server, call):
-    server.on(GET, shown(), shown(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
+    server.on(
+        GET, connection_answer(), connection_answer(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z")
+    )
     server.on(POST, Answer())
 
     result = call(sync, "--account", "acme")
@@ -122,8 +124,8 @@ def test_a_rescheduled_sync_says_until_when_instead_of_hanging(server, call):
 
 
 def test_by_default_all_accounts_are_synced_and_a_broken_one_does_not_stop_the_others(server, call):
-    server.on(GET, shown(paused=True))
-    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(GET, connection_answer(paused=True))
+    server.on(BLOOM_GET, connection_answer("warm_harbor"), connection_answer("warm_harbor", succeeded_at=LATER))
     server.on(BLOOM_POST, Answer())
 
     result = call(sync)
@@ -134,7 +136,7 @@ def test_by_default_all_accounts_are_synced_and_a_broken_one_does_not_stop_the_o
 
 
 def test_the_wait_is_bounded(server, call):
-    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"))
     server.on(POST, Answer())
 
     result = call(sync, "--account", "acme", "--timeout", "1")
@@ -144,7 +146,7 @@ def test_the_wait_is_bounded(server, call):
 
 
 def test_programs_read_what_came_of_every_connection(server, call):
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
     server.on(BLOOM_GET, Answer(404))
 
@@ -158,18 +160,18 @@ def test_programs_read_what_came_of_every_connection(server, call):
 
 
 def test_a_single_failure_is_in_the_document_too(server, call):
-    server.on(GET, shown(paused=True))
+    server.on(GET, connection_answer(paused=True))
 
     result = call(sync, "--account", "acme", "--json")
 
-    (found,) = json.loads(result.stdout)
+    (outcome,) = json.loads(result.stdout)
     assert result.exit_code == 1
-    assert found["state"] == "failed"
+    assert outcome["state"] == "failed"
     assert len(result.stderr.splitlines()) == 2
 
 
 def test_looks_are_as_far_apart_as_wanted(server, call):
-    server.on(GET, shown(), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     assert call(sync, "--account", "acme", "--poll-interval", "0.1").exit_code == 0

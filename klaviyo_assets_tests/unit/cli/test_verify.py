@@ -41,10 +41,10 @@ def result(*findings: Discrepancy) -> Reconciliation:
     return Reconciliation("acme", DAY, DAY, stages, list(findings), 100)
 
 
-def lines(found: Reconciliation, **options) -> list[str]:
-    shown = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, **options)
-    show(found, shown)
-    return shown.file.getvalue().splitlines()
+def lines(reconciliation: Reconciliation, **options) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, color_system=None, highlight=False, **options)
+    show(reconciliation, console)
+    return console.file.getvalue().splitlines()
 
 
 @pytest.mark.parametrize(
@@ -78,19 +78,19 @@ def test_a_range_in_which_the_account_has_no_day_is_said_and_holds(call, environ
 
 
 def test_every_line_fits_80_columns_of_a_terminal():
-    shown = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines(result(LATE, ODD), force_terminal=True)]
+    screen_lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in lines(result(LATE, ODD), force_terminal=True)]
 
-    assert max(map(len, shown)) <= 80
-    assert any("1,234,567.89 EUR" in line for line in shown)
-    assert any("0.001 USD" in line for line in shown)
-    assert any("1,234,567.891 all" in line for line in shown)
-    assert any(" 10.5 " in line for line in shown)
+    assert max(map(len, screen_lines)) <= 80
+    assert any("1,234,567.89 EUR" in line for line in screen_lines)
+    assert any("0.001 USD" in line for line in screen_lines)
+    assert any("1,234,567.891 all" in line for line in screen_lines)
+    assert any(" 10.5 " in line for line in screen_lines)
 
 
 def test_a_finding_says_what_does_not_hold_both_sides_the_difference_and_the_fix():
-    shown = lines(result(LATE))
+    printed_lines = lines(result(LATE))
 
-    assert shown[-4:] == [
+    assert printed_lines[-4:] == [
         "error: 2024-05-01 event: Rows in Postgres = rows loaded + deleted + quarantined.",
         "  Postgres 12,345, ledger 12,342; difference 3",
         "  3 rows are newer: run it.",
@@ -105,10 +105,10 @@ def test_warnings_alone_hold():
 
 
 def test_a_long_list_of_findings_is_cut_and_says_how_to_see_the_rest():
-    shown = lines(result(*[LATE] * 25))
+    printed_lines = lines(result(*[LATE] * 25))
 
-    assert sum(line.startswith("error: ") for line in shown) == 20
-    assert "and 5 more; --json lists all" in shown
+    assert sum(line.startswith("error: ") for line in printed_lines) == 20
+    assert "and 5 more; --json lists all" in printed_lines
 
 
 def test_json_has_exact_numbers_as_text():

@@ -40,11 +40,11 @@ def test_what_was_exported_wins_and_dotenv_fills_in_the_rest(tmp_path):
         "BIGQUERY_PROJECT=production\nMAIL_TO=all@shop.example\nS3_BUCKET=archive\n"
         "KLAVIYO_FRAMES_URL=s3://${BIGQUERY_PROJECT}/frames\n"
     )
-    found = seen(tmp_path, "dagster", dotenv, {"BIGQUERY_PROJECT": "local", "MAIL_TO": ""})
-    assert found["BIGQUERY_PROJECT"] == "local"
-    assert found["MAIL_TO"] == "", "exported as empty, which is not the same as not exported"
-    assert found["S3_BUCKET"] == "archive"
-    assert found["KLAVIYO_FRAMES_URL"] == "s3://local/frames", "made of a value that the environment sets"
+    variables = seen(tmp_path, "dagster", dotenv, {"BIGQUERY_PROJECT": "local", "MAIL_TO": ""})
+    assert variables["BIGQUERY_PROJECT"] == "local"
+    assert variables["MAIL_TO"] == "", "exported as empty, which is not the same as not exported"
+    assert variables["S3_BUCKET"] == "archive"
+    assert variables["KLAVIYO_FRAMES_URL"] == "s3://local/frames", "made of a value that the environment sets"
 
 
 def test_a_program_that_is_not_dagster_keeps_its_environment(tmp_path):

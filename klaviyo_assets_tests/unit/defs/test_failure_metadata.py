@@ -52,13 +52,13 @@ def test_a_record_of_an_earlier_version_has_what_and_fix_in_one_text():
 
 
 @pytest.mark.parametrize(
-    ("failed", "asked", "said"),
+    ("failed", "asked", "beginning"),
     [(1, 1, "1 partition failed:"), (3, 3, "all 3 partitions failed:"), (1, 3, "1 of 3 partition(s) failed")],
 )
-def test_others_are_called_done_only_where_there_are_others(failed, asked, said):
+def test_others_are_called_done_only_where_there_are_others(failed, asked, beginning):
     not_done = {("bigquery/event", f"acme|2026-01-0{day}"): AWAY for day in range(1, failed + 1)}
     described = failure_of(not_done, asked).description or ""
-    assert described.startswith(said)
+    assert described.startswith(beginning)
     assert ("the others are done" in described) is (failed < asked)
     assert "Next: rerun when that system is back" in described
 

@@ -47,10 +47,10 @@ def test_today_of_every_account_is_a_partition_before_utc_gets_there(now, zone):
     """In Auckland it is tomorrow for half of UTC's day; a schedule at five there asks for days of that calendar."""
     account = Account("far", "klaviyo_far", timezone=zone, start_date=date(2026, 1, 1))
     west = Account("west", "klaviyo_west", timezone="America/Los_Angeles", start_date=date(2026, 1, 1))
-    made = Partitions.of(Accounts({"far": account, "west": west}, "a test"))
+    partitions = Partitions.of(Accounts({"far": account, "west": west}, "a test"))
 
     with partition_loading_context(effective_dt=now):
-        assert made.account_days.has_partition_key(day_key("far", now.astimezone(account.zone).date()))
+        assert partitions.account_days.has_partition_key(day_key("far", now.astimezone(account.zone).date()))
 
 
 def test_where_no_account_is_ahead_of_utc_no_day_of_the_future_is_a_partition():
@@ -64,11 +64,11 @@ def test_where_no_account_is_ahead_of_utc_no_day_of_the_future_is_a_partition():
 
 def test_a_range_of_one_account_covers_its_days_and_no_other_account():
     tags = range_tags("acme", date(2026, 1, 1), date(2026, 1, 3))
-    found = PARTITIONS.account_days.get_partition_keys_in_range(
+    keys = PARTITIONS.account_days.get_partition_keys_in_range(
         dg.PartitionKeyRange(tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"])
     )
 
-    assert [str(key) for key in found] == ["acme|2026-01-01", "acme|2026-01-02", "acme|2026-01-03"]
+    assert [str(key) for key in keys] == ["acme|2026-01-01", "acme|2026-01-02", "acme|2026-01-03"]
 
 
 START, END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
@@ -99,7 +99,7 @@ def test_a_run_is_of_all_that_its_tags_ask_for(tags, keys):
 
 
 @pytest.mark.parametrize(
-    ("tags", "said"),
+    ("tags", "message"),
     [
         ({}, "asks for nothing, which names no partition"),
         ({"dagster/partition": "gone|2026-03-08"}, "asks for gone|2026-03-08, which is not among the partitions"),
@@ -109,10 +109,10 @@ def test_a_run_is_of_all_that_its_tags_ask_for(tags, keys):
         ({START: "acme|2026-03-07"}, "which names no partition"),
     ],
 )  # fmt: skip
-def test_tags_that_name_no_partition_are_refused(tags, said):
+def test_tags_that_name_no_partition_are_refused(tags, message):
     with pytest.raises(PermanentError) as refused:
         asked_keys(tags, DAYS)
-    assert said in str(refused.value)
+    assert message in str(refused.value)
 
 
 def test_a_range_that_ends_after_today_is_refused():

@@ -30,17 +30,17 @@ def project(tmp_path, monkeypatch):
     """The instance that the project's dagster.yaml describes."""
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
     shutil.copy(ROOT / "dagster.yaml", tmp_path)
-    with chdir(tmp_path), instance() as made:
-        yield made
+    with chdir(tmp_path), instance() as project_instance:
+        yield project_instance
 
 
-def in_progress(made, tags):
-    return made.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
+def in_progress(dagster_instance, tags):
+    return dagster_instance.create_run_for_job(idle, tags=tags, status=dg.DagsterRunStatus.STARTED)
 
 
-def health(made, tags):
-    assert isinstance(made.run_launcher, LocalRunLauncher)
-    return made.run_launcher.check_run_worker_health(in_progress(made, tags)).status
+def health(dagster_instance, tags):
+    assert isinstance(dagster_instance.run_launcher, LocalRunLauncher)
+    return dagster_instance.run_launcher.check_run_worker_health(in_progress(dagster_instance, tags)).status
 
 
 def process_that_ended():

@@ -48,13 +48,13 @@ def queue(tmp_path_factory):
     shutil.copy(ROOT / "dagster.yaml", folder)
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.delenv("DAGSTER_HOME", raising=False)
-        with instance() as made:
-            yield made
+        with instance() as project_instance:
+            yield project_instance
 
 
-def submitted(made, tags):
-    run = made.create_run_for_job(idle, tags=tags, remote_job_origin=ORIGIN)
-    queued = made.run_coordinator.submit_run(dg.SubmitRunContext(run, None))
+def submitted(dagster_instance, tags):
+    run = dagster_instance.create_run_for_job(idle, tags=tags, remote_job_origin=ORIGIN)
+    queued = dagster_instance.run_coordinator.submit_run(dg.SubmitRunContext(run, None))
     assert queued.status == dg.DagsterRunStatus.QUEUED
     return queued.tags.get("klaviyo/account")
 
@@ -117,10 +117,10 @@ def test_two_days_of_two_accounts_are_cut_by_account():
 @given(st.sets(st.sampled_from(EVERY), min_size=1))
 def test_the_runs_of_a_selection_make_all_of_it_and_nothing_else_each_of_one_account(chosen):
     ranges = cut(chosen)
-    made = [key for first, last in ranges for key in asked_keys({FIRST: first, LAST: last}, DAYS)]
+    keys = [key for first, last in ranges for key in asked_keys({FIRST: first, LAST: last}, DAYS)]
     assert all(first.partition("|")[0] == last.partition("|")[0] for first, last in ranges)
     # In the order of the page's selection: the daemon goes on after the last key that it has submitted.
-    assert made == [key for key in EVERY if key in chosen]
+    assert keys == [key for key in EVERY if key in chosen]
 
 
 def test_an_account_that_is_gone_since_the_backfill_was_launched_fails_it_by_name():
@@ -130,8 +130,8 @@ def test_an_account_that_is_gone_since_the_backfill_was_launched_fails_it_by_nam
 
 def test_other_partitions_are_cut_as_dagster_cuts_them():
     names = dg.StaticPartitionsDefinition(ACCOUNTS)
-    (found,) = ranges_by_account(DefaultPartitionsSubset({"zoo", "acme"}), names)
-    assert (found.start, found.end) == ("zoo", "acme")
+    (key_range,) = ranges_by_account(DefaultPartitionsSubset({"zoo", "acme"}), names)
+    assert (key_range.start, key_range.end) == ("zoo", "acme")
 
 
 @pytest.mark.parametrize("tag", ["dagster/is_resume_retry", "dagster/is_asset_resume_retry"])

@@ -53,9 +53,9 @@ def stage(key, work, before=None):
 @pytest.fixture
 def pauses(monkeypatch):
     """The pauses between attempts, noted and not made."""
-    made = []
-    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=made.append))
-    return made
+    seconds = []
+    monkeypatch.setattr("tenacity.nap.time", SimpleNamespace(sleep=seconds.append))
+    return seconds
 
 
 @pytest.fixture
@@ -89,10 +89,10 @@ def run_days(tmp_path, pauses):
             return result, worked
         job = dg.Definitions(assets=assets, resources=resources, executor=dg.in_process_executor)
         job = job.resolve_implicit_global_asset_job_def()
-        made = run.instance.create_run_for_job(
+        repeated_run = run.instance.create_run_for_job(
             job, tags=tags | {"dagster/is_resume_retry": "true"}, parent_run_id=repeats, root_run_id=repeats
         )  # fmt: skip
-        return execute_run(InMemoryJob(job), made, run.instance, raise_on_error=False), worked
+        return execute_run(InMemoryJob(job), repeated_run, run.instance, raise_on_error=False), worked
 
     run.instance = dg.DagsterInstance.ephemeral()
     return run
@@ -111,8 +111,8 @@ def failure_of(result):
 def not_done(result):
     """What the failure says as data: which asset failed first, why, and what is not done for it."""
     (failed,) = [event for event in result.all_events if event.event_type_value == "STEP_FAILURE"]
-    found = read_failure(failed.step_failure_data.user_failure_data.metadata)
-    return [(cause.asset, cause.kind, partitions) for cause, partitions in found]
+    causes = read_failure(failed.step_failure_data.user_failure_data.metadata)
+    return [(cause.asset, cause.kind, partitions) for cause, partitions in causes]
 
 
 def verdicts(result):

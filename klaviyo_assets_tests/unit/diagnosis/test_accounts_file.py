@@ -12,23 +12,23 @@ CEDAR = '[[account]]\nname = "cedar"\npostgres_schema = "klaviyo_cedar"\n'
 
 @pytest.fixture
 def find(tmp_path):
-    def found(text):
+    def accounts_of(text):
         path = tmp_path / "accounts.toml"
         path.write_text(text)
         return find_accounts({"KLAVIYO_ACCOUNTS_FILE": str(path)})
 
-    return found
+    return accounts_of
 
 
-def failures(found):
-    return [(one.account, one.what, one.fix) for one in found.findings if one.level is Level.FAIL]
+def failures(found_accounts):
+    return [(one.account, one.what, one.fix) for one in found_accounts.findings if one.level is Level.FAIL]
 
 
 def test_good_blocks_are_read(find):
-    found = find(ACME + BLOOM + CEDAR)
+    found_accounts = find(ACME + BLOOM + CEDAR)
 
-    assert found.names == ["acme", "bloom", "cedar"]
-    assert failures(found) == []
+    assert found_accounts.names == ["acme", "bloom", "cedar"]
+    assert failures(found_accounts) == []
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_good_blocks_are_read(find):
     ],
 )
 def test_a_wrong_block_is_named_and_the_others_are_read(find, wrong, reason):
-    found = find(ACME + wrong + "\n" + BLOOM + CEDAR)
+    found_accounts = find(ACME + wrong + "\n" + BLOOM + CEDAR)
 
-    assert [account.name for account in found.accounts] == ["bloom", "cedar"]
-    assert found.names == ["acme", "bloom", "cedar"]
-    ((account, what, fix),) = failures(found)
+    assert [account.name for account in found_accounts.accounts] == ["bloom", "cedar"]
+    assert found_accounts.names == ["acme", "bloom", "cedar"]
+    ((account, what, fix),) = failures(found_accounts)
     assert account == "acme"
     assert reason in f"{what}. {fix}"
     assert "accounts.toml" in what
@@ -63,11 +63,11 @@ def test_the_line_of_a_syntax_error_is_that_of_the_file(find):
 
 
 def test_two_accounts_of_one_name_are_told(find):
-    found = find(ACME + BLOOM + ACME)
+    found_accounts = find(ACME + BLOOM + ACME)
 
-    ((account, what, _),) = failures(found)
+    ((account, what, _),) = failures(found_accounts)
     assert (account, "two accounts are named 'acme'" in what) == ("acme", True)
-    assert found.names == ["acme", "bloom"]
+    assert found_accounts.names == ["acme", "bloom"]
 
 
 @pytest.mark.parametrize(
@@ -86,9 +86,9 @@ def test_accounts_that_share_what_should_be_their_own_are_told(find, setting, va
 
 @pytest.mark.parametrize("text", ["", "[account]\nname = 'acme'\n", "x ="])
 def test_a_file_without_any_block_is_told_as_a_whole(find, text):
-    found = find(text)
+    found_accounts = find(text)
 
-    ((account, what, _),) = failures(found)
+    ((account, what, _),) = failures(found_accounts)
     assert account is None
     assert "accounts.toml" in what
 

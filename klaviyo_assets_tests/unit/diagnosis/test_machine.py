@@ -11,9 +11,9 @@ from klaviyo_assets.errors import PermanentError, TransientError
 
 
 def test_a_folder_is_made_probed_and_left_empty(tmp_path):
-    found = list(check_frames(str(tmp_path / "frames"), ""))
+    findings = list(check_frames(str(tmp_path / "frames"), ""))
 
-    assert found[0].level is Level.OK
+    assert findings[0].level is Level.OK
     assert list((tmp_path / "frames").iterdir()) == []
 
 

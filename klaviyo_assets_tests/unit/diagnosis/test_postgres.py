@@ -57,10 +57,10 @@ def test_the_spelling_of_custom_fields_is_told(chosen, spelled):
     ],
 )
 def test_what_the_event_table_lacks_is_told_with_the_consequence(chosen, level, what):
-    ((found, told),) = problems(check_tables(SCOPE, tables(chosen)))
+    ((found_level, sentence),) = problems(check_tables(SCOPE, tables(chosen)))
 
-    assert found is level
-    assert what in told
+    assert found_level is level
+    assert what in sentence
 
 
 def test_missing_tables_are_told():

@@ -140,9 +140,9 @@ def test_a_hash_key_is_judged_by_how_hard_it_is_to_guess(key, level):
 
 @pytest.mark.parametrize(("pii", "levels"), [("keep", [Level.WARN]), ("drop", [])])
 def test_an_account_that_does_not_hash_needs_no_key(pii, levels):
-    found = list(check_privacy(Account("acme", "klaviyo_acme", pii=pii), ""))
+    findings = list(check_privacy(Account("acme", "klaviyo_acme", pii=pii), ""))
 
-    assert [one.level for one in found] == levels
+    assert [one.level for one in findings] == levels
 
 
 def test_the_key_of_a_klaviyo_account_is_no_misspelling(tmp_path):

@@ -9,17 +9,17 @@ from klaviyo_assets_tests.faults.matrix import BEGIN, DOCUMENT, END, FAULTS, SYS
 
 
 def test_the_table_in_the_documentation_names_every_fault_and_no_cell_is_over_its_limit():
-    shown = read_table(DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0])
+    cells = read_table(DOCUMENT.read_text().partition(BEGIN)[2].partition(END)[0])
     for fault in FAULTS:
         for system in ("Fivetran", "S3", "BigQuery"):
-            outcome, seconds, limit = re.fullmatch(r"(\w+), ([\d.]+) of ([\d.]+) s", shown[fault, system]).groups()
+            outcome, seconds, limit = re.fullmatch(r"(\w+), ([\d.]+) of ([\d.]+) s", cells[fault, system]).groups()
             assert outcome in {"done", "transient", "permanent"}
             assert float(seconds) <= float(limit)
 
 
 def test_a_table_is_read_as_it_was_written():
-    shown = {(fault, system): f"{fault} {system}" for fault in FAULTS for system in SYSTEMS}
-    assert {key: value for key, value in read_table(table(shown)).items() if key[0] in FAULTS} == shown
+    cells = {(fault, system): f"{fault} {system}" for fault in FAULTS for system in SYSTEMS}
+    assert {key: value for key, value in read_table(table(cells)).items() if key[0] in FAULTS} == cells
 
 
 def test_what_takes_longer_than_its_limit_fails():

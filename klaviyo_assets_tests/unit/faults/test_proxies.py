@@ -36,26 +36,26 @@ class Echo(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def server():
-    made = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    made.daemon_threads = True
-    made.taken = []
-    made.handle_error = lambda *_: None
-    Thread(target=made.serve_forever, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    echo_server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
+    echo_server.daemon_threads = True
+    echo_server.taken = []
+    echo_server.handle_error = lambda *_: None
+    Thread(target=echo_server.serve_forever, daemon=True).start()
+    yield echo_server
+    echo_server.shutdown()
+    echo_server.server_close()
 
 
 @pytest.fixture
 def proxy(server):
-    with ConnectionProxy(*server.server_address) as made:
-        yield made
+    with ConnectionProxy(*server.server_address) as connection_proxy:
+        yield connection_proxy
 
 
 @pytest.fixture
 def http_proxy(server):
-    with HttpProxy(f"http://127.0.0.1:{server.server_address[1]}") as made:
-        yield made
+    with HttpProxy(f"http://127.0.0.1:{server.server_address[1]}") as new_proxy:
+        yield new_proxy
 
 
 SHORT, LONG = 0.3, 30

@@ -24,10 +24,10 @@ def store(tmp_path):
     return FrameStore(url=str(tmp_path / "frames"))
 
 
-def write(store, rows=ROWS, key=KEY, **known):
+def write(store, rows=ROWS, key=KEY, **facts):
     with store.write(key) as writer:
         writer.append(rows)
-        return writer.finish(**known)
+        return writer.finish(**facts)
 
 
 def test_a_frame_is_its_rows_and_what_is_known_of_them(store):

@@ -35,8 +35,8 @@ def book(*touches, attributions=None):
     return TouchBook.of(touches_of(mapped_frame(EVENT, *touches), attributions or {}))
 
 
-def credited(*events, known=(CLICK,), attributions=None, source="touch"):
-    return map_attribution(mapped_frame(EVENT, *events), book(*known), attributions or {}, CONTEXT, source)
+def credited(*events, touches=(CLICK,), attributions=None, source="touch"):
+    return map_attribution(mapped_frame(EVENT, *events), book(*touches), attributions or {}, CONTEXT, source)
 
 
 def test_a_row_holds_the_touch_and_never_the_event_it_is_credited_with():
@@ -58,7 +58,7 @@ def test_linear_attribution_is_one_row_per_touch_and_the_shares_sum_exactly():
     text = "[" + ",".join(f'{{"$attributed_event_id": "{name}"}}' for name in names) + "]"
 
     rows = credited(
-        ORDER | {"value": Decimal("0.000000001")}, known=[CLICK | {"event_id": name} for name in names],
+        ORDER | {"value": Decimal("0.000000001")}, touches=[CLICK | {"event_id": name} for name in names],
         attributions={"order": text}, source="native",
     ).rows  # fmt: skip
 
@@ -125,7 +125,7 @@ def test_no_events_are_no_rows():
 def test_credit_without_a_touch_says_nothing_of_a_touch_but_stands_on_its_message():
     receipt = CLICK | {"event_id": "receipt", "metric": "Received Email"}
 
-    (row,) = credited(ORDER | {"campaign_id": "c1"}, known=[receipt]).rows.to_dict("records")
+    (row,) = credited(ORDER | {"campaign_id": "c1"}, touches=[receipt]).rows.to_dict("records")
 
     assert (row["attribution_source"], row["message_id"], row["variation_id"]) == ("own", "m1", "v1")
     assert (row["touch_channel"], row["send_at"]) == ("email", NOON - timedelta(days=1))

@@ -71,16 +71,18 @@ def test_a_column_the_frame_lacks_is_null():
 
 
 def test_unlisted_columns_and_packed_fields_are_one_document():
-    found = properties_of(PERSON, {"custom_color": "green", "custom_fields": {"Favorite Tea": [1, None, "x"], "$n": 1}})
+    properties = properties_of(
+        PERSON, {"custom_color": "green", "custom_fields": {"Favorite Tea": [1, None, "x"], "$n": 1}}
+    )
 
-    assert found == {"color": "green", "favorite_tea": [1, None, "x"], "n": 1}
+    assert properties == {"color": "green", "favorite_tea": [1, None, "x"], "n": 1}
 
 
 def test_two_spellings_of_one_name_are_both_kept():
-    found = properties_of(PERSON, {"custom_tea": 1, "custom_fields": {"Tea": 2, "tea": 3, "$tea": 4, "TEA": 5}})
+    properties = properties_of(PERSON, {"custom_tea": 1, "custom_fields": {"Tea": 2, "tea": 3, "$tea": 4, "TEA": 5}})
 
-    assert sorted(found.values()) == [1, 2, 3, 4, 5]
-    assert found["tea"] == 1
+    assert sorted(properties.values()) == [1, 2, 3, 4, 5]
+    assert properties["tea"] == 1
 
 
 @pytest.mark.parametrize("packed", [["a", 1], "text", 5])
@@ -195,9 +197,9 @@ def test_notes_of_rows_without_an_id_stand_beside_others(row):
 
 
 @pytest.mark.parametrize(
-    ("micros", "shown"), {1_773_059_012_345_000_000: "the year 58156", -(10**17): "the year -1199"}.items()
+    ("micros", "text"), {1_773_059_012_345_000_000: "the year 58156", -(10**17): "the year -1199"}.items()
 )
-def test_a_time_that_no_calendar_has_costs_its_cell(micros, shown):
+def test_a_time_that_no_calendar_has_costs_its_cell(micros, text):
     raw = raw_frame(PERSON, {"id": "p1"})
     raw["created"] = pd.array(pa.array([micros], TIMESTAMP), dtype=pd.ArrowDtype(TIMESTAMP))
 
@@ -208,7 +210,7 @@ def test_a_time_that_no_calendar_has_costs_its_cell(micros, shown):
     assert (note.field, note.rule, note.reason) == (
         "created_at", "parse_timestamp", "a time outside of the years 1 to 9999",
     )  # fmt: skip
-    assert note.value == shown
+    assert note.value == text
 
 
 def test_a_note_shows_nothing_of_a_document():

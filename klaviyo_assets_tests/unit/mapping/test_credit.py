@@ -14,8 +14,8 @@ WINDOWS = {"email_click": 3600, "email_open": 1800, "email_delivery": 60}
 
 def relationships(**ids):
     """A JSON:API attribution, `flow_message` meaning `flow-message`."""
-    found = {name.replace("_", "-"): {"data": {"type": name, "id": named}} for name, named in ids.items()}
-    return {"type": "attribution", "id": "a", "relationships": found}
+    entries = {name.replace("_", "-"): {"data": {"type": name, "id": named}} for name, named in ids.items()}
+    return {"type": "attribution", "id": "a", "relationships": entries}
 
 
 def touch(event_id, metric="Clicked Email", seconds=-10, **others):
@@ -31,7 +31,7 @@ def order(attribution=None, **others):
 NAMED = Recorded(event_id="e1")
 
 
-@pytest.mark.parametrize(("document", "found"), [
+@pytest.mark.parametrize(("document", "records"), [
     ({"$attributed_event_id": "e1", "$ts": 5}, (NAMED,)),
     ({"attributed_event_id": "e1"}, (NAMED,)),
     (relationships(attributed_event="e1"), (NAMED,)),
@@ -46,8 +46,8 @@ NAMED = Recorded(event_id="e1")
      (Recorded("7"),)),
     *((nothing, ()) for nothing in ({}, [], None, "e1", 5, [None, 1, "x"], {"$attributed_event_id": ""}, {"data": 5})),
 ])  # fmt: skip
-def test_every_shape_of_recorded_attribution_is_read(document, found):
-    assert recorded(json.dumps(document)) == found
+def test_every_shape_of_recorded_attribution_is_read(document, records):
+    assert recorded(json.dumps(document)) == records
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "nan", "[" * 100_000])
@@ -57,19 +57,19 @@ def test_what_cannot_be_read_is_no_touch(text):
 
 
 def test_the_events_own_campaign_comes_first():
-    known = TouchBook.of([touch("e1", campaign_id="other")])
+    book = TouchBook.of([touch("e1", campaign_id="other")])
 
-    (credit,) = attribute(order({"$attributed_event_id": "e1"}, flow_id="f"), Decimal(5), known, "native", {}).credits
+    (credit,) = attribute(order({"$attributed_event_id": "e1"}, flow_id="f"), Decimal(5), book, "native", {}).credits
 
     assert (credit.source, credit.flow_id, credit.campaign_id, credit.touch) == ("own", "f", None, None)
     assert (credit.weight, credit.value) == (1, 5)
 
 
 def test_direct_relationships_come_before_the_named_events_campaign():
-    known = TouchBook.of([touch("e1", campaign_id="of the event")])
+    book = TouchBook.of([touch("e1", campaign_id="of the event")])
 
     (credit,) = attribute(
-        order(relationships(attributed_event="e1", campaign="direct")), None, known, "native", {}
+        order(relationships(attributed_event="e1", campaign="direct")), None, book, "native", {}
     ).credits
 
     assert credit.campaign_id == "direct"
@@ -97,12 +97,12 @@ def test_a_trail_to_another_person_the_future_nowhere_or_in_a_circle_dangles(wro
 
 def test_a_trail_never_leads_from_one_known_person_to_another():
     """Not even from an order that nobody is known for."""
-    known = TouchBook.of([
+    book = TouchBook.of([
         touch("e1", "Viewed Product", campaign_id=None, attribution='{"$attributed_event_id": "e2"}'),
         touch("e2", person_id="bob"),
     ])  # fmt: skip
 
-    verdict = attribute(order({"$attributed_event_id": "e1"}, person_id=None), None, known, "native", {})
+    verdict = attribute(order({"$attributed_event_id": "e1"}, person_id=None), None, book, "native", {})
 
     assert (verdict.credits, verdict.dangling) == ((), ("e1",))
 
@@ -147,28 +147,28 @@ def test_credit_without_a_touch_stands_where_the_persons_latest_receipt_stands(e
 
 
 def test_a_stated_message_is_kept_and_its_own_receipt_is_looked_for():
-    known = TouchBook.of([receipt("r1", -100, message_id="m2"), receipt("r2", -50)])
+    book = TouchBook.of([receipt("r1", -100, message_id="m2"), receipt("r2", -50)])
 
-    (own,) = attribute(order(campaign_id="c1", message_id="m2", variation_id="own"), None, known, "touch", {}).credits
-    (direct,) = attribute(order(relationships(campaign="c1", campaign_message="m3")), None, known, "native", {}).credits
+    (own,) = attribute(order(campaign_id="c1", message_id="m2", variation_id="own"), None, book, "touch", {}).credits
+    (direct,) = attribute(order(relationships(campaign="c1", campaign_message="m3")), None, book, "native", {}).credits
 
     assert placed(own) == ("m2", "own", "email", SENT, SENT.date())
     assert placed(direct) == ("m3", None, None, None, None)
 
 
 def test_an_events_own_send_is_kept():
-    known = TouchBook.of([receipt()])
+    book = TouchBook.of([receipt()])
     at = NOON - timedelta(hours=2)
 
-    (credit,) = attribute(order(campaign_id="c1", send_at=at, send_on=at.date()), None, known, "native", {}).credits
+    (credit,) = attribute(order(campaign_id="c1", send_at=at, send_on=at.date()), None, book, "native", {}).credits
 
     assert (credit.send_at, credit.channel) == (at, "email")
 
 
 def test_anonymous_events_share_no_receipts():
-    known = TouchBook.of([receipt(person_id=None)])
+    book = TouchBook.of([receipt(person_id=None)])
 
-    (credit,) = attribute(order(campaign_id="c1", person_id=None), None, known, "native", {}).credits
+    (credit,) = attribute(order(campaign_id="c1", person_id=None), None, book, "native", {}).credits
 
     assert placed(credit) == NOWHERE
 
@@ -194,40 +194,40 @@ def test_a_direct_relationship_takes_what_it_lacks_from_a_touch_of_the_same_mess
     ("Clicked Email", {"bot_clicks_earn": False}, "person"),
 ])  # fmt: skip
 def test_machines_earn_credit_unless_the_account_says_otherwise(metric, settings, winner):
-    known = [touch("machine", metric, is_machine=True), touch("person", metric, seconds=-20)]
+    touches = [touch("machine", metric, is_machine=True), touch("person", metric, seconds=-20)]
 
-    (computed,) = attribute(order(), None, TouchBook.of(known, **settings), "touch", WINDOWS).credits
-    (said,) = attribute(
-        order({"$attributed_event_id": "machine"}), None, TouchBook.of(known, **settings), "native", {}
+    (computed,) = attribute(order(), None, TouchBook.of(touches, **settings), "touch", WINDOWS).credits
+    (recorded_credit,) = attribute(
+        order({"$attributed_event_id": "machine"}), None, TouchBook.of(touches, **settings), "native", {}
     ).credits
 
     assert computed.touch.event_id == winner
-    assert said.touch.event_id == "machine", "what Klaviyo recorded is taken as it is"
+    assert recorded_credit.touch.event_id == "machine", "what Klaviyo recorded is taken as it is"
 
 
 @pytest.mark.parametrize(("of_order", "of_touch"), [(None, "ann"), ("ann", None), (None, None)])
 def test_an_anonymous_side_does_not_contradict_what_klaviyo_recorded(of_order, of_touch):
-    known = TouchBook.of([touch("e1", person_id=of_touch)])
+    book = TouchBook.of([touch("e1", person_id=of_touch)])
 
-    verdict = attribute(order({"$attributed_event_id": "e1"}, person_id=of_order), None, known, "native", {})
+    verdict = attribute(order({"$attributed_event_id": "e1"}, person_id=of_order), None, book, "native", {})
 
     assert [credit.campaign_id for credit in verdict.credits] == ["c1"]
 
 
 def test_native_and_touch_are_never_mixed():
     """In an account that Klaviyo attributes, an order it left alone stays unattributed; and the other way round."""
-    known = TouchBook.of([touch("e1"), touch("e2", campaign_id="c2", seconds=-20)])
+    book = TouchBook.of([touch("e1"), touch("e2", campaign_id="c2", seconds=-20)])
 
-    assert attribute(order(), None, known, "native", WINDOWS).credits == ()
-    (credit,) = attribute(order({"$attributed_event_id": "e2"}), None, known, "touch", WINDOWS).credits
+    assert attribute(order(), None, book, "native", WINDOWS).credits == ()
+    (credit,) = attribute(order({"$attributed_event_id": "e2"}), None, book, "touch", WINDOWS).credits
     assert (credit.source, credit.touch.event_id) == ("last_touch", "e1")
 
 
 def test_linear_attribution_shares_to_the_last_cent():
-    known = TouchBook.of([touch(f"e{n}", campaign_id=f"c{n}") for n in range(3)])
+    book = TouchBook.of([touch(f"e{n}", campaign_id=f"c{n}") for n in range(3)])
 
     verdict = attribute(
-        order([{"$attributed_event_id": f"e{n}"} for n in range(3)]), Decimal("100.00"), known, "native", {}
+        order([{"$attributed_event_id": f"e{n}"} for n in range(3)]), Decimal("100.00"), book, "native", {}
     )
 
     assert [credit.campaign_id for credit in verdict.credits] == ["c0", "c1", "c2"]
@@ -235,7 +235,7 @@ def test_linear_attribution_shares_to_the_last_cent():
     assert sum(credit.weight for credit in verdict.credits) == 1
 
 
-@pytest.mark.parametrize(("known", "winner"), [
+@pytest.mark.parametrize(("touches", "winner"), [
     ([touch("a", seconds=-20), touch("b", seconds=-10)], "b"),
     ([touch("a"), touch("z", "Opened Email")], "a"),
     ([touch("z", "Received Email"), touch("a", "Opened Email")], "a"),
@@ -253,16 +253,16 @@ def test_linear_attribution_shares_to_the_last_cent():
     ([touch("a", "Unsubscribed")], None),
     ([touch("order")], None),
 ])  # fmt: skip
-def test_the_last_eligible_touch(known, winner):
-    found = attribute(order(), None, TouchBook.of(known), "touch", WINDOWS).credits
+def test_the_last_eligible_touch(touches, winner):
+    earned_credits = attribute(order(), None, TouchBook.of(touches), "touch", WINDOWS).credits
 
-    assert [credit.touch.event_id for credit in found] == ([winner] if winner else [])
+    assert [credit.touch.event_id for credit in earned_credits] == ([winner] if winner else [])
 
 
 def test_an_anonymous_event_shares_no_touches_with_other_anonymous_ones():
-    known = TouchBook.of([touch("a", person_id=None)])
+    book = TouchBook.of([touch("a", person_id=None)])
 
-    assert attribute(order(person_id=None), None, known, "touch", WINDOWS).credits == ()
+    assert attribute(order(person_id=None), None, book, "touch", WINDOWS).credits == ()
 
 
 def test_no_parts_are_no_shares():

@@ -66,9 +66,9 @@ def test_deleted_events_are_left_out():
 ])  # fmt: skip
 def test_the_metric_is_the_ids_else_the_written_one(metric_id, written, metric, channel, converts):
     """An event of another integration's Placed Order is no conversion, though it is called the same."""
-    found = event({"metric_id": metric_id, "type": written})
+    row = event({"metric_id": metric_id, "type": written})
 
-    assert (found["metric"], found["channel"], found["is_conversion"]) == (metric, channel, converts)
+    assert (row["metric"], row["channel"], row["is_conversion"]) == (metric, channel, converts)
 
 
 @pytest.mark.parametrize(("raw", "at", "on"), [
@@ -80,9 +80,9 @@ def test_the_metric_is_the_ids_else_the_written_one(metric_id, written, metric, 
     ({"datetime": "2026-01-31 05:00:00", "timestamp": None}, datetime(2026, 1, 31, 5, tzinfo=UTC), date(2026, 1, 31)),
 ])  # fmt: skip
 def test_the_day_is_the_accounts(raw, at, on):
-    found = event(raw)
+    row = event(raw)
 
-    assert (found["occurred_at"], found["occurred_on"]) == (at, on)
+    assert (row["occurred_at"], row["occurred_on"]) == (at, on)
 
 
 def test_a_daily_partition_is_one_day():
@@ -121,16 +121,16 @@ def test_the_message_is_the_flows_else_the_cohorts_else_the_propertys(raw, messa
 
 
 def test_the_send_is_the_cohorts():
-    found = event({"property_cohort_message_send_cohort": "1586116963:m"})
+    row = event({"property_cohort_message_send_cohort": "1586116963:m"})
 
-    assert found["send_at"] == datetime(2020, 4, 5, 20, 2, 43, tzinfo=UTC)
-    assert found["send_on"] == date(2020, 4, 5)
+    assert row["send_at"] == datetime(2020, 4, 5, 20, 2, 43, tzinfo=UTC)
+    assert row["send_on"] == date(2020, 4, 5)
 
 
 def test_a_receipt_without_a_cohort_is_its_own_send():
-    found = event({"metric_id": "rec"})
+    row = event({"metric_id": "rec"})
 
-    assert found["send_at"] == found["occurred_at"]
+    assert row["send_at"] == row["occurred_at"]
 
 
 def test_other_events_of_a_message_find_the_latest_earlier_receipt_of_the_same_person():
@@ -160,9 +160,9 @@ def test_a_cohort_that_is_none_is_noted(cohort):
     ("metric_id", "machine", "bot"), [("ope", True, False), ("cli", False, True), ("ord", False, False)]
 )
 def test_machine_opens_are_opens_and_bot_clicks_are_clicks(metric_id, machine, bot):
-    found = event({"metric_id": metric_id, "property_apple_privacy_open": "true", "property_bot_click": "true"})
+    row = event({"metric_id": metric_id, "property_apple_privacy_open": "true", "property_bot_click": "true"})
 
-    assert (found["is_machine_open"], found["is_bot_click"]) == (machine, bot)
+    assert (row["is_machine_open"], row["is_bot_click"]) == (machine, bot)
 
 
 def test_the_first_recorded_event_is_kept_and_the_whole_stays_in_properties():
@@ -178,9 +178,9 @@ def test_the_first_recorded_event_is_kept_and_the_whole_stays_in_properties():
     ({"property_list_id": " ", "property_list": ""}, None, None),
 ])  # fmt: skip
 def test_a_list_is_as_the_event_states_it(raw, list_id, list_name):
-    found = event(raw)
+    row = event(raw)
 
-    assert (found["list_id"], found["list_name"]) == (list_id, list_name)
+    assert (row["list_id"], row["list_name"]) == (list_id, list_name)
 
 
 @pytest.mark.parametrize(("text", "number", "noted"), [
@@ -190,16 +190,16 @@ def test_a_list_is_as_the_event_states_it(raw, list_id, list_name):
 def test_credits_and_spend_are_exact_or_null(text, number, noted):
     raw = {"property_text_message_credit_usage_amount": text, "property_text_message_spend": text}
 
-    found = event(raw)
+    row = event(raw)
 
-    assert (found["credit_usage"], found["spend"]) == (number, number)
+    assert (row["credit_usage"], row["spend"]) == (number, number)
     assert [note.field for note in mapped(raw).notes] == (["credit_usage", "spend"] if noted else [])
 
 
 def test_blank_ids_are_no_ids():
-    found = event({"campaign_id": "", "flow_id": " ", "person_id": ""})
+    row = event({"campaign_id": "", "flow_id": " ", "person_id": ""})
 
-    assert (found["campaign_id"], found["flow_id"], found["person_id"]) == (None, None, None)
+    assert (row["campaign_id"], row["flow_id"], row["person_id"]) == (None, None, None)
 
 
 def test_personal_values_are_hashed_wherever_they_stand():

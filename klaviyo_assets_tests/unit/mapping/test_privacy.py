@@ -81,10 +81,10 @@ def test_everything_below_a_personal_key_is_personal():
     ("jürgen@müller.de", None), ("call +15165555555", None), (f"call {PHONE}", None),
 ])  # fmt: skip
 def test_addresses_and_numbers_in_free_text_are_treated(text, left):
-    found = treated({"note": [text]})["note"][0]
+    treated_note = treated({"note": [text]})["note"][0]
 
-    assert not any(part in found for part in ("nobody", "jürgen", "müller", "rgen", "5555"))
-    assert left is None or found == left.format(hash=HASH.treat(EMAIL))
+    assert not any(part in treated_note for part in ("nobody", "jürgen", "müller", "rgen", "5555"))
+    assert left is None or treated_note == left.format(hash=HASH.treat(EMAIL))
 
 
 def test_letters_written_as_escapes_are_letters():
@@ -123,15 +123,15 @@ def test_drop_leaves_nulls_and_keep_leaves_all():
 def test_numbers_of_a_rewritten_document_keep_their_spelling(number):
     text = f'{{"email": "ann@example.com", "price": {number}, "nested": [{{"n": {number}}}]}}'
 
-    (found,) = HASH.json_column(pa.array([text])).to_pylist()
+    (document,) = HASH.json_column(pa.array([text])).to_pylist()
 
-    assert found == f'{{"email":"{HASH.treat("ann@example.com")}","price":{number},"nested":[{{"n":{number}}}]}}'
+    assert document == f'{{"email":"{HASH.treat("ann@example.com")}","price":{number},"nested":[{{"n":{number}}}]}}'
 
 
 def test_a_number_under_a_personal_key_is_treated_as_it_is_spelled():
-    (found,) = HASH.json_column(pa.array(['{"phone": 15165555555, "zip": 1.50}'])).to_pylist()
+    (document,) = HASH.json_column(pa.array(['{"phone": 15165555555, "zip": 1.50}'])).to_pylist()
 
-    assert found == f'{{"phone":"{HASH.treat("15165555555")}","zip":"{HASH.treat("1.50")}"}}'
+    assert document == f'{{"phone":"{HASH.treat("15165555555")}","zip":"{HASH.treat("1.50")}"}}'
 
 
 LONG = 5_000_000

@@ -22,7 +22,7 @@ DAILY = TableSpec(
 )  # fmt: skip
 
 
-def found(result):
+def bad_rows(result):
     return [tuple(row) for row in result.bad_rows.itertuples(index=False)]
 
 
@@ -35,7 +35,7 @@ def test_a_sound_frame_passes():
     result = validate(mapped_frame(SPEC, {}, {}, {}), SPEC)
 
     assert result.ok
-    assert (result.schema_errors, found(result), list(result.bad_row_numbers)) == ((), [], [])
+    assert (result.schema_errors, bad_rows(result), list(result.bad_row_numbers)) == ((), [], [])
 
 
 def test_an_empty_frame_passes():
@@ -66,13 +66,13 @@ def test_each_broken_rule_is_a_bad_row(override, field, rule, reason):
 
     assert not result.ok
     assert result.schema_errors == ()
-    assert found(result) == [(1, field, rule, reason)]
+    assert bad_rows(result) == [(1, field, rule, reason)]
 
 
 def test_not_a_number_is_not_finite_and_fails_the_bound_too():
     frame = with_raw(mapped_frame(SPEC, {}, {}), "probability", pa.array([0.5, float("nan")]))
 
-    assert ("probability", "finite") in [row[1:3] for row in found(validate(frame, SPEC))]
+    assert ("probability", "finite") in [row[1:3] for row in bad_rows(validate(frame, SPEC))]
 
 
 @pytest.mark.parametrize("micros", [-9222425352054775809, 2**62])
@@ -81,7 +81,7 @@ def test_a_time_outside_the_calendar_is_a_bad_row(micros):
     times = pa.array([1_700_000_000_000_000, micros]).cast(pa.timestamp("us", tz="UTC"))
     frame = with_raw(mapped_frame(SPEC, {}, {}), "synced_at", times)
 
-    assert found(validate(frame, SPEC)) == [(1, "synced_at", "in_calendar", "must be in the years 1 to 9999")]
+    assert bad_rows(validate(frame, SPEC)) == [(1, "synced_at", "in_calendar", "must be in the years 1 to 9999")]
 
 
 def test_one_row_may_break_several_rules_and_all_are_told_in_order():
@@ -89,7 +89,7 @@ def test_one_row_may_break_several_rules_and_all_are_told_in_order():
 
     result = validate(frame, SPEC)
 
-    assert [row[:3] for row in found(result)] == [
+    assert [row[:3] for row in bad_rows(result)] == [
         (0, "quantity", "at_least_1"),
         (1, "currency", "currency_code"),
         (1, "is_conversion", "not_null"),
@@ -110,7 +110,7 @@ def test_the_summary_counts_rows_per_rule():
 def test_row_numbers_are_positions_whatever_the_index():
     frame = mapped_frame(SPEC, {}, {"quantity": 0}).set_index(pd.Index(["x", "x"]))
 
-    assert [row[0] for row in found(validate(frame, SPEC))] == [1]
+    assert [row[0] for row in bad_rows(validate(frame, SPEC))] == [1]
 
 
 @pytest.mark.parametrize("column", [column.name for column in SPEC.columns])
@@ -176,7 +176,7 @@ def test_of_equal_keys_the_row_synced_last_stays():
 
     result = validate(frame, SPEC)
 
-    assert [row[:3] for row in found(result)] == [
+    assert [row[:3] for row in bad_rows(result)] == [
         (0, "sample_id", "duplicate_key"),
         (3, "sample_id", "duplicate_key"),
     ]
@@ -198,7 +198,7 @@ def test_which_of_two_equally_new_rows_stays_does_not_depend_on_their_order():
 def test_rows_without_a_key_are_null_not_duplicates():
     result = validate(mapped_frame(SPEC, {"sample_id": None}, {"sample_id": None}, {}), SPEC)
 
-    assert [row[:3] for row in found(result)] == [(0, "sample_id", "not_null"), (1, "sample_id", "not_null")]
+    assert [row[:3] for row in bad_rows(result)] == [(0, "sample_id", "not_null"), (1, "sample_id", "not_null")]
 
 
 def test_a_key_of_several_columns_is_one_key():
@@ -207,7 +207,7 @@ def test_a_key_of_several_columns_is_one_key():
 
     result = validate(mapped_frame(spec, *rows), spec)
 
-    assert [row[1:3] for row in found(result)] == [("sample_id,channel", "duplicate_key")]
+    assert [row[1:3] for row in bad_rows(result)] == [("sample_id,channel", "duplicate_key")]
 
 
 def test_a_table_without_a_sync_time_still_keeps_one_row_per_key():
@@ -223,7 +223,7 @@ def test_a_row_of_another_day_is_a_bad_row_of_a_daily_partition():
 
     result = validate(frame, DAILY, date(2024, 1, 31))
 
-    assert found(result) == [(1, "occurred_on", "wrong_day", "must be the partition's day, 2024-01-31")]
+    assert bad_rows(result) == [(1, "occurred_on", "wrong_day", "must be the partition's day, 2024-01-31")]
     assert validate(frame, DAILY).ok
 
 
@@ -234,7 +234,7 @@ def test_no_value_of_a_row_is_told(secret):
 
     result = validate(frame, SPEC)
 
-    told = " ".join(str(cell) for row in found(result) for cell in row[1:]) + " ".join(result.schema_errors)
+    told = " ".join(str(cell) for row in bad_rows(result) for cell in row[1:]) + " ".join(result.schema_errors)
     assert len(result.bad_rows) == 4
     assert not any(value in told for value in ("nobody@example.com", "secret-currency", "987654"))
 
@@ -254,7 +254,7 @@ def test_every_rule_lets_null_pass(column):
 
     frame = mapped_frame(SPEC, {}, {}).assign(**{column.name: nulls})
 
-    assert {row[2] for row in found(validate(frame, SPEC))} <= {"not_null"}
+    assert {row[2] for row in bad_rows(validate(frame, SPEC))} <= {"not_null"}
 
 
 @settings(max_examples=60, deadline=None)

@@ -46,14 +46,14 @@ def test_events_of_messages_are_told_from_what_people_do():
     assert metric_kind("Received Automated Response SMS").role is Role.OTHER
 
 
-@pytest.mark.parametrize(("metric", "integration", "found"), [
+@pytest.mark.parametrize(("metric", "integration", "metric_id"), [
     ("Sh0p1f", None, "Sh0p1f"), ("Placed Order", "shopify", "Sh0p1f"), ("placed order", "i2", "Ap1Ap1"),
     ("Viewed Product", None, "Vw3d00"),
 ])  # fmt: skip
-def test_the_conversion_metric_is_found_by_id_or_by_name_and_integration(metric, integration, found):
+def test_the_conversion_metric_is_found_by_id_or_by_name_and_integration(metric, integration, metric_id):
     resolved = resolve_metrics([SHOPIFY, API, OTHER], metric, integration)
 
-    assert resolved.conversion_ids == {found}
+    assert resolved.conversion_ids == {metric_id}
     assert resolved.problem is None
     assert resolved.names == {"Sh0p1f": "Placed Order", "Ap1Ap1": "Placed Order", "Vw3d00": "Viewed Product"}
 

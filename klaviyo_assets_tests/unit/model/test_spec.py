@@ -52,12 +52,12 @@ def test_rows_are_ordered_by_the_key_unless_the_spec_says_otherwise():
 def test_a_field_is_both_sides_of_a_copied_column():
     field = Field(name="list_name", raw="name", older_names=("title",), type=LogicalType.STRING, description="Name.",
                   personal=True)  # fmt: skip
-    made = copied_table(name="t", grain="One row per t.", description="T.", key=("list_name",), fields=(field,))
+    spec = copied_table(name="t", grain="One row per t.", description="T.", key=("list_name",), fields=(field,))
 
-    assert made.raw[0] == RawColumn(name="name", type=LogicalType.STRING, older_names=("title",))
-    assert made.column("list_name").raw == "name"
-    assert made.column("list_name").personal
-    assert made.column_names == ("list_name", "properties", "is_deleted", "synced_at")
+    assert spec.raw[0] == RawColumn(name="name", type=LogicalType.STRING, older_names=("title",))
+    assert spec.column("list_name").raw == "name"
+    assert spec.column("list_name").personal
+    assert spec.column_names == ("list_name", "properties", "is_deleted", "synced_at")
 
 
 def test_a_new_column_is_not_previewed_until_its_table_says_so():

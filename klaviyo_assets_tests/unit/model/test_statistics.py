@@ -108,13 +108,15 @@ def test_machines_can_be_left_out_of_opens_and_clicks():
 
 
 def test_a_metric_of_the_shop_has_events_people_and_value():
-    made = [make("Placed Order") for make in (metric_events, credited_events, metric_people, metric_value)]
-    assert [statistic.name for statistic in made] == [
+    statistics = [make("Placed Order") for make in (metric_events, credited_events, metric_people, metric_value)]
+    assert [statistic.name for statistic in statistics] == [
         "placed_order_events", "placed_order_events", "placed_order_people", "placed_order_value",
     ]  # fmt: skip
-    assert [statistic.is_additive for statistic in made] == [True, True, False, True]
+    assert [statistic.is_additive for statistic in statistics] == [True, True, False, True]
     assert "placed_order_people" in NOT_ADDITIVE
-    assert made[3].expression == ("COALESCE(SUM(IF(metric IN ('Placed Order') AND is_own_currency, value, NULL)), 0)")
+    assert statistics[3].expression == (
+        "COALESCE(SUM(IF(metric IN ('Placed Order') AND is_own_currency, value, NULL)), 0)"
+    )
 
 
 def test_what_no_event_states_is_null_and_not_zero():

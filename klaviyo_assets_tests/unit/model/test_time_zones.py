@@ -32,11 +32,11 @@ def test_a_zone_has_its_canonical_name(given, wanted):
 
 def test_every_zone_keeps_its_times_under_its_canonical_name_for_python_and_arrow():
     for name in NAMES:
-        found = canonical_zone(name)
+        zone = canonical_zone(name)
         local = [moment.astimezone(ZoneInfo(name)).replace(tzinfo=None) for moment in MOMENTS]
-        by_arrow = pc.local_timestamp(pa.array(MOMENTS, pa.timestamp("us", tz=found))).to_pylist()
+        by_arrow = pc.local_timestamp(pa.array(MOMENTS, pa.timestamp("us", tz=zone))).to_pylist()
         assert by_arrow == local, name
-        assert canonical_zone(found) == found
+        assert canonical_zone(zone) == zone
 
 
 def test_canonical_names_are_ones_that_every_tz_database_has():

@@ -43,9 +43,9 @@ def test_the_value_of_conversions_is_the_raw_value_with_its_currency_by_the_reco
 
 
 def test_a_rate_is_made_of_what_its_numerator_and_denominator_are_made_of():
-    made = made_of(REPORTS["campaign_by_send_date"])
+    origins = made_of(REPORTS["campaign_by_send_date"])
 
-    assert made["revenue_per_recipient"] == made["conversion_value"] | made["delivered"]
+    assert origins["revenue_per_recipient"] == origins["conversion_value"] | origins["delivered"]
 
 
 def test_a_name_in_a_view_is_the_name_in_its_table():

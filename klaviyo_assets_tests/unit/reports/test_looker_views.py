@@ -21,11 +21,11 @@ def test_every_additive_column_sums_to_the_reports_and_the_account_is_named(data
     columns = sorted(report.additive)
     sums = ", ".join(f"SUM({column})" for column in columns)
 
-    (shown,) = dataset.query(f"SELECT COUNT(*), MIN(account), MAX(account), {sums} FROM {name}")
-    (wanted,) = dataset.query(f"SELECT COUNT(*), 'acme', 'acme', {sums} FROM {report.name}")
+    (view_sums,) = dataset.query(f"SELECT COUNT(*), MIN(account), MAX(account), {sums} FROM {name}")
+    (report_sums,) = dataset.query(f"SELECT COUNT(*), 'acme', 'acme', {sums} FROM {report.name}")
 
-    assert shown == wanted
-    assert set(shown[3:]) == {321}
+    assert view_sums == report_sums
+    assert set(view_sums[3:]) == {321}
 
 
 def test_a_campaign_without_a_known_name_has_its_id(dataset):
@@ -33,18 +33,18 @@ def test_a_campaign_without_a_known_name_has_its_id(dataset):
         campaign=[{"campaign_id": "c", "name": "Spring"}, {"campaign_id": "n"}],
         campaign_by_send_date=[report_row("campaign_by_send_date", campaign_id=name) for name in ("c", "n", "gone")],
     )
-    found = dataset.rows("looker_campaign_by_send_date")
+    rows = dataset.rows("looker_campaign_by_send_date")
 
-    assert {row["campaign_id"]: row["campaign_name"] for row in found} == {"c": "Spring", "n": "n", "gone": "gone"}
+    assert {row["campaign_id"]: row["campaign_name"] for row in rows} == {"c": "Spring", "n": "n", "gone": "gone"}
 
 
 def test_the_days_of_a_lifetime_row_are_the_accounts(dataset):
     """Half past ten in the evening in London is the next day in Berlin."""
     row = report_row("flow_lifetime", flow_id="f", first_event_at=SENT - timedelta(hours=1), last_event_at=SENT)
     dataset.fill(flow_lifetime=[row])
-    (found,) = dataset.rows("looker_flow_lifetime")
+    (view_row,) = dataset.rows("looker_flow_lifetime")
 
-    assert (found["first_event_on"], found["last_event_on"]) == (date(2024, 5, 6), date(2024, 5, 7))
+    assert (view_row["first_event_on"], view_row["last_event_on"]) == (date(2024, 5, 6), date(2024, 5, 7))
 
 
 def test_a_renamed_list_has_its_new_name_and_consent_to_a_channel_is_told_apart(dataset):
@@ -55,17 +55,17 @@ def test_a_renamed_list_has_its_new_name_and_consent_to_a_channel_is_told_apart(
         report_row(name, 3, list_id=None, list_name=None),
     ]
     dataset.fill(list=[{"list_id": "a", "name": "New"}], list_growth_by_event_date=rows)
-    found = dataset.rows(f"looker_{name}")
+    view_rows = dataset.rows(f"looker_{name}")
 
-    assert {(row["list_name"], row["growth_of"], row["subscribes"]) for row in found} == {
+    assert {(row["list_name"], row["growth_of"], row["subscribes"]) for row in view_rows} == {
         ("New", "list", 1), ("Unknown", "list", 2), (None, "channel", 3),
     }  # fmt: skip
 
 
 def test_before_the_first_load_freshness_is_one_row_that_knows_nothing(dataset):
-    (found,) = dataset.rows("looker_freshness")
+    (freshness,) = dataset.rows("looker_freshness")
 
-    assert found == {
+    assert freshness == {
         "account": "acme", "timezone": "Europe/Berlin", "currency": "EUR", "first_occurred_on": None,
         "last_occurred_on": None, "final_through": None, "data_through": None,
     }  # fmt: skip
@@ -80,11 +80,11 @@ def test_freshness_tells_the_days_the_last_final_one_and_how_far_the_data_reach(
         ],
         consent_snapshot=[report_row("consent_snapshot", data_through=SENT + timedelta(days=4))],
     )
-    (found,) = dataset.rows("looker_freshness")
+    (freshness,) = dataset.rows("looker_freshness")
 
-    assert (found["first_occurred_on"], found["last_occurred_on"]) == (days[0], days[2])
-    assert found["final_through"] == days[1]
-    assert found["data_through"] == SENT + timedelta(days=4)
+    assert (freshness["first_occurred_on"], freshness["last_occurred_on"]) == (days[0], days[2])
+    assert freshness["final_through"] == days[1]
+    assert freshness["data_through"] == SENT + timedelta(days=4)
 
 
 def test_a_ratio_is_one_for_any_rows_and_unknown_without_any(dataset):
@@ -105,9 +105,9 @@ def test_the_return_on_text_messages_is_their_own_money_on_their_own_cost(datase
     sms = {"channel": "sms", "conversion_value": Decimal(30), "text_message_spend": Decimal(10)}
     email = {"channel": "email", "conversion_value": Decimal(500), "text_message_spend": None}
     dataset.fill(flow_by_send_date=[report_row("flow_by_send_date", flow_id="f", **row) for row in (sms, email)])
-    (found,) = dataset.query(f"SELECT {RATIOS['text_message_roi'].sql} FROM looker_flow_by_send_date")
+    (ratio_row,) = dataset.query(f"SELECT {RATIOS['text_message_roi'].sql} FROM looker_flow_by_send_date")
 
-    assert found == (3,)
+    assert ratio_row == (3,)
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -66,8 +66,8 @@ def test_nothing_that_identifies_a_person_leaves_its_account():
 
 
 def test_every_report_every_named_view_and_what_looker_studio_reads_is_there():
-    shown = {name for name in VIEWS if name.endswith("_named") or name.startswith("looker_")}
-    assert set(PORTFOLIO_VIEWS) == {*REPORTS, *shown, "event_with_attribution"}
+    view_names = {name for name in VIEWS if name.endswith("_named") or name.startswith("looker_")}
+    assert set(PORTFOLIO_VIEWS) == {*REPORTS, *view_names, "event_with_attribution"}
 
 
 def test_a_column_that_an_account_has_not_got_yet_is_null_for_it():

@@ -134,10 +134,10 @@ def test_shares_of_a_conversion_add_up_to_the_conversion(warehouse):
         credit(ordered, share, rank, variation_id=variation)
         for rank, (share, variation) in enumerate(zip(shares, "aab", strict=True), start=1)
     ]
-    found = rows(warehouse, BY_SEND, Mapped([ordered], shared))
-    assert sorted(row["conversions"] for row in found) == [Decimal("0.333333334"), Decimal("0.666666666")]
-    assert sum(row["conversions"] for row in found) == 1
-    assert sum(row["conversion_value"] for row in found) == 30
+    report_rows = rows(warehouse, BY_SEND, Mapped([ordered], shared))
+    assert sorted(row["conversions"] for row in report_rows) == [Decimal("0.333333334"), Decimal("0.666666666")]
+    assert sum(row["conversions"] for row in report_rows) == 1
+    assert sum(row["conversion_value"] for row in report_rows) == 30
 
 
 def test_an_act_of_unsubscribing_counts_once_though_klaviyo_writes_it_several_times(warehouse):
@@ -264,8 +264,8 @@ def test_deliverability_is_by_domain_and_bounce_type_whatever_their_case(warehou
         event("4", "Opened Email", email_domain="gmx.de", bounce_type="Hard"),
         event("5", "Received Push", channel="mobile_push", email_domain="gmx.de"),
     ])  # fmt: skip
-    found = rows(warehouse, REPORTS["deliverability_by_event_date"], mapped)
-    counted = {row["bounce_type"]: pick(row, "email_domain", "recipients", "bounced", "opens") for row in found}
+    report_rows = rows(warehouse, REPORTS["deliverability_by_event_date"], mapped)
+    counted = {row["bounce_type"]: pick(row, "email_domain", "recipients", "bounced", "opens") for row in report_rows}
     assert counted == {None: ["gmx.de", 2, 1, 1], "hard": ["gmx.de", 1, 1, 0]}
 
 
@@ -276,9 +276,9 @@ def test_lists_grow_by_acts_and_a_name_stands_for_the_only_list_that_bears_it(wa
     anonymous = [event(str(n), "Subscribed to List", None, list_name="News") for n in (3, 4)]
     left = event("5", "Unsubscribed from List", list_id="other", list_name="News")
     mapped = Mapped([*joined, *anonymous, left], lists=lists)
-    found = rows(warehouse, REPORTS["list_growth_by_event_date"], mapped)
+    report_rows = rows(warehouse, REPORTS["list_growth_by_event_date"], mapped)
     names = ("list_id", "list_name", "subscribes", "subscribe_uniques", "unsubscribes", "net_growth")
-    assert sorted((pick(row, *names) for row in found), key=str) == sorted(
+    assert sorted((pick(row, *names) for row in report_rows), key=str) == sorted(
         [["news", "News", 3, 1, 0, 3], [None, "Twice", 1, 1, 0, 1], ["other", "News", 0, 0, 1, -1]], key=str
     )  # fmt: skip
 
@@ -292,9 +292,11 @@ def test_snapshots_count_members_and_consent_on_the_day_of_the_data(warehouse):
     warehouse.load_rows({"person": people, "list": lists, "list_person": members})
     for name in ("membership_snapshot", "consent_snapshot"):
         warehouse.restate(REPORTS[name], STANDING, Days.of([date(2024, 5, 20)]))
-    found = warehouse.rows(REPORTS["membership_snapshot"])
-    counted = {row["group_id"]: pick(row, "snapshot_on", "members", "members_with_email_consent") for row in found}
+    snapshot_rows = warehouse.rows(REPORTS["membership_snapshot"])
+    counted = {
+        row["group_id"]: pick(row, "snapshot_on", "members", "members_with_email_consent") for row in snapshot_rows
+    }
     assert counted == {"l": [date(2024, 5, 20), 2, 1], "empty": [date(2024, 5, 20), 0, 0]}
-    found = warehouse.rows(REPORTS["consent_snapshot"])
-    counted = {row["consent"]: row["people"] for row in found if row["channel"] == "email"}
+    snapshot_rows = warehouse.rows(REPORTS["consent_snapshot"])
+    counted = {row["consent"]: row["people"] for row in snapshot_rows if row["channel"] == "email"}
     assert counted == {"SUBSCRIBED": 2, None: 1}

@@ -53,8 +53,8 @@ def test_no_sql_text_of_the_product_sums_a_rate_or_a_unique():
     """Also in texts that are no report: views, digests, checks."""
     pattern = rf"\b(SUM|AVG)\s*\([^)]*\b({'|'.join(sorted(NOT_ADDITIVE))})\b"
     sources = Path(klaviyo_assets.__file__).parent.rglob("*.py")
-    found = {path.name for path in sources if re.search(pattern, path.read_text(encoding="utf-8"), re.IGNORECASE)}
-    assert not found
+    file_names = {path.name for path in sources if re.search(pattern, path.read_text(encoding="utf-8"), re.IGNORECASE)}
+    assert not file_names
 
 
 def test_the_lint_finds_what_it_is_for():
@@ -182,7 +182,7 @@ def test_days_are_cut_into_parts_that_together_are_the_same_days():
 
     parts = days.slices(3)
 
-    assert [sorted(day.day for day in part.known) for part in parts] == [[1, 2, 3], [4, 5, 6], [7]]
+    assert [sorted(day.day for day in part.dates) for part in parts] == [[1, 2, 3], [4, 5, 6], [7]]
     assert [part.unknown for part in parts] == [False, False, True]
     assert days.slices(7) == [days]
     assert Days.of([None]).slices(3) == [Days.of([None])]

@@ -29,9 +29,9 @@ def pick(row: Row, *names: str) -> list[Any]:
 
 def by(rows: list[Row], name: str) -> dict[Any, Row]:
     """Rows by a column that tells them apart."""
-    found = {row[name]: row for row in rows}
-    assert len(found) == len(rows)
-    return found
+    rows_by_value = {row[name]: row for row in rows}
+    assert len(rows_by_value) == len(rows)
+    return rows_by_value
 
 
 @EVERY_VIEW
@@ -48,13 +48,13 @@ def test_a_statement_parses_as_googlesql_without_parameters_and_names_every_tabl
 
 @EVERY_VIEW
 def test_the_view_has_the_columns_of_its_spec_each_described_within_bigquerys_limit(view):
-    made = schemas().views[view.name]
+    view_schema = schemas().views[view.name]
     types = {LogicalType.JSON: "STRING"}
-    assert [(field.name, field.type) for field in made.schema] == [
+    assert [(field.name, field.type) for field in view_schema.schema] == [
         (column.name, types.get(column.type, column.type)) for column in view.columns
     ]
-    assert made.options["column_descriptions"] == {column.name: column.description for column in view.columns}
-    assert made.options["description"] == f"{view.grain} {view.description}"
+    assert view_schema.options["column_descriptions"] == {column.name: column.description for column in view.columns}
+    assert view_schema.options["description"] == f"{view.grain} {view.description}"
     assert all(0 < len(column.description) <= 1024 for column in view.columns)
 
 
@@ -241,9 +241,9 @@ def test_a_reports_row_has_the_names_of_its_message_or_else_of_its_campaign(
 ):
     row = report_row(report, campaign_id=campaign_id, message_id=message_id, channel="sms")
     campaigns.fill(**{report: [row]})
-    (shown,) = campaigns.rows(f"{report}_named")
-    assert pick(shown, "campaign_name", "message_label", "subject", "is_deleted") == names
-    assert pick(shown, *row) == list(row.values())
+    (view_row,) = campaigns.rows(f"{report}_named")
+    assert pick(view_row, "campaign_name", "message_label", "subject", "is_deleted") == names
+    assert pick(view_row, *row) == list(row.values())
 
 
 def test_a_renamed_campaign_has_its_new_name_on_every_row(campaigns):
@@ -298,9 +298,9 @@ def test_an_event_is_there_once_per_touch_and_once_without_any(dataset):
         campaign=[{"campaign_id": "c", "send_at": SENT}],
     )
     rows = sorted(dataset.rows("event_with_attribution"), key=lambda row: (row["event_id"], row["touch_rank"]))
-    shown = ("event_id", "campaign_id", "value", "touch_rank", "weight", "credited_value", "credited_campaign_id",
+    columns = ("event_id", "campaign_id", "value", "touch_rank", "weight", "credited_value", "credited_campaign_id",
              "credited_flow_id")  # fmt: skip
-    assert [pick(row, *shown) for row in rows] == [
+    assert [pick(row, *columns) for row in rows] == [
         ["open", "c", None, None, None, None, None, None],
         ["shared", "stated", 30, 1, Decimal("0.4"), 12, "c", None],
         ["shared", "stated", 30, 2, Decimal("0.6"), 18, None, "f"],
@@ -309,9 +309,9 @@ def test_an_event_is_there_once_per_touch_and_once_without_any(dataset):
 
 
 def test_every_column_of_event_and_of_attribution_is_shown():
-    shown = set(VIEWS["event_with_attribution"].column_names)
+    view_columns = set(VIEWS["event_with_attribution"].column_names)
     clashing = {"campaign_id", "flow_id", "message_id", "variation_id", "value", "send_at", "send_on"}
-    assert shown == {*EVENT.column_names, *ATTRIBUTION.column_names, *(f"credited_{name}" for name in clashing)}
+    assert view_columns == {*EVENT.column_names, *ATTRIBUTION.column_names, *(f"credited_{name}" for name in clashing)}
 
 
 @pytest.mark.parametrize(
@@ -342,14 +342,14 @@ def test_its_money_by_send_day_and_credited_campaign_is_the_reports(dataset):
         campaign=[{"campaign_id": "c", "send_at": SENT}],
     )  # fmt: skip
     dataset.restate("campaign_by_send_date", SENT + timedelta(days=30))
-    wanted = [tuple(pick(row, "send_on", "campaign_id", "conversions", "conversion_value"))
+    report_sums = [tuple(pick(row, "send_on", "campaign_id", "conversions", "conversion_value"))
               for row in dataset.rows("campaign_by_send_date")]  # fmt: skip
-    found = dataset.query(
+    view_sums = dataset.query(
         "SELECT credited_send_on, credited_campaign_id, SUM(weight), SUM(credited_value) FROM event_with_attribution "
         "WHERE is_conversion GROUP BY 1, 2"
     )
-    assert len(found) == 3
-    assert sorted(found, key=str) == sorted(wanted, key=str)
+    assert len(view_sums) == 3
+    assert sorted(view_sums, key=str) == sorted(report_sums, key=str)
 
 
 def test_a_person_has_the_numbers_of_the_report_and_zeros_where_there_are_none(dataset):

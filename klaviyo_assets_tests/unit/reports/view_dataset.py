@@ -63,10 +63,10 @@ class Schemas:
 @cache
 def schemas() -> Schemas:
     """Every table, report and view; views are made in the order of `VIEWS`, so each one's reads have to come first."""
-    known = Schemas()
+    all_schemas = Schemas()
     for name, view in VIEWS.items():
-        known.views[name] = known.translated(create_view(view, LOCATION, ACCOUNT))
-    return known
+        all_schemas.views[name] = all_schemas.translated(create_view(view, LOCATION, ACCOUNT))
+    return all_schemas
 
 
 @cache
@@ -94,8 +94,8 @@ class Dataset:
 
     def rows(self, name: str) -> list[Row]:
         """All rows of a table, report or view."""
-        found: list[Row] = self.connection.sql(_all_rows(name)).to_arrow_table().to_pylist()
-        return found
+        rows: list[Row] = self.connection.sql(_all_rows(name)).to_arrow_table().to_pylist()
+        return rows
 
     def query(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a GoogleSQL query."""
@@ -110,6 +110,6 @@ class Dataset:
 
 
 def _table(spec: TableSpec, rows: list[Row]) -> pa.Table:
-    known = set(spec.column_names)
-    assert all(row.keys() <= known for row in rows), "a row has a column that its table lacks"
+    column_names = set(spec.column_names)
+    assert all(row.keys() <= column_names for row in rows), "a row has a column that its table lacks"
     return table_of(spec, rows)

@@ -107,8 +107,8 @@ class Warehouse:
 
     def rows(self, report: ReportSpec) -> list[Row]:
         """All rows of a report."""
-        found: list[Row] = self.connection.sql(f"FROM {place(report.name)}").to_arrow_table().to_pylist()
-        return found
+        rows: list[Row] = self.connection.sql(f"FROM {place(report.name)}").to_arrow_table().to_pylist()
+        return rows
 
     def run(self, sql: str, parameters: dict[str, Any]) -> list[tuple[Any, ...]]:
         """Run one GoogleSQL statement."""
@@ -120,12 +120,12 @@ class Warehouse:
         return self.connection.execute(statement.duckdb_sql, statement.parameters).fetchall()
 
 
-def differences(report: ReportSpec, found: list[Row], wanted: list[Row]) -> list[str]:
+def differences(report: ReportSpec, actual_rows: list[Row], expected_rows: list[Row]) -> list[str]:
     """Every cell that is not as wanted, as `grain column: found, wanted`; rows that are missing or too many."""
     columns = report.grain_columns
-    by_key = [{tuple(row[name] for name in columns): row for row in rows} for rows in (found, wanted)]
+    by_key = [{tuple(row[name] for name in columns): row for row in rows} for rows in (actual_rows, expected_rows)]
     left, right = by_key
-    assert len(left) == len(found), "two rows of one grain"
+    assert len(left) == len(actual_rows), "two rows of one grain"
     faults = [f"{key} is too many" for key in left.keys() - right]
     faults += [f"{key} is missing" for key in right.keys() - left]
     for key in left.keys() & right:
@@ -147,10 +147,10 @@ def _affected(name: str) -> str:
     return affected(REPORTS[name], LOCATION)
 
 
-def _same(found: Any, wanted: Any) -> bool:
-    if isinstance(wanted, float) and isinstance(found, float):
-        return abs(found - wanted) < 1e-12
-    return bool(found == wanted)
+def _same(actual_value: Any, expected_value: Any) -> bool:
+    if isinstance(expected_value, float) and isinstance(actual_value, float):
+        return abs(actual_value - expected_value) < 1e-12
+    return bool(actual_value == expected_value)
 
 
 def wire(value: Any) -> Any:

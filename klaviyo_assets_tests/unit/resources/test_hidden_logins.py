@@ -47,32 +47,32 @@ def klaviyos_words(url):
 @pytest.mark.parametrize("words", [doctors_words, fivetrans_words])
 @pytest.mark.parametrize("password", ["canary", "can%40ary", "c:anary"])
 def test_the_login_of_an_address_is_not_shown(words, password):
-    said = words(f"http://user:{password}@{NOBODY}")
+    sentence = words(f"http://user:{password}@{NOBODY}")
 
-    assert "nobody accepts connections there" in said
-    assert password not in said
+    assert "nobody accepts connections there" in sentence
+    assert password not in sentence
 
 
 @pytest.mark.parametrize("words", [fivetrans_words, klaviyos_words])
 def test_the_login_of_what_is_no_address_is_not_shown(words):
-    said = words("user:canary@api.example.com")
+    sentence = words("user:canary@api.example.com")
 
-    assert "'api.example.com' is not the address of an API" in said
+    assert "'api.example.com' is not the address of an API" in sentence
 
 
 def test_a_header_that_cannot_be_sent_is_not_shown(monkeypatch):
     monkeypatch.setenv("AWS_SESSION_TOKEN", "canary\ntoken")
 
-    said = doctors_words(f"http://{NOBODY}")
+    sentence = doctors_words(f"http://{NOBODY}")
 
-    assert "S3 does not respond: the connection failed (ValueError)" in said
-    assert "canary" not in said
+    assert "S3 does not respond: the connection failed (ValueError)" in sentence
+    assert "canary" not in sentence
 
 
 @pytest.mark.parametrize(
-    ("url", "shown"),
+    ("url", "text"),
     [("https://api.fivetran.com", "https://api.fivetran.com"), ("http://u:p@h:1/x", "http://h:1/x"),
      ("http://u:p@q/r@h", "http://h"), ("u:p@h", "h"), ("", "")],
 )  # fmt: skip
-def test_an_address_is_shown_without_its_login(url, shown):
-    assert without_login(url) == shown
+def test_an_address_is_shown_without_its_login(url, text):
+    assert without_login(url) == text

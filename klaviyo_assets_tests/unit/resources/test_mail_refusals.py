@@ -33,9 +33,9 @@ def test_one_refused_recipient_is_named_and_the_other_has_the_mail_once():
     with ScriptedSmtp({"rcpt to:<b": ["550 5.1.1 no such user"]}) as server:
         with pytest.raises(PartlySentError) as caught:
             send(server)
-    said = str(caught.value)
-    assert f"sent to {A}, and refused for {B}" in said
-    assert "(550): 5.1.1 no such user" in said
+    text = str(caught.value)
+    assert f"sent to {A}, and refused for {B}" in text
+    assert "(550): 5.1.1 no such user" in text
     assert [kept.recipients for kept in server.kept] == [[A]]
 
 
@@ -74,7 +74,7 @@ def test_a_rude_farewell_takes_no_mail_back():
 
 
 @pytest.mark.parametrize(
-    ("answers", "kind", "said"),
+    ("answers", "kind", "pattern"),
     [
         ({"mail": ["550 not you"]}, PermanentError, r"\(550\): not you"),
         ({"mail": ["451 later"]}, TransientError, r"later \(451\)"),
@@ -84,9 +84,9 @@ def test_a_rude_farewell_takes_no_mail_back():
         ({"ehlo": [LOGIN], "auth": ["535 5.7.8 hidden"]}, PermanentError, "does not offer STARTTLS"),
     ],
 )
-def test_a_code_decides_whether_it_is_tried_again(answers, kind, said):
+def test_a_code_decides_whether_it_is_tried_again(answers, kind, pattern):
     url = "smtp://me:hidden@127.0.0.1:{}" if "auth" in answers else "smtp://127.0.0.1:{}"
-    with ScriptedSmtp(answers) as server, pytest.raises(kind, match=said) as caught:
+    with ScriptedSmtp(answers) as server, pytest.raises(kind, match=pattern) as caught:
         mail(transport="smtp", smtp_url=url.format(server.port)).send(MESSAGE)
     assert server.sessions == (1 if kind is PermanentError else 4)
     assert "hidden" not in str(caught.value)
@@ -165,7 +165,7 @@ def test_ses_refuses_the_sender_for_all():
 
 
 @pytest.mark.parametrize(
-    ("code", "text", "status", "kind", "said"),
+    ("code", "text", "status", "kind", "pattern"),
     [
         ("ExpiredToken", "The security token included in the request is expired", 403, PermanentError, "have expired"),
         ("RequestExpired", "Request has expired", 400, PermanentError, "clock is wrong"),
@@ -177,9 +177,9 @@ def test_ses_refuses_the_sender_for_all():
         ("429", "", 429, TransientError, "one mail a second"),
     ],
 )
-def test_a_code_of_ses_decides(code, text, status, kind, said):
+def test_a_code_of_ses_decides(code, text, status, kind, pattern):
     attempts = 4 if kind is TransientError and "quota" not in text else 1
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=pattern):
         Ses(*[(code, text, status)] * attempts).send()
 
 

@@ -33,8 +33,8 @@ class Memory(dict):
 
 @pytest.fixture
 def server():
-    with HttpProxy("http://127.0.0.1:9") as made:
-        yield made
+    with HttpProxy("http://127.0.0.1:9") as proxy:
+        yield proxy
 
 
 @pytest.mark.parametrize(

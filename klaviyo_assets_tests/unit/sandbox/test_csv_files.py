@@ -58,8 +58,8 @@ def test_a_file_that_is_not_utf8_is_refused_by_name(tmp_path):
 def test_only_files_named_as_raw_tables_are_taken(tmp_path):
     for name in ("event.csv", "event_norename.csv", "person.csv", "notes.txt"):
         write(tmp_path, name, "id\n")
-    known, others = find_files(tmp_path)
-    assert [path.name for path in known] == ["event.csv", "person.csv"]
+    raw_files, others = find_files(tmp_path)
+    assert [path.name for path in raw_files] == ["event.csv", "person.csv"]
     assert [path.name for path in others] == ["event_norename.csv"]
 
 

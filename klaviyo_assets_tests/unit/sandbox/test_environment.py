@@ -56,8 +56,8 @@ def test_every_simulated_account_has_a_klaviyo_key_of_its_own(folder):
 
 def test_a_shell_reads_the_lines_as_they_are_meant(variables):
     script = f"set -a\n{environment.shell_text(variables)}\nenv -0"
-    found = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True, env={}).stdout
-    read = dict(line.split("=", 1) for line in found.split("\0") if line)
+    output = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, check=True, env={}).stdout
+    read = dict(line.split("=", 1) for line in output.split("\0") if line)
     assert {name: read[name] for name in variables} == variables
 
 

@@ -20,12 +20,12 @@ def test_the_newest_are_listed_last_with_subject_recipients_and_file(tmp_path):
     folder = Folder(tmp_path)
     paths = [keep(folder, Message(f"mail {number}", "t")) for number in range(4)]
     (folder.data("mail") / "other.txt").write_text("not ours")
-    found = kept_mail(folder, 2)
-    assert [(one.subject, one.to, one.transport) for one in found] == [
+    messages = kept_mail(folder, 2)
+    assert [(one.subject, one.to, one.transport) for one in messages] == [
         ("mail 2", "to@x.example", "ses"), ("mail 3", "to@x.example", "ses"),
     ]  # fmt: skip
-    assert [one.file for one in found] == paths[-2:]
-    assert found[0].sent_at <= found[1].sent_at
+    assert [one.file for one in messages] == paths[-2:]
+    assert messages[0].sent_at <= messages[1].sent_at
 
 
 def test_no_mail_is_an_empty_list(tmp_path):

@@ -34,8 +34,8 @@ def test_a_broken_state_is_named_with_its_fix(tmp_path, content):
 
 
 def test_every_sandbox_has_passwords_of_its_own_that_need_no_quoting(tmp_path):
-    one, other = (State.new(tmp_path / "state.json") for _ in range(2))
-    assert set(one.secrets) == set(SECRETS)
-    assert not set(one.secrets.values()) & set(other.secrets.values())
-    assert all(secret.isalnum() and secret.isascii() and len(secret) == 32 for secret in one.secrets.values())
+    first, second = (State.new(tmp_path / "state.json") for _ in range(2))
+    assert set(first.secrets) == set(SECRETS)
+    assert not set(first.secrets.values()) & set(second.secrets.values())
+    assert all(secret.isalnum() and secret.isascii() and len(secret) == 32 for secret in first.secrets.values())
     assert random_token(7).isalnum()

@@ -11,11 +11,11 @@ EVENT_COLUMNS = dict.fromkeys(("id", "datetime", "metric_id", "person_id"), "tex
 
 
 def catalog(*relations, readings=(), **facts):
-    known = {relation.name: relation for relation in relations}
-    given = {
+    relations_by_name = {relation.name: relation for relation in relations}
+    fields = {
         "schema": 'k"x', "login": "Reader 1", "database": "d", "version": 160_000, "may_use": True, "other_schemas": (),
     } | facts  # fmt: skip
-    return SourceCatalog(**given, relations=known, readings=tuple(readings))
+    return SourceCatalog(**fields, relations=relations_by_name, readings=tuple(readings))
 
 
 def reading(relation, *, base="event", reader="Reader 1", is_below=False, hides_rows=False, may_read=True):
@@ -23,17 +23,17 @@ def reading(relation, *, base="event", reader="Reader 1", is_below=False, hides_
             "hides_rows": hides_rows, "may_read": may_read}  # fmt: skip
 
 
-def refusal(made, **options):
+def refusal(source_catalog, **options):
     with pytest.raises(HiddenSourceError) as caught:
-        made.refuse_hidden("acme", **options)
+        source_catalog.refuse_hidden("acme", **options)
     return str(caught.value)
 
 
 def test_every_name_in_a_statement_is_quoted():
-    said = refusal(catalog(_Relation("event", {}, ["id"])))
+    message = refusal(catalog(_Relation("event", {}, ["id"])))
 
-    assert 'GRANT SELECT ON "k""x"."event" TO "Reader 1";' in said
-    assert 'accept_empty = ["event"]' in said
+    assert 'GRANT SELECT ON "k""x"."event" TO "Reader 1";' in message
+    assert 'accept_empty = ["event"]' in message
 
 
 def test_tables_that_nobody_reads_may_be_hidden():
@@ -41,27 +41,27 @@ def test_tables_that_nobody_reads_may_be_hidden():
 
 
 def test_only_wanted_tables_and_what_was_not_accepted_are_refused():
-    made = catalog(_Relation("event", {}, ["id"]), _Relation("person", {"id": "text"}, ["email", "zip"]))
+    source_catalog = catalog(_Relation("event", {}, ["id"]), _Relation("person", {"id": "text"}, ["email", "zip"]))
 
-    assert "event" not in refusal(made, names={"person"})
-    assert "column zip" in refusal(made, accepted={"event", "person.email"})
-    made.refuse_hidden("acme", {"event", "person.email", "person.zip"})
+    assert "event" not in refusal(source_catalog, names={"person"})
+    assert "column zip" in refusal(source_catalog, accepted={"event", "person.email"})
+    source_catalog.refuse_hidden("acme", {"event", "person.email", "person.zip"})
 
 
 def test_a_grant_that_serves_several_columns_is_said_once():
-    said = refusal(catalog(_Relation("person", {"id": "text"}, ["email", "zip"])))
+    message = refusal(catalog(_Relation("person", {"id": "text"}, ["email", "zip"])))
 
-    assert said.count("GRANT SELECT") == 1
-    assert "ALTER DEFAULT PRIVILEGES" not in said, "no table was made again"
+    assert message.count("GRANT SELECT") == 1
+    assert "ALTER DEFAULT PRIVILEGES" not in message, "no table was made again"
 
 
-@pytest.mark.parametrize(("known", "says"), [
+@pytest.mark.parametrize(("source_reading", "says"), [
     (reading("event", hides_rows=True), 'ALTER ROLE "Reader 1" BYPASSRLS'),
     (reading("event", is_below=True, reader="owner", hides_rows=True), 'ALTER ROLE "owner" BYPASSRLS'),
     (reading("event", is_below=True, reader="owner", may_read=False), 'GRANT SELECT ON "b"."event" TO "owner"'),
 ])  # fmt: skip
-def test_hidden_rows_and_what_a_view_may_not_read_are_refused(known, says):
-    assert says in refusal(catalog(_Relation("event", EVENT_COLUMNS), readings=[known]))
+def test_hidden_rows_and_what_a_view_may_not_read_are_refused(source_reading, says):
+    assert says in refusal(catalog(_Relation("event", EVENT_COLUMNS), readings=[source_reading]))
 
 
 @pytest.mark.parametrize(("facts", "says"), [
@@ -74,18 +74,20 @@ def test_a_schema_that_cannot_be_looked_into_is_refused_whatever_is_accepted(fac
 
 
 def test_a_table_in_another_spelling_is_the_one_that_is_read():
-    made = catalog(_Relation("campaignTag", {"campaignId": "text", "tagId": "text"}))
+    source_catalog = catalog(_Relation("campaignTag", {"campaignId": "text", "tagId": "text"}))
 
-    assert list(made.tables) == ["campaign_tag"]
-    assert '"campaignTag"' in made.tables["campaign_tag"].identifier.as_string(None)
+    assert list(source_catalog.tables) == ["campaign_tag"]
+    assert '"campaignTag"' in source_catalog.tables["campaign_tag"].identifier.as_string(None)
 
 
 @pytest.mark.parametrize("missing", ["id", "metric_id", "person_id"])
 def test_events_without_what_tells_them_apart_are_refused(missing):
-    made = catalog(_Relation("event", {name: kind for name, kind in EVENT_COLUMNS.items() if name != missing}))
+    source_catalog = catalog(
+        _Relation("event", {name: kind for name, kind in EVENT_COLUMNS.items() if name != missing})
+    )
 
     with pytest.raises(PermanentError, match=f"event has no column {missing}"):
-        made.require_columns("acme")
+        source_catalog.require_columns("acme")
 
 
 def test_an_event_has_one_time_or_the_other():

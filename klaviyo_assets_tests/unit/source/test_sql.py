@@ -281,9 +281,9 @@ def test_more_columns_than_a_function_takes_arguments(read):
     names = [f"property_p{number}" for number in range(400)]
     columns = ", ".join(f"{name} text" for name in names)
 
-    found = rest(read(f"id text, {columns}", ["a", *names]))
+    properties = rest(read(f"id text, {columns}", ["a", *names]))
 
-    assert found == {name.removeprefix("property_"): name for name in names}
+    assert properties == {name.removeprefix("property_"): name for name in names}
 
 
 @pytest.mark.parametrize(
@@ -315,11 +315,11 @@ def test_the_time_of_an_event_is_whichever_is_there(url, columns, kind):
     table = RawTable("k", "event", columns)
     with psycopg.connect(url) as connection:
         values = [f"'2026-01-31 05:00:00'::{kind} AS {name}" for name, kind in columns.items()] or ["1 AS nothing"]
-        (found,) = connection.execute(
+        (moment,) = connection.execute(
             f"SELECT {event_time(table).as_string(None)} AT TIME ZONE 'UTC' FROM (SELECT {', '.join(values)}) AS t"
         ).fetchone()
 
-    assert (found is None) == (kind == "none")
+    assert (moment is None) == (kind == "none")
 
 
 def test_a_day_of_events_ends_before_the_next_begins(url):
@@ -330,11 +330,11 @@ def test_a_day_of_events_ends_before_the_next_begins(url):
         ('fallback', NULL, '2026-01-31 23:59:59Z'), ('datetime wins', '2026-03-01 00:00Z', '2026-01-31 01:00Z'),
         ('undated', NULL, NULL)) AS t(id, datetime, timestamp)"""
     with psycopg.connect(url) as connection:
-        found = connection.execute(
+        ids = connection.execute(
             f"SELECT id FROM {rows} WHERE {during(table, *bounds).as_string(None)} ORDER BY id"
         ).fetchall()
 
-    assert found == [("fallback",), ("first",)]
+    assert ids == [("fallback",), ("first",)]
     assert bounds[0].date() == date(2026, 1, 31)
 
 
@@ -353,9 +353,9 @@ def test_a_database_of_another_encoding_is_read_as_what_it_says(url):
         connection.execute("CREATE SCHEMA k; CREATE TABLE k.thing (id text, name text)")
         connection.execute("INSERT INTO k.thing VALUES ('a', 'Z\u00fcrich')")
     with PostgresResource(url=latin).snapshot() as snapshot:
-        found = snapshot.read(select(SPEC, SourceCatalog.read(snapshot, "k").tables["thing"]))
+        table = snapshot.read(select(SPEC, SourceCatalog.read(snapshot, "k").tables["thing"]))
 
-    assert found.column("name").to_pylist() == ["Z\u00fcrich"]
+    assert table.column("name").to_pylist() == ["Z\u00fcrich"]
 
 
 def test_columns_of_any_type_are_read(read):

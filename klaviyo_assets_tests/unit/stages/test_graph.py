@@ -19,8 +19,8 @@ _CUTS = {
 
 def _steps() -> list[dg.AssetsDefinition]:
     graph = defs.get_repository_def().assets_defs_by_key.values()
-    found = {id(step): step for step in graph if step.is_executable and step.keys}
-    return [step for step in found.values() if next(iter(step.keys)).path[0] not in _NO_STAGES]
+    steps = {id(step): step for step in graph if step.is_executable and step.keys}
+    return [step for step in steps.values() if next(iter(step.keys)).path[0] not in _NO_STAGES]
 
 
 def _cut(definition: dg.PartitionsDefinition | None) -> str:

@@ -65,7 +65,7 @@ def settings(**changes):
     return Account("acme", "k", **changes).attribution_settings("touch")
 
 
-@pytest.mark.parametrize(("before", "now", "said"), [
+@pytest.mark.parametrize(("before", "now", "reasons"), [
     (settings(), settings(attribution=AttributionSettings(windows=dict(DEFAULT_WINDOWS) | {"email_click": 259_200})),
      ["attribution windows changed (email_click 5 days -> 3 days)"]),
     (settings(), settings(attribution=AttributionSettings(windows={"email_click": 90, "sms_open": 7_200})),
@@ -79,5 +79,5 @@ def settings(**changes):
     ({"conversion integration": None}, {"conversion integration": "Shopify"},
      ["conversion integration changed (none -> Shopify)"]),
 ])  # fmt: skip
-def test_a_changed_setting_is_named_with_both_values(before, now, said):
-    assert list(_setting_changes(SimpleNamespace(details={"settings": before}), now)) == said
+def test_a_changed_setting_is_named_with_both_values(before, now, reasons):
+    assert list(_setting_changes(SimpleNamespace(details={"settings": before}), now)) == reasons

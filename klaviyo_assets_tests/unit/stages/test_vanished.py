@@ -67,9 +67,9 @@ def test_a_column_that_the_last_load_read_is_a_loss_and_one_of_an_unknown_load_i
 def test_a_conversion_metric_that_was_found_once_is_a_loss_unless_another_one_is_wanted_now(wanted, ids, is_gone):
     source = account_source(EVENT)
     source.conversion = {"wanted": [wanted, None], "ids": ids}
-    known = entry(EVENT, "undated", "0:0", conversion={"wanted": ["Placed Order", None], "ids": ["ORD"]})
+    event_entry = entry(EVENT, "undated", "0:0", conversion={"wanted": ["Placed Order", None], "ids": ["ORD"]})
 
-    assert [loss.subject for loss in losses(source, dict([known]))] == (["metric.ORD"] if is_gone else [])
+    assert [loss.subject for loss in losses(source, dict([event_entry]))] == (["metric.ORD"] if is_gone else [])
 
 
 def test_what_was_accepted_is_not_refused_and_a_table_does_not_cover_its_columns():

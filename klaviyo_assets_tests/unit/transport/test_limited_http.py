@@ -98,8 +98,8 @@ def _limits_of_ses(monkeypatch):
 
 @pytest.fixture
 def server():
-    with HttpProxy("http://127.0.0.1:9") as made:
-        yield made
+    with HttpProxy("http://127.0.0.1:9") as proxy:
+        yield proxy
 
 
 @client_of_all

@@ -17,12 +17,12 @@ DAY = judged_day()
 CALM = calm_weeks()
 
 
-def found(rows, day=DAY, account=ACME, **options) -> dict[str, Anomaly]:
+def by_statistic(rows, day=DAY, account=ACME, **options) -> dict[str, Anomaly]:
     return {one.statistic: one for one in anomalies(rows, day, account, **options)}
 
 
 def test_a_day_like_the_others_is_not_unusual():
-    assert found(CALM) == {}
+    assert by_statistic(CALM) == {}
 
 
 @pytest.mark.parametrize(
@@ -45,28 +45,28 @@ def test_a_day_like_the_others_is_not_unusual():
 )  # fmt: skip
 def test_what_is_planted_is_found_and_said(counts, sentence):
     """One number far outside of the usual; the sentence gives number, unit, day, and what is usual."""
-    said = [one.sentence for one in found(changed(CALM, DAY, **counts)).values()]
+    sentences = [one.sentence for one in by_statistic(changed(CALM, DAY, **counts)).values()]
 
-    assert sentence in said
+    assert sentence in sentences
 
 
 def test_a_day_without_sends_and_orders_is_missed_where_every_such_day_had_some():
     nothing = [*(one for one in CALM if one["occurred_on"] != DAY), row(DAY, None)]
 
-    said = found(nothing)
+    day_anomalies = by_statistic(nothing)
 
-    assert set(said) == {"recipients", "conversion_value", "orders"}
-    assert said["recipients"].sentence == (
+    assert set(day_anomalies) == {"recipients", "conversion_value", "orders"}
+    assert day_anomalies["recipients"].sentence == (
         "Messages sent on Mon 2026-03-30: none, usually 4,000 to 4,148 on Mondays (each of the 12 before had some)"
     )
-    assert said["conversion_value"].value == 0
+    assert day_anomalies["conversion_value"].value == 0
 
 
 def test_a_loaded_day_without_any_row_is_a_day_without_events():
     rows = [one for one in CALM if one["occurred_on"] != DAY]
 
-    assert "recipients" in found(rows, loaded_days={*(one["occurred_on"] for one in rows), DAY})
-    assert found(rows) == {}, "a day that nobody says was loaded is not judged"
+    assert "recipients" in by_statistic(rows, loaded_days={*(one["occurred_on"] for one in rows), DAY})
+    assert by_statistic(rows) == {}, "a day that nobody says was loaded is not judged"
 
 
 def test_a_day_that_is_not_over_is_not_judged():
@@ -74,18 +74,20 @@ def test_a_day_that_is_not_over_is_not_judged():
     rows = changed(CALM, DAY, recipients=10, delivered=10)
     midnight = datetime(2026, 3, 31, 4, tzinfo=UTC)
 
-    assert found(rows, data_through=midnight - timedelta(seconds=1)) == {}
-    assert "recipients" in found(rows, data_through=midnight)
+    assert by_statistic(rows, data_through=midnight - timedelta(seconds=1)) == {}
+    assert "recipients" in by_statistic(rows, data_through=midnight)
     unfinished = [one | {"data_through": midnight - timedelta(hours=1)} for one in rows]
-    assert found(unfinished) == {}
+    assert by_statistic(unfinished) == {}
 
 
 def test_too_few_weeks_are_no_yardstick():
     few = 3
     rows = changed(calm_weeks(few), judged_day(few), recipients=10, delivered=10)
 
-    assert found(rows, judged_day(few)) == {}
-    assert "recipients" in found(changed(calm_weeks(4), judged_day(4), recipients=10, delivered=10), judged_day(4))
+    assert by_statistic(rows, judged_day(few)) == {}
+    assert "recipients" in by_statistic(
+        changed(calm_weeks(4), judged_day(4), recipients=10, delivered=10), judged_day(4)
+    )
 
 
 def test_shares_of_few_e_mails_are_not_judged():
@@ -95,32 +97,32 @@ def test_shares_of_few_e_mails_are_not_judged():
     ]  # fmt: skip
     rows = [one | ({"spam_complaints": 3} if one["occurred_on"] == DAY and one["channel"] else {}) for one in small]
 
-    assert found(rows) == {}
+    assert by_statistic(rows) == {}
 
 
 def test_money_of_another_currency_is_not_compared():
     euros = [one | {"currency": "EUR"} if one["occurred_on"] < DAY else one for one in CALM]
     rows = changed(euros, DAY, conversion_value=5)
 
-    assert "conversion_value" not in found(rows)
-    assert found(changed(CALM, DAY, conversion_value=5))["conversion_value"].unit == "USD"
+    assert "conversion_value" not in by_statistic(rows)
+    assert by_statistic(changed(CALM, DAY, conversion_value=5))["conversion_value"].unit == "USD"
 
 
 def test_an_account_whose_conversions_are_no_orders_reads_of_conversions():
     account = replace(ACME, conversion_metric="Submitted Lead Form")
     rows = changed(CALM, DAY, conversions=1, conversions_unattributed=2, conversion_value=80)
 
-    said = found(rows, account=account)
+    day_anomalies = by_statistic(rows, account=account)
 
-    assert said["orders"].label == "Conversions"
-    assert said["conversion_value"].sentence.startswith("Attributed value on Mon")
+    assert day_anomalies["orders"].label == "Conversions"
+    assert day_anomalies["conversion_value"].sentence.startswith("Attributed value on Mon")
 
 
 def test_one_odd_day_in_the_past_does_not_hide_the_next_one():
     past = DAY - timedelta(weeks=3)
     rows = changed(changed(CALM, past, unsubscribes=60), DAY, unsubscribes=60)
 
-    assert "unsubscribe_rate" in found(rows)
+    assert "unsubscribe_rate" in by_statistic(rows)
 
 
 def test_what_lasts_is_said_every_day():
@@ -129,7 +131,7 @@ def test_what_lasts_is_said_every_day():
         rows = changed(rows, DAY - timedelta(days=ago), opens_excl_machine=600)
 
     for ago in range(3):
-        assert "open_rate_excl_machine" in found(rows, DAY - timedelta(days=ago))
+        assert "open_rate_excl_machine" in by_statistic(rows, DAY - timedelta(days=ago))
 
 
 def test_a_campaign_on_another_weekday_than_always_is_no_alarm():
@@ -140,7 +142,7 @@ def test_a_campaign_on_another_weekday_than_always_is_no_alarm():
     moved = [one | {"occurred_on": monday[0]["occurred_on"]} for one in thursday]
     rows = [one for day in thursdays[:-1] for one in day] + moved
 
-    assert found(rows, monday[0]["occurred_on"]) == {}
+    assert by_statistic(rows, monday[0]["occurred_on"]) == {}
 
 
 @settings(deadline=None, max_examples=20)
@@ -148,12 +150,12 @@ def test_a_campaign_on_another_weekday_than_always_is_no_alarm():
 def test_the_order_of_rows_does_not_matter_and_the_value_is_outside_of_what_is_usual(cut, name):
     rows = changed(CALM, DAY, **{name: 60})
 
-    assert found([*rows[cut:], *reversed(rows[:cut])]) == found(rows) != {}
-    for one in found(rows).values():
-        assert one.low <= one.expected <= one.high
-        assert not one.low <= one.value <= one.high
-        assert all(on.weekday() == DAY.weekday() and on < DAY for on, _ in one.history)
-        assert one.sentence.startswith(f"{one.label} on Mon {DAY}: ")
+    assert by_statistic([*rows[cut:], *reversed(rows[:cut])]) == by_statistic(rows) != {}
+    for anomaly in by_statistic(rows).values():
+        assert anomaly.low <= anomaly.expected <= anomaly.high
+        assert not anomaly.low <= anomaly.value <= anomaly.high
+        assert all(on.weekday() == DAY.weekday() and on < DAY for on, _ in anomaly.history)
+        assert anomaly.sentence.startswith(f"{anomaly.label} on Mon {DAY}: ")
 
 
 @settings(deadline=None, max_examples=10)
@@ -162,8 +164,12 @@ def test_any_rows_can_be_judged(data):
     """Whatever the counts are, there is an answer, and never one about a day that is not over."""
     count = st.integers(0, 10**6)
     rows = [
-        row(one["occurred_on"], one["channel"], **{name: data.draw(count) for name in ("recipients", "delivered")})
-        for one in CALM[::9]
+        row(
+            calm_row["occurred_on"],
+            calm_row["channel"],
+            **{name: data.draw(count) for name in ("recipients", "delivered")},
+        )
+        for calm_row in CALM[::9]
     ]
 
     assert isinstance(anomalies(rows, DAY, ACME, loaded_days={DAY}), list)
@@ -182,11 +188,11 @@ def test_what_is_watched_is_in_the_report():
 
 def alarm_days(shop: Shop, days: int, seed: int) -> tuple[int, int]:
     """How many days of a made-up shop are unusual, of how many that can be judged."""
-    made = list(shop.days(random.Random(seed), days))
+    shop_days = list(shop.days(random.Random(seed), days))
     odd = 0
     for at in range(28, days):
-        window = [one for day in made[max(0, at - 7 * WEEKS) : at + 1] for one in day]
-        odd += bool(anomalies(window, made[at][0]["occurred_on"], ACME, data_through=LATER))
+        window = [one for day in shop_days[max(0, at - 7 * WEEKS) : at + 1] for one in day]
+        odd += bool(anomalies(window, shop_days[at][0]["occurred_on"], ACME, data_through=LATER))
     return odd, days - 28
 
 

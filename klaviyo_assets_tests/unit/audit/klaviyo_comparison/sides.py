@@ -21,9 +21,9 @@ COUNTS = {
 
 def numbers(**changed: Any) -> Values:
     """A message's numbers with rates made of its counts by our formulas, unless they are given."""
-    given = {name: None if value is None else Decimal(str(value)) for name, value in (COUNTS | changed).items()}
-    made = {name: rate(given, STATISTICS[name].numerator, STATISTICS[name].denominator) for name in RATES}
-    return dict.fromkeys(COMPARED) | made | given
+    counts = {name: None if value is None else Decimal(str(value)) for name, value in (COUNTS | changed).items()}
+    rates = {name: rate(counts, STATISTICS[name].numerator, STATISTICS[name].denominator) for name in RATES}
+    return dict.fromkeys(COMPARED) | rates | counts
 
 
 @st.composite

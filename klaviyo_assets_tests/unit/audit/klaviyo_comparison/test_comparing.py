@@ -38,10 +38,10 @@ def test_one_changed_count_is_found_and_nothing_else_that_counts(side, data):
     name = data.draw(st.sampled_from([one for one in COUNTED if side[key][one] is not None and one not in MONEY]))
     by = data.draw(st.integers(1, 10))
     ours = side | {key: {**side[key], name: side[key][name] + by}}
-    found = [one for one in compare(side, ours).differences if one.statistic in COUNTED]
+    differences = [one for one in compare(side, ours).differences if one.statistic in COUNTED]
     if any(side[key].get(one) for one in COMPARED):
-        assert [(one.key, one.statistic, one.absolute) for one in found] == [(key, name, by)]
-        assert found[0].relative == (by / side[key][name] if side[key][name] else None)
+        assert [(one.key, one.statistic, one.absolute) for one in differences] == [(key, name, by)]
+        assert differences[0].relative == (by / side[key][name] if side[key][name] else None)
 
 
 @given(sides(), sides())

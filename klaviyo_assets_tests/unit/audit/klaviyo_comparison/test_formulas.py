@@ -15,7 +15,7 @@ from klaviyo_assets_tests.unit.audit.klaviyo_comparison.sides import NEWS, SALE,
 OTHER = numbers(recipients=333, delivered=320, opens_unique=77, clicks_unique=31, conversion_uniques=9)
 
 
-def found(side):
+def formulas_by_statistic(side):
     return {one.statistic: one for one in formulas(compare(side, side))}
 
 
@@ -26,11 +26,11 @@ def test_our_own_formulas_are_found_for_our_own_numbers(side):
 
 @given(sides(), st.sampled_from(RATES))
 def test_a_formula_is_told_only_where_it_gives_the_rate_in_every_message(side, name):
-    one = found(side).get(name)
-    if one is not None:
+    formula = formulas_by_statistic(side).get(name)
+    if formula is not None:
         for values in compare(side, side).klaviyo.values():
             if values[name]:
-                assert abs(values[one.numerator] / values[one.denominator] - values[name]) < Decimal("0.00005")
+                assert abs(values[formula.numerator] / values[formula.denominator] - values[name]) < Decimal("0.00005")
 
 
 @pytest.mark.parametrize(
@@ -48,17 +48,17 @@ def test_another_denominator_or_numerator_is_found_and_named(name, numerator, de
     rates = {key: round(values[numerator] / values[denominator], 6) for key, values in ours.items()}
     theirs = {key: {**values, name: rates[key]} for key, values in ours.items()}
     compared = compare(theirs, ours)
-    one = next(one for one in formulas(compared) if one.statistic == name)
-    assert (one.numerator, one.denominator, one.messages) == (numerator, denominator, 2)
-    assert f"- {name}: Klaviyo's is {numerator} / {denominator}" in remarks(compared, (one,))
+    formula = next(formula for formula in formulas(compared) if formula.statistic == name)
+    assert (formula.numerator, formula.denominator, formula.messages) == (numerator, denominator, 2)
+    assert f"- {name}: Klaviyo's is {numerator} / {denominator}" in remarks(compared, (formula,))
 
 
 def test_a_rate_that_nothing_gives_is_told_to_be_so():
     ours = {SALE: numbers()}
     compared = compare({SALE: {**numbers(), "open_rate": Decimal("0.123456")}}, ours)
-    one = next(one for one in formulas(compared) if one.statistic == "open_rate")
-    assert (one.numerator, one.alternatives) == ("", ())
-    assert remarks(compared, (one,)) == (
+    formula = next(formula for formula in formulas(compared) if formula.statistic == "open_rate")
+    assert (formula.numerator, formula.alternatives) == ("", ())
+    assert remarks(compared, (formula,)) == (
         "- open_rate: none of the formulas tried gives Klaviyo's rate in the message that has one; here it is "
         "opens_unique / delivered."
     )
@@ -67,11 +67,11 @@ def test_a_rate_that_nothing_gives_is_told_to_be_so():
 def test_formulas_that_cannot_be_told_apart_are_all_named():
     """Where nothing bounced, delivered and recipients are the same number."""
     side = {SALE: numbers(recipients=96, bounced=0, bounced_or_failed=0)}
-    one = found(side)["open_rate"]
-    assert one.is_ours
-    assert ("opens_unique", "recipients") in one.alternatives
+    formula = formulas_by_statistic(side)["open_rate"]
+    assert formula.is_ours
+    assert ("opens_unique", "recipients") in formula.alternatives
 
 
 def test_a_rate_that_is_0_everywhere_tells_nothing():
     quiet = numbers(clicks=0, clicks_unique=0)
-    assert "click_rate" not in found({SALE: quiet, MessageKey("C3", "M3"): quiet})
+    assert "click_rate" not in formulas_by_statistic({SALE: quiet, MessageKey("C3", "M3"): quiet})

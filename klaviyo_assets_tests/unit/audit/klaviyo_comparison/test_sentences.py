@@ -33,9 +33,9 @@ def test_the_largest_difference_is_named_with_its_message():
 
 def test_messages_of_one_side_are_named():
     compared = compare({SALE: numbers()}, {SALE: numbers(), NEWS: numbers()})
-    said = headline(compared, "flow", WINDOW, NAMES)
-    assert said.startswith(f"All {compared.numbers} numbers of 1 flow message sent")
-    assert said.endswith('1 message only these reports have: "News" (M2) with 100 recipients.')
+    sentence = headline(compared, "flow", WINDOW, NAMES)
+    assert sentence.startswith(f"All {compared.numbers} numbers of 1 flow message sent")
+    assert sentence.endswith('1 message only these reports have: "News" (M2) with 100 recipients.')
 
 
 def test_the_table_holds_both_numbers_and_both_sizes():
@@ -62,14 +62,14 @@ def test_what_explains_a_difference_is_told():
     ours = {SALE: numbers(text_message_spend=None)}
     theirs = {SALE: {**numbers(), "opens_unique": Decimal(50), "text_message_spend": Decimal(3)}}
     compared = compare(theirs, ours)
-    said = remarks(compared, formulas(compared))
-    assert "- opens_unique: Klaviyo's number is our sends_opened in every message; it counts distinct sends" in said
-    assert "- text_message_spend: Klaviyo states it for 1 message, the raw data do not have it." in said
-    assert "- Klaviyo's own counts give its rates by the formulas used here: delivery_rate = delivered" in said
+    text = remarks(compared, formulas(compared))
+    assert "- opens_unique: Klaviyo's number is our sends_opened in every message; it counts distinct sends" in text
+    assert "- text_message_spend: Klaviyo states it for 1 message, the raw data do not have it." in text
+    assert "- Klaviyo's own counts give its rates by the formulas used here: delivery_rate = delivered" in text
 
 
 @pytest.mark.parametrize(
-    ("here", "said"),
+    ("here", "beginning"),
     [
         (
             {"opens": 69, "clicks": 11},
@@ -79,6 +79,6 @@ def test_what_explains_a_difference_is_told():
         ({"opens": 71, "clicks": 11}, "- Klaviyo's own counts give"),
     ],
 )
-def test_counts_that_are_all_off_to_one_side_say_what_to_do(here, said):
+def test_counts_that_are_all_off_to_one_side_say_what_to_do(here, beginning):
     compared = compare({SALE: numbers()}, {SALE: numbers(**here)})
-    assert remarks(compared, formulas(compared)).startswith(said)
+    assert remarks(compared, formulas(compared)).startswith(beginning)

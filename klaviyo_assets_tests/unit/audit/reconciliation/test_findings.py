@@ -12,7 +12,7 @@ def test_equal_sides_leave_no_finding_and_are_counted():
     findings = Findings("acme")
 
     assert findings.compare(EQUATION, 1, Decimal("1.000"), "Fix it.")
-    assert (findings.found, findings.compared) == ([], 1)
+    assert (findings.discrepancies, findings.compared) == ([], 1)
 
 
 def test_a_difference_is_exact_and_only_between_numbers():
@@ -21,7 +21,7 @@ def test_a_difference_is_exact_and_only_between_numbers():
     findings.compare(EQUATION, "a", "b", "Fix it.")
     findings.compare(EQUATION, 1, None, "Fix it.")
 
-    assert [finding.difference for finding in findings.found] == [
+    assert [finding.difference for finding in findings.discrepancies] == [
         Decimal("99999999999999999999999999998.99"), None, None,
     ]  # fmt: skip
 
@@ -50,7 +50,7 @@ def test_a_finding_in_one_line_says_where_what_how_much_and_what_to_do():
     findings.compare(EQUATION, 3, 2, "Fix it.", day=date(2024, 5, 1), subject="event")
     findings.compare(EQUATION, 3, 2, "Fix it.")
 
-    assert list(map(str, findings.found)) == [
+    assert list(map(str, findings.discrepancies)) == [
         "2024-05-01 event: Rows are rows. one 3, other 2. Fix it.",
         "Rows are rows. one 3, other 2. Fix it.",
     ]

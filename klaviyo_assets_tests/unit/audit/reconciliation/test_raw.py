@@ -40,35 +40,35 @@ def counted(*rows: tuple) -> dict[date, RawDay]:
 
 
 def test_equal_rows_count_as_often_as_there_are():
-    found = counted((DAY, None, "19.99", "EUR", 3), (DAY, None, None, None, 10))
+    raw_days = counted((DAY, None, "19.99", "EUR", 3), (DAY, None, None, None, 10))
 
-    assert found == {DAY: RawDay(13, 0, 0, {"EUR": Decimal("59.97")})}
+    assert raw_days == {DAY: RawDay(13, 0, 0, {"EUR": Decimal("59.97")})}
 
 
 def test_deleted_rows_count_but_bring_no_money_and_no_unreadable_values():
-    found = counted((DAY, "true", "19.99", "EUR", 2), (DAY, "t", "n.a.", None, 1), (DAY, "false", "5", None, 1))
+    raw_days = counted((DAY, "true", "19.99", "EUR", 2), (DAY, "t", "n.a.", None, 1), (DAY, "false", "5", None, 1))
 
-    assert found == {DAY: RawDay(4, 3, 0, {"EUR": Decimal(5)})}
+    assert raw_days == {DAY: RawDay(4, 3, 0, {"EUR": Decimal(5)})}
 
 
 def test_a_currency_is_read_as_the_mapping_reads_it_and_its_absence_is_the_accounts_own():
-    found = counted((DAY, None, "1", " usd ", 1), (DAY, None, "2", "dollar", 1), (DAY, None, "4", "", 1))
+    raw_days = counted((DAY, None, "1", " usd ", 1), (DAY, None, "2", "dollar", 1), (DAY, None, "4", "", 1))
 
-    assert found[DAY].money == {"USD": Decimal(1), "EUR": Decimal(6)}
+    assert raw_days[DAY].money == {"USD": Decimal(1), "EUR": Decimal(6)}
 
 
 def test_values_that_are_no_number_are_counted_not_added():
-    found = counted((DAY, None, "1,234", "EUR", 2), (DAY, None, "inf", "EUR", 1), (DAY, None, "1.234,50", "EUR", 1))
+    raw_days = counted((DAY, None, "1,234", "EUR", 2), (DAY, None, "inf", "EUR", 1), (DAY, None, "1.234,50", "EUR", 1))
 
-    assert found == {DAY: RawDay(4, 0, 3, {"EUR": Decimal("1234.5")})}
+    assert raw_days == {DAY: RawDay(4, 0, 3, {"EUR": Decimal("1234.5")})}
 
 
 def test_sums_of_more_digits_than_decimals_usual_28_are_exact():
-    found = counted(
+    raw_days = counted(
         (DAY, None, "9999999999999999999999999999.123456789", "EUR", 1), (DAY, None, "0.000000001", "EUR", 1)
     )
 
-    assert found[DAY].money["EUR"] == Decimal("9999999999999999999999999999.123456790")
+    assert raw_days[DAY].money["EUR"] == Decimal("9999999999999999999999999999.123456790")
 
 
 def test_without_an_event_table_there_is_nothing():

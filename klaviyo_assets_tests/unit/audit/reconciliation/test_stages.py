@@ -34,7 +34,7 @@ def part(table: str = "event", *, size: int | None = 100, content: str | None = 
 def stages(**changes) -> Stages:
     """Six raw events: one deleted, one quarantined (worth 2 EUR), four loaded, one value unreadable."""
     booked = ledger_row("attribution", rows_raw=2, rows_deleted=0, rows_quarantined=0, rows_loaded=2, value=Decimal(3))
-    made = Stages(
+    sound_stages = Stages(
         "acme", DAY, DAY,
         raw={DAY: RawDay(6, 1, 1, {"EUR": Decimal("12.01"), "USD": Decimal("0.5")})},
         ledger={EVENT: ledger_row(), ATTRIBUTION: booked},
@@ -43,7 +43,7 @@ def stages(**changes) -> Stages:
         quarantine={DAY: Quarantined(frozenset({"e5"}), 1)},
         quarantined_money={DAY: {"EUR": Decimal(2)}},
     )  # fmt: skip
-    return replace(made, **changes)
+    return replace(sound_stages, **changes)
 
 
 def broken(of: Stages) -> dict[str, object]:
@@ -51,7 +51,7 @@ def broken(of: Stages) -> dict[str, object]:
     findings = Findings("acme")
     check_stages(of, findings)
     assert findings.compared > 0
-    assert all(finding.fix for finding in findings.found)
+    assert all(finding.fix for finding in findings.discrepancies)
     return {finding.equation.name: finding.difference for finding in findings.errors}
 
 
@@ -116,9 +116,9 @@ def test_money_of_a_currency_that_only_one_side_has_is_a_difference():
     daily = {**stages().daily, "event": {DAY: LoadedDay(4, 1, {"EUR": Decimal("10.51")})}}
     findings = Findings("acme")
     check_stages(stages(daily=daily), findings)
-    found = {finding.subject: finding.difference for finding in findings.found}
+    differences = {finding.subject: finding.difference for finding in findings.discrepancies}
 
-    assert found == {"EUR": Decimal("-0.50"), "USD": Decimal("0.5")}
+    assert differences == {"EUR": Decimal("-0.50"), "USD": Decimal("0.5")}
 
 
 def test_nothing_loaded_at_all_is_one_finding():
@@ -155,10 +155,10 @@ def people(*, base: int | None = 90, content: str | None = None, merged: int | N
     )
     below = (ArchivedObject(PARTS[0], "s3://bucket/base.parquet", base, content),)
     archived = ArchivedPart(manifest, "s3://bucket/part.parquet", 20, None, below, merged)
-    known = stages()
+    sound_stages = stages()
     return replace(
-        known, ledger={**known.ledger, ("person", "acme"): row}, raw_tables={"person": 4},
-        loaded_tables={"person": 4}, archive={**known.archive, ("person", None): archived},
+        sound_stages, ledger={**sound_stages.ledger, ("person", "acme"): row}, raw_tables={"person": 4},
+        loaded_tables={"person": 4}, archive={**sound_stages.archive, ("person", None): archived},
     )  # fmt: skip
 
 

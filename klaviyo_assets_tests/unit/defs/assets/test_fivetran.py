@@ -11,7 +11,7 @@ from klaviyo_assets.frames.record import FrameKey
 from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.tables import TABLES
 from klaviyo_assets_tests.free_turns import FreeTurns
-from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, shown
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, connection_answer
 
 LATER = "2026-03-01T05:00:00Z"
 EVENT, PERSON = fivetran_key("event"), fivetran_key("person")
@@ -79,7 +79,7 @@ def description(result):
 
 
 def test_alone_it_triggers_once_whatever_is_selected_and_returns(server, run):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer())
 
     result = run(EVENT, PERSON)
@@ -90,7 +90,7 @@ def test_alone_it_triggers_once_whatever_is_selected_and_returns(server, run):
 
 
 def test_with_something_downstream_it_waits_and_yields_what_was_selected(server, run):
-    server.on(GET, shown(), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     result = run(EVENT, EXTRACTED)
@@ -101,7 +101,7 @@ def test_with_something_downstream_it_waits_and_yields_what_was_selected(server,
 
 
 def test_in_a_backfill_it_waits(server, run):
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     result = run(EVENT, PERSON, tags=BACKFILL)
@@ -111,23 +111,27 @@ def test_in_a_backfill_it_waits(server, run):
 
 
 def test_a_materialization_says_when_the_sync_ended_and_where_to_look(server, run):
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     (event,) = run(EVENT, tags=BACKFILL).get_asset_materialization_events()
 
-    found = {name: value.value for name, value in event.materialization.metadata.items()}
-    assert found["connection"] == "https://fivetran.com/dashboard/connections/speak_menial"
-    assert found["sync_completed_at"] == 1772341200.0
-    assert found["dagster-fivetran/connector_id"] == "speak_menial"
-    assert found["dagster-fivetran/sync_completed_at"] == 1772341200.0
-    assert found["dagster-fivetran/destination_table_name"] == "event"
+    metadata = {name: value.value for name, value in event.materialization.metadata.items()}
+    assert metadata["connection"] == "https://fivetran.com/dashboard/connections/speak_menial"
+    assert metadata["sync_completed_at"] == 1772341200.0
+    assert metadata["dagster-fivetran/connector_id"] == "speak_menial"
+    assert metadata["dagster-fivetran/sync_completed_at"] == 1772341200.0
+    assert metadata["dagster-fivetran/destination_table_name"] == "event"
 
 
 def test_a_range_of_accounts_is_one_run_with_one_post_each(server, run):
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
-    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at="2026-03-01T06:00:00Z"))
+    server.on(
+        BLOOM_GET,
+        connection_answer("warm_harbor"),
+        connection_answer("warm_harbor", succeeded_at="2026-03-01T06:00:00Z"),
+    )
     server.on(BLOOM_POST, Answer())
 
     result = run(EVENT, EXTRACTED, partition=("acme", "bloom"))
@@ -143,7 +147,9 @@ def test_a_range_of_accounts_is_one_run_with_one_post_each(server, run):
 
 
 def test_a_rescheduled_sync_fails_the_run_and_says_until_when(server, run):
-    server.on(GET, shown(), shown(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
+    server.on(
+        GET, connection_answer(), connection_answer(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z")
+    )
     server.on(POST, Answer())
 
     result = run(EVENT, EXTRACTED)
@@ -156,7 +162,7 @@ def test_a_rescheduled_sync_fails_the_run_and_says_until_when(server, run):
 
 @pytest.mark.parametrize("tags", [{}, BACKFILL])
 def test_a_paused_connection_fails_the_run_with_the_fix(server, run, tags):
-    server.on(GET, shown(paused=True))
+    server.on(GET, connection_answer(paused=True))
 
     result = run(EVENT, tags=tags)
 
@@ -167,7 +173,7 @@ def test_a_paused_connection_fails_the_run_with_the_fix(server, run, tags):
 
 
 def test_a_failed_sync_fails_the_run_with_fivetrans_reason(server, run):
-    server.on(GET, shown(), shown(failed_at=LATER, tasks=[{"message": "the source refused"}]))
+    server.on(GET, connection_answer(), connection_answer(failed_at=LATER, tasks=[{"message": "the source refused"}]))
     server.on(POST, Answer())
 
     assert "the source refused" in description(run(EVENT, tags=BACKFILL))
@@ -183,8 +189,8 @@ def test_an_account_without_a_connection_is_a_missing_setting(server, run):
 
 def test_a_failing_account_does_not_keep_another_from_its_sync(server, run):
     """The good account's tables are recorded; the run fails and names the bad one."""
-    server.on(GET, shown(paused=True))
-    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(GET, connection_answer(paused=True))
+    server.on(BLOOM_GET, connection_answer("warm_harbor"), connection_answer("warm_harbor", succeeded_at=LATER))
     server.on(BLOOM_POST, Answer())
 
     result = run(EVENT, partition=("acme", "bloom"), tags=BACKFILL)
@@ -197,8 +203,8 @@ def test_a_failing_account_does_not_keep_another_from_its_sync(server, run):
 
 def test_downstream_of_a_good_account_goes_on_where_another_failed(server, run):
     """The run ends failed, once, where its last stage names the bad account and why."""
-    server.on(GET, shown(paused=True))
-    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(GET, connection_answer(paused=True))
+    server.on(BLOOM_GET, connection_answer("warm_harbor"), connection_answer("warm_harbor", succeeded_at=LATER))
     server.on(BLOOM_POST, Answer())
 
     result = run(EVENT, PERSON, EXTRACTED, partition=("acme", "bloom"))
@@ -211,9 +217,9 @@ def test_downstream_of_a_good_account_goes_on_where_another_failed(server, run):
 
 
 def test_a_sync_that_failed_in_one_run_does_not_stop_the_next(server, run):
-    server.on(GET, shown(paused=True))
+    server.on(GET, connection_answer(paused=True))
     assert not run(EVENT, EXTRACTED).success
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     assert materialized(run(EVENT, EXTRACTED)) == {(EVENT, "acme"), (EXTRACTED, "acme")}
@@ -221,9 +227,9 @@ def test_a_sync_that_failed_in_one_run_does_not_stop_the_next(server, run):
 
 def test_a_slow_account_costs_the_others_no_part_of_what_they_brought(server, run):
     """It is given up after the bound that all share; what ended in the meantime counts."""
-    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"))
     server.on(POST, Answer())
-    server.on(BLOOM_GET, shown("warm_harbor"), shown("warm_harbor", succeeded_at=LATER))
+    server.on(BLOOM_GET, connection_answer("warm_harbor"), connection_answer("warm_harbor", succeeded_at=LATER))
     server.on(BLOOM_POST, Answer())
 
     result = run(EVENT, EXTRACTED, partition=("acme", "bloom"), sync_timeout_seconds=0.3)
@@ -235,7 +241,7 @@ def test_a_slow_account_costs_the_others_no_part_of_what_they_brought(server, ru
 @pytest.mark.parametrize("selected", [(EVENT,), (EVENT, PERSON, EXTRACTED)])
 def test_nothing_but_the_one_sync_is_ever_asked_for(server, run, selected):
     """No schedule is switched to manual, nothing is paused or enabled: one POST, and its body forces nothing."""
-    server.on(GET, shown(schedule_type="auto"), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(schedule_type="auto"), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer())
 
     assert run(*selected).success
@@ -245,7 +251,7 @@ def test_nothing_but_the_one_sync_is_ever_asked_for(server, run, selected):
 
 
 def test_a_sync_that_is_put_off_while_alone_is_said_and_materializes_nothing(server, run, capfd):
-    server.on(GET, shown(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
+    server.on(GET, connection_answer(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
     server.on(POST, Answer())
 
     result = run(EVENT)
@@ -256,20 +262,20 @@ def test_a_sync_that_is_put_off_while_alone_is_said_and_materializes_nothing(ser
 
 
 def test_every_failing_account_is_named(server, run):
-    server.on(GET, shown(paused=True))
-    server.on(BLOOM_GET, shown("warm_harbor", setup_state="broken"))
+    server.on(GET, connection_answer(paused=True))
+    server.on(BLOOM_GET, connection_answer("warm_harbor", setup_state="broken"))
 
     result = run(EVENT, partition=("acme", "bare"))
 
-    said = description(result)
-    assert "3 accounts failed" in said
-    assert "account acme: " in said
-    assert "account bloom: " in said
-    assert "account bare: " in said
+    text = description(result)
+    assert "3 accounts failed" in text
+    assert "account acme: " in text
+    assert "account bloom: " in text
+    assert "account bare: " in text
 
 
 def test_the_wait_is_bounded(server, run):
-    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"))
     server.on(POST, Answer())
 
     assert "had not ended after" in description(run(EVENT, EXTRACTED, sync_timeout_seconds=0.1))

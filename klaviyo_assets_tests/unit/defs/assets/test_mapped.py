@@ -21,10 +21,10 @@ def described(metadata):
 def test_the_columns_of_a_report_say_and_link_what_they_are_made_of():
     metadata = column_metadata(REPORTS["account_by_event_date"], "report")
 
-    said = described(metadata)["conversion_value"]
-    assert "[bigquery/attribution](/assets/bigquery/attribution) `value`" in said
-    assert "[fivetran/event](/assets/fivetran/event)" in said
-    assert "`property_value`" in said
+    description = described(metadata)["conversion_value"]
+    assert "[bigquery/attribution](/assets/bigquery/attribution) `value`" in description
+    assert "[fivetran/event](/assets/fivetran/event)" in description
+    assert "`property_value`" in description
     lineage = metadata["dagster/column_lineage"].deps_by_column["conversion_value"]
     assert ("bigquery/attribution", "value") in {(dep.asset_key.to_user_string(), dep.column_name) for dep in lineage}
 
@@ -67,9 +67,9 @@ def test_the_reasons_of_a_check_are_counted_and_name_no_row_and_no_value(tmp_pat
     })  # fmt: skip
     pq.write_table(notes, tmp_path / "notes.parquet")
 
-    found = why_noted(pq.ParquetFile(tmp_path / "notes.parquet"))
+    reasons = why_noted(pq.ParquetFile(tmp_path / "notes.parquet"))
 
-    assert found == [(2, "currency", "a three-letter code", False), (1, "value", "not a number", True)]
+    assert reasons == [(2, "currency", "a three-letter code", False), (1, "value", "not a number", True)]
 
 
 def test_the_consoles_addresses_survive_special_characters():

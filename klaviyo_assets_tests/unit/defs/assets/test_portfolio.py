@@ -27,13 +27,15 @@ def bigquery(faults):
 
 
 def test_an_account_that_fails_as_nobody_foresaw_is_left_out_and_fails_the_run_at_its_end():
-    made = Portfolio.of(ACCOUNTS, bigquery({"bloom": KeyError("jane@shop.example"), "zoo": PermanentError("denied")}))
+    portfolio = Portfolio.of(
+        ACCOUNTS, bigquery({"bloom": KeyError("jane@shop.example"), "zoo": PermanentError("denied")})
+    )
 
-    assert list(made.members) == ["acme"]
-    assert made.left_out["zoo"] == "denied"
-    assert made.left_out["bloom"].startswith("unforeseen KeyError at")
-    assert "jane" not in made.left_out["bloom"]
-    assert list(made.unforeseen) == ["account bloom"]
+    assert list(portfolio.members) == ["acme"]
+    assert portfolio.left_out["zoo"] == "denied"
+    assert portfolio.left_out["bloom"].startswith("unforeseen KeyError at")
+    assert "jane" not in portfolio.left_out["bloom"]
+    assert list(portfolio.unforeseen) == ["account bloom"]
 
 
 def test_a_transient_error_leaves_all_views_as_they_are():

@@ -25,8 +25,8 @@ def reports() -> None:
 
 @pytest.fixture
 def instance() -> Iterator[dg.DagsterInstance]:
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    with dg.DagsterInstance.ephemeral() as ephemeral_instance:
+        yield ephemeral_instance
 
 
 def of(first: str, last: str) -> dict[str, str]:

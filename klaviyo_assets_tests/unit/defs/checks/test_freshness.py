@@ -25,8 +25,8 @@ ACCOUNTS = Accounts({name: Account(name, f"klaviyo_{name}") for name in ("acme",
 
 @pytest.fixture
 def instance():
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    with dg.DagsterInstance.ephemeral() as ephemeral_instance:
+        yield ephemeral_instance
 
 
 def materialize(instance, key, partition, **metadata):
@@ -60,15 +60,17 @@ def test_a_run_over_old_data_does_not_look_fresh(instance):
     for stage in ("extracted", "mapped", "s3_archive", "bigquery"):
         materialize(instance, (stage, "person"), "acme", data_through=old)
     materialize(instance, ("report", "account_by_event_date"), "acme", data_through=old)
-    found = verdicts(instance)
-    assert {stage for stage in dated_stages() if found[stage, "acme"] == "stale"} == set(dated_stages()) - {"fivetran"}
+    stage_verdicts = verdicts(instance)
+    assert {stage for stage in dated_stages() if stage_verdicts[stage, "acme"] == "stale"} == set(dated_stages()) - {
+        "fivetran"
+    }
 
 
 def test_one_account_does_not_make_another_look_fresh(instance):
     synced(instance, "bloom", NOW - HOUR)
     synced(instance, "acme", NOW - timedelta(days=9))
-    found = verdicts(instance)
-    assert (found["fivetran", "acme"], found["fivetran", "bloom"]) == ("stale", "fresh")
+    stage_verdicts = verdicts(instance)
+    assert (stage_verdicts["fivetran", "acme"], stage_verdicts["fivetran", "bloom"]) == ("stale", "fresh")
 
 
 def test_the_newest_of_people_and_recent_days_counts(instance):
@@ -102,25 +104,25 @@ def test_the_check_can_be_executed_for_all_accounts(instance):
         dg.AssetCheckKey(freshness_key(stage), check_of(name)) for stage in dated_stages() for name in ACCOUNTS.names
     ]
     job = dg.define_asset_job("look", selection=dg.AssetSelection.checks(*keys))
-    made = dg.Definitions.merge(build_definitions(accounts=ACCOUNTS), dg.Definitions(jobs=[job]))
+    project_definitions = dg.Definitions.merge(build_definitions(accounts=ACCOUNTS), dg.Definitions(jobs=[job]))
 
-    result = made.resolve_job_def("look").execute_in_process(instance=instance, raise_on_error=False)
+    result = project_definitions.resolve_job_def("look").execute_in_process(instance=instance, raise_on_error=False)
 
     assert result.success
-    found = {
-        (one.asset_key.path[-1], one.check_name.removeprefix("fresh_")): one.passed
-        for one in result.get_asset_check_evaluations()
+    outcomes = {
+        (evaluation.asset_key.path[-1], evaluation.check_name.removeprefix("fresh_")): evaluation.passed
+        for evaluation in result.get_asset_check_evaluations()
     }
-    assert found == {
+    assert outcomes == {
         (stage, name): (stage, name) == ("fivetran", "acme") for stage in dated_stages() for name in ACCOUNTS.names
     }
 
 
 def test_no_run_has_the_check_as_a_step(instance):
     """It would cost every run a step, and look at all accounts for one."""
-    made = build_definitions(accounts=ACCOUNTS)
+    project_definitions = build_definitions(accounts=ACCOUNTS)
     for name in ("dimensions", "events", "reports", "portfolio"):
-        assert "freshness" not in {node.name for node in made.resolve_job_def(name).nodes}
+        assert "freshness" not in {node.name for node in project_definitions.resolve_job_def(name).nodes}
 
 
 def test_the_sensor_says_what_changed_and_all_of_it_now_and_then(instance, monkeypatch):
@@ -136,8 +138,8 @@ def test_the_sensor_says_what_changed_and_all_of_it_now_and_then(instance, monke
     synced(instance, "acme", NOW)
     second = tick(first.cursor)
     assert [(one.check_name, one.passed) for one in second.asset_events] == [("fresh_acme", True)]
-    for said in (first, second):
-        for event in said.asset_events:
+    for result in (first, second):
+        for event in result.asset_events:
             instance.report_runless_asset_event(event)
     (latest,) = instance.event_log_storage.get_asset_check_execution_history(
         dg.AssetCheckKey(freshness_key("fivetran"), "fresh_acme"), limit=1

@@ -25,17 +25,19 @@ def without_keys(monkeypatch):
 
 def execute(accounts=(), **resources):
     job = build_definitions(accounts=ACCOUNTS, resources=resources).resolve_job_def(JOB)
-    given = {"ops": {STEP: {"config": {"accounts": list(accounts)}}}}
+    config = {"ops": {STEP: {"config": {"accounts": list(accounts)}}}}
     with dg.DagsterInstance.ephemeral() as instance:
-        result = job.execute_in_process(instance=instance, run_config=given)
+        result = job.execute_in_process(instance=instance, run_config=config)
         assert result.success
-        said = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
-        return {(one.asset_key.path[-1], one.partition): one for one in result.get_asset_check_evaluations()}, said
+        log = "\n".join(entry.user_message for entry in instance.all_logs(result.run_id))
+        return {(one.asset_key.path[-1], one.partition): one for one in result.get_asset_check_evaluations()}, log
 
 
 def test_no_other_run_has_the_check_as_a_step():
-    made = build_definitions(accounts=ACCOUNTS)
-    jobs = [job for job in made.resolve_all_job_defs() if job.name != JOB and not job.name.startswith("__")]
+    project_definitions = build_definitions(accounts=ACCOUNTS)
+    jobs = [
+        job for job in project_definitions.resolve_all_job_defs() if job.name != JOB and not job.name.startswith("__")
+    ]
     assert len(jobs) > 3
     assert all(STEP not in {node.name for node in job.nodes} for job in jobs)
 
@@ -48,18 +50,18 @@ def test_the_schedule_is_off_until_somebody_switches_it_on():
 
 def test_without_a_key_nothing_is_said_of_an_account_but_in_the_log():
     """Not set up is no failure: the check stays absent."""
-    evaluations, said = execute()
+    evaluations, log = execute()
     assert evaluations == {}
     for name in ACCOUNTS.names:
-        assert f"account {name} is not compared with Klaviyo: not set up: {key_name(name)} is not set" in said
+        assert f"account {name} is not compared with Klaviyo: not set up: {key_name(name)} is not set" in log
 
 
 def test_without_the_package_the_log_says_how_to_install_it(monkeypatch):
     monkeypatch.setenv("KLAVIYO_API_KEY_ACME", "pk_x")
     monkeypatch.setattr("klaviyo_assets.resources.klaviyo.resource.find_spec", lambda _: None)
-    evaluations, said = execute(["acme"])
+    evaluations, log = execute(["acme"])
     assert evaluations == {}
-    assert "pip install 'klaviyo-assets[klaviyo]'" in said
+    assert "pip install 'klaviyo-assets[klaviyo]'" in log
 
 
 def test_a_key_without_a_name_belongs_to_the_only_account(monkeypatch):
@@ -81,14 +83,14 @@ def test_what_cannot_be_compared_is_a_warning_with_the_reason_and_the_next_accou
 
     monkeypatch.setattr(klaviyo_comparison, "window_of", broken)
     bigquery = dg.ResourceDefinition.hardcoded_resource(SimpleNamespace(dataset=lambda account: account))
-    evaluations, said = execute(bigquery=bigquery)
+    evaluations, log = execute(bigquery=bigquery)
     assert set(evaluations) == {
         (report, name) for report in ("campaign_by_send_date", "flow_by_send_date") for name in ACCOUNTS.names
     }
-    for (_, name), one in evaluations.items():
-        assert (one.passed, one.severity) == (False, dg.AssetCheckSeverity.WARN)
-        assert one.description == f"Account {name} could not be compared: no answer for {name}"
-    assert "pk_secret" not in said
+    for (_, name), evaluation in evaluations.items():
+        assert (evaluation.passed, evaluation.severity) == (False, dg.AssetCheckSeverity.WARN)
+        assert evaluation.description == f"Account {name} could not be compared: no answer for {name}"
+    assert "pk_secret" not in log
 
 
 def test_the_check_is_on_assets_of_its_own_downstream_of_the_reports():

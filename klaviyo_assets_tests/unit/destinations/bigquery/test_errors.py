@@ -23,8 +23,8 @@ TABLE = {
 @pytest.fixture
 def api():
     """An address that answers as a test says."""
-    with HttpProxy("http://127.0.0.1:9") as made:
-        yield made
+    with HttpProxy("http://127.0.0.1:9") as proxy:
+        yield proxy
 
 
 @pytest.fixture

@@ -27,9 +27,9 @@ def client(monkeypatch):
         monkeypatch.setenv(name, "test")
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     with mock_aws():
-        made = boto3.client("s3", region_name="us-east-1")
-        made.create_bucket(Bucket=BUCKET)
-        yield made
+        s3_client = boto3.client("s3", region_name="us-east-1")
+        s3_client.create_bucket(Bucket=BUCKET)
+        yield s3_client
 
 
 @pytest.fixture
@@ -213,13 +213,18 @@ def test_a_delta_is_a_part_that_the_manifest_names_after_those_it_builds_on(arch
     base = archived_people(archive, person(("a", "Rome"), ("b", "Bonn")))
     delta = person(("b", "Paris"), ("c", "Oslo"), below=base.all_parts, total=3)
 
-    made = archived_people(archive, delta)
+    manifest = archived_people(archive, delta)
 
-    known = json.loads(made.text)
-    assert (known["format"], known["key"], known["rows"], made.sha256) == (2, ["person_id"], 3, delta[1].sha256)
-    assert made.all_parts == (*base.all_parts, Part(delta[1].sha256, 2, delta[1].bytes))
-    assert archive.manifest("acme", "person", None) == made
-    archive.fetch(made, tmp_path / "back.parquet")
+    document = json.loads(manifest.text)
+    assert (document["format"], document["key"], document["rows"], manifest.sha256) == (
+        2,
+        ["person_id"],
+        3,
+        delta[1].sha256,
+    )
+    assert manifest.all_parts == (*base.all_parts, Part(delta[1].sha256, 2, delta[1].bytes))
+    assert archive.manifest("acme", "person", None) == manifest
+    archive.fetch(manifest, tmp_path / "back.parquet")
     back = pq.read_table(tmp_path / "back.parquet").to_pylist()
     assert [(row["person_id"], row["city"]) for row in back] == [("a", "Rome"), ("b", "Paris"), ("c", "Oslo")]
 
@@ -227,12 +232,16 @@ def test_a_delta_is_a_part_that_the_manifest_names_after_those_it_builds_on(arch
 def test_a_delta_without_rows_or_the_same_again_writes_nothing(archive, client, person):
     base = archived_people(archive, person(("a", "Rome")))
     delta = person(("b", "Bonn"), below=base.all_parts, total=2)
-    made = archived_people(archive, delta)
+    manifest = archived_people(archive, delta)
     before = keys(client)
 
-    for again in (delta, person(("b", "Bonn"), below=made.all_parts, total=2), person(below=made.all_parts, total=2)):
+    for again in (
+        delta,
+        person(("b", "Bonn"), below=manifest.all_parts, total=2),
+        person(below=manifest.all_parts, total=2),
+    ):
         done = archive.archive(*again, "acme", "person", None)
-        assert (done.manifest, done.part_written, done.manifest_written) == (made, False, False)
+        assert (done.manifest, done.part_written, done.manifest_written) == (manifest, False, False)
     assert keys(client) == before
 
 
@@ -240,9 +249,9 @@ def test_a_delta_that_no_load_took_is_left_out_of_the_next(archive, person, tmp_
     base = archived_people(archive, person(("a", "Rome")))
     archived_people(archive, person(("gone", "Bonn"), below=base.all_parts, total=2))
 
-    made = archived_people(archive, person(("c", "Oslo"), below=base.all_parts, total=2))
+    manifest = archived_people(archive, person(("c", "Oslo"), below=base.all_parts, total=2))
 
-    archive.fetch(made, tmp_path / "back.parquet")
+    archive.fetch(manifest, tmp_path / "back.parquet")
     assert pq.read_table(tmp_path / "back.parquet").column("person_id").to_pylist() == ["a", "c"]
 
 
@@ -260,15 +269,15 @@ def test_a_whole_part_replaces_the_deltas(archive, person):
     base = archived_people(archive, person(("a", "Rome")))
     archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
 
-    made = archived_people(archive, person(("a", "Rome"), ("b", "Bonn")))
+    manifest = archived_people(archive, person(("a", "Rome"), ("b", "Bonn")))
 
-    assert (made.format, made.parts, len(made.all_parts)) == (1, (), 1)
+    assert (manifest.format, manifest.parts, len(manifest.all_parts)) == (1, (), 1)
 
 
 def test_a_damaged_part_below_a_delta_is_refused(archive, client, person, tmp_path):
     base = archived_people(archive, person(("a", "Rome")))
-    made = archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
-    client.put_object(Bucket=BUCKET, Key=archive.part_key(made, base.sha256), Body=b"other")
+    manifest = archived_people(archive, person(("b", "Bonn"), below=base.all_parts, total=2))
+    client.put_object(Bucket=BUCKET, Key=archive.part_key(manifest, base.sha256), Body=b"other")
 
     with pytest.raises(PermanentError, match="is damaged"):
-        archive.fetch(made, tmp_path / "back")
+        archive.fetch(manifest, tmp_path / "back")

@@ -32,9 +32,9 @@ def merged(base: dict, deltas: list[dict]) -> list[tuple]:
         folder, names = Path(name), count()
         parts = [write(folder, names, rows) for rows in (base, *deltas)]
         (folder / "merged").mkdir()
-        found = pq.read_table(merge_parts(parts, KEY, folder / "merged"))
-    assert found.schema == SCHEMA
-    return [tuple(row.values()) for row in found.to_pylist()]
+        table = pq.read_table(merge_parts(parts, KEY, folder / "merged"))
+    assert table.schema == SCHEMA
+    return [tuple(row.values()) for row in table.to_pylist()]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -130,16 +130,16 @@ def rows(names: tuple[str, ...] = HOSTILE, campaigns: int = 30) -> dict[str, lis
 
 def answers(**changes: Any) -> Answers:
     """All there is of the account in dollars; `changes` are those of `Answers`."""
-    made = Answers(ACCOUNT, PERIOD, rows(), Conservation([], {"equations": 42, "days": 7}))
-    return replace(made, **changes)
+    dollar_answers = Answers(ACCOUNT, PERIOD, rows(), Conservation([], {"equations": 42, "days": 7}))
+    return replace(dollar_answers, **changes)
 
 
 def euro() -> Answers:
     """Another account, in euro."""
     account = replace(ACCOUNT, name="bloom", currency="EUR", timezone="Europe/Berlin")
-    found = rows(("Frühling",), campaigns=2)
-    found["coverage"] = [coverage(currency="EUR", timezone="Europe/Berlin")]
-    return answers(account=account, rows=found)
+    euro_rows = rows(("Frühling",), campaigns=2)
+    euro_rows["coverage"] = [coverage(currency="EUR", timezone="Europe/Berlin")]
+    return answers(account=account, rows=euro_rows)
 
 
 def broken() -> Conservation:

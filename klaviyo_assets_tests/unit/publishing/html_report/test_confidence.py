@@ -12,9 +12,9 @@ from klaviyo_assets.publishing.html_report.confidence import Outcome, Share, com
 )  # fmt: skip
 def test_wilson_intervals_are_those_of_newcombe(hits, of, low, high):
     """R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3; the last by symmetry of the second."""
-    found = Share("", hits, of).interval
+    interval = Share("", hits, of).interval
 
-    assert found == pytest.approx((low, high), abs=6e-5)
+    assert interval == pytest.approx((low, high), abs=6e-5)
 
 
 def test_nothing_is_known_of_no_messages():
@@ -29,29 +29,29 @@ def test_more_hits_than_messages_do_not_break_it():
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "outcome"),
+    ("first", "second", "outcome"),
     [((200, 1000), (150, 1000), Outcome.BETTER), ((150, 1000), (200, 1000), Outcome.WORSE),
      ((155, 1000), (150, 1000), Outcome.NO_DIFFERENCE), ((3, 40), (1, 40), Outcome.TOO_FEW),
      ((39, 40), (40, 40), Outcome.TOO_FEW)],
 )  # fmt: skip
-def test_two_shares(one, other, outcome):
-    assert compare(Share("a", *one), Share("b", *other)).outcome is outcome
+def test_two_shares(first, second, outcome):
+    assert compare(Share("a", *first), Share("b", *second)).outcome is outcome
 
 
 def test_the_chance_is_that_of_the_two_proportion_test():
     """With z = 0.05 / sqrt(0.175 * 0.825 * (2 / 1000)) = 2.942, two-sided p = 0.00326."""
-    found = compare(Share("a", 200, 1000), Share("b", 150, 1000))
+    comparison = compare(Share("a", 200, 1000), Share("b", 150, 1000))
 
-    assert found.chance == pytest.approx(0.00326, abs=5e-5)
-    assert found.chance_in_words == "4 times in 1,000"
+    assert comparison.chance == pytest.approx(0.00326, abs=5e-5)
+    assert comparison.chance_in_words == "4 times in 1,000"
 
 
 def test_the_more_is_compared_the_more_it_takes():
     """0.035 is clear for one comparison, and not for two."""
-    one, other = Share("a", 185, 1000), Share("b", 150, 1000)
+    first, second = Share("a", 185, 1000), Share("b", 150, 1000)
 
-    assert compare(one, other).outcome is Outcome.BETTER
-    assert compare(one, other, comparisons=2).outcome is Outcome.NO_DIFFERENCE
+    assert compare(first, second).outcome is Outcome.BETTER
+    assert compare(first, second, comparisons=2).outcome is Outcome.NO_DIFFERENCE
 
 
 def test_a_sample_size_is_that_of_the_formula():

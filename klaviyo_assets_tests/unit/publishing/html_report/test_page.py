@@ -114,37 +114,39 @@ def test_days_that_are_not_complete_are_said():
 def test_a_reconciliation_that_failed_is_said_twice():
     """Before the numbers and at their foot, with what to do."""
     rows = {name: [] for name in QUESTIONS} | {"coverage": [answered.coverage()], "headline": [answered.headline()]}
-    made = report(answers(rows=rows | {"rates": [answered.rates()]}, conservation=answered.broken()))
+    html_report = report(answers(rows=rows | {"rates": [answered.rates()]}, conservation=answered.broken()))
 
-    assert made.broken == ["acme"]
-    assert "The reports do not add up to the loaded events" in made.html
-    assert "1 equation of 42 do not hold" in made.html
-    assert "2026-01-09: Money is whole. event 2, report 1. Load it again." in made.html
+    assert html_report.broken == ["acme"]
+    assert "The reports do not add up to the loaded events" in html_report.html
+    assert "1 equation of 42 do not hold" in html_report.html
+    assert "2026-01-09: Money is whole. event 2, report 1. Load it again." in html_report.html
 
 
 def test_an_account_without_data_says_what_to_do():
-    made = report(Answers(answered.ACCOUNT, PERIOD))
+    html_report = report(Answers(answered.ACCOUNT, PERIOD))
 
-    assert made.empty == ["acme"]
-    assert "Side by side" not in made.html
-    assert "Nothing has been loaded for acme yet" in made.html
-    assert "klaviyo-assets run --account acme" in made.html
+    assert html_report.empty == ["acme"]
+    assert "Side by side" not in html_report.html
+    assert "Nothing has been loaded for acme yet" in html_report.html
+    assert "klaviyo-assets run --account acme" in html_report.html
 
 
 def test_a_period_without_events_says_where_there_are_some():
-    made = report(Answers(answered.ACCOUNT, PERIOD, {"coverage": [answered.coverage(events=None)]}))
+    html_report = report(Answers(answered.ACCOUNT, PERIOD, {"coverage": [answered.coverage(events=None)]}))
 
-    assert "Nothing happened in acme in these days. Its data reach from Jun 1, 2025 to Jan 20, 2026." in made.html
+    assert (
+        "Nothing happened in acme in these days. Its data reach from Jun 1, 2025 to Jan 20, 2026." in html_report.html
+    )
 
 
 def test_a_period_with_events_but_without_messages_is_a_page():
     """Orders come all the time; nothing was sent."""
     rows = {name: [] for name in QUESTIONS}
     rows |= {name: answered.rows()[name] for name in ("coverage", "headline", "rates")}
-    made = report(answers(rows=rows))
+    html_report = report(answers(rows=rows))
 
-    assert "Nothing was sent in these days." in made.html
-    assert "There was no A/B test in these days." in made.html
+    assert "Nothing was sent in these days." in html_report.html
+    assert "There was no A/B test in these days." in html_report.html
 
 
 def test_a_period_has_the_days_before_it():

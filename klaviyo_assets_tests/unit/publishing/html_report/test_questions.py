@@ -46,9 +46,9 @@ def day_rows(report: str, days: Sequence[date], **columns: Any) -> list[dict[str
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_a_statement_reads_only_what_looker_studio_reads_and_takes_only_dates(name):
     sql = QUESTIONS[name].sql
-    made = set(re.findall(r"(\w+) AS \(", sql))
+    subqueries = set(re.findall(r"(\w+) AS \(", sql))
 
-    assert set(re.findall(r"(?:FROM|JOIN) (\w+)", sql)) - made <= set(LOOKER_VIEWS)
+    assert set(re.findall(r"(?:FROM|JOIN) (\w+)", sql)) - subqueries <= set(LOOKER_VIEWS)
     assert set(re.findall(r"@(\w+)", sql)) <= {"start_on", "end_on", "before_on"}
 
 
@@ -144,12 +144,12 @@ def test_a_domain_of_few_is_not_named(dataset):
     many = [report_row(report, FEW_RECIPIENTS, occurred_on=START, email_domain=name) for name in ("gmail.com", None)]
     dataset.fill(**{report: [*few, *many]})
 
-    found = asked(dataset, "domains")
+    rows = asked(dataset, "domains")
 
-    assert {each["domain"]: each["recipients"] for each in found} == {
+    assert {each["domain"]: each["recipients"] for each in rows} == {
         "gmail.com": FEW_RECIPIENTS, "(not stated)": FEW_RECIPIENTS, "(all others)": 2 * (FEW_RECIPIENTS - 1),
     }  # fmt: skip
-    assert found[-1]["domain"] == "(all others)"
+    assert rows[-1]["domain"] == "(all others)"
 
 
 def test_consent_to_a_channel_is_not_growth_of_a_list(dataset):

@@ -45,9 +45,9 @@ class Outbox(MailResource):
 
     @classmethod
     def new(cls) -> "Outbox":
-        made = cls(sender=f"{len(cls.boxes)}@sender.example")
-        cls.boxes[made.sender] = Box()
-        return made
+        outbox = cls(sender=f"{len(cls.boxes)}@sender.example")
+        cls.boxes[outbox.sender] = Box()
+        return outbox
 
     @property
     def box(self) -> Box:
@@ -67,9 +67,9 @@ class Shop:
         self.instance = instance
         self.faults: dict[str, str] = {}
         self.crash: Exception | None = None
-        self._definitions = self._made()
+        self._definitions = self._new_definitions()
 
-    def _made(self) -> dg.Definitions:
+    def _new_definitions(self) -> dg.Definitions:
         @dg.asset(key=["mapped", "event"], partitions_def=DAYS, backfill_policy=dg.BackfillPolicy.single_run())
         def map_events() -> None:
             if self.crash:
@@ -115,5 +115,5 @@ class Shop:
 @contextmanager
 def instance_at(folder: Any) -> Iterator[dg.DagsterInstance]:
     """The instance of a folder: opened again, it is what a restarted daemon sees."""
-    with dg.DagsterInstance.local_temp(str(folder)) as made:
-        yield made
+    with dg.DagsterInstance.local_temp(str(folder)) as local_instance:
+        yield local_instance

@@ -17,7 +17,7 @@ from klaviyo_assets.publishing.mail.incidents import Failure, Incidents
 ON, DAY = date(2026, 5, 11), date(2026, 5, 10)
 
 
-def shown(name, revenue="100.00", through=datetime(2026, 5, 11, 6, 0, tzinfo=UTC)):
+def sample_headlines(name, revenue="100.00", through=datetime(2026, 5, 11, 6, 0, tzinfo=UTC)):
     sums = dict.fromkeys(COLUMNS) | {"conversion_value": Decimal(revenue), "conversions": Decimal(3), "delivered": 200}
     rows = [{"occurred_on": DAY - timedelta(days=ago), "message_source": "flow", **sums} for ago in range(14)]
     return headlines(Account(name, f"klaviyo_{name}", currency="EUR"), DAY, rows, through)
@@ -36,23 +36,23 @@ def finding(title="acme: events failed", level=Level.BAD, text="Postgres is down
 
 
 def test_when_all_is_well_that_is_the_first_line_and_it_is_green():
-    message = Digest(ON, accounts=[shown("acme")]).message()
+    message = Digest(ON, accounts=[sample_headlines("acme")]).message()
     assert message.subject == "Klaviyo, acme, Mon May 11: all is well"
     assert message.text.splitlines()[2].startswith("All is well. Every run succeeded")
     assert 'class="strip-well"' in message.html
 
 
 def test_what_is_to_mend_stands_before_what_is_unusual_and_before_numbers():
-    digest = Digest(ON, [finding(), *unusual_day([anomaly()])], [shown("acme")])
+    digest = Digest(ON, [finding(), *unusual_day([anomaly()])], [sample_headlines("acme")])
     message = digest.message()
     assert message.subject.endswith("1 thing to fix and 1 thing to look at")
-    for said in (message.text, message.html):
-        places = [said.index(text) for text in ("1 thing to fix", "Postgres is down", "3, usually 30 to 50", "700.00")]
+    for body in (message.text, message.html):
+        places = [body.index(text) for text in ("1 thing to fix", "Postgres is down", "3, usually 30 to 50", "700.00")]
         assert places == sorted(places)
 
 
 def test_text_and_html_say_the_same_numbers():
-    message = Digest(ON, accounts=[shown("acme", "1234.56")]).message()
+    message = Digest(ON, accounts=[sample_headlines("acme", "1234.56")]).message()
     plain = re.sub(r"<[^>]+>", " ", message.html).replace("\N{NO-BREAK SPACE}", " ")
     for expected in ("1,234.56 EUR", "8,641.92 EUR", "1,400"):
         assert expected in message.text
@@ -62,7 +62,7 @@ def test_text_and_html_say_the_same_numbers():
 def test_every_picture_that_is_shown_is_sent_and_the_other_way_round():
     from klaviyo_assets.publishing.mail.digest import _pictures
 
-    digest = Digest(ON, unusual_day([anomaly()]), [shown("acme"), shown("bloom")])
+    digest = Digest(ON, unusual_day([anomaly()]), [sample_headlines("acme"), sample_headlines("bloom")])
     digest.pictures = dict(_pictures(digest))
     message = digest.message()
     named = set(re.findall(r'src="cid:([^"]+)"', message.html))
@@ -74,7 +74,9 @@ def test_every_picture_that_is_shown_is_sent_and_the_other_way_round():
 
 def test_many_accounts_and_findings_stay_below_what_mail_programs_cut_off():
     names = [f"account_{number}" for number in range(60)]
-    message = Digest(ON, [finding(f"{name}: failed") for name in names], [shown(name) for name in names]).message()
+    message = Digest(
+        ON, [finding(f"{name}: failed") for name in names], [sample_headlines(name) for name in names]
+    ).message()
     assert len(message.html.encode()) < 100_000
     assert message.html.count("font-size:18px") == MOST_IN_DETAIL + 1
     assert f"And {60 - MOST_FINDINGS} more" in message.text
@@ -82,7 +84,9 @@ def test_many_accounts_and_findings_stay_below_what_mail_programs_cut_off():
 
 
 def test_a_day_that_is_not_complete_is_said_so():
-    message = Digest(ON, accounts=[shown("acme", through=datetime(2026, 5, 10, 20, 0, tzinfo=UTC))]).message()
+    message = Digest(
+        ON, accounts=[sample_headlines("acme", through=datetime(2026, 5, 10, 20, 0, tzinfo=UTC))]
+    ).message()
     assert "It is incomplete: data end at May 10, 20:00 UTC" in message.text
 
 
@@ -93,7 +97,7 @@ def test_an_account_without_numbers_breaks_nothing():
 
 def test_what_others_wrote_is_text_and_no_markup():
     note = Noted("acme", "event", "value", "<b>not a number</b>", 3, 0)
-    message = Digest(ON, [finding(text="<script>alert(1)</script>")], [shown("acme")], [note]).message()
+    message = Digest(ON, [finding(text="<script>alert(1)</script>")], [sample_headlines("acme")], [note]).message()
     assert "<script>alert" not in message.html
     assert "<b>not a number" not in message.html
     assert "<script>alert(1)</script>" in message.text
@@ -101,39 +105,39 @@ def test_what_others_wrote_is_text_and_no_markup():
 
 def test_quarantine_is_counted_with_its_reasons():
     note = Noted("acme", "event", "value", "not a number", 1234, 7)
-    text = Digest(ON, accounts=[shown("acme")], notes=[note]).message().text
+    text = Digest(ON, accounts=[sample_headlines("acme")], notes=[note]).message().text
     assert "acme, event.value: not a number: 1,234 rows, 7 left out" in text
 
 
 @pytest.mark.parametrize(("url", "is_linked"), [("", False), ("https://dagster.example/", True)])
 def test_links_lead_to_dagster_where_its_address_is_known(monkeypatch, url, is_linked):
     monkeypatch.setenv("DAGSTER_UI_URL", url)
-    html = Digest(ON, unusual_day([anomaly()]), [shown("acme")]).message().html
+    html = Digest(ON, unusual_day([anomaly()]), [sample_headlines("acme")]).message().html
     assert ('href="https://dagster.example/assets/report/account_by_event_date"' in html) is is_linked
 
 
 def test_no_mail_loads_anything_from_elsewhere():
-    html = Digest(ON, unusual_day([anomaly()]), [shown("acme")]).message().html
+    html = Digest(ON, unusual_day([anomaly()]), [sample_headlines("acme")]).message().html
     assert re.findall(r'(?:src|href)="(?!cid:)[^"]*"|@import|url\(|<script|<link', html) == []
 
 
 def incidents(*accounts):
-    made = Incidents()
+    open_incidents = Incidents()
     for account in accounts:
         work = {"x": (("2026-05-01", "2026-05-03"),)}
         failure = Failure(account, "events", "load_events", "Postgres is down", ("a & b",), work, "0123", 0.0)
-        made.record_failure(failure)
-    return made
+        open_incidents.record_failure(failure)
+    return open_incidents
 
 
 def test_a_mail_of_incidents_names_what_failed_since_when_and_where_to_look(monkeypatch):
     monkeypatch.setenv("DAGSTER_UI_URL", "https://dagster.example")
     message = incident_message(incidents("acme").news(0.0))
     assert message.subject == "Klaviyo, acme: events, step load_events failed"
-    for said in (message.text, message.html):
-        assert "Not done: x of 2026-05-01 to 2026-05-03." in said
-        assert "Since Jan 1, 00:00 UTC." in said
-        assert "https://dagster.example/runs/0123" in said
+    for body in (message.text, message.html):
+        assert "Not done: x of 2026-05-01 to 2026-05-03." in body
+        assert "Since Jan 1, 00:00 UTC." in body
+        assert "https://dagster.example/runs/0123" in body
     assert "a &amp; b" in message.html
 
 

@@ -42,8 +42,8 @@ def _quiet():
 
 @pytest.fixture
 def instance():
-    with dg.DagsterInstance.ephemeral() as made:
-        yield made
+    with dg.DagsterInstance.ephemeral() as ephemeral_instance:
+        yield ephemeral_instance
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def shop(instance):
 
 @pytest.fixture
 def sensor(instance):
-    made = Sensor(instance)
-    made.tick()
-    return made
+    mail_sensor = Sensor(instance)
+    mail_sensor.tick()
+    return mail_sensor
 
 
 def test_what_failed_before_mail_was_switched_on_is_not_told(instance, shop):
@@ -177,9 +177,9 @@ def test_a_fault_of_mail_fails_no_tick_and_loses_nothing(shop, sensor, fault):
     shop.run("acme", "2026-05-02", "2026-05-02")
     sensor.mail.fault = fault
     for _ in range(3):
-        said = sensor.tick()
-        assert "tried again at the next tick" in said
-        assert str(fault) in said or type(fault).__name__ in said
+        sentence = sensor.tick()
+        assert "tried again at the next tick" in sentence
+        assert str(fault) in sentence or type(fault).__name__ in sentence
     sensor.mail.fault = None
     sensor.tick()
     assert sensor.mail.subjects == ["Klaviyo, acme: events, step bigquery__event failed"]
@@ -256,8 +256,8 @@ def test_mail_is_on_where_somebody_named_a_recipient(monkeypatch, recipients, st
 
 
 def test_the_digest_is_requested_once_a_day():
-    made = build_definitions(accounts=ACCOUNTS).get_repository_def().get_schedule_def("daily_digest")
+    schedule = build_definitions(accounts=ACCOUNTS).get_repository_def().get_schedule_def("daily_digest")
     at = datetime(2026, 5, 2, 7, 0, tzinfo=UTC)
     with dg.build_schedule_context(scheduled_execution_time=at) as context:
-        (request,) = made.evaluate_tick(context).run_requests
+        (request,) = schedule.evaluate_tick(context).run_requests
     assert request.run_key == "digest-2026-05-02"

@@ -26,9 +26,9 @@ def told(incidents, now=0.0):
     return len(news.new), len(news.reminders), len(news.over)
 
 
-def made(incidents, account, work, at):
+def settle_account(incidents, account, work, at):
     """What of an account has been made since."""
-    incidents.settle(lambda one: (work if one.account == account else {}, at))
+    incidents.settle(lambda incident: (work if incident.account == account else {}, at))
 
 
 def after_restart(incidents):
@@ -53,12 +53,12 @@ def test_the_first_failure_is_told_and_its_retries_are_not():
     for at in range(1, 5):
         incidents.record_failure(failure(at=at * HOUR))
         assert told(incidents, at * HOUR) == (0, 0, 0)
-    (one,) = incidents.by_key.values()
-    assert (one.times, one.last_at) == (5, 4 * HOUR)
+    (incident,) = incidents.by_key.values()
+    assert (incident.times, incident.last_at) == (5, 4 * HOUR)
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("first", "second"),
     [
         ("time-out after 30 s", "time-out after 31 s"),
         ("run 3f2a9c1e-7d2b is over", "run 99aa01bc-0d1f is over"),
@@ -66,8 +66,8 @@ def test_the_first_failure_is_told_and_its_retries_are_not():
         ("2026-05-01T10:11:12.5Z: down", "2026-05-01 10:12:13: down"),
     ],
 )
-def test_what_differs_from_run_to_run_makes_no_other_incident(one, other):
-    assert failure(one).key == failure(other).key
+def test_what_differs_from_run_to_run_makes_no_other_incident(first, second):
+    assert failure(first).key == failure(second).key
 
 
 @pytest.mark.parametrize("change", [{"account": "bloom"}, {"step": "map_events"}, {"sentence": "S3 is down"}])
@@ -79,9 +79,9 @@ def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
     incidents = Incidents()
     incidents.record_failure(failure())
     told(incidents)
-    made(incidents, "acme", {"bigquery/event": (("2026-05-01", "2026-05-02"),)}, 10)
+    settle_account(incidents, "acme", {"bigquery/event": (("2026-05-01", "2026-05-02"),)}, 10)
     assert told(incidents, 10) == (0, 0, 0), "a day is left"
-    made(incidents, "acme", {"bigquery/event": (("2026-05-03", "2026-05-09"),)}, 20)
+    settle_account(incidents, "acme", {"bigquery/event": (("2026-05-03", "2026-05-09"),)}, 20)
     assert told(incidents, 20) == (0, 0, 1)
     assert told(incidents, 30) == (0, 0, 0)
     assert incidents.by_key == {}
@@ -94,7 +94,7 @@ def test_it_is_over_when_all_its_days_are_done_and_that_is_told_once():
 def test_what_others_do_ends_nothing(account, work):
     incidents = Incidents()
     incidents.record_failure(failure())
-    made(incidents, account, work, 10)
+    settle_account(incidents, account, work, 10)
     assert told(incidents, 10) == (1, 0, 0)
 
 
@@ -102,7 +102,7 @@ def test_after_it_was_over_it_is_a_new_incident():
     incidents = Incidents()
     incidents.record_failure(failure())
     told(incidents)
-    made(incidents, "acme", EVENTS, 10)
+    settle_account(incidents, "acme", EVENTS, 10)
     told(incidents, 10)
     incidents.record_failure(failure(at=20))
     assert told(incidents, 20) == (1, 0, 0)
@@ -112,7 +112,7 @@ def test_failing_again_before_the_end_was_told_is_no_news():
     incidents = Incidents()
     incidents.record_failure(failure())
     told(incidents)
-    made(incidents, "acme", EVENTS, 10)
+    settle_account(incidents, "acme", EVENTS, 10)
     incidents.record_failure(failure(at=11))
     assert told(incidents, 12) == (0, 0, 0)
 
@@ -134,7 +134,7 @@ def test_news_stay_due_until_a_mail_has_gone_out():
     for at in (0, 60, 120):
         assert len(incidents.news(at).new) == 1
         incidents = after_restart(incidents)
-    made(incidents, "acme", EVENTS, 150)
+    settle_account(incidents, "acme", EVENTS, 150)
     assert told(incidents, 180) == (0, 0, 1), "over before anybody was told: still told"
 
 
@@ -172,7 +172,7 @@ def test_loads_do_not_end_staleness_and_freshness_ends_no_failure():
     incidents = Incidents()
     incidents.record_failure(failure())
     incidents.record_stale({"acme": ("data are stale", "Old.")}, 0)
-    made(incidents, "acme", EVENTS, 1)
+    settle_account(incidents, "acme", EVENTS, 1)
     assert {one.kind for one in incidents.news(2).over.values()} == {Kind.RUN}
     incidents.record_stale({}, 3)
     assert {one.kind for one in incidents.news(4).over.values()} == {Kind.RUN, Kind.STALE}
@@ -200,7 +200,7 @@ def test_whatever_happens_each_incident_is_told_once_at_its_beginning_and_once_a
             incidents.record_failure(failure(sentence, account=account, at=now))
             open_now.add(key)
         elif what == "succeed":
-            made(incidents, account, EVENTS, now)
+            settle_account(incidents, account, EVENTS, now)
             open_now = {one for one in open_now if one[0] != account}
         elif what in {"stale", "fresh"}:
             incidents.record_stale({account: ("stale", "Old.")} if what == "stale" else {}, now)

@@ -22,15 +22,15 @@ def spans(numbers):
 
 def days(work):
     """A work as sets of days; `WHOLE` stands for itself."""
-    found = {}
+    days_by_asset = {}
     for asset, listed in work.items():
         for first, last in listed:
-            on = found.setdefault(asset, set())
+            on = days_by_asset.setdefault(asset, set())
             on |= {WHOLE} if (first, last) == WHOLE else {one for one in map(day, range(60)) if first <= one <= last}
-    return found
+    return days_by_asset
 
 
-range_of = st.tuples(st.integers(0, 20), st.integers(0, 10)).map(lambda one: (day(one[0]), day(sum(one))))
+range_of = st.tuples(st.integers(0, 20), st.integers(0, 10)).map(lambda pair: (day(pair[0]), day(sum(pair))))
 works = st.dictionaries(
     st.sampled_from(["bigquery/event", "bigquery/attribution", "report/x"]),
     st.lists(range_of | st.just(WHOLE), min_size=1, max_size=4).map(tuple), max_size=3,
@@ -38,11 +38,11 @@ works = st.dictionaries(
 
 
 @given(works, works)
-def test_joining_is_the_union_of_days(one, other):
-    found = days(union_of(one, other))
+def test_joining_is_the_union_of_days(first, second):
+    joined_days = days(union_of(first, second))
 
-    assert found == {
-        asset: days(one).get(asset, set()) | days(other).get(asset, set()) for asset in {*one, *other}
+    assert joined_days == {
+        asset: days(first).get(asset, set()) | days(second).get(asset, set()) for asset in {*first, *second}
     }  # fmt: skip
 
 

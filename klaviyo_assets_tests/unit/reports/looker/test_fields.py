@@ -53,11 +53,13 @@ def test_the_sql_is_googlesql_over_the_ratios_own_columns(ratio):
 
 
 def test_shares_are_percent_money_is_money_and_the_rest_numbers():
-    shown = {format_: {name for name, ratio in RATIOS.items() if ratio.format is format_} for format_ in Format}
+    names_by_format = {
+        format_: {name for name, ratio in RATIOS.items() if ratio.format is format_} for format_ in Format
+    }
 
-    assert shown[Format.MONEY] == {"average_order_value", "revenue_per_recipient"}
-    assert shown[Format.NUMBER] == {"text_message_roi"}
-    assert "open_rate" in shown[Format.PERCENT]
+    assert names_by_format[Format.MONEY] == {"average_order_value", "revenue_per_recipient"}
+    assert names_by_format[Format.NUMBER] == {"text_message_roi"}
+    assert "open_rate" in names_by_format[Format.PERCENT]
 
 
 def test_a_ratio_that_counts_sends_for_people_says_so():

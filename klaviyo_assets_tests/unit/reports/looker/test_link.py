@@ -28,13 +28,13 @@ def parsed(url):
 
 def by_alias(url):
     """The parameters of each data source; `*` stands for those of all."""
-    found = {}
+    parameters = {}
     for name, value in parsed(url).items():
         kind, _, rest = name.partition(".")
         if kind == "ds":
             alias, _, key = rest.rpartition(".")
-            found.setdefault(alias, {})[key] = value
-    return found
+            parameters.setdefault(alias, {})[key] = value
+    return parameters
 
 
 def test_with_a_template_every_view_is_a_data_source_under_its_own_alias():
@@ -69,14 +69,22 @@ def test_whatever_is_in_a_name_arrives_as_it_is(project, dataset, owner, name):
     assert url.isascii()
     assert " " not in url
     assert parsed(url)["r.reportName"] == name
-    found = by_alias(url)
-    shared = found.get("*", {})
-    assert set(found) - {"*"} == set(LOOKER_VIEWS)
-    for alias, settings in found.items():
+    parameters = by_alias(url)
+    shared = parameters.get("*", {})
+    assert set(parameters) - {"*"} == set(LOOKER_VIEWS)
+    for alias, settings in parameters.items():
         if alias != "*":
-            said = shared | settings
-            assert (said["projectId"], said["datasetId"], said["tableId"]) == (project, dataset, alias)
-            assert (said["connector"], said["type"], said["refreshFields"]) == ("bigQuery", "TABLE", "false")
+            alias_parameters = shared | settings
+            assert (alias_parameters["projectId"], alias_parameters["datasetId"], alias_parameters["tableId"]) == (
+                project,
+                dataset,
+                alias,
+            )
+            assert (alias_parameters["connector"], alias_parameters["type"], alias_parameters["refreshFields"]) == (
+                "bigQuery",
+                "TABLE",
+                "false",
+            )
 
 
 def test_a_long_link_says_once_what_all_data_sources_share():
@@ -84,12 +92,12 @@ def test_a_long_link_says_once_what_all_data_sources_share():
     url = looker_link(sources(f"my-project.{dataset}", "acme"), "Klaviyo: acme", TEMPLATE)
 
     assert len(url) <= MAX_LENGTH
-    found = by_alias(url)
-    assert found["*"] == {
+    parameters = by_alias(url)
+    assert parameters["*"] == {
         "connector": "bigQuery", "type": "TABLE", "projectId": "my-project", "datasetId": dataset,
         "refreshFields": "false",
     }  # fmt: skip
-    assert {alias: settings["tableId"] for alias, settings in found.items() if alias != "*"} == {
+    assert {alias: settings["tableId"] for alias, settings in parameters.items() if alias != "*"} == {
         name: name for name in LOOKER_VIEWS
     }
 

@@ -45,11 +45,11 @@ def test_a_view_has_its_account_its_grain_money_beside_its_currency_and_how_far_
 @EVERY_VIEW
 def test_name_title_and_description_tell_the_date_basis(name):
     view, basis = LOOKER_VIEWS[name], report_of(name).date_basis
-    shown = "over all time" if basis == "lifetime" else f"by {basis}"
+    phrase = "over all time" if basis == "lifetime" else f"by {basis}"
 
     assert basis.replace(" ", "_") in name
-    assert TITLES[name].endswith(shown)
-    assert view.description.startswith(f"For Looker Studio, {shown}")
+    assert TITLES[name].endswith(phrase)
+    assert view.description.startswith(f"For Looker Studio, {phrase}")
 
 
 @EVERY_VIEW

@@ -136,7 +136,7 @@ def connection(connection_id: str = "speak_menial", **changes: Any) -> dict[str,
     }  # fmt: skip
 
 
-def shown(connection_id: str = "speak_menial", **changes: Any) -> Answer:
+def connection_answer(connection_id: str = "speak_menial", **changes: Any) -> Answer:
     """An answer that shows a connection."""
     return Answer(data=connection(connection_id, **changes))
 

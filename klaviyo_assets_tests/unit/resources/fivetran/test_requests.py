@@ -11,10 +11,17 @@ import pytest
 
 from klaviyo_assets.errors import KlaviyoAssetsError, PermanentError, SettingsError, TransientError, UnknownNameError
 from klaviyo_assets.resources.fivetran.errors import ConflictError, RateLimitedError, UnansweredError
-from klaviyo_assets_tests.unit.resources.fivetran.scripted import KEY, SECRET, Answer, connection, page, shown
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import (
+    KEY,
+    SECRET,
+    Answer,
+    connection,
+    connection_answer,
+    page,
+)
 
 GROUP = {"id": "sunny_warehouse", "name": "Warehouse"}
-ONE = "GET /v1/connections/speak_menial"
+CONNECTION = "GET /v1/connections/speak_menial"
 
 
 def test_requests_carry_the_credentials_and_the_api_version(server):
@@ -46,32 +53,43 @@ def test_a_server_that_repeats_a_cursor_does_not_hold_the_client_for_ever(server
 
 
 def test_a_connection_is_typed(server):
-    server.on(ONE, shown(failed_at="2026-02-28T04:00:00Z", is_historical_sync=True, warnings=[{"message": "slow"}]))
+    server.on(
+        CONNECTION,
+        connection_answer(failed_at="2026-02-28T04:00:00Z", is_historical_sync=True, warnings=[{"message": "slow"}]),
+    )
 
-    found = server.resource().connection("speak_menial")
+    typed_connection = server.resource().connection("speak_menial")
 
-    assert (found.id, found.service, found.schema, found.group_id) == (
+    assert (typed_connection.id, typed_connection.service, typed_connection.schema, typed_connection.group_id) == (
         "speak_menial", "klaviyo", "klaviyo_acme", "sunny_warehouse",
     )  # fmt: skip
-    assert found.succeeded_at == datetime(2026, 3, 1, 4, tzinfo=UTC)
-    assert found.failed_at == datetime(2026, 2, 28, 4, tzinfo=UTC)
-    assert (found.sync_frequency, found.schedule_type, found.is_historical_sync) == (360, "auto", True)
-    assert found.problems == ("slow",)
-    assert not found.last_sync_failed
-    assert found.url == "https://fivetran.com/dashboard/connections/speak_menial"
+    assert typed_connection.succeeded_at == datetime(2026, 3, 1, 4, tzinfo=UTC)
+    assert typed_connection.failed_at == datetime(2026, 2, 28, 4, tzinfo=UTC)
+    assert (typed_connection.sync_frequency, typed_connection.schedule_type, typed_connection.is_historical_sync) == (
+        360,
+        "auto",
+        True,
+    )
+    assert typed_connection.problems == ("slow",)
+    assert not typed_connection.last_sync_failed
+    assert typed_connection.url == "https://fivetran.com/dashboard/connections/speak_menial"
 
 
 def test_the_older_api_is_asked_where_the_current_one_is_not_served(server):
     """Once it is known which generation answers, only that one is asked."""
-    server.on("GET /v1/connectors/speak_menial", shown())
+    server.on("GET /v1/connectors/speak_menial", connection_answer())
     server.on("GET /v1/groups/sunny_warehouse/connectors", page(connection()))
     fivetran = server.resource()
 
     fivetran.connection("speak_menial")
-    found = fivetran.connections("sunny_warehouse")
+    connections = fivetran.connections("sunny_warehouse")
 
-    assert [one.id for one in found] == ["speak_menial"]
-    assert server.asked() == [ONE, "GET /v1/connectors/speak_menial", "GET /v1/groups/sunny_warehouse/connectors"]
+    assert [one.id for one in connections] == ["speak_menial"]
+    assert server.asked() == [
+        CONNECTION,
+        "GET /v1/connectors/speak_menial",
+        "GET /v1/groups/sunny_warehouse/connectors",
+    ]
 
 
 def test_all_connections_are_found_by_group_where_there_is_no_list_of_all(server):
@@ -208,7 +226,7 @@ def test_an_unknown_group_is_answered_with_those_there_are(server):
 
 
 def test_an_answer_that_is_no_connection_is_refused(server):
-    server.on(ONE, Answer(data={"hello": "world"}))
+    server.on(CONNECTION, Answer(data={"hello": "world"}))
 
     with pytest.raises(PermanentError, match="has no 'id'"):
         server.resource().connection("speak_menial")

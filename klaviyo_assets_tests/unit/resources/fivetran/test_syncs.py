@@ -17,7 +17,7 @@ from klaviyo_assets.resources.fivetran.errors import (
     UnansweredError,
 )
 from klaviyo_assets.resources.fivetran.wait import SyncMarks
-from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, page, shown
+from klaviyo_assets_tests.unit.resources.fivetran.scripted import Answer, connection_answer, page
 
 ID = "speak_menial"
 GET, POST = f"GET /v1/connections/{ID}", f"POST /v1/connections/{ID}/sync"
@@ -26,7 +26,7 @@ DONE = Answer(data=None)
 
 
 def test_a_sync_is_one_look_and_one_post(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, DONE)
 
     started = server.resource().sync(ID)
@@ -38,7 +38,7 @@ def test_a_sync_is_one_look_and_one_post(server):
 
 
 def test_force_is_passed_on(server):
-    server.on(GET, shown(sync_state="syncing"))
+    server.on(GET, connection_answer(sync_state="syncing"))
     server.on(POST, DONE)
 
     assert not server.resource().sync(ID, force=True).was_running
@@ -46,7 +46,7 @@ def test_force_is_passed_on(server):
 
 
 def test_a_sync_that_was_running_is_told(server):
-    server.on(GET, shown(sync_state="syncing"))
+    server.on(GET, connection_answer(sync_state="syncing"))
     server.on(POST, DONE)
 
     assert server.resource().sync(ID).was_running
@@ -64,7 +64,7 @@ def test_a_sync_that_was_running_is_told(server):
     ],
 )  # fmt: skip
 def test_a_connection_that_cannot_sync_is_not_asked_to(server, state, error, message):
-    server.on(GET, shown(**state))
+    server.on(GET, connection_answer(**state))
 
     with pytest.raises(error, match=message) as caught:
         server.resource().sync(ID)
@@ -75,7 +75,7 @@ def test_a_connection_that_cannot_sync_is_not_asked_to(server, state, error, mes
 
 @pytest.mark.parametrize("fault", [Answer(500), Answer(503), Answer(cut=True), Answer(body=b"?"), Answer(seconds=1.5)])
 def test_a_post_whose_answer_got_lost_is_not_repeated_where_the_sync_has_begun(server, fault):
-    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"))
     server.on(POST, fault)
 
     server.resource(read_timeout_seconds=1).sync(ID)
@@ -84,7 +84,7 @@ def test_a_post_whose_answer_got_lost_is_not_repeated_where_the_sync_has_begun(s
 
 
 def test_a_sync_that_is_over_already_counts_as_begun(server):
-    server.on(GET, shown(), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), connection_answer(succeeded_at=LATER))
     server.on(POST, Answer(500))
 
     server.resource().sync(ID)
@@ -93,7 +93,7 @@ def test_a_sync_that_is_over_already_counts_as_begun(server):
 
 
 def test_a_post_whose_answer_got_lost_is_repeated_where_nothing_has_begun(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer(500), DONE)
 
     server.resource().sync(ID)
@@ -102,7 +102,7 @@ def test_a_post_whose_answer_got_lost_is_repeated_where_nothing_has_begun(server
 
 
 def test_a_connection_that_never_synced_does_not_look_as_if_it_had_begun(server):
-    server.on(GET, shown(succeeded_at=None, is_historical_sync=True))
+    server.on(GET, connection_answer(succeeded_at=None, is_historical_sync=True))
     server.on(POST, Answer(500), DONE)
 
     server.resource().sync(ID)
@@ -111,7 +111,7 @@ def test_a_connection_that_never_synced_does_not_look_as_if_it_had_begun(server)
 
 
 def test_a_post_that_never_gets_an_answer_is_given_up(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer(503))
 
     with pytest.raises(UnansweredError, match="503"):
@@ -121,7 +121,7 @@ def test_a_post_that_never_gets_an_answer_is_given_up(server):
 
 
 def test_a_post_that_was_refused_for_its_rate_was_not_done_and_is_repeated(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer(429, headers={"Retry-After": "0"}), DONE)
 
     server.resource().sync(ID)
@@ -130,7 +130,7 @@ def test_a_post_that_was_refused_for_its_rate_was_not_done_and_is_repeated(serve
 
 
 def test_a_post_with_a_long_retry_after_is_not_repeated(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer(429, headers={"Retry-After": "3600"}))
 
     with pytest.raises(RateLimitedError) as caught:
@@ -142,7 +142,7 @@ def test_a_post_with_a_long_retry_after_is_not_repeated(server):
 
 @pytest.mark.parametrize(("status", "error"), [(403, PermanentError), (409, ConflictError)])
 def test_a_post_that_is_refused_is_not_repeated(server, status, error):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(POST, Answer(status))
 
     with pytest.raises(error):
@@ -152,7 +152,7 @@ def test_a_post_that_is_refused_is_not_repeated(server, status, error):
 
 
 def test_the_older_api_is_posted_to_where_it_answers(server):
-    server.on(f"GET /v1/connectors/{ID}", shown())
+    server.on(f"GET /v1/connectors/{ID}", connection_answer())
     server.on(f"POST /v1/connectors/{ID}/sync", DONE)
 
     server.resource().sync(ID)
@@ -161,7 +161,7 @@ def test_the_older_api_is_posted_to_where_it_answers(server):
 
 
 def test_a_resync_of_everything_has_no_scope(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(f"POST /v1/connections/{ID}/resync", DONE)
 
     server.resource().resync(ID)
@@ -171,7 +171,7 @@ def test_a_resync_of_everything_has_no_scope(server):
 
 def test_a_resync_of_tables_names_them_as_the_source_does(server):
     tables = {"Event": {"name_in_destination": "event"}, "person": {}}
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": tables}}}))
     server.on(f"POST /v1/connections/{ID}/resync", DONE)
 
@@ -181,7 +181,7 @@ def test_a_resync_of_tables_names_them_as_the_source_does(server):
 
 
 def test_a_resync_of_an_unknown_table_is_refused_before_anything_is_done(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": {"event": {}}}}}))
 
     with pytest.raises(UnknownNameError, match=r"'evens'. Did you mean 'event'\? Choose one of: event"):
@@ -191,7 +191,7 @@ def test_a_resync_of_an_unknown_table_is_refused_before_anything_is_done(server)
 
 
 def test_a_resync_of_a_table_that_is_switched_off_is_refused_before_anything_is_done(server):
-    server.on(GET, shown())
+    server.on(GET, connection_answer())
     server.on(f"{GET}/schemas", Answer(data={"schemas": {"klaviyo": {"tables": {"event": {"enabled": False}}}}}))
 
     with pytest.raises(PermanentError, match=r"'event': the table is switched off .* Switch it on at https"):
@@ -216,7 +216,13 @@ def wait(server, **settings):
 
 def test_waiting_ends_when_a_later_sync_has_succeeded(server):
     states = []
-    server.on(GET, shown(), shown(sync_state="syncing"), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(
+        GET,
+        connection_answer(),
+        connection_answer(sync_state="syncing"),
+        connection_answer(sync_state="syncing"),
+        connection_answer(succeeded_at=LATER),
+    )
     fivetran = server.resource()
     since = SyncMarks.of(fivetran.connection(ID))
 
@@ -227,19 +233,27 @@ def test_waiting_ends_when_a_later_sync_has_succeeded(server):
 
 
 def test_a_first_sync_is_waited_for(server):
-    server.on(GET, shown(succeeded_at=None), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(succeeded_at=None), connection_answer(succeeded_at=LATER))
 
     assert wait(server).succeeded_at == datetime(2026, 3, 1, 5, tzinfo=UTC)
 
 
 def test_a_sync_that_failed_before_and_succeeds_now_has_succeeded(server):
-    server.on(GET, shown(failed_at="2026-03-01T04:30:00Z"), shown(failed_at="2026-03-01T04:30:00Z", succeeded_at=LATER))
+    server.on(
+        GET,
+        connection_answer(failed_at="2026-03-01T04:30:00Z"),
+        connection_answer(failed_at="2026-03-01T04:30:00Z", succeeded_at=LATER),
+    )
 
     assert wait(server).succeeded_at == datetime(2026, 3, 1, 5, tzinfo=UTC)
 
 
 def test_a_failed_sync_gives_fivetrans_reason(server):
-    server.on(GET, shown(), shown(failed_at=LATER, tasks=[{"code": "x", "message": "the source refused."}]))
+    server.on(
+        GET,
+        connection_answer(),
+        connection_answer(failed_at=LATER, tasks=[{"code": "x", "message": "the source refused."}]),
+    )
 
     with pytest.raises(
         SyncFailedError, match=r"speak_menial \(klaviyo_acme\) failed at 2026-03-01 05:00 UTC: the source refused\. See"
@@ -249,14 +263,21 @@ def test_a_failed_sync_gives_fivetrans_reason(server):
 
 def test_an_earlier_failure_is_not_taken_for_a_new_one(server):
     failed = {"failed_at": "2026-03-01T04:30:00Z"}
-    server.on(GET, shown(**failed), shown(**failed, sync_state="syncing"), shown(**failed, succeeded_at=LATER))
+    server.on(
+        GET,
+        connection_answer(**failed),
+        connection_answer(**failed, sync_state="syncing"),
+        connection_answer(**failed, succeeded_at=LATER),
+    )
 
     assert not wait(server).last_sync_failed
 
 
 def test_a_rescheduled_sync_is_not_waited_for(server):
     """The state right after the trigger may be the old one, so it is believed when it is seen twice."""
-    server.on(GET, shown(), shown(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z"))
+    server.on(
+        GET, connection_answer(), connection_answer(sync_state="rescheduled", rescheduled_for="2026-03-01T09:30:00Z")
+    )
 
     with pytest.raises(SyncRescheduledError, match="until 2026-03-01 09:30 UTC") as caught:
         wait(server)
@@ -267,7 +288,13 @@ def test_a_rescheduled_sync_is_not_waited_for(server):
 
 def test_a_sync_that_was_put_off_before_and_runs_now_is_waited_for(server):
     put_off = {"sync_state": "rescheduled", "rescheduled_for": "2026-03-01T09:30:00Z"}
-    server.on(GET, shown(**put_off), shown(**put_off), shown(sync_state="syncing"), shown(succeeded_at=LATER))
+    server.on(
+        GET,
+        connection_answer(**put_off),
+        connection_answer(**put_off),
+        connection_answer(sync_state="syncing"),
+        connection_answer(succeeded_at=LATER),
+    )
 
     assert wait(server).succeeded_at == datetime(2026, 3, 1, 5, tzinfo=UTC)
 
@@ -275,14 +302,14 @@ def test_a_sync_that_was_put_off_before_and_runs_now_is_waited_for(server):
 @pytest.mark.parametrize(("state", "error"), [({"paused": True}, ConnectionPausedError),
                                               ({"setup_state": "broken"}, BrokenSetupError)])  # fmt: skip
 def test_a_connection_that_stops_meanwhile_ends_the_wait(server, state, error):
-    server.on(GET, shown(), shown(sync_state="syncing"), shown(**state))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"), connection_answer(**state))
 
     with pytest.raises(error):
         wait(server)
 
 
 def test_the_wait_is_bounded_and_says_where_things_stand(server):
-    server.on(GET, shown(), shown(sync_state="syncing"))
+    server.on(GET, connection_answer(), connection_answer(sync_state="syncing"))
     with pytest.raises(
         SyncUnfinishedError, match=r"after 0\.2 s \(state: syncing; last success: 2026-03-01 04:00 UTC\)"
     ):
@@ -293,7 +320,7 @@ def test_the_wait_is_bounded_and_says_where_things_stand(server):
 
 
 def test_a_fault_while_waiting_is_bridged(server):
-    server.on(GET, shown(), Answer(500), Answer(cut=True), shown(succeeded_at=LATER))
+    server.on(GET, connection_answer(), Answer(500), Answer(cut=True), connection_answer(succeeded_at=LATER))
 
     assert wait(server).succeeded_at is not None
 
@@ -318,6 +345,6 @@ def test_an_outcome_that_a_later_try_may_better_is_transient():
     ],
 )
 def test_a_state_is_told_in_words(server, changes, state):
-    server.on("GET /v1/connections", page(shown(**changes).data))
+    server.on("GET /v1/connections", page(connection_answer(**changes).data))
 
     assert server.resource().connections()[0].state == state

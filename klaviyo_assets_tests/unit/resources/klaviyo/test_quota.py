@@ -14,15 +14,15 @@ NOW = 1_800_000_000.0
 @given(QUOTAS, st.lists(st.floats(0, 50_000), min_size=1, max_size=25), st.floats(0, 86_400))
 def test_no_fixed_window_ever_sees_more_than_its_limit(quota, gaps, phase):
     """Wherever Klaviyo's windows begin."""
-    now, spending, made = NOW, Spending(), []
+    now, spending, request_times = NOW, Spending(), []
     for gap in gaps:
         now += gap
         # Klaviyo counts a hair later than we do: a request on the very edge belongs to either window.
         now += (wait := spending.wait(quota, now)) + (1e-3 if wait else 0)
         spending = spending.after_request(now)
-        made.append(now)
+        request_times.append(now)
     for limit, seconds in quota.windows:
-        assert max(Counter(int((at - phase) // seconds) for at in made).values()) <= limit
+        assert max(Counter(int((at - phase) // seconds) for at in request_times).values()) <= limit
 
 
 @given(QUOTAS, st.lists(st.floats(0, 86_400), max_size=20))
@@ -48,8 +48,8 @@ def test_the_default_is_klaviyos_quota():
 
 
 @given(st.lists(st.floats(0, 2e9), max_size=10), st.floats(0, 2e9))
-def test_the_spending_survives_being_kept(made, paused_until):
-    spending = Spending(tuple(sorted(made)), paused_until)
+def test_the_spending_survives_being_kept(request_times, paused_until):
+    spending = Spending(tuple(sorted(request_times)), paused_until)
     assert Spending.of(spending.text) == spending
 
 

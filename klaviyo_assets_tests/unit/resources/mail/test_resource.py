@@ -89,7 +89,7 @@ def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, ch
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("settings", "pattern"),
     [
         ({"recipients": ""}, "MAIL_TO is not set"),
         ({"recipients": "a@x.example; b@x.example"}, "separated by commas"),
@@ -103,8 +103,8 @@ def test_ses_is_used_where_its_region_is_set_else_smtp(monkeypatch, settings, ch
         ({"transport": "smtp"}, "SMTP_URL is not the address"),
     ],
 )
-def test_a_setting_that_is_missing_or_wrong_is_named_with_its_fix(settings, said):
-    with pytest.raises(SettingsError, match=said):
+def test_a_setting_that_is_missing_or_wrong_is_named_with_its_fix(settings, pattern):
+    with pytest.raises(SettingsError, match=pattern):
         mail(**settings).send(MESSAGE)
 
 
@@ -156,7 +156,7 @@ def test_too_many_today_is_not_tried_again():
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "said"),
+    ("code", "message", "pattern"),
     [
         ("MessageRejected",
          "Email address is not verified. The following identities failed the check in region EU-WEST-1: a@x.example",
@@ -168,8 +168,8 @@ def test_too_many_today_is_not_tried_again():
         ("SomethingNew", "Who knows.", r"SES refused the mail \(SomethingNew\): Who knows"),
     ],
 )  # fmt: skip
-def test_what_ses_refuses_for_good_is_said_with_the_fix(code, message, said):
-    with pytest.raises(PermanentError, match=said):
+def test_what_ses_refuses_for_good_is_said_with_the_fix(code, message, pattern):
+    with pytest.raises(PermanentError, match=pattern):
         Ses((code, message, 400)).send("a@x.example")
 
 
@@ -187,9 +187,15 @@ def test_ses_out_of_reach_is_an_error_that_passes():
     ],
 )
 def test_an_smtp_address_is_read(url, host, port, is_tls, user, password):
-    found = SmtpServer.of(url)
-    assert (found.host, found.port, found.is_tls, found.user, found.password) == (host, port, is_tls, user, password)
-    assert not password or password not in repr(found)
+    server = SmtpServer.of(url)
+    assert (server.host, server.port, server.is_tls, server.user, server.password) == (
+        host,
+        port,
+        is_tls,
+        user,
+        password,
+    )
+    assert not password or password not in repr(server)
 
 
 @pytest.mark.parametrize(
@@ -260,10 +266,10 @@ def test_an_smtp_server_that_asks_to_wait_is_tried_again():
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"), [("552 Too much mail data", "Leave out pictures"), ("550 Not from you", "Check MAIL_FROM")]
+    ("answer", "pattern"), [("552 Too much mail data", "Leave out pictures"), ("550 Not from you", "Check MAIL_FROM")]
 )
-def test_what_an_smtp_server_refuses_for_good_is_said_with_the_fix(answer, said):
-    with smtp_server(Handler(answer)) as at, pytest.raises(PermanentError, match=said):
+def test_what_an_smtp_server_refuses_for_good_is_said_with_the_fix(answer, pattern):
+    with smtp_server(Handler(answer)) as at, pytest.raises(PermanentError, match=pattern):
         by_smtp(f"smtp://{at}").send(MESSAGE)
 
 

@@ -150,9 +150,9 @@ def test_a_short_password_does_not_spoil_every_word():
 
 def test_resources_print_no_address():
     url = f"postgresql://u:{PIECE}@h/d"
-    for made in (
+    for resource in (
         PostgresResource(url=url),
         AccountTurns(postgres_url=url),
         MailResource(smtp_url=f"smtp://u:{PIECE}@h"),
     ):
-        assert PIECE not in f"{made!r} {made}"
+        assert PIECE not in f"{resource!r} {resource}"

@@ -52,7 +52,7 @@ def test_a_sqlstate_decides_whether_a_rerun_helps_in_any_language(state, kind, a
 
 
 @pytest.mark.parametrize(
-    ("said", "kind", "advice"),
+    ("words", "kind", "advice"),
     [
         ("unsupported startup parameter: options", PermanentError, "ignore_startup_parameters"),
         ("transaction blocks not allowed in statement pooling mode", PermanentError, "pool_mode = transaction"),
@@ -64,8 +64,8 @@ def test_a_sqlstate_decides_whether_a_rerun_helps_in_any_language(state, kind, a
         ("no more connections allowed (max_client_conn)", TransientError, ""),
     ],
 )
-def test_a_pooler_has_one_code_for_everything_and_is_told_by_its_words(said, kind, advice):
-    problem = judged("connecting", ADDRESS, "08P01", said)
+def test_a_pooler_has_one_code_for_everything_and_is_told_by_its_words(words, kind, advice):
+    problem = judged("connecting", ADDRESS, "08P01", words)
     assert isinstance(problem, kind)
     assert advice in str(problem)
 

@@ -29,10 +29,10 @@ def test_other_table_ids_are_refused(name):
 
 
 @given(st.tuples(plain, plain), st.tuples(plain, plain))
-def test_two_tables_never_share_a_physical_name(one, other):
-    first, second = (physical_name(("p", *pair)) for pair in (one, other))
+def test_two_tables_never_share_a_physical_name(left, right):
+    first, second = (physical_name(("p", *pair)) for pair in (left, right))
 
-    assert (first == second) == (one == other)
+    assert (first == second) == (left == right)
     assert first.isidentifier()
 
 

@@ -59,20 +59,20 @@ def test_a_file_that_is_no_database_is_named(tmp_path):
 
 def test_a_writer_waits_for_the_other_writer_of_its_table_only():
     locks, entered = TableLocks(), []
-    one, other = ("p", "d", "one"), ("p", "d", "other")
+    first_table, other_table = ("p", "d", "one"), ("p", "d", "other")
 
     def write(ref):
         with locks.writing([ref], lambda _: True):
             entered.append(ref)
 
-    with locks.writing([one], lambda _: True):
-        waiting, free = (threading.Thread(target=write, args=(ref,)) for ref in (one, other))
+    with locks.writing([first_table], lambda _: True):
+        waiting, free = (threading.Thread(target=write, args=(ref,)) for ref in (first_table, other_table))
         waiting.start()
         free.start()
         free.join(60)
-        assert entered == [other]
+        assert entered == [other_table]
     waiting.join(60)
-    assert entered == [other, one]
+    assert entered == [other_table, first_table]
 
 
 def test_a_writer_whose_table_vanished_while_it_waited_holds_the_dataset_too():

@@ -141,8 +141,8 @@ class Comparison:
 
     @property
     def is_known(self) -> bool:
-        """Whether they differ in a way that `KNOWN` explains."""
-        return not self._agrees() and any(is_it(self) for _, is_it in KNOWN)
+        """Whether they differ in a way that `KNOWN_DIFFERENCES` explains."""
+        return not self._agrees() and any(is_it(self) for _, is_it in KNOWN_DIFFERENCES)
 
     @property
     def difference(self) -> str:
@@ -202,7 +202,7 @@ def _is_mean_of_infinity(comparison: Comparison) -> bool:
     )
 
 
-KNOWN: list[tuple[str, Callable[[Comparison], bool]]] = [
+KNOWN_DIFFERENCES: list[tuple[str, Callable[[Comparison], bool]]] = [
     ("The stand-in refuses by name what it does not offer.", _is_by_name),
     (
         "Google fails on an operand although the whole is NULL whatever it is; DuckDB does not compute it.",

@@ -114,10 +114,10 @@ class Engine:
             if not statement.duckdb_sql:
                 continue
             reader = self.connection.execute(statement.duckdb_sql, statement.parameters or None)
-            found = [(column[0], str(column[1]).replace('"', "")) for column in reader.description]
+            column_types = [(column[0], str(column[1]).replace('"', "")) for column in reader.description]
             rows = reader.fetchall()
             if statement.kind == "SELECT":
-                assert found == [(each.name, described(each)) for each in statement.schema]
+                assert column_types == [(each.name, described(each)) for each in statement.schema]
         return rows
 
     def value(self, expression: str, *parameters: Parameter) -> Any:

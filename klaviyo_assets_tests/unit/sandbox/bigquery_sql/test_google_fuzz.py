@@ -1,6 +1,6 @@
 """Random expressions and queries: the stand-in gives what Google's evaluator gives, or refuses by name.
 
-A failure prints its seed and the statement. `comparison.KNOWN` lists what differs and why.
+A failure prints its seed and the statement. `comparison.KNOWN_DIFFERENCES` lists what differs and why.
 """
 
 from random import Random

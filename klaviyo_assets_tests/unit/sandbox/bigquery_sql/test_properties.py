@@ -37,17 +37,17 @@ def rounded(value: Decimal, place: Decimal = NINE) -> Decimal:
 def test_numeric_arithmetic_is_exact_to_nine_digits(left: Decimal, right: Decimal) -> None:
     """Sum, difference, product, quotient; half away from zero."""
     pair = numeric("a", left), numeric("b", right)
-    found = ENGINE.rows("SELECT @a + @b, @a - @b, @a * @b, SAFE_DIVIDE(@a, @b)", *pair)[0]
+    row = ENGINE.rows("SELECT @a + @b, @a - @b, @a * @b, SAFE_DIVIDE(@a, @b)", *pair)[0]
     quotient = rounded(EXACT.divide(left, right)) if right else None
-    assert found == (left + right, left - right, rounded(EXACT.multiply(left, right)), quotient)
+    assert row == (left + right, left - right, rounded(EXACT.multiply(left, right)), quotient)
 
 
 @settings(max_examples=40, deadline=None)
 @given(decimals, st.integers(min_value=-8, max_value=9))
 def test_round_goes_half_away_from_zero_at_any_place(value: Decimal, place: int) -> None:
     """ROUND(NUMERIC, n)."""
-    found = ENGINE.value(f"ROUND(@a, {place})", numeric("a", value))
-    assert found == rounded(value, Decimal(1).scaleb(-place))
+    result = ENGINE.value(f"ROUND(@a, {place})", numeric("a", value))
+    assert result == rounded(value, Decimal(1).scaleb(-place))
 
 
 @settings(max_examples=40, deadline=None)
@@ -55,8 +55,8 @@ def test_round_goes_half_away_from_zero_at_any_place(value: Decimal, place: int)
 def test_sum_and_average_of_numeric_are_exact(values: list[Decimal]) -> None:
     """Over an array parameter."""
     listed = Parameter("a", "ARRAY<NUMERIC>", [format(value, "f") for value in values])
-    found = ENGINE.rows("SELECT SUM(x), AVG(x), COUNT(DISTINCT x) FROM UNNEST(@a) AS x", listed)[0]
-    assert found == (sum(values), rounded(EXACT.divide(sum(values), len(values))), len(set(values)))
+    row = ENGINE.rows("SELECT SUM(x), AVG(x), COUNT(DISTINCT x) FROM UNNEST(@a) AS x", listed)[0]
+    assert row == (sum(values), rounded(EXACT.divide(sum(values), len(values))), len(set(values)))
 
 
 @settings(max_examples=60, deadline=None)
@@ -109,10 +109,10 @@ def test_dates_add_differ_and_truncate_as_pythons(first: date, second: date, cou
 def test_days_of_a_zone_are_pythons(moment: datetime, zone: str) -> None:
     """DATE(ts, zone), DATETIME(ts, zone), UNIX_MICROS, over changes of clocks."""
     given_values = Parameter("t", "TIMESTAMP", moment.isoformat(sep=" ")), Parameter("z", "STRING", zone)
-    found = ENGINE.rows("SELECT DATE(@t, @z), DATETIME(@t, @z), UNIX_MICROS(@t)", *given_values)[0]
+    row = ENGINE.rows("SELECT DATE(@t, @z), DATETIME(@t, @z), UNIX_MICROS(@t)", *given_values)[0]
     local = moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
     micros = (moment - datetime(1970, 1, 1, tzinfo=ZoneInfo("UTC"))) // timedelta(microseconds=1)
-    assert found == (local.date(), local, micros)
+    assert row == (local.date(), local, micros)
 
 
 @settings(max_examples=60, deadline=None)

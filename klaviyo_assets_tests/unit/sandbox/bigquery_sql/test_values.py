@@ -358,6 +358,6 @@ ARRAYS = [
 )
 def test_an_expression_has_the_value_bigquery_documents(engine: Engine, expression: str, expected: Any) -> None:
     """Equal in value and in Python type; DuckDB's column type is what the schema says."""
-    found = engine.value(expression)
-    assert found == expected
-    assert type(found) is type(expected)
+    value = engine.value(expression)
+    assert value == expected
+    assert type(value) is type(expected)

@@ -280,8 +280,8 @@ def test_recorded_attribution_is_the_persons_last_touch_within_its_window(tables
         expected = max(eligible, key=preference, default=None)
         recorded = order.get("property_attribution")
         attributed += recorded is not None
-        found = recorded and json.loads(recorded)["relationships"]["attributed-event"]["data"]["id"]
-        assert found == (expected and expected["id"])
+        event_id = recorded and json.loads(recorded)["relationships"]["attributed-event"]["data"]["id"]
+        assert event_id == (expected and expected["id"])
     assert 0.2 < attributed / len(orders) < 0.6
 
 

@@ -83,9 +83,9 @@ def test_many_syncs_leave_what_one_leaves_whatever_befalls_the_shop(index, hours
     moments = [*(END - timedelta(hours=ago) for ago in sorted(hours, reverse=True)), END]
 
     many = state_after(sliced(shop(index, incidents=incidents), moments))
-    one = state_after([shop(index, incidents=incidents).rows(END)])
+    single_state = state_after([shop(index, incidents=incidents).rows(END)])
 
-    assert without_daily(many) == without_daily(one)
+    assert without_daily(many) == without_daily(single_state)
 
 
 def test_a_sync_right_after_another_brings_no_events():
