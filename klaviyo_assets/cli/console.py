@@ -55,7 +55,7 @@ def screen() -> Iterator[Console]:
 
 
 @contextmanager
-def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> Iterator[None]:
+def errors(*, verbose: bool = False, stopped: str = "Nothing was left half done.") -> Iterator[None]:
     """Show an error in two lines, what is wrong and how to fix it, and exit with the code of its class.
 
     Args:
@@ -80,7 +80,7 @@ def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> 
         # The reader of the output has gone; Typer ends quietly.
         raise
     except Exception as error:  # noqa: BLE001  the last resort of a command: two lines, no traceback
-        fix = "This was not foreseen. Run it with -v for details."
+        fix = "This error is unexpected. Run it with -v for details."
         show_error(f"{type(error).__name__}: {error}", fix, verbose=verbose)
         raise typer.Exit(FAILED) from None
 
@@ -109,7 +109,7 @@ def _plain_when_piped(*, stderr: bool) -> Console:
 
 def _default_fix(error: KlaviyoAssetsError) -> str:
     if isinstance(error, TransientError):
-        return "It may pass: run it again."
+        return "This may be temporary; run it again."
     if isinstance(error, SettingsError):
         return "Fix it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."

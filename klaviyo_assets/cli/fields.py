@@ -1,4 +1,4 @@
-"""`klaviyo-assets fields`: which raw field of Fivetran's becomes which column.
+"""`klaviyo-assets fields`: which of Fivetran's raw fields becomes which column.
 
 Here: the list, derived from the table specs alone. Not here: what the columns mean (docs/tables.md), and the mapping
 itself (`tables/`). It asks no server.
@@ -59,7 +59,7 @@ def fields(
             console().print_json(json.dumps(found, ensure_ascii=False))
         elif table is None:
             console().print(overview(chosen))
-            console().print("`klaviyo-assets fields --table NAME` shows the fields of one.", style="dim")
+            console().print("`klaviyo-assets fields --table NAME` shows the fields of one table.", style="dim")
         else:
             for spec in chosen:
                 console().print(fields_table(spec, described=verbose))
@@ -143,6 +143,6 @@ def _rest(spec: "TableSpec") -> str:
         return "Computed from other tables. docs/tables.md says what each column means."
     where = f" ({spec.custom_fields.prefix}* or {spec.custom_fields.packed})" if spec.custom_fields else ""
     return (
-        f"Every other raw field{where} is in `properties`, by its plain name. Personal values are treated as the "
+        f"Every other raw field{where} is in `properties`, under its plain name. Personal values are treated as the "
         "account's pii setting says. docs/tables.md says what each column means."
     )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
 
 _SHOWN_ERRORS = 8
-_STOPPED = "What was loaded stays; `klaviyo-assets run` does what is left."
+_STOPPED = "What was loaded stays; `klaviyo-assets run` does the rest."
 
 
 def run(
@@ -47,12 +47,15 @@ def run(
     upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="Older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
+        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed: after a fault.")
     ] = False,
     accept_empty: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE[.COLUMN]", help="Take this table or column as empty where it is hidden or gone "
-                     "from Postgres, and empty BigQuery of it. May repeat."),
+        typer.Option(
+            metavar="TABLE[.COLUMN]",
+            help="Treat this table or column as empty if it is hidden or gone from Postgres, and empty it in BigQuery. "
+            "Can be repeated.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which days would be loaded.")] = False,
     as_json: AsJson = False,
@@ -60,7 +63,7 @@ def run(
 ) -> None:  # fmt: skip
     """Sync, extract, map, check, archive, load and report. Without days: every day that changed since it was loaded.
 
-    Days given with --start are made again whether they changed or not.
+    Days given with --start are rebuilt whether they changed or not.
 
     Example: klaviyo-assets run --start 2026-01-01 --end 2026-01-31 --account acme
     """
@@ -176,9 +179,9 @@ def _run_accounts(
 def _show_plan(totals: Totals) -> None:
     for name, account in totals.accounts.items():
         for work in account.work:
-            console().print(f"{name}: would make {work} ({plural(work.days, 'day')})")
+            console().print(f"{name}: would load {work} ({plural(work.days, 'day')})")
         if not account.work:
-            console().print(f"{name}: nothing changed; no day would be made")
+            console().print(f"{name}: nothing changed; no day would be loaded")
 
 
 def _conclude(totals: Totals, accounts: "list[Account]") -> None:

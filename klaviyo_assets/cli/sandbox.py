@@ -125,7 +125,7 @@ def mail(
     as_json: Annotated[bool, _JSON] = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the mail that was sent to the local servers, which keep it and deliver none.
+    """List the mail that was sent to the local servers, which store it and deliver nothing.
 
     Example: klaviyo-assets sandbox mail --last 3 --open
     """
@@ -175,7 +175,7 @@ def _folder() -> Any:
 
 
 @contextmanager
-def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterator[None]:
+def _faults(*, verbose: bool, stopped: str = "Nothing was left half done.") -> Iterator[None]:
     """Errors as every command shows them, and what to do if the sandbox's packages are missing."""
     with errors(verbose=verbose, stopped=stopped):
         try:

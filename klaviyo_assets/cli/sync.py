@@ -62,7 +62,7 @@ def sync(
     group: Annotated[str | None, typer.Option(help="Fivetran group, by id or name; with --connector.")] = None,
     connector: Annotated[str | None, typer.Option(help="Fivetran connection, by id or schema; with --group.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the sync has ended.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="The longest time to wait.")] = 3600,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long to wait at most.")] = 3600,
     poll_interval: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help=f"Time between two status requests. Default: {POLL_SECONDS:g}."),

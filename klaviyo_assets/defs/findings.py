@@ -82,7 +82,7 @@ def _sentence(text: str) -> str:
 
 def _stale_fix(stage: str) -> str:
     if stage == FIVETRAN:
-        return "See in Fivetran whether the connection is paused or its syncs fail."
+        return "Check in Fivetran whether the connection is paused or its syncs fail."
     return f"Syncs arrive, but the stage {stage} has not followed: see the account's newest runs in Dagster."
 
 

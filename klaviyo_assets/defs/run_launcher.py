@@ -41,7 +41,7 @@ class LocalRunLauncher(DefaultRunLauncher):
         if PROCESS_TAG in run.tags:
             return _of_process(run.tags[PROCESS_TAG])
         if GRPC_INFO_TAG not in run.tags:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "nothing is known of its process")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "nothing is known about its process")
         return self._of_server(run)
 
     def _of_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:

@@ -122,7 +122,7 @@ class Turns:
                     "first.",
                 )
             if not has_said:
-                say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
+                say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for it to end")
                 has_said = True
             time.sleep(_POLL_SECONDS)
 

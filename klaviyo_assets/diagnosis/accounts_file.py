@@ -100,5 +100,5 @@ def _shared(accounts: list[Account]) -> Iterator[DoctorFinding]:
             for name in names if value and len(names) > 1 else ():
                 others = ", ".join(other for other in names if other != name)
                 yield Scope(SETTINGS, name).fail(
-                    f"{setting} = {value!r} is also that of {others}", "Give each account its own in accounts.toml."
+                    f"{setting} = {value!r} is also used by {others}", "Give each account its own in accounts.toml."
                 )

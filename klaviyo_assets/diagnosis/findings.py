@@ -69,7 +69,7 @@ class Scope:
             error: What was raised.
             default_fix: How to fix it if neither the error nor a rerun does.
         """
-        rerun = "It may pass: run doctor again." if isinstance(error, TransientError) else default_fix
+        rerun = "This may be temporary; run doctor again." if isinstance(error, TransientError) else default_fix
         return self.fail(one_line(error.what), one_line(error.fix) or rerun)
 
 

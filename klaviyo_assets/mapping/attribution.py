@@ -74,7 +74,7 @@ def map_attribution(
 
 
 def _dangling(event_id: str, named: str, context: MappingContext) -> Note:
-    reason = "the event Klaviyo recorded is missing, deleted, later, or another person's"
+    reason = "the event Klaviyo recorded is missing, deleted, later, or a different person's"
     shown = context.privacy.scrub(named[:200])
     return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, shown)
 

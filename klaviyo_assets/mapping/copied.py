@@ -169,7 +169,7 @@ def _one_document(unlisted: str | None, packed: str, listed: Set[str]) -> tuple[
         return documents.write(fields), f"the other columns are left out: {_FAULTS[True]}"
 
 
-_FAULTS = {False: "it is no JSON", True: "it is nested too deeply"}
+_FAULTS = {False: "it is not JSON", True: "it is nested too deeply"}
 
 
 def _reservation(packed: str, fields: dict[str, Any], listed: Set[str]) -> str | None:

@@ -55,7 +55,7 @@ def _number(text: str) -> NumberText:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def repeats_a_key(text: str) -> bool:

@@ -24,7 +24,7 @@ from klaviyo_assets.model.spec import END_OF_EVENTS, FIRST_INSTANT, INSTANT_TEXT
 NUMERIC = arrow_type(LogicalType.NUMERIC)
 TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
 _PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
-_NO_CALENDAR = "a time outside of the years 1 to 9999"
+_NO_CALENDAR = "a time outside the years 1 to 9999"
 _NO_TIME = "not a time such as 2024-01-31 12:00:00+00"
 # What stands between thousands besides comma and point: blanks (plain, no-break, narrow no-break, thin), apostrophes.
 _GAPS = " \u00a0\u202f\u2009'\u2019"
@@ -122,7 +122,7 @@ def _unseparated(text: str) -> str:
     if re.fullmatch(rf"[+-]?\d{{1,3}}[,{_GAPS}]\d{{3}}", text):
         raise NotANumberError("ambiguous: the separator may be for thousands or for decimals")
     if _WITH_CODE.fullmatch(text) or any(unicodedata.category(character) == "Sc" for character in text):
-        raise NotANumberError("not a number alone: a currency stands with it, which may not be the event's")
+        raise NotANumberError("not a number alone: it comes with a currency, which may not be the event's")
     raise NotANumberError("not a number")
 
 

@@ -204,9 +204,9 @@ def _faults(spec: TableSpec) -> Iterator[str]:
     raw_names = {column.name for column in spec.raw} | {f"property_{field.name}" for field in spec.properties}
     yield from (f"column {name!r} appears twice" for name in {n for n in names if names.count(n) > 1})
     for role in ("key", "order", "cluster"):
-        yield from (f"{role} column {name!r} is no column" for name in getattr(spec, role) if name not in names)
+        yield from (f"{role} column {name!r} is not a column" for name in getattr(spec, role) if name not in names)
     if spec.is_daily and spec.day_column not in names:
-        yield f"a daily table needs a day_column; {spec.day_column!r} is no column"
+        yield f"a daily table needs a day_column; {spec.day_column!r} is not a column"
     for column in spec.columns:
         if column.is_previewed and (column.personal or column.type is LogicalType.JSON):
             yield f"column {column.name!r} may hold personal values, so it cannot be previewed"

@@ -35,7 +35,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     call_timeout_seconds: float = Field(
         default=S3_CALL.seconds, description="How long a call may take with its repetitions."
     )
-    repetitions: int = Field(default=5, ge=0, description="How often a request is repeated before it is given up.")
+    repetitions: int = Field(default=5, ge=0, description="How many times a request is repeated before it is given up.")
 
     @property
     def archive(self) -> S3Archive:

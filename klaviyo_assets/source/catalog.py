@@ -230,7 +230,7 @@ class SourceCatalog:
             )
         if not self.may_use:
             return (
-                f"the login {self.login!r} may not see into the schema {self.schema!r}",
+                f"the login {self.login!r} may not look into the schema {self.schema!r}",
                 f"Run as its owner: GRANT USAGE ON SCHEMA {_quoted(self.schema)} TO {_quoted(self.login)};",
             )
         if not self.relations:

@@ -63,7 +63,7 @@ def untellable(spec: TableSpec, table: RawTable) -> str | None:
     if table.columns.get(_SYNCED) != "timestamptz":
         return f"the table has no {_SYNCED} to tell changes by"
     if table.columns.get(_DELETED, "bool") != "bool":
-        return f"{_DELETED} is no boolean"
+        return f"{_DELETED} is not a boolean"
     if any(raw not in table.columns for raw in _keys(spec)):
         return "the table lacks a key column"
     if not _only_keys_can_fail(spec):

@@ -171,10 +171,10 @@ class AccountSource:
         if spec.name not in self.tables:
             place = f"{self.account.postgres_schema}.{spec.name}"
             if spec.name in self.accepted:
-                return [f"{place} is not there or not to be seen; it is taken as empty, as was accepted."]
-            return [f"Fivetran has not created {place}; it is taken as empty."]
+                return [f"{place} is missing or hidden; it is treated as empty, as was accepted."]
+            return [f"Fivetran has not created {place}; it is treated as empty."]
         missing = plan(spec, self.table(spec)).missing
-        found = [f"columns not there (yet), read as null: {', '.join(missing)}"] if missing else []
+        found = [f"columns that do not exist (yet) and are read as null: {', '.join(missing)}"] if missing else []
         if spec is EVENT and self.metrics.problem:
             found.append(self.metrics.problem)
         return found
@@ -319,7 +319,7 @@ def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRe
     writer.append(_empty(EVENT, properties=False), "touches")
     start, warnings = source.account.start_date, source.warnings(EVENT)
     if day < start:
-        warnings.append(f"{day} lies before the start_date of {source.account.name}, {start}: nothing of it is taken.")
+        warnings.append(f"{day} is before the start_date of {source.account.name}, {start}: none of it is loaded.")
     return writer.finish(
         source_digest=NO_ROWS, data_through=source.data_through, warnings=warnings, details=source.details()
     )
@@ -350,8 +350,9 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
 def outside_warnings(account: Account, outside: Mapping[str, int]) -> list[str]:
     """What to say of events that lie outside of the account's days."""
     sentences = {
-        "before_start_date": f"before the start_date of {account.name}, {account.start_date}: they are not loaded",
-        "after_today": "after today: they are loaded when their day has come; a wrong clock may have dated them",
+        "before_start_date": f"before the start_date of {account.name}, {account.start_date}; such events are not "
+        "loaded",
+        "after_today": "after today, perhaps by a wrong clock; such events are loaded once their day has come",
     }
     return [f"{_number(outside[name])} dated {text}." for name, text in sentences.items() if outside.get(name)]
 

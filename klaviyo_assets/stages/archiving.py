@@ -30,7 +30,7 @@ class Archiving:
         self.run.release(mapped)
         metadata = {
             "dagster/uri": archived.uri, "bytes": record.bytes, "parts": len(record.parts),
-            "written": "a new part" if archived.part_written else "nothing: the archive had this very part",
+            "written": "a new part" if archived.part_written else "nothing: the archive already had this part",
         }  # fmt: skip
         return TakenFrame(record, metadata, "" if s3.is_elsewhere else s3_url(archived.uri))
 

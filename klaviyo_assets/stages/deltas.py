@@ -125,7 +125,7 @@ class TableReading:
         try:
             answer = self._changes(spec, now)
         except _NotKnownError as error:
-            answer = f"what was loaded is not known: {error}"
+            answer = f"what was loaded is unknown: {error}"
         if isinstance(answer, str):
             return extract_table(self.source, spec, writer, replace(now, why=answer))
         changes, below = answer
@@ -155,7 +155,7 @@ class TableReading:
             return reason
         loaded = _known(lambda: self._loaded).get(spec.name)
         if loaded is None:
-            return "nothing is known of an earlier load"
+            return "nothing is known about an earlier load"
         return _unfit(loaded, now) or self._not_archived(spec, loaded) or self._since(spec, loaded, now)
 
     def _not_archived(self, spec: TableSpec, loaded: LoadedState) -> str | None:
@@ -171,11 +171,11 @@ class TableReading:
             return "too many rows changed since the last whole load"
         keys = changed_keys(self.source, spec, changes)
         if keys is None:
-            return "a key is missing or there twice"
+            return "a key is missing or occurs twice"
         rows, held = _known(lambda: checksum(self._dataset, spec, keys))
         if (rows, held) != (changes.standing.rows, changes.standing.checksum):
             return (
-                "rows changed or went without a newer sync time: besides those synced since, Postgres has "
+                "rows changed or disappeared without a newer sync time: apart from those synced since, Postgres has "
                 f"{changes.standing.rows:,} rows and BigQuery {rows:,}, which are not the same"
             )
         return changes, loaded.parts
@@ -194,5 +194,5 @@ def _unfit(loaded: LoadedState, now: TableState) -> str | None:
     if loaded.rows_quarantined:
         return "rows of the last load are in quarantine"
     if len(loaded.parts) >= MOST_PARTS:
-        return f"the archive has {len(loaded.parts)} parts of it: the whole table is a new one"
+        return f"the archive has {len(loaded.parts)} parts of it, so the whole table becomes a new one"
     return None

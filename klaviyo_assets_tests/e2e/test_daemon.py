@@ -112,7 +112,7 @@ def requested(runs: list[Run]) -> dict[str, set[date]]:
             first, last = (date.fromisoformat(key.rpartition("|")[2]) for key in one.account_and_days.split(".."))
             only = one.tags["klaviyo/reason"] in {
                 "touches of a changed day",
-                "receipts of people of the day arrived late",
+                "receipts of the day's people arrived late",
             }
             days["attribution" if only else "events"] |= set(days_between(first, last))
     return days

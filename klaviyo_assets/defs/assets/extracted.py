@@ -39,8 +39,8 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
 _KINDS = {"postgres", "parquet"}
 ACCEPT_EMPTY = (
-    "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
-    "Postgres: BigQuery is emptied of them on purpose."
+    "Tables, or columns as table.column, to treat as empty this once if they are hidden or gone from Postgres. They "
+    "are then emptied in BigQuery too."
 )
 
 
@@ -48,9 +48,10 @@ class ReadingConfig(dg.Config):
     """Launchpad settings of reading account tables."""
 
     delta_from_rows: int = Field(
-        default=DELTA_FROM_ROWS, description="Tables with fewer rows are always read whole; of others, what changed."
+        default=DELTA_FROM_ROWS,
+        description="Tables with fewer rows are always read whole; of larger ones, only what changed.",
     )
-    whole: bool = Field(default=False, description="Read every table whole this once, as after a suspected fault.")
+    whole: bool = Field(default=False, description="Read every table whole this once; use it if you suspect a fault.")
     accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
 
 

@@ -164,9 +164,9 @@ def started_message(account: Account, sync: StartedSync) -> str:
     connection = sync.previous
     what = f"of account {account.name} (connection {connection.id}, {connection.url})"
     if sync.was_running:
-        return f"a sync {what} was running already; it is left to end"
+        return f"a sync {what} was already running; it is left to finish"
     if connection.sync_state == "rescheduled":
-        return f"asked for a sync {what}, which Fivetran had put off {until(connection.rescheduled_for)}"
+        return f"requested a sync {what}, which Fivetran had postponed {until(connection.rescheduled_for)}"
     return f"started a sync {what}; the sensor records it when it ends"
 
 

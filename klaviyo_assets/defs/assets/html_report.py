@@ -41,8 +41,8 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
                 deps=[[VIEW, name] for name in LOOKER_VIEWS],
                 group_name=HTML_REPORT,
                 kinds={"html", "s3"},
-                description="The report of a week, Monday to Sunday, beside the week before: one HTML file that needs "
-                "no network. The running week shows what there is of it.",
+                description="The report of a week, Monday to Sunday, compared with the week before: one HTML file "
+                "that needs no network. The current week shows its days so far.",
                 partitions_def=partitions.account_weeks,
                 skippable=True,
             )

@@ -42,7 +42,7 @@ class MappingConfig(dg.Config):
 
     quarantine_share: float = Field(
         default=QUARANTINE_SHARE,
-        description="A partition fails where one rule leaves out a larger share of its rows; 0.1 is 10 %.",
+        description="A partition fails if one rule leaves out a larger share of its rows; 0.1 is 10 %.",
     )
 
 
@@ -100,7 +100,8 @@ def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> li
         dg.AssetCheckSpec(
             "schema", asset=dg.AssetKey([MAPPED, table.name]), partitions_def=partitions_def,
             description="pandera: columns, types and rules of the spec hold, and every raw row is mapped, deleted in "
-            "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and warn; broken columns, "
+            "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and cause a warning; "
+            "broken columns, "
             "lost rows, or too large a share in quarantine fail the partition.",
         )
     ]  # fmt: skip

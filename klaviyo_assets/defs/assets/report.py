@@ -42,7 +42,7 @@ class ReportConfig(dg.Config):
     """Launchpad settings of the report stage."""
 
     everything: bool = Field(
-        default=False, description="Compute every row anew, whatever changed; otherwise the days that loads changed."
+        default=False, description="Recompute every row, whatever changed; otherwise only the days that loads changed."
     )
 
 
@@ -77,9 +77,9 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
 def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         CONSERVED, asset=ACCOUNT_KEY, partitions_def=partitions_def,
-        description="Of every restated day: the reports by event date hold exactly the events, conversions and money "
-        "of `event` and `attribution`, to the cent, and these the rows that the ledger says were loaded. "
-        "`klaviyo-assets verify` compares the whole way from Postgres on.",
+        description="For every restated day, the reports by event date hold exactly the events, conversions and money "
+        "of `event` and `attribution`, to the cent, and these tables hold the rows that the ledger says were loaded. "
+        "`klaviyo-assets verify` checks the whole way from Postgres.",
     )  # fmt: skip
 
 
@@ -177,4 +177,4 @@ def _described(restated: Restated) -> str:
     if not days:
         return "nothing: no loaded day has changed since"
     span = f"{len(days.known)} day(s), {min(days.known)} to {max(days.known)}" if days.known else ""
-    return ", ".join(part for part in (span, "rows of unknown day" if days.unknown else "") if part)
+    return ", ".join(part for part in (span, "rows whose day is unknown" if days.unknown else "") if part)

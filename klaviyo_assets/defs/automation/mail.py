@@ -41,7 +41,7 @@ def build_failure_sensor(accounts: Accounts) -> dg.SensorDefinition:
         name="failure_mails",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=_status(dg.DefaultSensorStatus),
-        description="Mails what failed or is stale: when it begins and when it is over. On where MAIL_TO is set.",
+        description="Sends a mail when something fails or goes stale, and when it is over. On if MAIL_TO is set.",
     )
     def failure_mails(context: dg.SensorEvaluationContext, mail: MailResource) -> dg.SensorResult:
         tick = Tick.read(context.cursor, context.instance)
@@ -63,7 +63,7 @@ def build_digest_schedule(accounts: Accounts, job: Any) -> dg.ScheduleDefinition
         cron_schedule=f"0 {DIGEST_HOUR} * * *",
         execution_timezone=first.timezone,
         default_status=_status(dg.DefaultScheduleStatus),
-        description="Mails what matters of yesterday. On where MAIL_TO is set.",
+        description="Mails what mattered yesterday. On if MAIL_TO is set.",
     )
     def daily_digest(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         day = context.scheduled_execution_time.astimezone(first.zone).date()
@@ -115,8 +115,8 @@ class Tick:
         if not news.keys:
             self.incidents.forget(now)
             waiting = sum(one.told_at is None for one in self.incidents.by_key.values())
-            return f"{len(self.incidents.by_key)} incident(s) open, nothing to tell" + (
-                f"; {waiting} wait, for many mails went out today" if waiting else ""
+            return f"{len(self.incidents.by_key)} incident(s) open, nothing to report" + (
+                f"; {waiting} wait, because many mails went out today" if waiting else ""
             )
         try:
             message_id = mail.send(incident_message(news))
@@ -127,12 +127,12 @@ class Tick:
             log.warning(said)
             return said
         except KlaviyoAssetsError as error:
-            said = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
+            said = f"mail could not be sent and is retried at the next tick: {scrubbed(str(error))}"
             log.warning(said)
             return said
         except Exception as error:  # noqa: BLE001  whatever mail does, the tick ends well and the news stay due
-            log.warning(f"mail could not be sent, and is tried again at the next tick: {type(error).__name__}")
-            return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
+            log.warning(f"mail could not be sent and is retried at the next tick: {type(error).__name__}")
+            return f"mail could not be sent: {type(error).__name__}; it is retried at the next tick"
         self.incidents.record_mail(news, now)
         return f"mailed {len(news.keys)} incident(s): {message_id}"
 

@@ -35,7 +35,7 @@ def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason="no account has reports yet")
         fingerprint = fingerprint_of(state)
         if fingerprint == context.cursor:
-            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=fingerprint)
+            return dg.SensorResult(skip_reason="the views cover these accounts already", cursor=fingerprint)
         tags = {"klaviyo/started_by": "portfolio_views", "klaviyo/reason": f"accounts: {', '.join(state['loaded'])}"}
         return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=fingerprint)
 
@@ -62,7 +62,7 @@ def build_portfolio_schedule(job: Any) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule="30 6 * * *",
         execution_timezone="UTC",
-        description="The views over all accounts, for what was not noticed.",
+        description="Rebuilds the views over all accounts, in case the sensor missed something.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         tags={"klaviyo/started_by": "schedule"},
     )

@@ -40,7 +40,7 @@ def _weekly(account: Account, job: dg.JobDefinition) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=f"0 {HOUR + 1} * * 1",
         execution_timezone=account.timezone,
-        description=f"The HTML report of {account.name} of the week that is over.",
+        description=f"The HTML report of {account.name} for the week that has ended.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:

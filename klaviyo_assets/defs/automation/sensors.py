@@ -63,13 +63,13 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
             request_job=reports,
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=15,
-            description=f"Restates an account's reports when a load ended ({status.value.lower()}).",
+            description=f"Restates an account's reports when a load has ended ({status.value.lower()}).",
         )
         def reports_after_loads(context: dg.RunStatusSensorContext) -> dg.SensorResult:
             run = context.dagster_run
             loaded = accounts_of(run.tags, accounts) if _loads(run) else []
             if not loaded:
-                reason = f"run {run.run_id} loaded nothing of an account of this deployment"
+                reason = f"run {run.run_id} loaded nothing for any account of this deployment"
                 return dg.SensorResult(skip_reason=reason)
             busy = _loading_or_later(context.instance, run, accounts)
             requests = [
@@ -81,7 +81,7 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
                 for account in loaded
                 if account not in busy
             ]
-            waited = f"reports follow the end of other loads: {', '.join(sorted(busy.intersection(loaded)))}"
+            waited = f"reports will follow the end of other loads: {', '.join(sorted(busy.intersection(loaded)))}"
             return dg.SensorResult(run_requests=requests, skip_reason=None if requests else waited)
 
         return reports_after_loads
@@ -128,7 +128,7 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
         jobs=[dimensions, events],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="When a Fivetran sync ends: the account tables that moved, and the days whose events it changed.",
+        description="When a Fivetran sync ends, loads the account tables and the days of events that it changed.",
     )
     def fivetran_syncs(
         context: dg.SensorEvaluationContext,
@@ -156,7 +156,7 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
         waiting = context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=MOST_RUNS)
         requests = [one for one in tick.requests if not any(_covers(run, one) for run in waiting)]
         if len(requests) < len(tick.requests):
-            context.log.info(f"{len(tick.requests) - len(requests)} of it waits in the queue already")
+            context.log.info(f"{len(tick.requests) - len(requests)} of these are in the queue already")
         return dg.SensorResult(run_requests=requests, asset_events=tick.events, cursor=tick.written)
 
     return fivetran_syncs

@@ -111,7 +111,8 @@ def build_comparison_checks(
         owner: dg.AssetCheckSpec(
             AGREES, asset=comparison_key(owner), partitions_def=partitions_def,
             description=f"Every statistic that Klaviyo's {owner}-values report and ours both have is the same, "
-            "for each message of the days that are final. Warns; skipped for accounts without an API key.",
+            "for each message of the days that are final. A difference is a warning; accounts without an API key are "
+            "skipped.",
         )
         for owner in REPORTS
     }  # fmt: skip
@@ -154,7 +155,8 @@ def build_comparison_schedule(job: Any) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=CRON,
         execution_timezone="UTC",
-        description="Do the reports still say what Klaviyo's own pages say? Two requests of each account's daily 225.",
+        description="Do the reports still say what Klaviyo's own pages say? "
+        "Uses two of each account's 225 daily requests.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         tags={"klaviyo/started_by": "schedule"},
     )

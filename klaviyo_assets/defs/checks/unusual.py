@@ -32,9 +32,9 @@ def unusual_spec(asset: dg.AssetKey, partitions_def: dg.PartitionsDefinition) ->
     """The check as the UI describes it, on the report that is judged."""
     return dg.AssetCheckSpec(
         UNUSUAL, asset=asset, partitions_def=partitions_def,
-        description=f"Each of the last {DAYS} days that are over, against the same weekday of the {WEEKS} weeks "
+        description=f"Compares each of the last {DAYS} days that are over with the same weekday of the {WEEKS} weeks "
         "before: messages sent, delivery, opens, clicks, unsubscribes, spam complaints, attributed revenue, orders. "
-        "It warns where a number is far outside of what is usual, and never fails a run.",
+        "It warns if a number is far outside its usual range, and never fails a run.",
     )  # fmt: skip
 
 
@@ -55,7 +55,7 @@ def unusual(
     try:
         found = anomalies_of(dataset, account, days, entries)
     except Exception as error:  # noqa: BLE001  a number that cannot be judged is no reason to fail a run
-        said = f"the days {looked_at} could not be looked at: {contained(error)}"
+        said = f"the days {looked_at} could not be checked: {contained(error)}"
         return _check(passed=False, said=said, metadata={})
     newest_first = sorted(found, key=lambda one: one.day, reverse=True)
     if not newest_first:
