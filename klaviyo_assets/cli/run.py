@@ -1,7 +1,7 @@
 """`klaviyo-assets run`: the whole pipeline, through the same assets as the UI, on the same Dagster instance.
 
-Here: options, what is refused at once, and what is said in the end. Not here: the order of the work (`pipeline.py`),
-and what the assets do.
+Here: options, early refusals, and the closing output. Not here: the order of the work (`pipeline.py`), and what the
+assets do.
 """
 
 import json
@@ -98,10 +98,10 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 
 
 def _accepted(names: list[str]) -> list[str]:
-    """What may be taken as empty.
+    """The tables and columns that may be treated as empty.
 
     Raises:
-        UnknownNameError: a table is none of those that are read.
+        UnknownNameError: no table of that name is read.
     """
     from klaviyo_assets.source.catalog import accepted_names
 
@@ -109,10 +109,10 @@ def _accepted(names: list[str]) -> list[str]:
 
 
 def _check_settings(accounts: "list[Account]") -> None:
-    """Refuse at once what would fail in every partition.
+    """Refuse now what would otherwise fail in every partition.
 
     Raises:
-        SettingsError: naming the setting that is missing.
+        SettingsError: a setting is missing; the message names it.
     """
     from klaviyo_assets.resources.privacy import PrivacyResource
 
@@ -212,7 +212,7 @@ def _show_failures(totals: Totals, *, everything: bool) -> None:
 
 @contextmanager
 def _quiet_dagster() -> Iterator[Any]:
-    """Dagster logs every event to standard error; the progress display says what matters."""
+    """Silence Dagster, which logs every event to standard error; the progress display shows what matters."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.disable(logging.WARNING)
     try:

@@ -1,6 +1,6 @@
-"""`klaviyo-assets sync`: start Fivetran syncs, and wait for their end.
+"""`klaviyo-assets sync`: start Fivetran syncs and wait for them to end.
 
-Here: options, which connections are meant, progress. Not here: the API (`resources/fivetran/resource.py`).
+Here: options, the choice of connections, progress. Not here: the API (`resources/fivetran/resource.py`).
 """
 
 import json
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As `--json` prints it; docs/command_line.md describes it."""
+        """The JSON that `--json` prints; docs/command_line.md describes it."""
         return {
             "name": self.target.name, "connection_id": self.target.connection_id, "state": self.state, "url": self.url,
             "succeeded_at": self.succeeded_at.isoformat() if self.succeeded_at else None,
@@ -131,7 +131,7 @@ def _listed_group(group: "Group") -> str:
 
 @dataclass(frozen=True)
 class _Syncing:
-    """Starts all, then waits for each. One that fails does not stop the others."""
+    """Start all syncs, then wait for each. One that fails does not stop the others."""
 
     fivetran: "FivetranResource"
     timeout: float
@@ -177,4 +177,4 @@ def _say(text: str) -> None:
 
 
 def _silent(_: str) -> None:
-    """Programs read the document alone."""
+    """Programs read only the document."""
