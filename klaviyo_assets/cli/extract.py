@@ -118,7 +118,7 @@ def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> li
 
 @dataclass(frozen=True)
 class Extract:
-    """The days that go to separate files; without days, the whole table goes to one."""
+    """What is extracted: a file per day, or the whole table if there are no days."""
 
     spec: "TableSpec"
     days: list[date]

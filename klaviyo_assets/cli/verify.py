@@ -1,7 +1,7 @@
 """`klaviyo-assets verify`: check that rows and money are the same from Postgres to the reports.
 
-Here: options, one account after another, progress, the exit code. Not here: the equations (`audit/reconciliation/`), and
-how results look (`cli/verify_output.py`).
+Here: options, one account after another, progress, the exit code. Not here: the equations (`audit/reconciliation/`),
+and how results look (`cli/verify_output.py`).
 """
 
 import json

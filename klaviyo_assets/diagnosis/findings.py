@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class Level(IntEnum):
-    """How bad it is; the greater the worse."""
+    """How bad a finding is; a greater number is worse."""
 
     OK = 0
     WARN = 1  # everything works or will work; worth a look

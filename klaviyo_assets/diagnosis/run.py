@@ -146,7 +146,7 @@ def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iter
 
 
 def _asked(system: _System, accounts: list[Account]) -> Iterator[DoctorFinding]:
-    """Run a system's own check, then those of accounts, several at once; only the former if it cannot be asked."""
+    """Run a system's own check, then, if the system can be asked, those of accounts, several at once."""
     if not all(os.environ.get(name) for name in system.needs):
         return
     made: list[Any] = []

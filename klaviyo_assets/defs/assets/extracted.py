@@ -1,4 +1,4 @@
-"""The extracted stage: Postgres to Parquet as read, one consistent snapshot per account and run.
+"""The extracted stage: rows from Postgres to Parquet as read, in one consistent snapshot per account and run.
 
 Here: the assets. Not here: which rows are read (`source/extraction.py`) and how columns are selected (`source/sql.py`).
 """
@@ -45,7 +45,7 @@ ACCEPT_EMPTY = (
 
 
 class ReadingConfig(dg.Config):
-    """Launchpad settings of reading account tables."""
+    """Launchpad settings for reading account tables."""
 
     delta_from_rows: int = Field(
         default=DELTA_FROM_ROWS,
@@ -56,13 +56,13 @@ class ReadingConfig(dg.Config):
 
 
 class EventReadingConfig(dg.Config):
-    """Launchpad settings of reading events."""
+    """Launchpad settings for reading events."""
 
     accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
 
 
 def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """One step for all account tables, one for events; each reads in one snapshot per account."""
+    """One step for all account tables, and one for events; each reads in one snapshot per account."""
 
     @dg.multi_asset(
         name="extract_tables",
@@ -113,9 +113,9 @@ def _description(table: TableSpec) -> str:
 
 
 class LazySource:
-    """Opens an account's snapshot at first use, so that its failure is each partition's and not the step's.
+    """Opens an account's snapshot on first use, so that a failure belongs to each partition and not to the step.
 
-    What was loaded is compared with what Postgres has first: what is hidden or gone stops every partition.
+    First, what was loaded is compared with what Postgres has: if anything is hidden or gone, every partition stops.
     """
 
     def __init__(
@@ -128,10 +128,10 @@ class LazySource:
         self._refusal: PermanentError | None = None
 
     def __call__(self) -> AccountSource:
-        """The account's source, of one moment until a fault ends the snapshot.
+        """The account's source, which shows one moment until an error ends the snapshot.
 
         Raises:
-            PermanentError: it must not be read; asked again for the next partition, it says the same at once.
+            PermanentError: it must not be read; for the next partition, the same error is raised at once.
         """
         if self._refusal:
             raise self._refusal
@@ -155,7 +155,7 @@ class LazySource:
 
     @contextmanager
     def renewed_on_failure(self) -> Iterator[AccountSource]:
-        """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
+        """The source; a failed statement ends its transaction, so the next attempt gets a new transaction."""
         try:
             yield self()
         except BaseException:
@@ -163,7 +163,7 @@ class LazySource:
             raise
 
     def close(self) -> None:
-        """End the snapshot; what has been read of it stays read, however the connection ends."""
+        """End the snapshot; what has been read stays valid, however the connection ends."""
         context, self._context, self._source = self._context, None, None
         if context is not None:
             with suppress(Exception):
@@ -209,7 +209,7 @@ def _extract_days(run: StageRun, source: LazySource, account: Account, days: lis
 
 
 def reading_metadata(record: FrameRecord) -> dict[str, Any]:
-    """What the UI shows of how an account table was read or handed on: whole or the changed rows, and why."""
+    """What the UI shows about how an account table was read or passed on: whole or only changed rows, and why."""
     if record.state is None:
         return {"mode": "whole", "why": "a small table"}
     return {
@@ -221,13 +221,13 @@ def reading_metadata(record: FrameRecord) -> dict[str, Any]:
 
 
 def _outside_metadata(undated: FrameRecord) -> dict[str, Any]:
-    """Events that no day takes: those without a time, and those outside of the account's days."""
+    """Events that belong to no day: those without a time, and those outside the account's days."""
     outside = {f"events_{name}": count for name, count in undated.details["outside"].items()}
     return {"events_undated": undated.rows, **outside}
 
 
 def metadata_of(record: FrameRecord, run: StageRun) -> dict[str, Any]:
-    """What the UI shows of an extracted partition; warnings go to the log as well."""
+    """What the UI shows about an extracted partition; warnings also go to the log."""
     for warning in record.warnings:
         run.context.log.warning(warning)
     return {

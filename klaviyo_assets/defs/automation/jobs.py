@@ -1,6 +1,7 @@
 """The jobs: one per partitions definition and purpose, for schedules, sensors and the launchpad.
 
-Here: which assets a job holds. Not here: when it runs (`defs/automation/schedules.py`, `defs/automation/sensors.py`).
+Here: which assets a job contains. Not here: when it runs (`defs/automation/schedules.py`,
+`defs/automation/sensors.py`).
 """
 
 from typing import Any

@@ -1,9 +1,9 @@
-"""The check `unusual`: days of an account unlike the same weekday's weeks before, with sentences and plots.
+"""The check `unusual`: an account's days unlike the same weekday in the weeks before, with sentences and plots.
 
-Here: which days a run judges, and what the UI shows of it. Not here: when a day is unusual (`audit/anomalies/`).
+Here: which days a run judges, and what the UI shows about them. Not here: when a day is unusual (`audit/anomalies/`).
 
-It warns and never fails: the numbers are right, somebody should look at what they say. One check for all numbers, for
-each costs events in the log of every run.
+It warns and never fails: the numbers are right, but somebody should look at what they say. There is one check for all
+numbers, because each check adds events to the log of every run.
 """
 
 import base64
@@ -24,7 +24,7 @@ from klaviyo_assets.text import markdown_table
 UNUSUAL = "unusual"
 # What happened on a Friday is still there on Monday.
 DAYS = 3
-# A plot takes a fifth of a second, and its picture stays in the event log.
+# A plot takes a fifth of a second, and the picture stays in the event log.
 _DRAWN = 3
 
 
@@ -41,13 +41,13 @@ def unusual_spec(asset: dg.AssetKey, partitions_def: dg.PartitionsDefinition) ->
 def unusual(
     dataset: BigQueryDataset, account: Account, entries: Mapping[tuple[str, str], Entry], data_through: datetime
 ) -> Check:
-    """Whether one of the last days that are over is unlike others.
+    """Check whether one of the last days that are over is unusual.
 
     Args:
         dataset: The account's dataset, its report `account_by_event_date` up to date.
         account: The account.
         entries: The newest ledger row of every partition, by table and partition.
-        data_through: Up to when the account's data are complete.
+        data_through: The moment up to which the account's data are complete.
     """
     newest = data_through.astimezone(account.zone).date()
     days = [newest - timedelta(days=ago) for ago in range(1, DAYS + 1)]
@@ -82,7 +82,7 @@ def _as_markdown(anomaly: Anomaly) -> str:
 
 
 def _drawn(anomaly: Anomaly) -> bytes:
-    """The weekday's values of the weeks before, with the usual band, and the day itself marked."""
+    """A plot of the weekday's values in the weeks before, with the usual range, and the day itself marked."""
     import pandas as pd
 
     from klaviyo_assets.publishing import charts
