@@ -117,7 +117,7 @@ class Account:
         return {"timezone": self.timezone, "pii": self.pii}
 
     def attribution_settings(self, source: str) -> dict[str, Any]:
-        """The settings that decide who earns credit, where it is computed from `source` (`native` or `touch`)."""
+        """The settings that decide who earns credit, for a `source` of credit (`native` or `touch`)."""
         settings = {"timezone": self.timezone, "attribution source": source}
         if source == "native":
             return settings

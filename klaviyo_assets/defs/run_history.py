@@ -160,7 +160,7 @@ def _rerun(account: str, work: Work) -> str:
 
 
 def unexplained(ended: Ended) -> Failure:
-    """A failure of which only the run is known."""
+    """A failure about which only the run is known."""
     sentence = _cut(ended.message or "the run failed; the reason could not be read from Dagster's records")
     account, title = _account_of(ended.run), job_title(ended.run)
     return Failure(account, title, "none", sentence, (), {title: (WHOLE,)}, ended.run.run_id, ended.at)

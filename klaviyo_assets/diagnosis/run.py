@@ -106,7 +106,7 @@ def diagnose(
         say: Called with what is being checked.
 
     Raises:
-        UnknownNameError: there is no account of a name.
+        UnknownNameError: a name is not that of an account.
     """
     found = _chosen(find_accounts(os.environ), list(names or ()))
     say("settings")

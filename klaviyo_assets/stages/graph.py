@@ -22,7 +22,7 @@ _PEOPLE, _DATED = ("person",), ("person", "event")
 class Cut(StrEnum):
     """How a stage's assets are divided into partitions."""
 
-    TABLE = "per account, or per account and day where the table is daily"
+    TABLE = "per account, or per account and day if the table is daily"
     ACCOUNT = "per account"
     WEEK = "per account and week"
     NONE = "not at all"

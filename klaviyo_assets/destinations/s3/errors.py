@@ -1,9 +1,9 @@
-"""What S3's refusals mean: would a rerun help, and if not, what does.
+"""What S3's refusals mean: would a rerun help, and if not, what would?
 
 What belongs here: S3's error codes, boto3's own errors and network faults, as errors of this package. What does not:
 limits on time (`transport/limited_http.py`), and what is asked.
 
-Only codes are read; S3's words are passed on and never looked into.
+Only codes are read; S3's messages are passed on and never parsed.
 """
 
 from collections.abc import Iterator, Mapping

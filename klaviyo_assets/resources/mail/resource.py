@@ -149,7 +149,7 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     sender: str = Field(default="", description="Sender (MAIL_FROM).")
     recipients: str = Field(default="", description="Recipients, separated by commas (MAIL_TO).")
     region: str = Field(default="", description="Region of Amazon SES (SES_REGION).")
-    endpoint_url: str = Field(default="", description="Address of SES where it is not Amazon's (SES_ENDPOINT_URL).")
+    endpoint_url: str = Field(default="", description="Address of SES if it is not Amazon's (SES_ENDPOINT_URL).")
     smtp_url: str = Field(
         default="", description="smtps://user:password@host:465 or smtp://host:587 (SMTP_URL).", repr=False
     )
