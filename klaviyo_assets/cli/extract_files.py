@@ -56,7 +56,7 @@ def write(
         path: The file.
         file_format: Its kind.
         limit: The largest number of rows.
-        watch: Told rows and bytes as they are written.
+        watch: Called with rows and bytes as they are written.
 
     Raises:
         PermanentError: the file cannot be written; the message names it.

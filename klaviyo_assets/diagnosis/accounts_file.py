@@ -23,7 +23,7 @@ _NAME = re.compile(r"^[ \t]*name[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']", re.MULTILIN
 
 @dataclass
 class FoundAccounts:
-    """The accounts that can be read, and what is wrong with the others; `names` are all, in the file's order."""
+    """The accounts that can be read, and what is wrong with the others; `names` lists all, in the file's order."""
 
     accounts: list[Account] = field(default_factory=list)
     findings: list[DoctorFinding] = field(default_factory=list)

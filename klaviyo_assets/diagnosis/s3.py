@@ -30,7 +30,7 @@ def check_bucket(archive: S3Archive) -> Iterator[DoctorFinding]:
 
 
 def check_account(archive: S3Archive, account: Account) -> Iterator[DoctorFinding]:
-    """Test an object below the account's prefix: write, read, overwrite on conditions, delete."""
+    """Test an object below the account's prefix: write, read, overwrite conditionally, delete."""
     scope = Scope(S3, account.name)
     key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
     yield from _answered(scope, lambda: _probe(scope, archive, key))

@@ -63,7 +63,7 @@ def _is_finite(values: "pd.Series[Any]") -> "pd.Series[bool]":
 
 
 def _is_in_calendar(values: "pd.Series[Any]") -> "pd.Series[bool]":
-    # Postgres has `infinity` and 294276 AD; BigQuery refuses the whole file for one of them.
+    # Postgres has `infinity` and 294276 AD; BigQuery refuses a whole file because of one of them.
     array = pa.array(values)
     first, last = (pa.scalar(bound, pa.timestamp("us", tz="UTC")).cast(array.type) for bound in (_FIRST, _LAST))
     return _series(pc.and_(pc.greater_equal(array, first), pc.less_equal(array, last)), values)

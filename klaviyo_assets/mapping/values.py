@@ -42,7 +42,7 @@ _EXACT = Context(prec=40, rounding=ROUND_HALF_UP)
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed column: its values, and for each row that could not be parsed the reason (row number -> reason)."""
+    """A parsed column: its values, and the reason for each row that could not be parsed (row number -> reason)."""
 
     values: pa.Array
     reasons: dict[int, str]

@@ -31,7 +31,7 @@ def with_known_names(spec: TableSpec, table: RawTable) -> RawTable:
 
 
 def _sources(spec: TableSpec, columns: Iterable[str]) -> dict[str, list[str]]:
-    """Name under which a column is read -> the columns with that spelling, the plain spelling first."""
+    """Column name -> the columns that spell it, the plain spelling first."""
     known = [name for raw in spec.raw for name in (raw.name, *raw.older_names)]
     known += [spec.custom_fields.packed] if spec.custom_fields else []
     by_letters = {squash(name): name for name in reversed(known)}

@@ -128,7 +128,7 @@ def _frame(rows: pa.RecordBatch | pa.Table) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class TouchReader:
-    """Reads events of any day for one day of an account, all in one snapshot.
+    """Reads what one day of an account needs from events of any day, all in one snapshot.
 
     `bounds` are the day's first instant and the next day's.
     """

@@ -33,7 +33,7 @@ SPEC = TableSpec(
         Column(name="weight", type=_N, is_previewed=True, required=True, made_of=(_RECORDED,),
                description="The touch's share of the event: 1 for last touch; the weights of an event sum to 1."),
         Column(name="value", type=_N, is_previewed=True, made_of=("value", _RECORDED),
-               description="The touch's share of the event's value, in the event's currency; the shares sum exactly."),
+               description="The touch's share of the event's value, in the event's currency; the shares sum to it."),
         Column(name="attribution_source", type=_S, is_previewed=True, required=True, constraints=(SOURCE,),
                made_of=("campaign_id", "flow_id", _RECORDED),
                description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "

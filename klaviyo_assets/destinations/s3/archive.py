@@ -110,7 +110,7 @@ class Archived:
 
 @dataclass(frozen=True)
 class S3Archive:
-    """Archive of one bucket and prefix."""
+    """The archive in one bucket and prefix."""
 
     client: "S3Client"
     bucket: str

@@ -50,7 +50,7 @@ _GENERATIONS = ("connections", "connectors")
 class StartedSync:
     """A sync that was requested: the connection before the request, and whether a sync was already running.
 
-    A running sync is not restarted unless forced; the wait is for its end.
+    A running sync is not restarted unless forced; the wait then lasts until it ends.
     """
 
     previous: Connection

@@ -36,7 +36,7 @@ class RefusedRecipientError(PermanentError):
 
 
 def client(region: str, endpoint_url: str) -> "SESClient":
-    """SES's client without its own retries: ours know which errors are transient."""
+    """SES's client without its own retries, because ours know which errors are transient."""
     import boto3
     from botocore.config import Config
 
