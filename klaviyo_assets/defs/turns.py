@@ -3,9 +3,9 @@
 Here: the lock behind a turn, waiting for it, and who has it. Not here: when a run takes a turn and confirms it
 (`defs/stage_run.py`), and what keeps a waiting run from occupying a place in Dagster's queue (`defs/run_queue.py`).
 
-A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process. It works whoever
-started the run and on whatever machine, and the server releases it when the process dies, however it dies. A read-only
-login can take it.
+A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process. It works for every
+run, whoever started it and on whichever machine, and the server releases it when the process dies, however it dies. A
+read-only login can take it.
 """
 
 import hashlib
