@@ -57,7 +57,7 @@ class DirtyDay:
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be rebuilt of an account: days in order, and account tables.
+    """What has to be rebuilt for an account: days in order, and account tables.
 
     Attributes:
         days: The dirty days.
