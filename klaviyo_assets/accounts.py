@@ -22,13 +22,13 @@ from klaviyo_assets.model.metrics import AccountMetrics, Metric, resolve_metrics
 from klaviyo_assets.model.time_zones import UTC_NAME, canonical_zone
 
 DEFAULT_FILE = "accounts.toml"
-# The dataset with views over all accounts is named like an account's; no account may be called so.
+# The dataset with views over all accounts is named like an account's dataset, so no account may have this name.
 PORTFOLIO = "portfolio"
 # Limit of a BigQuery table partitioned by day (docs/scale.md).
 MOST_DAYS = 10_000
 PII_MODES = ("hash", "keep", "drop")
 SOURCES = ("auto", "native", "touch")
-# Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts state theirs in accounts.toml.
+# Klaviyo's windows for accounts opened since 2024-10-09, in seconds; older accounts set theirs in accounts.toml.
 DEFAULT_WINDOWS: Mapping[str, int] = {
     "email_click": 432_000,
     "email_open": 432_000,
@@ -49,10 +49,10 @@ WINDOW_NAMES = frozenset(f"{channel}_{kind}" for channel in _CHANNELS for kind i
 class AttributionSettings:
     """How conversions are credited to messages.
 
-    `windows` maps `<channel>_<kind>` (kind: click, open, delivery) to seconds. A channel and kind that is not
-    listed earns no credit. `machine_opens_earn` and `bot_clicks_earn` say whether an open or click that a program
-    may have made is a last touch like any other. Windows and these two decide only where the last touch is computed
-    here: what Klaviyo recorded is taken as it is.
+    `windows` maps `<channel>_<kind>` (kind: click, open, delivery) to seconds. A channel and kind that is not listed
+    earns no credit. `machine_opens_earn` and `bot_clicks_earn` say whether an open or click that a program may have
+    made is a last touch like any other. The windows and these two matter only if the last touch is computed here: what
+    Klaviyo recorded is used unchanged.
     """
 
     source: str = "auto"
@@ -62,7 +62,7 @@ class AttributionSettings:
 
     @property
     def longest_window(self) -> timedelta:
-        """How far before an event a touch that earns its credit may lie."""
+        """How long before an event a touch can earn credit for it."""
         return timedelta(seconds=max(self.windows.values(), default=0))
 
 
@@ -70,8 +70,8 @@ class AttributionSettings:
 class Account:
     """One Klaviyo account. Days of this account are calendar days of `timezone`.
 
-    `accept_empty` names tables, or columns as `table.column`, that are taken as empty where the login may not see them
-    or where they are gone from Postgres; anything else that is hidden or gone stops the account.
+    `accept_empty` names tables, or columns as `table.column`, that are treated as empty if the login may not see them
+    or if they are gone from Postgres; anything else that is hidden or gone stops the account.
     """
 
     name: str
@@ -93,18 +93,18 @@ class Account:
         return ZoneInfo(self.timezone)
 
     def day_bounds(self, day: date) -> tuple[datetime, datetime]:
-        """First instant of a day and of the next one, in UTC: 23, 24 or 25 hours apart."""
+        """The first instant of a day and of the next day, in UTC: 23, 24 or 25 hours apart."""
         start = datetime(day.year, day.month, day.day, tzinfo=self.zone)
         following = day + timedelta(days=1)
         end = datetime(following.year, following.month, following.day, tzinfo=self.zone)
         return start.astimezone(UTC), end.astimezone(UTC)
 
     def today(self) -> date:
-        """The calendar day it is now in the account's time zone."""
+        """Today's calendar day in the account's time zone."""
         return datetime.now(self.zone).date()
 
     def metrics(self, metrics: Iterable[Metric]) -> AccountMetrics:
-        """The account's metrics, with its conversion metric found among them.
+        """The account's metrics, with the conversion metric identified.
 
         Raises:
             SettingsError: the name of the conversion metric fits several metrics.
@@ -113,11 +113,11 @@ class Account:
 
     @property
     def event_settings(self) -> dict[str, Any]:
-        """The settings that decide mapped rows, besides the conversion metric: that one counts where it occurs."""
+        """The settings that decide mapped rows, except the conversion metric, which matters only where it occurs."""
         return {"timezone": self.timezone, "pii": self.pii}
 
     def attribution_settings(self, source: str) -> dict[str, Any]:
-        """The settings that decide who earns credit, where it is computed from `source` (`native` or `touch`)."""
+        """The settings that decide who earns credit, for a `source` of credit (`native` or `touch`)."""
         settings = {"timezone": self.timezone, "attribution source": source}
         if source == "native":
             return settings
@@ -130,18 +130,18 @@ class Account:
 
     @property
     def table_fingerprint(self) -> str:
-        """Hash of the settings that decide mapped rows: a table made under another one has to be made again."""
+        """A hash of the settings that decide mapped rows: a table built with a different hash has to be rebuilt."""
         return fingerprint_of(self.event_settings)
 
     @property
     def report_fingerprint(self) -> str:
-        """Hash of the settings that decide reports beyond the rows they are made of."""
+        """A hash of the settings that decide reports, in addition to the rows they are built from."""
         longest = int(self.attribution.longest_window.total_seconds())
         return fingerprint_of({"timezone": self.timezone, "currency": self.currency, "longest window": longest})
 
 
 def fingerprint_of(decisive: Any) -> str:
-    """Hash of what decides numbers, 16 hex digits."""
+    """A hash of what decides numbers, in 16 hex digits."""
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -156,7 +156,7 @@ class Accounts:
         """The account of that name.
 
         Raises:
-            UnknownNameError: there is none; the message lists those there are and where they are kept.
+            UnknownNameError: there is none; the message lists the existing accounts and where they are kept.
         """
         if name not in self.by_name:
             raise UnknownNameError("account", name, self.by_name, f"Accounts are kept in {self.origin}.")
@@ -169,7 +169,7 @@ class Accounts:
 
     @property
     def first_day(self) -> date:
-        """The earliest start date of any account: where the daily partitions begin."""
+        """The earliest start date of any account, at which the daily partitions begin."""
         return min(account.start_date for account in self.by_name.values())
 
 
@@ -177,7 +177,7 @@ def load_accounts(environment: Mapping[str, str] | None = None) -> Accounts:
     """Read the accounts file that `KLAVIYO_ACCOUNTS_FILE` names, else one account from the environment.
 
     Raises:
-        SettingsError: the file is missing though it was named, cannot be read, or holds a wrong value.
+        SettingsError: the named file is missing or cannot be read, or a value is wrong.
     """
     environment = os.environ if environment is None else environment
     named = environment.get("KLAVIYO_ACCOUNTS_FILE")
@@ -193,7 +193,7 @@ def load_accounts(environment: Mapping[str, str] | None = None) -> Accounts:
 
 
 def read_accounts_file(path: Path) -> Accounts:
-    """Accounts of one TOML file: one `[[account]]` block each.
+    """The accounts of one TOML file, with one `[[account]]` block each.
 
     Raises:
         SettingsError: with the file, the account and the value that is wrong, and what is allowed.
@@ -206,7 +206,7 @@ def read_accounts_file(path: Path) -> Accounts:
 
 
 def parse_accounts(text: str, origin: str) -> Accounts:
-    """Accounts of a TOML document that messages call by its origin.
+    """The accounts of a TOML document, whose origin messages name.
 
     Raises:
         SettingsError: with the origin, the account and the value that is wrong, and what is allowed.
@@ -333,7 +333,7 @@ def _choice(value: Any, where: str) -> bool:
 
 
 def _window(value: Any, where: str) -> int:
-    """Seconds from hours (a number) or an ISO 8601 duration of days, hours, minutes, seconds."""
+    """The seconds in a number of hours or in an ISO 8601 duration of days, hours, minutes and seconds."""
     if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf:
         return round(value * 3600)
     pattern = r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?"

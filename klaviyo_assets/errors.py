@@ -4,13 +4,11 @@ What belongs here: the exception tree and nothing else. Messages are written whe
 data: `what` happened, with the wrong value, and its `fix`, with what is allowed. No code reads either of them; callers
 tell errors apart by their class. No secret goes into a message.
 
-KlaviyoAssetsError
-├── PermanentError        a rerun fails the same way: somebody has to change something first
-│   ├── SettingsError     a setting is missing or wrong
-│   ├── UnknownNameError  a name is none of those that exist
-│   ├── NotFoundError     the other system does not have what was asked for
-│   └── UnforeseenError   something nobody foresaw, which must not stop what has nothing to do with it
-└── TransientError        a rerun may well succeed: time-outs, rate limits, servers that went away
+KlaviyoAssetsError ├── PermanentError        a rerun fails the same way: somebody has to change something first │   ├──
+SettingsError     a setting is missing or wrong │   ├── UnknownNameError  there is nothing of that name │   ├──
+NotFoundError     the other system does not have what was asked for │   └── UnforeseenError   something unexpected,
+which must not stop unrelated work └── TransientError        a rerun may well succeed: time-outs, rate limits, servers
+that went away
 """
 
 import traceback
@@ -25,7 +23,7 @@ class KlaviyoAssetsError(Exception):
 
     Attributes:
         what: What happened, to what, with the wrong value; one sentence without a full stop at its end.
-        fix: What to do about it, and what is allowed, in whole sentences; empty where nothing helps but a rerun.
+        fix: What to do about it, and what is allowed, in whole sentences; empty if only a rerun helps.
     """
 
     def __init__(self, what: str, fix: str = "") -> None:
@@ -36,7 +34,7 @@ class KlaviyoAssetsError(Exception):
         return f"{self.what}. {self.fix}" if self.fix else self.what
 
     def hide(self, *secrets: str) -> Self:
-        """Take secrets out of both texts, in case a server repeated one; the error itself."""
+        """Remove secrets from both texts, in case a server repeated one; return the error itself."""
         for secret in filter(None, secrets):
             self.what, self.fix = self.what.replace(secret, "(hidden)"), self.fix.replace(secret, "(hidden)")
         self.args = (self.what, self.fix)
@@ -52,10 +50,10 @@ class SettingsError(PermanentError):
 
 
 class UnknownNameError(PermanentError):
-    """A name is none of those that exist; the fix lists them, and asks for one that is nearly the same.
+    """There is nothing of that name; the fix lists the existing names, and suggests one that is nearly the same.
 
     Attributes:
-        kind: What is named, such as "account".
+        kind: What the name stands for, such as "account".
         name: The wrong name.
         names: The right ones, in order.
     """
@@ -77,7 +75,7 @@ class TransientError(KlaviyoAssetsError):
 
 
 class UnforeseenError(PermanentError):
-    """Something nobody foresaw: its class and its place are shown, for its own text may quote a row or a password.
+    """Something unexpected: its class and place are shown, because its own text may quote a row or a password.
 
     Attributes:
         kind: The class of the original error.
@@ -98,17 +96,17 @@ class UnforeseenError(PermanentError):
 
 
 def contained(error: Exception) -> KlaviyoAssetsError:
-    """An error as one of this package's: itself if it is one, else an `UnforeseenError` without its text."""
+    """An error of this package: the error itself if it is one, else an `UnforeseenError` without its text."""
     return error if isinstance(error, KlaviyoAssetsError) else UnforeseenError(error)
 
 
 def stack_of(error: KlaviyoAssetsError) -> str:
-    """Where an unforeseen error happened, as further lines of a log; empty for any other, whose text says it all."""
+    """Where an unforeseen error happened, as further log lines; empty for any other error, whose text is enough."""
     return f"\n{error.stack}" if isinstance(error, UnforeseenError) else ""
 
 
 def _shortened(filename: str) -> str:
-    """A source file without the folders of the machine."""
+    """The path of a source file without the folders of this machine."""
     parts = Path(filename).parts
     places = [place for place, part in enumerate(parts) if part in {"klaviyo_assets", "site-packages"}]
     return "/".join(parts[places[-1] :]) if places else parts[-1]

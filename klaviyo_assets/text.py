@@ -1,7 +1,7 @@
-"""Text that several rooms write in the same way: a plural, one line, a Markdown table.
+"""Text that several packages write in the same way: a plural, one line, a Markdown table.
 
-Here: what knows nothing of the product. Not here: how the HTML report writes money and days
-(`publishing/html_report/formatting.py`), and any sentence.
+Here: what knows nothing about the product. Not here: how the HTML report writes money and days
+(`publishing/html_report/formatting.py`), and whole sentences.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,7 +15,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def one_line(text: object) -> str:
-    """A text, or an error's text, with single spaces and no line breaks."""
+    """A text, or the text of an error, with single spaces and no line breaks."""
     return " ".join(str(text).split())
 
 
@@ -25,7 +25,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]], *, number
     Args:
         head: The headings.
         rows: A cell for each heading.
-        numbers: How many of the last columns are aligned to the right.
+        numbers: How many of the last columns are right-aligned.
     """
     aligned = ["---"] * (len(head) - numbers) + [_RIGHT] * numbers
     lines = (f"| {' | '.join(map(_cell, row))} |" for row in rows)

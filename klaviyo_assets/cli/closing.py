@@ -1,4 +1,4 @@
-"""What `run` says when it is done: work per stage, some statistics, and where to look next.
+"""What `run` prints when it is done: the work per stage, some statistics, and where to look next.
 
 Here: tables for people, at most 80 columns wide, and the document for programs. Not here: computing anything; the
 statistics are read from the report tables.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 
 LINES = 10
-# A campaign's name may take up so many characters, and has so many where numbers need the room.
+# A campaign's name may take up to this many characters, and keeps at least this many if numbers need the room.
 _NAME_WIDTH, _LEAST_NAME = 24, 8
 _STATISTICS = """
 SELECT report.send_on, report.campaign_id, ANY_VALUE(campaign.name) AS name, ANY_VALUE(report.currency) AS currency,
@@ -54,12 +54,12 @@ def stage_table(sums: Mapping[str, Any], *, failed: bool) -> Table:
 
 
 def latest_campaigns(dataset: "BigQueryDataset", lines: int) -> list[Mapping[str, Any]]:
-    """The newest campaign sends of an account: one row per send day and campaign."""
+    """An account's newest campaign sends: one row per send day and campaign."""
     return [dict(row.items()) for row in dataset.query(_STATISTICS, {"lines": ("INT64", lines)})]
 
 
 def statistics_table(account: "Account", sends: Sequence[Mapping[str, Any]], width: int) -> Table:
-    """An account's newest campaign sends, as wide as the screen at most: names give way, numbers are whole."""
+    """An account's newest campaign sends, no wider than the screen: names are shortened, numbers never."""
     table = _statistics_table(account, sends, _NAME_WIDTH)
     too_wide = Console(width=1000).measure(table).maximum - width
     return _statistics_table(account, sends, max(_LEAST_NAME, _NAME_WIDTH - too_wide)) if too_wide > 0 else table
@@ -95,7 +95,7 @@ def _share(part: int | Decimal, whole: int) -> str:
 
 
 def show_where_next(output: Console, account: str, *, local: bool) -> None:
-    """What a person may want to do now, with an account to do it on; `local`: with the sandbox's servers."""
+    """Commands to try next, with an account to try them on; `local` means that the sandbox's servers are in use."""
     commands = {
         f"klaviyo-assets report -a {account} -o report.html": "the numbers as a page",
         f"klaviyo-assets verify -a {account}": "the proof that no row was lost",

@@ -1,6 +1,6 @@
 """How the command line speaks: where output goes, how errors look, what the exit codes mean.
 
-What belongs here: the two consoles and `errors`. What does not: any command, progress (`progress.py`), and wrong usage
+What belongs here: the two consoles and `errors`. What does not: commands, progress (`progress.py`), and wrong usage
 (`usage.py`).
 
 Exit codes: 0 done, 1 failed, 2 wrong usage (a wrong setting, name or option), 130 stopped with Ctrl-C.
@@ -24,7 +24,7 @@ _WIDE = 240
 
 
 def _anywhere(context: typer.Context, verbose: bool) -> bool:
-    """`klaviyo-assets -v run` is `klaviyo-assets run -v`."""
+    """Whether the command is verbose: `klaviyo-assets -v run` means `klaviyo-assets run -v`."""
     return verbose or bool(context.find_root().params.get("verbose"))
 
 
@@ -35,18 +35,18 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs."
 
 
 def console() -> Console:
-    """Standard output: the result. Piped, it is plain and lines are not broken at 80 columns."""
+    """Standard output, for the result. In a pipe it is plain, and lines are not broken at 80 columns."""
     return _plain_when_piped(stderr=False)
 
 
 def notes() -> Console:
-    """Standard error: progress and errors, so that the result can be piped."""
+    """Standard error, for progress and errors, so that the result can be piped."""
     return _plain_when_piped(stderr=True)
 
 
 @contextmanager
 def screen() -> Iterator[Console]:
-    """Like `notes`, for what is drawn while Dagster works, which redirects standard error to the log of the step."""
+    """Like `notes`, for output while Dagster works, which redirects standard error to the step's log."""
     if not sys.stderr.isatty():
         yield notes()
         return
@@ -55,15 +55,15 @@ def screen() -> Iterator[Console]:
 
 
 @contextmanager
-def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> Iterator[None]:
+def errors(*, verbose: bool = False, stopped: str = "Nothing was left half done.") -> Iterator[None]:
     """Show an error in two lines, what is wrong and how to fix it, and exit with the code of its class.
 
     Args:
         verbose: Show the traceback as well.
-        stopped: What a user who pressed Ctrl-C has to know, in a sentence.
+        stopped: A sentence with what a user who pressed Ctrl-C has to know.
 
     Raises:
-        typer.Exit: in place of every error, and of Ctrl-C.
+        typer.Exit: instead of any error, and after Ctrl-C.
     """
     try:
         yield
@@ -77,10 +77,10 @@ def errors(*, verbose: bool = False, stopped: str = "Nothing is half done.") -> 
     except (typer.Exit, typer.Abort, typer.BadParameter):
         raise
     except BrokenPipeError:
-        # The reader of the output has gone; Typer ends quietly.
+        # The reader of the output is gone; Typer ends quietly.
         raise
     except Exception as error:  # noqa: BLE001  the last resort of a command: two lines, no traceback
-        fix = "This was not foreseen. Run it with -v for details."
+        fix = "This error is unexpected. Run it with -v for details."
         show_error(f"{type(error).__name__}: {error}", fix, verbose=verbose)
         raise typer.Exit(FAILED) from None
 
@@ -97,7 +97,7 @@ def show_error(what: str, fix: str, *, verbose: bool = False) -> None:
 
 
 def _plain_when_piped(*, stderr: bool) -> Console:
-    """A console; without a terminal it is wide and nothing on it moves, even if FORCE_COLOR asks for colors."""
+    """A console. Without a terminal it is wide and shows no animation, even if FORCE_COLOR asks for colors."""
     default = Console(stderr=stderr, highlight=False)
     if (sys.stderr if stderr else sys.stdout).isatty():
         return default
@@ -109,7 +109,7 @@ def _plain_when_piped(*, stderr: bool) -> Console:
 
 def _default_fix(error: KlaviyoAssetsError) -> str:
     if isinstance(error, TransientError):
-        return "It may pass: run it again."
+        return "This may be temporary; run it again."
     if isinstance(error, SettingsError):
         return "Fix it; `klaviyo-assets doctor` checks every setting."
     return "Run it with -v for details."

@@ -3,7 +3,7 @@
 What belongs here: reading, and the best guess for each setting, with a note on what is uncertain. What does not: asking
 the user and writing files (`init.py`).
 
-Each question to Postgres is one bounded statement: what takes too long stays unknown, with a note.
+Each question to Postgres is one statement with a time limit: what takes too long stays unknown, with a note.
 """
 
 import re
@@ -25,7 +25,7 @@ from klaviyo_assets.tables.metric import SPEC as METRIC
 
 SERVICE = "klaviyo"
 CONVERSION = "Placed Order"
-# Events whose currency is looked at: the first ones found, so that the whole table is not read.
+# How many events are checked for a currency: the first ones found, so that the whole table is not read.
 _SAMPLE = 10_000
 _RECENT = timedelta(days=30)
 # Earlier dates are errors, because no shop was on the web then. A time of zero seconds, for example, is in 1970.
@@ -34,7 +34,7 @@ FIRST_LIKELY_DAY = date(1995, 1, 1)
 
 @dataclass(frozen=True)
 class Candidate:
-    """A metric that may be the account's conversion metric; `events` and `last_at` (UTC) tell whether it is in use."""
+    """A metric that may be the account's conversion metric; `events` and `last_at` (UTC) show whether it is in use."""
 
     metric: Metric
     events: int = 0
@@ -47,7 +47,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Draft:
-    """An account as it was found; what is None could not be learned."""
+    """A draft of an account's settings; None means that the value could not be learned."""
 
     name: str
     schema: str
@@ -59,7 +59,7 @@ class Draft:
 
 
 def discover(connections: Iterable[Connection], postgres: PostgresResource) -> list[Draft]:
-    """A draft per Klaviyo connection; without any, per Postgres schema that looks like Klaviyo's.
+    """One draft per Klaviyo connection, or, if there are none, per Postgres schema that looks like Klaviyo's.
 
     Raises:
         TransientError: Postgres cannot be reached.
@@ -87,7 +87,7 @@ def klaviyo_schemas(postgres: PostgresResource) -> list[str]:
 
 
 def account_names(schemas: list[str]) -> list[str]:
-    """A unique name per schema: in lower case, without the prefix that Klaviyo schemas share."""
+    """A unique name for each schema: in lower case, without the prefix that Klaviyo schemas share."""
     names: list[str] = []
     for schema in schemas:
         plain = re.sub(r"[^a-z0-9]+", "_", schema.lower()).strip("_")

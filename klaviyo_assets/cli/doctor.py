@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"OK": "green", "WARN": "yellow", "FAIL": "bold red"}
 _ALL_ACCOUNTS = "(all)"
-# With every system's column, a table of longer names would be wider than 80.
+# With a column per system, a table of longer names would be wider than 80 characters.
 _NAME_WIDTH = 19
 
 
@@ -58,7 +58,7 @@ def doctor(
 
 @contextmanager
 def _details(*, verbose: bool) -> Iterator[None]:
-    """Where a check breaks, its traceback, if that is wanted."""
+    """Show the traceback of a check that breaks, if that is wanted."""
     log, handler = logging.getLogger("klaviyo_assets.diagnosis"), logging.StreamHandler()
     if verbose:
         log.addHandler(handler)

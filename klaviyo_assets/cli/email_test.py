@@ -1,4 +1,4 @@
-"""`klaviyo-assets email-test`: send one mail, to see whether it can be.
+"""`klaviyo-assets email-test`: send one mail, to see whether mail works.
 
 Here: options, and what is printed. Not here: sending (`resources/mail/resource.py`).
 """
@@ -29,7 +29,7 @@ def email_test(
     ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """Send one mail by Amazon SES or SMTP. Exit code 0: accepted; 1: refused; 2: a setting is missing or wrong.
+    """Send one mail through Amazon SES or SMTP. Exit code 0: accepted; 1: refused; 2: a setting is missing or wrong.
 
     Example: klaviyo-assets email-test --to you@example.com --subject Hello --body "It works."
     """

@@ -1,11 +1,11 @@
-"""Make Dagster's SQLite event log quick enough for a command that writes thousands of events.
+"""Make Dagster's SQLite event log fast enough for a command that writes thousands of events.
 
 Here: two settings of this process's SQLite connections. Not here: where the log lives (`project.py`).
 
 Dagster opens a connection per event. Closing a database's last connection copies its write-ahead log back, and a full
-sync at every commit waits for the disk: together two thirds of the time of a run that does little else. Holding one
-connection per file open and syncing at checkpoints only keeps the log safe from a crash of the program; a power cut
-may cost the last events, never the file. Postgres as instance storage is not touched.
+sync at every commit waits for the disk: together they take two thirds of the time of a run that does little else. With
+one connection per file held open and syncs at checkpoints only, the log still survives a crash of the program; a power
+cut may cost the last events, but never the file. Postgres as instance storage is not touched.
 """
 
 import sqlite3
@@ -16,7 +16,7 @@ from typing import Any
 
 @contextmanager
 def quick_event_log() -> Iterator[None]:
-    """For the time of the block, keep this process's SQLite files open and sync them at checkpoints only."""
+    """Within the block, keep this process's SQLite files open and sync them at checkpoints only."""
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 

@@ -1,6 +1,6 @@
 """`klaviyo-assets extract`: raw tables from Postgres into files.
 
-What belongs here: options, which table is meant, progress and the summary. What does not: which columns and rows are
+What belongs here: options, the choice of the table, progress and the summary. What does not: which columns and rows are
 read (`source/extraction.py`, `source/sql.py`), and files (`cli/extract_files.py`).
 """
 
@@ -71,7 +71,7 @@ def extract(
 
 
 def table_named(name: str) -> "TableSpec":
-    """The raw table that a name means; `klaviyo_campaigns`, the name in earlier scripts, is `campaign`.
+    """The raw table that a name stands for; `klaviyo_campaigns`, the name in earlier scripts, stands for `campaign`.
 
     Raises:
         UnknownNameError: there is no such table; the message lists all tables.
@@ -88,7 +88,7 @@ def table_named(name: str) -> "TableSpec":
 
 
 def _plurals(name: str) -> Iterator[str]:
-    """`campaigns`; `list_persons` and `list_people`; and `tag` for `tags`, which is the table's own name."""
+    """Other names of a table: `campaigns`; `list_persons` and `list_people`; `tag` for `tags`, the table's own name."""
     yield f"{name}s"
     if name.endswith("person"):
         yield f"{name.removesuffix('person')}people"
@@ -96,7 +96,7 @@ def _plurals(name: str) -> Iterator[str]:
 
 
 def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> list[date]:
-    """The days of a daily table, inclusive; none for a table that has no days."""
+    """The days of a daily table, inclusive; empty for a table without days."""
     if not spec.is_daily:
         if start or end:
             notes().print(
@@ -118,7 +118,7 @@ def _days(spec: "TableSpec", start: datetime | None, end: datetime | None) -> li
 
 @dataclass(frozen=True)
 class Extract:
-    """What goes to which files; without days, the whole table."""
+    """What is extracted: a file per day, or the whole table if there are no days."""
 
     spec: "TableSpec"
     days: list[date]
@@ -127,13 +127,13 @@ class Extract:
     limit: int | None = None
 
     def path(self, account: str, day: date | None) -> Path:
-        """The file of a table, or of a day of it."""
+        """The file of a table, or of one of its days."""
         name = f"{self.spec.name}/{day}" if day else self.spec.name
         return self.out / account / f"{name}.{self.file_format}"
 
 
 def _extract_all(wanted: Extract, names: list[str] | None) -> tuple[list[Written], int]:
-    """Write all accounts' files. Returns them, and how many accounts failed; a failure does not stop the others."""
+    """Write all accounts' files; return them and the number of failed accounts. A failure does not stop the others."""
     from klaviyo_assets.accounts import load_accounts
 
     accounts, postgres, progress = load_accounts(), systems.postgres(), Progress(notes())
@@ -172,7 +172,7 @@ def _extract_account(
 
 
 def _source(account: "Account", snapshot: Any, spec: "TableSpec") -> "AccountSource":
-    """The account's schema, without the look at its metrics and attribution that only a mapping needs.
+    """The account's schema, without its metrics and attribution, which only a mapping needs.
 
     Raises:
         HiddenSourceError: the login may not see all of the wanted table.

@@ -1,4 +1,4 @@
-"""Raw rows of one table, or one day of it, as a file: CSV or Parquet, whole or not at all, mode 0600.
+"""The raw rows of one table or day as a CSV or Parquet file: complete or not written at all, mode 0600.
 
 Here: the query and the writers. Not here: options and progress (`cli/extract.py`).
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FileFormat(StrEnum):
-    """Kinds of files, named as files are."""
+    """The kinds of files, by their file name extensions."""
 
     CSV = "csv"
     PARQUET = "parquet"
@@ -31,7 +31,7 @@ class FileFormat(StrEnum):
 
 @dataclass(frozen=True)
 class Written:
-    """One file; `day` is None for a table that has no days."""
+    """One file; `day` is None for a table without days."""
 
     account: str
     table: str
@@ -45,9 +45,9 @@ def write(
     source: "AccountSource", spec: "TableSpec", day: date | None, path: Path, file_format: FileFormat, *,
     limit: int | None = None, watch: Callable[[int, int], Any] = lambda *_: None,
 ) -> Written:  # fmt: skip
-    """Write a table that exists in Postgres, or one account day of it, in its total order.
+    """Write a table that exists in Postgres, or one account day of it, in the table's total order.
 
-    In CSV a null is nothing and the empty text is "". An existing file is replaced when the new one is whole.
+    In CSV, null is an empty field and the empty text is "". An existing file is replaced once the new one is complete.
 
     Args:
         source: The account.
@@ -55,8 +55,8 @@ def write(
         day: The day, in the account's time zone; None: all rows.
         path: The file.
         file_format: Its kind.
-        limit: So many rows at most.
-        watch: Told rows and bytes as they are written.
+        limit: The largest number of rows.
+        watch: Called with rows and bytes as they are written.
 
     Raises:
         PermanentError: the file cannot be written; the message names it.
@@ -99,7 +99,7 @@ def _writer(sink: BinaryIO, schema: "pa.Schema", file_format: FileFormat) -> Any
 
 @contextmanager
 def _whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A file that only its owner can ever read; it gets its name once it is complete."""
+    """A file that only its owner can read at any time; it gets its name once it is complete."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -108,12 +108,12 @@ def _whole_file(path: Path) -> Iterator[BinaryIO]:
         partial.replace(path)
     except OSError as error:
         if error.errno is None:
-            # Arrow's, for a stream from Postgres that broke: not about this file.
+            # Arrow raises this for a broken stream from Postgres, too: it is not about this file.
             raise
         raise PermanentError(
             f"cannot write {path}: {error.strerror or error}", "Choose a writable folder with --out."
         ) from error
     finally:
-        # It is mostly not there any more, and may never have been.
+        # Usually the file no longer exists, and it may never have existed.
         with suppress(OSError):
             partial.unlink()

@@ -1,4 +1,4 @@
-"""`klaviyo-assets fields`: which raw field of Fivetran's becomes which column.
+"""`klaviyo-assets fields`: which of Fivetran's raw fields becomes which column.
 
 Here: the list, derived from the table specs alone. Not here: what the columns mean (docs/tables.md), and the mapping
 itself (`tables/`). It asks no server.
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 class MappedField:
     """One line of the mapping.
 
-    `raw` is None for a column that is computed, `column` for a raw field that only computed columns are made of.
-    `older_names` are read where the raw field is missing.
+    `raw` is None for a computed column; `column` is None for a raw field that is only used by computed columns.
+    `older_names` are read if the raw field is missing.
     """
 
     table: str
@@ -59,7 +59,7 @@ def fields(
             console().print_json(json.dumps(rows, ensure_ascii=False))
         elif table is None:
             console().print(overview(chosen))
-            console().print("`klaviyo-assets fields --table NAME` shows the fields of one.", style="dim")
+            console().print("`klaviyo-assets fields --table NAME` shows the fields of one table.", style="dim")
         else:
             for spec in chosen:
                 console().print(fields_table(spec, described=verbose))
@@ -72,12 +72,12 @@ def _chosen(name: str | None) -> "list[TableSpec]":
 
     if name is None:
         return list(TABLES.values())
-    # `attribution` is computed, so no raw table is called so.
+    # `attribution` is computed, so there is no raw table of that name.
     return [TABLES[name]] if name in TABLES else [table_named(name)]
 
 
 def mapping(spec: "TableSpec") -> Iterator[MappedField]:
-    """Every raw field that is read by name and every mapped column, each once, in the order of the columns."""
+    """Every raw field that is read by name and every mapped column, once each, in column order."""
     older = {raw.name: raw.older_names for raw in spec.raw}
     types = {raw.name: str(raw.type) for raw in spec.raw}
     older |= {f"property_{field.name}": field.older_names for field in spec.properties}
@@ -100,7 +100,7 @@ def _field(spec: "TableSpec", column: "Column", older_names: tuple[str, ...]) ->
 
 
 def overview(specs: "list[TableSpec]") -> Table:
-    """All tables: how many columns each has, and of how many raw fields."""
+    """All tables, with their numbers of columns and of raw fields."""
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column("table", no_wrap=True)
     table.add_column("raw fields", justify="right", no_wrap=True)
@@ -143,6 +143,6 @@ def _rest(spec: "TableSpec") -> str:
         return "Computed from other tables. docs/tables.md says what each column means."
     where = f" ({spec.custom_fields.prefix}* or {spec.custom_fields.packed})" if spec.custom_fields else ""
     return (
-        f"Every other raw field{where} is in `properties`, by its plain name. Personal values are treated as the "
+        f"Every other raw field{where} is in `properties`, under its plain name. Personal values are treated as the "
         "account's pii setting says. docs/tables.md says what each column means."
     )

@@ -29,7 +29,7 @@ from klaviyo_assets.model.time_zones import canonical_zone
 if TYPE_CHECKING:
     from klaviyo_assets.cli.discovery import Candidate, Draft
 
-# What is asked for, with the question; none is shown while it is typed.
+# The settings that are asked for, with their questions; no answer is shown while it is typed.
 _ASKED = {
     "POSTGRES_URL": "Postgres that Fivetran writes to (postgresql://user:password@host:5432/database)",
     "FIVETRAN_API_KEY": "Fivetran API key",
@@ -117,7 +117,7 @@ def _decided(draft: "Draft", timezone: str | None, *, ask: bool) -> str:
 
 
 def _conversion(chosen: "Candidate | None", candidates: "tuple[Candidate, ...]") -> dict[str, str]:
-    """The metric by name if that is unique, otherwise with its integration, otherwise by id."""
+    """The metric by name if the name is unique, otherwise with its integration, otherwise by id."""
     if chosen is None:
         return {"conversion_metric": "Placed Order"}
     metric = chosen.metric
@@ -173,7 +173,7 @@ def _matching(value: str, pattern: str, allowed: str) -> str:
 def _block(settings: Mapping[str, object], remarks: tuple[str, ...]) -> str:
     lines = [*(f"# {remark}" for remark in remarks), "[[account]]"]
     for name, value in settings.items():
-        # A basic string of TOML is written as one of JSON.
+        # A basic string in TOML is written like a string in JSON.
         lines.append(f"{name} = {value if isinstance(value, date) else json.dumps(value, ensure_ascii=False)}")
     return "\n".join([*lines, "", "[account.attribution]", 'source = "auto"', ""])
 
@@ -189,7 +189,7 @@ def _write_accounts(path: Path, blocks: list[str], *, yes: bool, force: bool) ->
 
 
 def _write_dotenv(path: Path, given: Mapping[str, str], *, yes: bool, force: bool) -> None:
-    """Add or replace the settings; what else the file holds stays, above all a key that hashes depend on."""
+    """Add or replace the settings; everything else in the file stays, above all a key that hashes depend on."""
     from dotenv import dotenv_values
 
     text = path.read_text(encoding="utf-8") if path.exists() else ""
@@ -204,7 +204,7 @@ def _write_dotenv(path: Path, given: Mapping[str, str], *, yes: bool, force: boo
     assigns = re.compile(rf"\s*(export\s+)?({'|'.join(changed)})\s*=")
     kept = [line for line in text.splitlines() if not assigns.match(line)]
     added = [f"{name}={_quoted(value)}" for name, value in changed.items()]
-    # Nothing is overwritten where settings are only added.
+    # Nothing is overwritten if settings are only added.
     force = force or not any(there.get(name) for name in changed)
     _write(
         path,
@@ -228,7 +228,7 @@ def _refuse_silent_overwrite(path: Path, *, yes: bool, force: bool) -> None:
 
 
 def _write(path: Path, text: str, mode: int, *, yes: bool, force: bool) -> None:
-    """Replace a file as a whole; at no time does it have wider permissions than `mode`."""
+    """Replace a file as a whole; its permissions are never wider than `mode`."""
     _refuse_silent_overwrite(path, yes=yes, force=force)
     if path.exists() and not force and not typer.confirm(f"{path} already exists. Change it?"):
         console().print(f"{path} was left unchanged.")

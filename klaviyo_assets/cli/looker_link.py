@@ -1,7 +1,7 @@
 """`klaviyo-assets looker-link`: the link that opens an account's report in Looker Studio.
 
-Here: options, which links, how they are printed. Not here: the link itself (`looker/link.py`), and the views it leads
-to (`reports/views/looker.py`).
+Here: options, the choice of links, and how they are printed. Not here: the link itself (`reports/looker/link.py`), and
+the views it leads to (`reports/views/looker.py`).
 """
 
 import json
@@ -85,7 +85,7 @@ def _print(links: list[Link], bigquery: "BigQueryProjectResource", *, as_json: b
         console().print_json(json.dumps([asdict(link) for link in links]))
     for link in () if as_json else links:
         notes().print(_heading(link), style="bold", soft_wrap=True)
-        # An address is not to be broken into lines, nor read for markup.
+        # An address must neither be broken into lines nor be read as markup.
         console().print(link.url, soft_wrap=True, markup=False)
     if any(not link.template for link in links):
         notes().print(

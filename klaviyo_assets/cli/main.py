@@ -1,6 +1,6 @@
-"""The `klaviyo-assets` command: its groups put together.
+"""The `klaviyo-assets` command, assembled from its groups.
 
-Here: registering commands and loading `.env`. Not here: any command (one file each beside this one).
+Here: registering commands and loading `.env`. Not here: the commands (one file each beside this one).
 """
 
 import inspect
@@ -52,7 +52,7 @@ app.command()(init.init)
 
 
 for registered in (*app.registered_commands, *sandbox.app.registered_commands):
-    # Typer keeps the line breaks of a docstring, which are the source's and not the screen's.
+    # Typer keeps the line breaks of a docstring, which suit the source and not the screen.
     text = inspect.cleandoc((registered.callback and registered.callback.__doc__) or "")
     registered.help = "\n\n".join(" ".join(paragraph.split()) for paragraph in text.split("\n\n"))
 
@@ -72,7 +72,7 @@ def _options(
 
 
 def main() -> None:
-    """Entry point: `.env` of the current folder fills in what the environment does not set."""
+    """The entry point: `.env` in the current folder supplies what the environment does not set."""
     from dotenv import load_dotenv
 
     load_dotenv(".env")

@@ -2,7 +2,7 @@
 
 Here: `--account`, `--table`, days. Not here: options of one command (its own file), `-v` and `--json` (`console.py`).
 
-Completion runs at every press of the tab key: it imports nothing heavy, and where it cannot know it offers nothing.
+Completion runs whenever the tab key is pressed: it imports nothing heavy, and offers nothing if it cannot know.
 """
 
 from contextlib import suppress
@@ -15,7 +15,7 @@ import typer
 from klaviyo_assets.errors import KlaviyoAssetsError, SettingsError
 
 DAY = ["%Y-%m-%d"]
-# Computed from other tables: there is no raw one of that name.
+# This table is computed from others, so there is no raw table of that name.
 _NOT_RAW = {"attribution"}
 
 
@@ -55,7 +55,7 @@ def days_between(start: datetime | None, end: datetime | None) -> tuple[date | N
     """The two days of `--start` and `--end`.
 
     Raises:
-        SettingsError: the first lies after the last.
+        SettingsError: the first day is after the last.
     """
     if start and end and start > end:
         raise SettingsError(f"--start {start:%Y-%m-%d} is after --end {end:%Y-%m-%d}", "Give the earlier day first.")

@@ -1,4 +1,4 @@
-"""How long work will still take: seconds per piece of each part, learned while it is done.
+"""How long work will still take: the seconds per piece of each part, learned during the work.
 
 Here: the arithmetic. Not here: the display (`progress.py`).
 """
@@ -6,7 +6,7 @@ Here: the arithmetic. Not here: the display (`progress.py`).
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# Fewer pieces of a part say little of how long its others take.
+# Fewer pieces of a part say little about how long its other pieces take.
 _ENOUGH = 3
 
 
@@ -14,7 +14,7 @@ _ENOUGH = 3
 class Pace:
     """Seconds per piece. Unseen parts count with their usual share of the work, scaled to what was measured.
 
-    `usual` says how long a piece of each part takes compared with the others; its unit does not matter.
+    `usual` is how long a piece of each part takes compared with the others; its unit does not matter.
     """
 
     usual: Mapping[str, float] = field(default_factory=dict)
@@ -22,12 +22,12 @@ class Pace:
     _pieces: dict[str, int] = field(default_factory=dict)
 
     def learn(self, part: str, seconds: float) -> None:
-        """One more piece of a part was done, in so many seconds."""
+        """Record that one more piece of a part is done, and how many seconds it took."""
         self._seconds[part] = self._seconds.get(part, 0.0) + seconds
         self._pieces[part] = self._pieces.get(part, 0) + 1
 
     def left(self, remaining: Mapping[str, int]) -> float | None:
-        """Seconds that the remaining pieces of each part will take; None while too little has been measured."""
+        """The seconds that the remaining pieces of each part will take; None while too little has been measured."""
         if sum(self._pieces.values()) < _ENOUGH:
             return None
         return sum(pieces * self._per_piece(part) for part, pieces in remaining.items())

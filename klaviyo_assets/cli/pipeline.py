@@ -1,10 +1,10 @@
-"""The whole pipeline for one account after the other, in this process, on the Dagster instance of the project.
+"""The whole pipeline for one account after another, in this process, on the project's Dagster instance.
 
-Here: the order of things, what is counted on the way, and what failed. Not here: options and output (`run.py`), and
-what the assets do.
+Here: the order of the work, the counts, and what failed. Not here: options and output (`run.py`), and what the assets
+do.
 
-What is done is counted while it is done: Dagster calls a listener for every event it records, which costs about
-0.01 ms an event, beside the 13 to 22 ms of recording it.
+Work is counted as it is done: Dagster calls a listener for every event it records, which costs about 0.01 ms per event
+on top of the 13 to 22 ms for recording it.
 """
 
 import time
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class StageSum:
-    """What one stage did in this command."""
+    """The work of one stage in this command."""
 
     partitions: int = 0
     rows: int = 0
@@ -51,7 +51,7 @@ class StageSum:
 
 @dataclass(frozen=True)
 class Work:
-    """Days to make again, `first` to `last`; `only_attribution`: their events stay as they are."""
+    """Days to rebuild, `first` to `last`; with `only_attribution`, their events stay as they are."""
 
     first: date
     last: date
@@ -59,7 +59,7 @@ class Work:
 
     @property
     def days(self) -> int:
-        """How many days these are."""
+        """The number of days."""
         return (self.last - self.first).days + 1
 
     def __str__(self) -> str:
@@ -69,37 +69,37 @@ class Work:
 
 @dataclass
 class AccountSum:
-    """What this command did for one account."""
+    """The work of this command for one account."""
 
     seconds: float = 0.0
     work: list[Work] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    # What went to quarantine: values that were left empty, and rows that were left out.
+    # The counts of what went to quarantine: values that were left empty, and rows that were left out.
     values: int = 0
     rows: int = 0
 
 
 @dataclass
 class Totals:
-    """What all stages did, and what came of every account."""
+    """The work of all stages, and the outcome for every account."""
 
     stages: dict[str, StageSum] = field(default_factory=lambda: {stage: StageSum() for stage in stages_of_a_run()})
     accounts: dict[str, AccountSum] = field(default_factory=dict)
 
     def of(self, account: str) -> AccountSum:
-        """An account's own."""
+        """The sum of one account."""
         return self.accounts.setdefault(account, AccountSum())
 
     def fail(self, account: str, reason: str) -> None:
-        """Something failed; what is said twice is one failure."""
+        """Record a failure; the same reason given twice is one failure."""
         failures = self.of(account).failures
         if reason not in failures:
             failures.append(reason)
 
     @property
     def warnings(self) -> list[str]:
-        """What is done and should be looked at all the same, account by account."""
+        """The warnings about work that is done but deserves a look, account by account."""
         return [f"{name}: {warning}" for name in self.accounts for warning in self.warnings_of(name)]
 
     def warnings_of(self, name: str) -> list[str]:
@@ -109,26 +109,26 @@ class Totals:
 
     @property
     def failures(self) -> list[str]:
-        """Everything that failed, account by account."""
+        """All failures, account by account."""
         return [f"{name}: {reason}" for name, account in self.accounts.items() for reason in account.failures]
 
 
 @dataclass
 class Pipeline:
-    """Runs the graph for one account after the other."""
+    """Runs the graph for one account after another."""
 
     instance: "DagsterInstance"
     totals: Totals
     progress: Progress
-    # From which level on Dagster's own log is shown: failures are told in the end, with their reason.
+    # The lowest level of Dagster's own log that is shown; failures are listed at the end, with their reasons.
     log_level: str = "CRITICAL"
-    # Large account tables are read whole, whatever is known of their changes.
+    # Whether large account tables are read whole, whatever is known about their changes.
     whole: bool = False
-    # Tables and columns that may be taken as empty where they are hidden or gone.
+    # Tables and columns that may be treated as empty if they are hidden or gone.
     accepted: Sequence[str] = ()
 
     def account(self, account: "Account", days: tuple[date | None, date | None], *, sync: bool) -> None:
-        """Everything for one account; a failure is noted and the other accounts go on."""
+        """Do everything for one account; a failure is recorded, and the other accounts go on."""
         own, began = self.totals.of(account.name), time.monotonic()
         try:
             if sync:
@@ -143,7 +143,7 @@ class Pipeline:
         own.seconds = time.monotonic() - began
 
     def portfolio(self) -> None:
-        """The views over all accounts, where there is more than one."""
+        """Rebuild the views over all accounts, if there is more than one."""
         from klaviyo_assets.accounts import load_accounts
         from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
@@ -180,7 +180,7 @@ class Pipeline:
             summed.seconds += task.seconds
 
     def _look(self, account: "Account") -> None:
-        """Reach every system once: what is wrong with a setting, or gone, is said here, not by every partition."""
+        """Reach every system once: a wrong setting or a missing system is reported here, not by every partition."""
         from klaviyo_assets.destinations.bigquery.ledger import loaded_entries
         from klaviyo_assets.resources.s3 import S3ArchiveResource
         from klaviyo_assets.source.extraction import AccountSource, outside_warnings
@@ -210,7 +210,7 @@ class Pipeline:
         return {"ops": {step: {"config": chosen}}} if chosen else {}
 
     def work(self, account: "Account", first: date | None, last: date | None) -> list[Work]:
-        """The days that were asked for, or that changed since they were loaded, as ranges."""
+        """The requested days, or those that changed since they were loaded, as ranges."""
         today = account.today()
         last = min(last or today, today)
         if first is None:
@@ -221,7 +221,7 @@ class Pipeline:
         return [Work(begin, last)] if begin <= last else []
 
     def _changed(self, account: "Account", last: date) -> list[Work]:
-        """Ranges of the days that changed since they were loaded, having said why."""
+        """The ranges of days that changed since they were loaded; the reasons are printed."""
         from klaviyo_assets.destinations.bigquery.ledger import current
         from klaviyo_assets.source.extraction import AccountSource
         from klaviyo_assets.stages.destinations import held_everywhere
@@ -237,7 +237,7 @@ class Pipeline:
         if not dirty_plan.days and _has_no_events(entries):
             warning = f"there are no events since its start_date, {account.start_date}"
             self.totals.of(account.name).warnings.append(warning)
-            # One empty day makes the tables that reports and views read.
+            # One empty day creates the tables that reports and views read.
             return [Work(last, last)]
         return [Work(*days, only) for only in (False, True) for days in dirty_plan.ranges(only_attribution=only)]
 
@@ -256,7 +256,7 @@ class Pipeline:
             )  # fmt: skip
 
     def _days(self, account: "Account", days: list[Work]) -> bool:
-        """Every range; False when days failed and none was loaded, so that there is nothing to report."""
+        """Run every range; return False if days failed and none was loaded, so that there is nothing to report."""
         failed, loaded = len(self.totals.failures), self.totals.stages[BIGQUERY].partitions
         for work in days:
             self._events(account, work)
@@ -284,10 +284,10 @@ class Pipeline:
         self, account: str, task: Task, keys: "Sequence[AssetKey]", config: Mapping[str, Any] | None = None,
         **partition: Any,
     ) -> None:  # fmt: skip
-        """Make assets.
+        """Materialize assets.
 
         Raises:
-            KeyboardInterrupt: it was stopped; Dagster takes note of that and calls the run canceled.
+            KeyboardInterrupt: it was stopped; Dagster records that and calls the run canceled.
         """
         from dagster._core.utils import make_new_run_id
 
@@ -310,7 +310,7 @@ class Pipeline:
                 self.totals.fail(account, _reason(event))
 
     def _heard(self, event: Any, run_id: str, task: Task) -> None:
-        """Count what an event of a run tells, as it happens."""
+        """Count an event of a run as it happens."""
         if event is None:
             return
         if event.event_type_value == "ASSET_MATERIALIZATION":
@@ -323,7 +323,8 @@ class Pipeline:
         elif event.is_step_failure:
             task.complete(stage_of_step(event.step_key))
             if _is_interruption(event) and (run := self.instance.get_run_by_id(run_id)):
-                # Without a request to end it, Dagster would take it for a failure, and somebody would be alerted.
+                # Without a request to end the run, Dagster would treat this as a failure, and somebody would be
+                # alerted.
                 self.instance.report_run_canceling(run)
 
     def _count(self, materialization: Any, task: Task) -> None:
@@ -374,7 +375,7 @@ def _number(metadata: Mapping[str, Any], name: str) -> int:
 
 
 def _is_interruption(event: Any) -> bool:
-    """Whether an event says that Ctrl-C, or a request to terminate, ended a step or the run."""
+    """Whether an event means that Ctrl-C, or a request to terminate, ended a step or the run."""
     data = event.event_specific_data
     error = getattr(data, "error", None) or getattr(data, "error_info", None)
     return getattr(error, "cls_name", None) in {"DagsterExecutionInterruptedError", "KeyboardInterrupt"}

@@ -1,8 +1,8 @@
-"""How long work is shown: on a terminal bars with rows, bytes and the time left; piped, one line per finished task.
+"""How long work is displayed: on a terminal as bars with rows, bytes and the time left; in a pipe as a line per task.
 
-Here: the display. Not here: what is done, and how the time left is reckoned (`pace.py`).
+Here: the display. Not here: the work, and how the time left is estimated (`pace.py`).
 
-It is drawn on standard error, four times a second, and gone when the task has ended: a line stays.
+The bars are drawn on standard error, four times a second. They disappear when the task has ended, and one line stays.
 """
 
 import time
@@ -22,13 +22,13 @@ from klaviyo_assets.cli.pace import Pace
 
 _REDRAWN_PER_SECOND = 4
 _BAR = 20
-# Rows come in millions, bytes in gigabytes: columns that wide do not jump about, and all fits in 80.
+# Rows come in millions and bytes in gigabytes: columns this wide do not jump about, and everything fits into 80.
 _WIDTHS = {"name": 12, "pieces": 11, "rows": 15, "bytes": 8}
 
 
 @dataclass
 class Part:
-    """One line of a task: so many of its pieces are done, with so many rows and bytes."""
+    """One line of a task: how many of its pieces are done, with how many rows and bytes."""
 
     total: int
     done: int = 0
@@ -37,13 +37,13 @@ class Part:
 
     @property
     def remaining(self) -> int:
-        """Pieces that are still to come."""
+        """The pieces that are left."""
         return max(0, self.total - self.done)
 
 
 @dataclass
 class Task:
-    """Something that takes a while. Without parts, its size is unknown."""
+    """A piece of work that takes a while. Without parts, its size is unknown."""
 
     name: str
     parts: dict[str, Part] = field(default_factory=dict)
@@ -54,53 +54,53 @@ class Task:
     _spinner: Spinner = field(default_factory=lambda: Spinner("dots"))
 
     def begin(self) -> None:
-        """A step begins; the time before it was preparation and does not count for the pace."""
+        """Begin a step; the time before it was preparation and does not count towards the pace."""
         self.doing, self._moved = "", time.monotonic()
 
     def advance(self, part: str, *, rows: int = 0, size: int = 0) -> None:
-        """One more piece of a part is done, with so many rows and bytes."""
+        """Record that one more piece of a part is done, with its rows and bytes."""
         counts, now = self.parts.setdefault(part, Part(0)), time.monotonic()
         self.pace.learn(part, now - self._moved)
         self._moved = now
         counts.done, counts.rows, counts.bytes = counts.done + 1, counts.rows + rows, counts.bytes + size
 
     def step(self, doing: str) -> None:
-        """The next piece of the only part begins, with a description; the previous one is done."""
+        """Begin the next piece of the only part, with a description; the previous piece is done."""
         if self.doing:
             (part,) = self.parts
             self.advance(part)
         self.doing = doing
 
     def grow(self, rows: int, size: int) -> None:
-        """The current piece has so many more rows and bytes; there is only one part."""
+        """Add rows and bytes to the current piece of the only part."""
         (part,) = self.parts.values()
         part.rows, part.bytes = part.rows + rows, part.bytes + size
 
     def complete(self, part: str) -> None:
-        """No more pieces of this part will come, because the rest did not change."""
+        """End a part early, because the rest of it did not change."""
         if part in self.parts:
             self.parts[part].total = self.parts[part].done
             self._moved = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        """Seconds since the start."""
+        """The seconds since the start."""
         return time.monotonic() - self.began
 
     @property
     def left(self) -> float | None:
-        """Seconds until the end; None if they cannot be estimated."""
+        """The seconds until the end; None if they cannot be estimated."""
         seconds = self.pace.left({name: part.remaining for name, part in self.parts.items()})
-        # The piece at work is already under way.
+        # The current piece is already under way.
         return None if seconds is None else max(0.0, seconds - (time.monotonic() - self._moved))
 
     @property
     def summary(self) -> str:
-        """The line that stays."""
+        """The line that stays on the screen."""
         return f"{self.name}{self._amounts()} ({duration(self.seconds)})"
 
     def _amounts(self) -> str:
-        # Every part handles the same rows; the last that counted any has them all.
+        # Every part handles the same rows; the last part that counted any has them all.
         rows = next((part.rows for part in reversed(self.parts.values()) if part.rows), 0)
         size = max((part.bytes for part in self.parts.values()), default=0)
         told = [f"{rows:,} rows"] if rows else []
@@ -108,7 +108,7 @@ class Task:
         return f": {', '.join(told)}" if told else ""
 
     def __rich__(self) -> Group | Spinner:
-        """As it is drawn: a headline, and a bar per part."""
+        """The display: a headline, and a bar per part."""
         if not self.parts:
             self._spinner.update(text=self._headline())
             return self._spinner
@@ -128,10 +128,10 @@ class Task:
 
 
 def _line(name: str, part: Part) -> Iterator[Text | ProgressBar]:
-    # An empty part is as good as done.
+    # An empty part counts as done.
     total, done = (part.total, part.done) if part.total else (1, 1)
     yield Text(f"  {name}")
-    # Rich's own color of what is not finished is that of errors.
+    # Rich's own color for unfinished bars is the color of errors.
     yield ProgressBar(
         total=total, completed=min(done, total), width=_BAR, complete_style="cyan", finished_style="green"
     )
@@ -153,9 +153,9 @@ def duration(seconds: float) -> str:
 
 
 class Progress:
-    """Tasks one after the other: bars on a terminal, plain lines when piped.
+    """Tasks one after another: bars on a terminal, plain lines in a pipe.
 
-    Tasks of the same kind share what was learned of their pace.
+    Tasks of the same kind share what was learned about their pace.
     """
 
     def __init__(self, console: Console) -> None:
@@ -175,11 +175,11 @@ class Progress:
 
         Args:
             name: What it is.
-            parts: How many pieces each part has; without, nobody knows.
-            kind: Which tasks are like it.
+            parts: How many pieces each part has; without parts, the size is unknown.
+            kind: The kind of task; tasks of one kind share a pace.
             usual: How long a piece of each part takes compared with the others'.
-            stays: Whether a line of it stays when it is done.
-            doing: What is going on first.
+            stays: Whether a line stays when it is done.
+            doing: The description of the first piece.
         """
         pace = self._paces.setdefault(kind or name, Pace(usual or {}))
         task = Task(name, {part: Part(total) for part, total in (parts or {}).items()}, pace, doing)

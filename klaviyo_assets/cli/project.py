@@ -1,6 +1,6 @@
 """The project in which a command runs: its root, and the Dagster instance that it shares with the UI.
 
-Here: finding both. Not here: what is run on the instance.
+Here: finding both. Not here: what runs on the instance.
 """
 
 import os

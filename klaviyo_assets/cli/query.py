@@ -70,7 +70,7 @@ def _answer(dataset: "BigQueryDataset", sql: str, account: "Account", *, write: 
     """The client's row iterator.
 
     Raises:
-        PermanentError: BigQuery refused the query, in its own words; or the statement is not a SELECT.
+        PermanentError: BigQuery refused the query (the message quotes it), or the statement is not a SELECT.
     """
     from klaviyo_assets.destinations.bigquery.errors import refusal_words
 
@@ -86,7 +86,7 @@ def _answer(dataset: "BigQueryDataset", sql: str, account: "Account", *, write: 
 
 
 def _check_that_it_reads(dataset: "BigQueryDataset", sql: str) -> None:
-    """Ask BigQuery, in a dry run, what the statement is: its own parser decides, not ours."""
+    """Ask BigQuery in a dry run what kind of statement this is: its own parser decides, not ours."""
     kind = dataset.statement_kind(sql)
     if kind != "SELECT":
         raise PermanentError(

@@ -1,4 +1,4 @@
-"""Rows of a query as people and programs read them: a table, CSV, JSON.
+"""The rows of a query for people and programs: a table, CSV or JSON.
 
 Here: exact texts of values, and layouts. Not here: running a query (`cli/query.py`).
 
@@ -23,7 +23,7 @@ from klaviyo_assets.text import plural
 
 TABLE_ROWS = 200
 _NUMBERS = {"INTEGER", "INT64", "FLOAT", "FLOAT64", "NUMERIC", "BIGNUMERIC"}
-# A text column may be folded down to so many characters before a row is shown as a list of its values.
+# A text column may be folded down to this many characters before rows are shown as lists of their values.
 _LEAST_TEXT = 16
 _GAP = 2
 
@@ -65,7 +65,7 @@ def write_csv(rows: Any, sink: TextIO) -> None:
 
 
 def write_json(rows: Any, sink: TextIO) -> None:
-    """A JSON list of objects, one row a line."""
+    """A JSON list of objects, one row per line."""
     sink.write("[")
     separator = "\n"
     for row in rows:
@@ -98,7 +98,7 @@ def _is_number(field: Any) -> bool:
 
 
 def _least_width(schema: Sequence[Any], text_rows: list[list[str]]) -> int:
-    """The width below which a number or header would be cut, or text become unreadable."""
+    """The width below which a number or header would be cut, or text would become unreadable."""
     width = -_GAP
     for position, field in enumerate(schema):
         longest = max((len(row[position]) for row in text_rows), default=0)

@@ -1,6 +1,6 @@
 """`klaviyo-assets report`: the numbers of some days as one HTML file.
 
-Here: options, which days, where the file goes. Not here: what the page shows (`publishing/html_report/`).
+Here: options, the choice of days, and where the file goes. Not here: what the page shows (`publishing/html_report/`).
 """
 
 import os
@@ -69,7 +69,7 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 
 
 def _days(start: date | None, end: date | None, accounts: "list[Account]") -> tuple[date, date]:
-    """First and last day; by default whole days only."""
+    """The first and last day; by default only days that are over."""
     last = end or min(account.today() for account in accounts) - timedelta(days=1)
     first = start or last - timedelta(days=DEFAULT_DAYS - 1)
     if first > last:
@@ -85,10 +85,10 @@ def _html_report(accounts: "list[Account]", days: tuple[date, date], say: Callab
 
 
 def _written(html: str, out: Path) -> Path:
-    """Write the file whole or not at all; its absolute path.
+    """Write the file as a whole or not at all, and return its absolute path.
 
     Raises:
-        SettingsError: there is no such folder, or it may not be written to.
+        SettingsError: the folder does not exist or is not writable.
     """
     target = out.expanduser().absolute()
     beside = target.with_name(f".{target.name}.{os.getpid()}")
@@ -124,7 +124,7 @@ def _tell(html_report: "Report", written: Path, days: tuple[date, date]) -> None
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """A spinner with the current action on a terminal; nothing when piped."""
+    """A spinner with the current action on a terminal; nothing in a pipe."""
     notes_console = notes()
     if not notes_console.is_terminal:
         yield lambda _: None

@@ -1,7 +1,7 @@
 """`klaviyo-assets run`: the whole pipeline, through the same assets as the UI, on the same Dagster instance.
 
-Here: options, what is refused at once, and what is said in the end. Not here: the order of the work (`pipeline.py`),
-and what the assets do.
+Here: options, early refusals, and the closing output. Not here: the order of the work (`pipeline.py`), and what the
+assets do.
 """
 
 import json
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
 
 _SHOWN_ERRORS = 8
-_STOPPED = "What was loaded stays; `klaviyo-assets run` does what is left."
+_STOPPED = "What was loaded stays; `klaviyo-assets run` does the rest."
 
 
 def run(
@@ -47,12 +47,15 @@ def run(
     upload_to_s3: Annotated[str | None, typer.Option(hidden=True, help="Older name of --upload-s3.")] = None,
     sync: Annotated[bool, typer.Option("--sync/--no-sync", help="Sync with Fivetran first, and wait for it.")] = True,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed, as after a fault.")
+        bool, typer.Option("--whole", help="Read large account tables whole, not only what changed: after a fault.")
     ] = False,
     accept_empty: Annotated[
         list[str] | None,
-        typer.Option(metavar="TABLE[.COLUMN]", help="Take this table or column as empty where it is hidden or gone "
-                     "from Postgres, and empty BigQuery of it. May repeat."),
+        typer.Option(
+            metavar="TABLE[.COLUMN]",
+            help="Treat this table or column as empty if it is hidden or gone from Postgres, and empty it in BigQuery. "
+            "Can be repeated.",
+        ),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show which days would be loaded.")] = False,
     as_json: AsJson = False,
@@ -60,7 +63,7 @@ def run(
 ) -> None:  # fmt: skip
     """Sync, extract, map, check, archive, load and report. Without days: every day that changed since it was loaded.
 
-    Days given with --start are made again whether they changed or not.
+    Days given with --start are rebuilt whether they changed or not.
 
     Example: klaviyo-assets run --start 2026-01-01 --end 2026-01-31 --account acme
     """
@@ -95,10 +98,10 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 
 
 def _accepted(names: list[str]) -> list[str]:
-    """What may be taken as empty.
+    """The tables and columns that may be treated as empty.
 
     Raises:
-        UnknownNameError: a table is none of those that are read.
+        UnknownNameError: no table of that name is read.
     """
     from klaviyo_assets.source.catalog import accepted_names
 
@@ -106,10 +109,10 @@ def _accepted(names: list[str]) -> list[str]:
 
 
 def _check_settings(accounts: "list[Account]") -> None:
-    """Refuse at once what would fail in every partition.
+    """Refuse now what would otherwise fail in every partition.
 
     Raises:
-        SettingsError: naming the setting that is missing.
+        SettingsError: a setting is missing; the message names it.
     """
     from klaviyo_assets.resources.privacy import PrivacyResource
 
@@ -176,9 +179,9 @@ def _run_accounts(
 def _show_plan(totals: Totals) -> None:
     for name, account in totals.accounts.items():
         for work in account.work:
-            console().print(f"{name}: would make {work} ({plural(work.days, 'day')})")
+            console().print(f"{name}: would load {work} ({plural(work.days, 'day')})")
         if not account.work:
-            console().print(f"{name}: nothing changed; no day would be made")
+            console().print(f"{name}: nothing changed; no day would be loaded")
 
 
 def _conclude(totals: Totals, accounts: "list[Account]") -> None:
@@ -209,7 +212,7 @@ def _show_failures(totals: Totals, *, everything: bool) -> None:
 
 @contextmanager
 def _quiet_dagster() -> Iterator[Any]:
-    """Dagster logs every event to standard error; the progress display says what matters."""
+    """Silence Dagster, which logs every event to standard error; the progress display shows what matters."""
     logging.getLogger("dagster").setLevel(logging.CRITICAL)
     logging.disable(logging.WARNING)
     try:

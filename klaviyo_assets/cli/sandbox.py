@@ -1,7 +1,7 @@
 """`klaviyo-assets sandbox`: the embedded servers of a laptop.
 
-What belongs here: options, progress and tables. What does not: what the commands do (`klaviyo_assets/sandbox`, imported
-when one runs, so that the rest of the command line does not need it).
+What belongs here: options, progress and tables. What does not: what the commands do (`klaviyo_assets/sandbox`, which is
+imported when one runs, so that the rest of the command line does not need it).
 """
 
 import json
@@ -125,7 +125,7 @@ def mail(
     as_json: Annotated[bool, _JSON] = False,
     verbose: Verbose = False,
 ) -> None:
-    """List the mail that was sent to the local servers, which keep it and deliver none.
+    """List the mail that was sent to the local servers, which store it and deliver nothing.
 
     Example: klaviyo-assets sandbox mail --last 3 --open
     """
@@ -141,7 +141,7 @@ def mail(
     else:
         typer.echo("No mail has been sent yet; `klaviyo-assets email-test` sends one.")
     if page:
-        # Without a browser the page can still be opened by hand.
+        # Without a browser, the page can still be opened by hand.
         typer.echo(f"The newest message as a page: {page}", err=as_json)
         webbrowser.open(page.as_uri())
 
@@ -175,8 +175,8 @@ def _folder() -> Any:
 
 
 @contextmanager
-def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterator[None]:
-    """Errors as every command shows them, and what to do if the sandbox's packages are missing."""
+def _faults(*, verbose: bool, stopped: str = "Nothing was left half done.") -> Iterator[None]:
+    """Show errors as every command does, and say what to do if the sandbox's packages are missing."""
     with errors(verbose=verbose, stopped=stopped):
         try:
             yield
@@ -191,7 +191,7 @@ def _faults(*, verbose: bool, stopped: str = "Nothing is half done.") -> Iterato
 
 @contextmanager
 def _progress() -> Iterator[Any]:
-    """One line per server, kept current on a terminal; piped, only what is not ordinary progress."""
+    """Show one line per server, kept current on a terminal; in a pipe, only what is not ordinary progress."""
     if not sys.stderr.isatty():
         yield lambda name, text: typer.echo(f"{name}: {text}", err=True) if _is_news(text) else None
         return
@@ -267,10 +267,10 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
 
     table = Table(box=None, pad_edge=False)
     for name in ("server", "state", "address", "pid", "data"):
-        # Addresses and folders are folded where the screen is narrow: cut, they would be of no use.
+        # Addresses and folders are folded on a narrow screen: they would be useless if they were cut.
         table.add_column(name, no_wrap=name in {"server", "state", "pid"}, overflow="fold")
     for row in rows:
         data = _from_here(row["data"])
         table.add_row(row["name"], row["state"], row["address"], str(row["pid"] or ""), str(data))
-    # Piped, a narrow default width would break addresses in two.
+    # In a pipe, a narrow default width would break addresses in two.
     Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)

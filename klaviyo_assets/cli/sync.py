@@ -1,6 +1,6 @@
-"""`klaviyo-assets sync`: start Fivetran syncs, and wait for their end.
+"""`klaviyo-assets sync`: start Fivetran syncs and wait for them to end.
 
-Here: options, which connections are meant, progress. Not here: the API (`resources/fivetran/resource.py`).
+Here: options, the choice of connections, progress. Not here: the API (`resources/fivetran/resource.py`).
 """
 
 import json
@@ -49,7 +49,7 @@ class Outcome:
 
     @property
     def document(self) -> dict[str, Any]:
-        """As `--json` prints it; docs/command_line.md describes it."""
+        """The JSON that `--json` prints; docs/command_line.md describes it."""
         return {
             "name": self.target.name, "connection_id": self.target.connection_id, "state": self.state, "url": self.url,
             "succeeded_at": self.succeeded_at.isoformat() if self.succeeded_at else None,
@@ -62,7 +62,7 @@ def sync(
     group: Annotated[str | None, typer.Option(help="Fivetran group, by id or name; with --connector.")] = None,
     connector: Annotated[str | None, typer.Option(help="Fivetran connection, by id or schema; with --group.")] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until the sync has ended.")] = True,
-    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="The longest time to wait.")] = 3600,
+    timeout: Annotated[float, typer.Option(min=1, metavar="SECONDS", help="How long to wait at most.")] = 3600,
     poll_interval: Annotated[
         float | None,
         typer.Option(min=0.1, metavar="SECONDS", help=f"Time between two status requests. Default: {POLL_SECONDS:g}."),
@@ -131,7 +131,7 @@ def _listed_group(group: "Group") -> str:
 
 @dataclass(frozen=True)
 class _Syncing:
-    """Starts all, then waits for each. One that fails does not stop the others."""
+    """Start all syncs, then wait for each. One that fails does not stop the others."""
 
     fivetran: "FivetranResource"
     timeout: float
@@ -177,4 +177,4 @@ def _say(text: str) -> None:
 
 
 def _silent(_: str) -> None:
-    """Programs read the document alone."""
+    """Programs read only the document."""

@@ -1,6 +1,6 @@
-"""The external systems as commands use them outside Dagster: the same resources, from the same environment.
+"""The external systems that commands use outside Dagster: the same resources, from the same environment.
 
-Here: making them, with a clear error where a required setting is missing. Not here: any command.
+Here: creating them, with a clear error if a required setting is missing. Not here: commands.
 """
 
 import os
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 def required(name: str) -> str:
-    """A setting that has to be there.
+    """The value of a required setting.
 
     Raises:
-        SettingsError: it is not; the message says where to set it.
+        SettingsError: it is missing; the message says where to set it.
     """
     if not os.environ.get(name):
         raise SettingsError(

@@ -1,6 +1,6 @@
 """Wrong usage in two lines, like any other error: what is wrong, and how to use the command.
 
-Here: the class of the command `klaviyo-assets`. Not here: errors of commands that were called rightly (`console.py`).
+Here: the class of the command `klaviyo-assets`. Not here: errors of correctly called commands (`console.py`).
 """
 
 import sys
@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from klaviyo_assets.cli.console import FAILED, STOPPED, notes, show_error
 
-# Typer comes with Click's classes under a name of its own, which differs between its versions.
+# Typer ships Click's classes under a name of its own, which differs between its versions.
 _UsageError: Any = typer.BadParameter.__base__
 
 
@@ -44,7 +44,7 @@ def _explain(error: Any) -> None:
     if error.ctx is None or type(error).__name__ == "NoArgsIsHelpError":
         error.show()
         return
-    # Missing and misspelled names are told by Click in sentences that begin with a capital.
+    # Click's messages about missing and misspelled names begin with a capital letter.
     what = error.format_message().strip().rstrip(".")
     usage = " ".join(error.ctx.get_usage().split())
     show_error(what[:1].lower() + what[1:], f"{usage}; see `{error.ctx.command_path} --help`.")

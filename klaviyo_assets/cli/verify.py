@@ -1,7 +1,7 @@
-"""`klaviyo-assets verify`: whether rows and money are the same from Postgres to the reports.
+"""`klaviyo-assets verify`: check that rows and money are the same from Postgres to the reports.
 
-Here: options, accounts in turn, progress, the exit code. Not here: the equations (`audit/reconciliation/`), and how
-results look (`cli/verify_output.py`).
+Here: options, one account after another, progress, the exit code. Not here: the equations (`audit/reconciliation/`),
+and how results look (`cli/verify_output.py`).
 """
 
 import json
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from klaviyo_assets.accounts import Account
     from klaviyo_assets.audit.reconciliation import Reconciliation
 
-# What a reconciliation says it is doing, one after the other: counting twice, the archive, reports.
+# The actions that a reconciliation reports, in order: two counts, the archive, the reports.
 _STEPS = 4
 
 
@@ -67,7 +67,7 @@ def _accounts(names: list[str] | None) -> "list[Account]":
 def _verify_all(
     chosen: "list[Account]", wanted: tuple[date | None, date | None], *, deep: bool
 ) -> "tuple[list[Reconciliation], int]":
-    """Every account's result, and how many accounts could not be checked; a failure does not stop the others."""
+    """Every account's result, and the number of accounts that could not be checked; a failure stops no others."""
     done: list[Reconciliation] = []
     progress = Progress(notes())
     failed = 0

@@ -53,7 +53,7 @@ def _money(amounts: Mapping[str, Decimal]) -> str:
 
 
 def _amount(amount: Decimal) -> str:
-    """With two decimals, or as many as it has."""
+    """An amount with two decimals, or with as many as it has."""
     decimals = max(2, -int(amount.normalize(EXACT).as_tuple().exponent))
     return f"{amount:,.{decimals}f}"
 
@@ -73,7 +73,7 @@ def _show_finding(finding: "Discrepancy", console: Console) -> None:
     sides = f"{finding.equation.left} {_side(finding.left)}, {finding.equation.right} {_side(finding.right)}"
     apart = "" if finding.difference is None else f"; difference {_number(finding.difference)}"
     for line in (f"{sides}{apart}", finding.fix):
-        # Piped, a line stays one line and has no blanks to the width of a screen behind it.
+        # In a pipe, a line stays one line and is not padded to the width of a screen.
         text = Padding(Text(line), (0, 0, 0, 2)) if console.is_terminal else Text(f"  {line}")
         console.print(text, soft_wrap=not console.is_terminal)
 

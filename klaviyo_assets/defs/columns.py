@@ -1,10 +1,10 @@
-"""What the UI shows of an asset's columns: names, types, meaning, and what each is made of back to the raw field.
+"""What the UI shows about an asset's columns: names, types, meaning, and origin, back to the raw field.
 
 Here: the standard metadata `dagster/column_schema` and `dagster/column_lineage`, on definitions: on materializations
-they would be in the log of every partition. Not here: finding out what a column is made of (`reports/lineage.py`).
+they would be in the log of every partition. Not here: finding out what a column is built from (`reports/lineage.py`).
 
-The open-source UI draws no graph of columns, so that a column's description says and links what it is made of; what
-reads `dagster/column_lineage` (Dagster+, the GraphQL API) finds the same there.
+The open-source UI draws no graph of columns, so a column's description names and links what it is built from; readers
+of `dagster/column_lineage` (Dagster+, the GraphQL API) find the same there.
 """
 
 import inspect
@@ -33,7 +33,7 @@ _UNNAMED = {
 
 
 def column_metadata(spec: TableSpec, stage: str) -> dict[str, Any]:
-    """Schema and lineage of an asset whose columns a spec describes.
+    """The schema and lineage of an asset whose columns a spec describes.
 
     Args:
         spec: A mapped table, report or view.
@@ -45,7 +45,7 @@ def column_metadata(spec: TableSpec, stage: str) -> dict[str, Any]:
 
 
 def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
-    """Schema and lineage of a raw table, and of the same as extracted.
+    """The schema and lineage of a raw table, and of the same table as extracted.
 
     Args:
         table: The table, with raw columns.
@@ -76,7 +76,7 @@ def raw_column_metadata(table: TableSpec, stage: str) -> dict[str, Any]:
 
 
 def _one_stage_back(spec: TableSpec, stage: str) -> dict[str, Mapping[str, list[str]]]:
-    """For each column the assets it is made of, with their columns."""
+    """For each column, the assets it is built from, with their columns."""
     if stage in destinations():
         return {column.name: {f"{MAPPED}/{spec.name}": [column.name]} for column in spec.columns}
     if stage == PORTFOLIO:
@@ -92,7 +92,7 @@ def _by_asset(sources: Columns, *, mapped: bool) -> dict[str, list[str]]:
 
 
 def stage_of(name: str) -> str:
-    """The stage that makes a table, report or view as BigQuery has it."""
+    """The stage that creates a table, report or view in BigQuery."""
     return VIEW if name in VIEWS else REPORT if name in REPORTS else BIGQUERY
 
 
@@ -112,7 +112,7 @@ def _table_column(column: Column, back: Mapping[str, list[str]], raw: Columns) -
 
 
 def _origin(back: Mapping[str, list[str]], raw: Columns) -> str:
-    """A paragraph: the columns one stage back, and the raw fields at the far end, linked."""
+    """A paragraph with links to the columns one stage back, and to the raw fields at the far end."""
     if not back:
         return "\n\nFrom the account's settings and the time of its last sync."
     sentences = f"\n\nFrom {_by_asset_listed(back)}."
@@ -143,7 +143,7 @@ def _link(asset: str) -> str:
 
 
 def asset_tags(spec: TableSpec) -> dict[str, str]:
-    """What assets are found by in the catalog: the date basis of a report, and whether columns speak of persons."""
+    """Tags for finding assets in the catalog: the date basis of a report, and whether columns hold personal data."""
     tags = {"klaviyo/personal_data": ""} if any(column.personal for column in spec.columns) else {}
     if isinstance(spec, ReportSpec):
         tags["klaviyo/date_basis"] = spec.date_basis.replace(" ", "_")
@@ -151,7 +151,7 @@ def asset_tags(spec: TableSpec) -> dict[str, str]:
 
 
 def code_references(spec: TableSpec, stage: str) -> dict[str, Any]:
-    """Where the asset is written, for the UI of this machine: what the table means, and what its stage does.
+    """Links to the source code, for the UI on this machine: what the table means, and what its stage does.
 
     Args:
         spec: The asset's table, report or view.
@@ -169,7 +169,7 @@ def code_references(spec: TableSpec, stage: str) -> dict[str, Any]:
 
 
 def _stage_file(stage: str) -> Path:
-    """Where a stage's work is written; that of a destination may be in a package of its own."""
+    """The source file of a stage's work; a destination's may be in a package of its own."""
     if stage in destinations():
         return Path(inspect.getfile(registered_destinations()[stage].open))
     return Path(__file__).parent / "assets" / f"{stage}.py"

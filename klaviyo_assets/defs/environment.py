@@ -1,11 +1,11 @@
-"""The environment wins over `.env` in the processes that Dagster starts, as it does in the command line's.
+"""The environment wins over `.env` in the processes that Dagster starts, as it does on the command line.
 
-Here: putting back what the shell said, before anything reads a setting. Not here: reading one
+Here: restoring what the shell had set, before anything reads a setting. Not here: reading one
 (`settings.py`).
 
 `dagster dev`, `dg dev`, the webserver, the daemon, every code server and every run write `.env` over the environment
 they were started with, and hand the result to the next; Dagster has no switch for it. The operating system still knows
-what each process was started with. So the first Dagster process of the chain tells what the shell said, whoever
+what each process was started with. So the first Dagster process of the chain shows what the shell had set, whoever
 typed the command and wherever the instance is.
 """
 
@@ -31,7 +31,7 @@ def restore_environment() -> None:
     """Let the environment that Dagster was started with win over `.env`; does nothing in any other process.
 
     Raises:
-        SettingsError: they name different instances; Dagster has opened that of `.env`, which cannot be undone.
+        SettingsError: the two name different instances; Dagster has already opened the one in `.env`.
     """
     files = _dotenv_files()
     exported = _exported() if files else None
@@ -44,14 +44,14 @@ def restore_environment() -> None:
 
 
 def check_home(file: Path, exported: Mapping[str, str]) -> None:
-    """Refuse a `.env` that takes Dagster to another instance than the environment says.
+    """Refuse a `.env` that points Dagster to a different instance than the environment.
 
     Args:
         file: The `.env`.
         exported: The environment; DAGSTER_HOME in it may be empty, which means the instance of the current folder.
 
     Raises:
-        SettingsError: it does.
+        SettingsError: the `.env` does so.
     """
     written = _values(file).get(_HOME) or ""
     if written and exported.get(_HOME, written) != written:
@@ -63,7 +63,7 @@ def check_home(file: Path, exported: Mapping[str, str]) -> None:
 
 
 def main() -> int:
-    """Before `make ui` starts Dagster: say so and stop where it would use an instance that was not asked for."""
+    """Run before `make ui` starts Dagster: stop with a message if Dagster would use the wrong instance."""
     try:
         check_home(Path(".env"), os.environ)
     except SettingsError as error:
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _restore(file: Path, exported: Mapping[str, str]) -> Iterator[str]:
-    """Gives the names that `.env` had changed."""
+    """Returns the names that `.env` had changed."""
     from dotenv import load_dotenv
 
     check_home(file, exported)
@@ -83,7 +83,7 @@ def _restore(file: Path, exported: Mapping[str, str]) -> Iterator[str]:
                 yield name
             os.environ[name] = exported[name]
         else:
-            # Read again below: a value may be made of others, as in ${S3_PREFIX}.
+            # These are read again below: a value may contain others, as in ${S3_PREFIX}.
             os.environ.pop(name, None)
     load_dotenv(file)
 
@@ -95,7 +95,7 @@ def _values(file: Path) -> Mapping[str, str | None]:
 
 
 def _dotenv_files() -> list[Path]:
-    """Those that Dagster reads: of the current folder, and of each project of a `dg` workspace."""
+    """The `.env` files that Dagster reads: in the current folder, and in each project of a `dg` workspace."""
     folders = [
         Path.cwd(),
         *(Path.cwd() / folder for folder in json.loads(os.environ.get(_PROJECT_FILES) or "{}").values()),
@@ -104,7 +104,7 @@ def _dotenv_files() -> list[Path]:
 
 
 def _exported() -> Mapping[str, str] | None:
-    """What the first Dagster process above this one was started with; None where this is no process of Dagster."""
+    """What the first Dagster process above this one was started with; None if this is not a Dagster process."""
     import psutil
 
     this = psutil.Process()
@@ -119,7 +119,7 @@ def _exported() -> Mapping[str, str] | None:
 
 
 def _command(process: Any) -> list[str]:
-    """A command line; empty where the process has ended or is another user's, and so no process of this Dagster."""
+    """A command line; empty if the process has ended or is another user's, and so does not belong to this Dagster."""
     import psutil
 
     try:
@@ -129,7 +129,7 @@ def _command(process: Any) -> list[str]:
 
 
 def is_dagster(command: Sequence[str]) -> bool:
-    """Whether a command line is that of a Python process of Dagster's, or of one that such a process spawned."""
+    """Whether a command line belongs to a Python process of Dagster, or to one that such a process spawned."""
     if not command or not Path(command[0]).name.lower().startswith("python"):
         return False
     words = iter(command[1:])

@@ -1,7 +1,7 @@
-"""What of a run is not done, and why: as metadata of the step that failed, for people and for programs.
+"""What a run left undone, and why: as metadata of the failed step, for people and for programs.
 
-What belongs here: writing it into a `dg.Failure` and reading it again. What does not: what failed
-(`defs/stage_run.py`), and who is notified (`publishing/mail/`). No program reads the sentences of a failure: the
+What belongs here: writing it into a `dg.Failure` and reading it back. What does not: what failed
+(`defs/stage_run.py`), and who is notified (`publishing/mail/`). Programs never read the sentences of a failure: the
 metadata hold the same as data.
 """
 
@@ -27,7 +27,7 @@ class Cause:
         kind: The class of its error.
         is_transient: Whether a rerun may well succeed.
         what: What happened.
-        fix: What to do about it; empty if the error does not know.
+        fix: What to do about it; empty if the error does not say.
     """
 
     asset: str
@@ -38,13 +38,13 @@ class Cause:
 
     @classmethod
     def of(cls, asset: dg.AssetKey, error: KlaviyoAssetsError) -> "Cause":
-        """The cause that an error is."""
+        """The cause that an error stands for."""
         kind = error.kind if isinstance(error, UnforeseenError) else type(error).__name__
         return cls(asset.to_user_string(), kind, isinstance(error, TransientError), error.what, error.fix)
 
     @classmethod
     def read(cls, record: Mapping[str, Any]) -> "Cause":
-        """The cause that JSON holds; records of earlier versions have both in one text, `reason`."""
+        """The cause in a JSON document; records of earlier versions have `what` and `fix` in one text, `reason`."""
         what = record["what"] if "what" in record else record["reason"]
         return cls(record["asset"], record["kind"], record["is_transient"], what, record.get("fix", ""))
 
@@ -54,12 +54,12 @@ class Cause:
         return str(KlaviyoAssetsError(self.what, self.fix))
 
 
-# By asset, such as `bigquery/event`, and partition key.
+# Keyed by asset, such as `bigquery/event`, and partition key.
 NotDone = Mapping[tuple[str, str], Cause]
 
 
 def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) -> dg.Failure:
-    """The failure of a step that names every partition of it that is not done.
+    """The failure of a step; it names every partition that is not done.
 
     Args:
         not_done: The partitions, and why they are not done.
@@ -68,7 +68,7 @@ def failure_of(not_done: NotDone, asked: int, *, allow_retries: bool = False) ->
     """
     names_by_reason: dict[str, set[str]] = {}
     for (asset, key), cause in not_done.items():
-        # As `event [acme|2026-01-01]`: the stage is the step's.
+        # For example `event [acme|2026-01-01]`: the step already names the stage.
         names_by_reason.setdefault(cause.text, set()).add(f"{asset.rpartition('/')[2]} [{key}]")
     lines = [f"{', '.join(sorted(names))}: {reason}" for reason, names in names_by_reason.items()]
     is_transient = all(cause.is_transient for cause in not_done.values())

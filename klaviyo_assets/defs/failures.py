@@ -1,6 +1,6 @@
 """How this package's errors appear in Dagster: one description for people, and whether a retry makes sense.
 
-What belongs here: the translation that every stage puts around its work. What does not: the errors (`errors.py`).
+What belongs here: the translation that every stage wraps around its work. What does not: the errors (`errors.py`).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ def reported_failures(subject: str = "") -> Iterator[None]:
         subject: What failed, put before the message: an account, a partition.
 
     Raises:
-        dagster.Failure: in place of a `KlaviyoAssetsError`; any other error passes unchanged.
+        dagster.Failure: instead of a `KlaviyoAssetsError`; any other error passes through unchanged.
     """
     try:
         yield

@@ -1,7 +1,7 @@
-"""What deserves a look of what Dagster recorded: failed runs, failed checks and stale accounts.
+"""What deserves a look among Dagster's records: failed runs, failed checks and stale accounts.
 
 Here: collecting it from Dagster's instance. Not here: what a finding is (`publishing/mail/findings.py`), and who is
-told of it.
+notified.
 """
 
 import time
@@ -23,7 +23,7 @@ from klaviyo_assets.stages.keys import parts_of
 
 # The digest finds unusual numbers itself, with a picture; this check says the same.
 _UNUSUAL = "unusual"
-# What this check warns of is in quarantine, which the digest counts; an error is a partition that was not loaded.
+# This check warns about what is in quarantine, which the digest counts; an error is a partition that was not loaded.
 _WARNS_OF_QUARANTINE = "schema"
 _MOST_CHECKED = 500
 
@@ -31,12 +31,12 @@ _MOST_CHECKED = 500
 def recorded_findings(
     accounts: Accounts, instance: dg.DagsterInstance, checks: Iterable[dg.AssetCheckKey]
 ) -> tuple[list[DigestFinding], int]:
-    """Everything of the last day that deserves a look, and how many incidents ended in it.
+    """Everything from the last day that deserves a look, and how many incidents ended that day.
 
     Args:
-        accounts: Whose age is looked at.
+        accounts: The accounts whose age is checked.
         instance: Where runs and checks are recorded.
-        checks: The checks to look at.
+        checks: The checks to examine.
     """
     now = time.time()
     incidents, recovered = failed_runs(instance, now)
@@ -45,7 +45,7 @@ def recorded_findings(
 
 
 def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[DigestFinding], int]:
-    """Incidents of the last days that are still open, and how many of the last day are over."""
+    """The incidents of the last days that are still open, and how many ended on the last day."""
     incidents, over = Incidents(), 0
     note_ended(incidents, instance, Seen.since_moment(instance, now - REMIND_FOR))
     findings = []
@@ -65,7 +65,7 @@ def failed_runs(instance: dg.DagsterInstance, now: float) -> tuple[list[DigestFi
 def stale_accounts(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str, tuple[str, str]]:
     """The accounts whose data are stale: by name, the first stage they are stale at, and the sentence that says so.
 
-    What is stale at a stage is so at all that follow: the first one is where to look.
+    Data that are stale at one stage are stale at all later stages: the first one is where to look.
     """
     oldest: dict[str, Age] = {}
     for age in ages(accounts, instance):
@@ -84,7 +84,7 @@ def _sentence(text: str) -> str:
 
 def _stale_fix(stage: str) -> str:
     if stage == FIVETRAN:
-        return "See in Fivetran whether the connection is paused or its syncs fail."
+        return "Check in Fivetran whether the connection is paused or its syncs fail."
     return f"Syncs arrive, but the stage {stage} has not followed: see the account's newest runs in Dagster."
 
 
@@ -97,7 +97,7 @@ def stale_findings(accounts: Accounts, instance: dg.DagsterInstance) -> list[Dig
 
 
 def failed_checks(instance: dg.DagsterInstance, keys: Iterable[dg.AssetCheckKey], since: float) -> list[DigestFinding]:
-    """Checks whose newest verdict on a partition is a failure of the time since; one finding per check and account."""
+    """The checks whose newest verdict on a partition is a failure since then; one finding per check and account."""
     findings: list[DigestFinding] = []
     for key in sorted(keys, key=str):
         if key.name == _UNUSUAL or key.asset_key.path[0] == FRESHNESS:

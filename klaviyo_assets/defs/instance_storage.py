@@ -1,10 +1,10 @@
-"""Dagster's SQLite storage, made by one process at a time.
+"""Dagster's SQLite storage, created by one process at a time.
 
 Here: the storage that `dagster.yaml` names. Not here: where it is kept (`dagster.yaml`, `cli/project.py`).
 
-Dagster makes the tables of a new folder without looking whether another process is doing the same. Two first commands
-at once, or a command beside the first `dagster dev`, left two rows of its schema's version, and every later start
-failed.
+Dagster creates the tables of a new folder without checking whether another process is doing the same. Two first
+commands at once, or a command alongside the first `dagster dev`, left two rows with its schema's version, and every
+later start failed.
 """
 
 import fcntl
@@ -23,7 +23,7 @@ LOCK_SECONDS = 60.0
 
 
 class LockedSqliteStorage(DagsterSqliteStorage):
-    """The same storage; opening it waits until no other process is opening it."""
+    """The same storage, but opening it waits until no other process is opening it."""
 
     @classmethod
     def from_config_value(
@@ -55,5 +55,5 @@ def _locked(path: Path, seconds: float = LOCK_SECONDS) -> Iterator[None]:
                         "End that process, then run the command again.",
                     ) from None
                 time.sleep(0.02)
-        # The end of the process frees it too, however it ends.
+        # The lock is also released when the process ends, however it ends.
         yield

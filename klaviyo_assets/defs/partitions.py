@@ -1,4 +1,4 @@
-"""How assets are cut into partitions, and the partitions that a run asks for.
+"""How assets are divided into partitions, and the partitions that a run asks for.
 
 Here: the partitions definitions of the graph. Not here: how keys are written (`stages/keys.py`), and which partition
 needs work.
@@ -16,9 +16,9 @@ from klaviyo_assets.accounts import Accounts
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.stages.keys import monday_of, range_of
 
-# The dimension that daily and weekly keys begin with.
+# The dimension with which daily and weekly keys begin.
 ACCOUNT = "account"
-# Begins the tags that name a key's part in each dimension.
+# The beginning of the tags that name a key's part in each dimension.
 _DIMENSION = "dagster/partition/"
 
 
@@ -26,11 +26,11 @@ _DIMENSION = "dagster/partition/"
 class Partitions:
     """The graph's partitions definitions: per account, and per account and calendar day or week of its time zone.
 
-    Daily keys are named `account` and `date`. The last day is today, where the day begins first: an account east of
-    UTC is in tomorrow while UTC is not, so where there is one, tomorrow of UTC is a partition.
+    Daily keys are named `account` and `date`. The last day is today in the zone where the day begins first: an account
+    east of UTC can already be in tomorrow while UTC is not, so if there is one, UTC's tomorrow is a partition.
 
-    Weekly keys are named `account` and `week`; a week is named by its Monday and ends with its Sunday. The last one is
-    the running week.
+    Weekly keys are named `account` and `week`; a week is named by its Monday and ends on its Sunday. The last one is
+    the current week.
     """
 
     accounts: dg.StaticPartitionsDefinition
@@ -39,7 +39,7 @@ class Partitions:
 
     @classmethod
     def of(cls, accounts: Accounts) -> "Partitions":
-        """Partitions for these accounts: days begin with the earliest start date of any."""
+        """The partitions for these accounts: days begin with the earliest start date of any account."""
         by_account = dg.StaticPartitionsDefinition(accounts.names)
         ahead = 2 if any(is_ahead_of_utc(account.zone) for account in accounts.by_name.values()) else 1
         by_day = dg.DailyPartitionsDefinition(start_date=accounts.first_day.isoformat(), end_offset=ahead)
@@ -63,9 +63,9 @@ def is_ahead_of_utc(zone: ZoneInfo) -> bool:
 def asked_keys(tags: Mapping[str, str], partitions_def: dg.PartitionsDefinition[Any] | None) -> list[str]:
     """The partition keys that a run was asked for, in the order of the definition.
 
-    Not Dagster's `context.partition_keys`: a backfill from a job's page leaves, beside the range of each of its runs,
-    the tags of one key that may be another run's, and Dagster then sees that key alone. The range is what was asked
-    for.
+    This replaces Dagster's `context.partition_keys`: besides the range of each of its runs, a backfill from a job's
+    page leaves the tags of one key, which may be another run's, and Dagster then sees that key alone. The range is what
+    was asked for.
 
     Raises:
         PermanentError: the tags name no partition, or one that does not exist.
@@ -100,7 +100,7 @@ def _is_partition(key: str, partitions_def: dg.PartitionsDefinition[Any]) -> boo
 
 
 def _single_key(tags: Mapping[str, str]) -> str:
-    """The one key that the tags of a run without a range name; empty where they name none."""
+    """The one key in the tags of a run without a range; empty if they name none."""
     dimensions = {name.removeprefix(_DIMENSION): key for name, key in tags.items() if name.startswith(_DIMENSION)}
     return tags.get("dagster/partition") or (str(dg.MultiPartitionKey(dimensions)) if dimensions else "")
 

@@ -1,7 +1,7 @@
-"""Runs that ended, as Dagster's instance tells of them.
+"""Runs that have ended, from the records of Dagster's instance.
 
-Here: which runs have ended since the last look, why they failed, what they left undone, and whether it was made since.
-Not here: what follows from it (`incidents.py`).
+Here: which runs have ended since the last look, why they failed, what they left undone, and whether it has been done
+since. Not here: what follows from it (`publishing/mail/incidents.py`).
 
 
 """
@@ -37,7 +37,7 @@ class Ended:
     run: DagsterRun
     at: float
     is_good: bool
-    # Why a run failed that no step of it did, such as a process that died.
+    # Why a run failed without a failed step, such as a process that died.
     message: str = ""
 
     @property
@@ -48,13 +48,13 @@ class Ended:
 
 @dataclass
 class Seen:
-    """Up to where runs have been looked at: storage ids of the events that say how they ended."""
+    """How far runs have been read: the storage ids of the events that say how they ended."""
 
     ids: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def now(cls, instance: dg.DagsterInstance) -> "Seen":
-        """Everything until this moment: what failed before mail was switched on is not told."""
+        """The mark of this moment: what failed before mail was switched on is not reported."""
         newest = {name: instance.fetch_run_status_changes(kind, limit=1).records for name, kind in _ENDS}
         return cls({name: records[0].storage_id if records else -1 for name, records in newest.items()})
 
@@ -72,14 +72,15 @@ class Seen:
             yield from runs
 
     def since(self, instance: dg.DagsterInstance) -> Iterator[Ended]:
-        """Runs that ended since, in order; each is seen when the next one is asked for."""
+        """The runs that ended since, in order; each counts as seen when the next one is requested."""
         ends: list[tuple[float, int, str, Any]] = []
         horizon = float("inf")
         for name, kind in _ENDS:
             records_filter = RunStatusChangeRecordsFilter(kind, after_storage_id=self.ids[name])
             records = instance.fetch_run_status_changes(records_filter, limit=MOST_AT_ONCE, ascending=True).records
             if len(records) == MOST_AT_ONCE:
-                # Later events of the other kind wait, or a success would be seen before the failure that it fixes.
+                # Later events of the other kind have to wait, or a success would be seen before the failure that it
+                # fixes.
                 horizon = min(horizon, records[-1].timestamp)
             ends += [(record.timestamp, record.storage_id, name, record.event_log_entry) for record in records]
         listed = sorted((end for end in ends if end[0] <= horizon), key=lambda end: end[:3])
@@ -105,14 +106,14 @@ def _failure_text(entry: Any) -> str:
 
 
 def note_ended(incidents: Incidents, instance: dg.DagsterInstance, runs: Iterable[Ended]) -> None:
-    """Take note of runs that ended, in their order: what failed, and what was made up for since.
+    """Record runs that ended, in order: what failed, and what has been done since.
 
-    Failures of the command line are none here: who started it there has seen the error.
+    Failures on the command line do not count: whoever started the command has seen the error.
     """
     ended = None
     for ended in runs:
         if not ended.is_good and not ended.is_command_lines:
-            # What was made between two failures is not left undone by the first.
+            # What was done between two failures is no longer left undone by the first.
             incidents.settle(partial(made_since, instance, ended.at))
             for failure in _explained(instance, ended):
                 incidents.record_failure(failure)
@@ -128,7 +129,7 @@ def _explained(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
 
 
 def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
-    """Why a run failed and what it left undone: a failure for each account it is of."""
+    """Why a run failed and what it left undone: one failure for each account that it concerns."""
     records = instance.get_records_for_run(ended.run.run_id, of_type=DagsterEventType.STEP_FAILURE, limit=50).records
     events = [event for record in records if (event := record.event_log_entry.dagster_event)]
     reasons = [reason for event in events for reason in _reasons(event)] or [_Reason("none", _cut(ended.message))]
@@ -138,7 +139,7 @@ def failures_of(instance: dg.DagsterInstance, ended: Ended) -> list[Failure]:
 
 
 def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[tuple[str, str]]) -> Failure:
-    # What a step says of no partition is said of all.
+    # What a step says about no particular partition applies to all.
     own = [reason for reason in reasons if not reason.partitions or account in reason.accounts] or reasons
     work = work_of(place for place in places if _account(place[1]) == account) or {job_title(ended.run): (WHOLE,)}
     others = tuple(dict.fromkeys(reason.sentences for reason in own if reason.what != own[0].what))
@@ -151,7 +152,7 @@ def _failure(ended: Ended, account: str, reasons: list["_Reason"], places: set[t
 
 
 def _rerun(account: str, work: Work) -> str:
-    """How to rerun what is not done, in a sentence."""
+    """A sentence on how to rerun what is not done."""
     days = days_of(work)
     loads = {asset.partition("/")[0] for asset in work} & {*loading()}
     command = f"klaviyo-assets run --account {account}" + (f" --start {days[0]} --end {days[1]}" if days else "")
@@ -159,18 +160,18 @@ def _rerun(account: str, work: Work) -> str:
 
 
 def unexplained(ended: Ended) -> Failure:
-    """A failure of which nothing more than the run is known."""
-    sentence = _cut(ended.message or "the run failed; why could not be read from Dagster's records")
+    """A failure about which only the run is known."""
+    sentence = _cut(ended.message or "the run failed; the reason could not be read from Dagster's records")
     account, title = _account_of(ended.run), job_title(ended.run)
     return Failure(account, title, "none", sentence, (), {title: (WHOLE,)}, ended.run.run_id, ended.at)
 
 
 def made_since(instance: dg.DagsterInstance, until: float, incident: Incident) -> tuple[Work, float]:
-    """What of an incident's work was made since its newest failure, by whichever run, and when the last of it.
+    """What part of an incident's work has been done since its newest failure, by any run, and when the last of it was.
 
     Args:
-        instance: Where it is recorded.
-        until: The moment up to which runs have been looked at: of a later one, the end is not known yet.
+        instance: Where runs are recorded.
+        until: The moment up to which runs have been read: the end of a later run is not known yet.
         incident: The incident.
     """
     places: set[tuple[str, str]] = set()
@@ -186,7 +187,7 @@ def _successes(
     instance: dg.DagsterInstance, until: float, incident: Incident, asset: str, spans: Iterable[Span]
 ) -> Iterator[tuple[str, float]]:
     if "/" not in asset:
-        # A job that makes no asset, such as one of checks, is made up for by its next success.
+        # A job without assets, such as one of checks, counts as done with its next success.
         ended = dg.RunsFilter(job_name=asset, statuses=[dg.DagsterRunStatus.SUCCESS])
         for record in instance.get_run_records(ended, limit=1):
             if incident.last_at < (record.end_time or 0) <= until:
@@ -207,13 +208,13 @@ def _successes(
 
 
 def job_title(run: DagsterRun) -> str:
-    """A run's job for people; what is picked in the UI runs in a job without a name."""
+    """The name of a run's job for people; a selection in the UI runs in a job without a name."""
     return "picked assets" if run.job_name.startswith("__") else run.job_name
 
 
 @dataclass(frozen=True)
 class _Reason:
-    """Why a step failed, and for which assets and partitions, where it says so."""
+    """Why a step failed, and for which assets and partitions if it names them."""
 
     step: str
     what: str
@@ -228,12 +229,12 @@ class _Reason:
 
     @property
     def accounts(self) -> set[str]:
-        """The accounts it concerns."""
+        """The accounts that it concerns."""
         return {_account(key) for _, key in self.partitions}
 
 
 def _reasons(event: Any) -> Iterator[_Reason]:
-    """Of a step's failure: each reason, with the partitions that are not done for it where its metadata name them."""
+    """Each reason of a step's failure, with the partitions not done because of it if its metadata name them."""
     data, step = event.step_failure_data, event.step_key or "none"
     given = data.user_failure_data
     if given is None:
@@ -248,7 +249,7 @@ def _reasons(event: Any) -> Iterator[_Reason]:
 
 
 def _error_text(error: Any) -> str:
-    """What went wrong at the bottom of a chain of errors."""
+    """The message at the bottom of a chain of errors."""
     while error.cause is not None:
         error = error.cause
     return " ".join(str(error.message or error.cls_name or "failed").split())

@@ -1,10 +1,10 @@
-"""Runs whose process is gone are noticed: Dagster's own launcher of local runs never looks.
+"""Noticing runs whose process is gone, which Dagster's own launcher of local runs never checks.
 
 Here: the run launcher that `dagster.yaml` names. Not here: the queue (`defs/run_queue.py`), and how soon Dagster looks
 and marks a run as failed (`run_monitoring` in `dagster.yaml`).
 
-A machine that went down, or `kill -9` of `dagster dev`, leaves its runs "in progress" for ever. As one run at a time
-writes an account, nothing of that account would leave the queue again.
+When a machine goes down, or `dagster dev` is ended by `kill -9`, its runs would stay "in progress" for ever. As only
+one run at a time writes an account, no run of that account would leave the queue again.
 """
 
 import os
@@ -15,33 +15,33 @@ from dagster._core.launcher.base import CheckRunHealthResult, WorkerStatus
 from dagster._core.launcher.default_run_launcher import DefaultRunLauncher
 from dagster._core.storage.tags import GRPC_INFO_TAG
 
-# Which process a run is executed in that no code server executes, as `host:pid`.
+# The process of a run that no code server executes, as `host:pid`.
 PROCESS_TAG = "klaviyo/process"
 
 
 def this_process() -> str:
-    """This process, as `PROCESS_TAG` has it."""
+    """This process, in the form of `PROCESS_TAG`."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class LocalRunLauncher(DefaultRunLauncher):
-    """Launches runs in the code server, and tells whether they are still being executed there.
+    """Launches runs in the code server, and checks whether they are still being executed there.
 
-    Only what is surely gone is called so: a code server that cannot be reached at its address any more or does not
-    know the run, and a process of this machine that has ended.
+    A run counts as gone only if that is certain: its code server can no longer be reached at its address or does not
+    know the run, or its process on this machine has ended.
     """
 
     @property
     def supports_check_run_worker_health(self) -> bool:
-        """Dagster's run monitoring asks."""
+        """Whether run monitoring may ask: it may."""
         return True
 
     def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
-        """Whether the process of a run that is in progress still is."""
+        """Whether the process of a run that is in progress still exists."""
         if PROCESS_TAG in run.tags:
             return _of_process(run.tags[PROCESS_TAG])
         if GRPC_INFO_TAG not in run.tags:
-            return CheckRunHealthResult(WorkerStatus.RUNNING, "nothing is known of its process")
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "nothing is known about its process")
         return self._of_server(run)
 
     def _of_server(self, run: dg.DagsterRun) -> CheckRunHealthResult:

@@ -1,11 +1,12 @@
-"""The queue that runs wait in: every run of one account carries its name, whoever started it.
+"""The queue of runs: every run of one account is tagged with its name, whoever started it.
 
-Here: the run coordinator that `dagster.yaml` names; cutting a backfill into runs of one account each; and repeating a
-run that failed. Not here: the limits per account, which `dagster.yaml` sets, and the lock that holds where no queue
-does (`defs/turns.py`).
+Here: the run coordinator that `dagster.yaml` names; splitting a backfill into runs of one account each; and repeating
+a run that failed. Not here: the limits per account, which `dagster.yaml` sets, and the lock that also works without a
+queue (`defs/turns.py`).
 
-Schedules and sensors tag their runs; a person in the UI and a backfill do not. Untagged, such a run would leave the
-queue beside a run of its account, wait for its turn and keep the runs of other accounts from the place it takes up.
+Schedules and sensors tag their runs; a person in the UI and a backfill do not. Without a tag, such a run would leave
+the queue while another run of its account is running, wait for its turn, and occupy a place that runs of other
+accounts could use.
 """
 
 from collections.abc import Sequence
@@ -38,10 +39,10 @@ _dagsters_ranges = DefaultPartitionsSubset.get_partition_key_ranges
 def ranges_by_account(
     subset: DefaultPartitionsSubset, partitions_def: dg.PartitionsDefinition[str]
 ) -> Sequence[dg.PartitionKeyRange]:
-    """The ranges of a selection that become runs of a backfill: account by account, the days in order.
+    """The ranges of a selection that become the runs of a backfill: account by account, the days in order.
 
-    Dagster cuts by whichever dimension has fewer keys: two days of two accounts would be a run per day, of both
-    accounts, and neither could wait in the queue for its account. It has no setting for that.
+    Dagster splits by the dimension with fewer keys: two days of two accounts would become one run per day for both
+    accounts, and neither run could wait in the queue for its account. There is no setting for that.
     """
     if (
         not isinstance(partitions_def, dg.MultiPartitionsDefinition)
@@ -72,9 +73,10 @@ def run_not_made(
     request_context: Any, instance: dg.DagsterInstance, code_location: Any, remote_job: Any, partition_set: Any,
     backfill: Any, key_or_range: str | dg.PartitionKeyRange, *arguments: Any,
 ) -> dg.DagsterRun | None:  # fmt: skip
-    """The run of a part of a backfill from a job's page; of one "from failure", whatever has not succeeded.
+    """The run for a part of a backfill from a job's page; for one "from failure", everything that has not succeeded.
 
-    Dagster's own leaves out what was canceled or never begun, and calls the backfill completed; and it fails on ranges.
+    Dagster's own version leaves out what was canceled or never began, yet calls the backfill completed; and it fails
+    on ranges.
     """
     if backfill.from_failure:
         run = _last_run(instance, partition_set, key_or_range)
@@ -105,12 +107,12 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
 
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
-        # The daemon has this queue before it cuts any backfill.
+        # The daemon loads this queue before it splits any backfill.
         DefaultPartitionsSubset.get_partition_key_ranges = ranges_by_account  # type: ignore[method-assign, assignment]
         job_backfill.create_backfill_run = run_not_made  # type: ignore[assignment]
 
     def submit_run(self, context: dg.SubmitRunContext) -> dg.DagsterRun:
-        """Queue a run, with the tags of its account and of what started it: `ui` where nothing else is known."""
+        """Queue a run, tagged with its account and with what started it: `ui` if nothing else is known."""
         run = self._whole(context.dagster_run)
         account = account_of(run.tags)
         missing = {STARTED_BY_TAG: "backfill" if BACKFILL_ID_TAG in run.tags else "ui"}
@@ -121,10 +123,10 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
         return super().submit_run(context)
 
     def _whole(self, run: dg.DagsterRun) -> dg.DagsterRun:
-        """The run; where it repeats a failed one "from failure", with all steps of that one.
+        """The run; if it repeats a failed run "from failure", with all steps of that run.
 
-        The last stage of a run is the one that fails, for what any stage could not do. Repeated alone it would find
-        nothing new, load the archive's old day, and call it done. Its steps do what the failed run left undone.
+        The last stage of a run is the one that fails, whichever stage could not do its work. Repeated alone, it would
+        find nothing new, load the archive's old day, and call it done. All steps do what the failed run left undone.
         """
         parent = repeated_run(self._instance, run)
         if parent is None:
@@ -135,6 +137,6 @@ class AccountQueue(dg.QueuedRunCoordinator[Any]):
             execution_plan_snapshot_id=parent.execution_plan_snapshot_id,
         )  # fmt: skip
         if whole_run.remote_job_origin:
-            # The one call of Dagster's storage that writes a run anew.
+            # The only call of Dagster's storage that rewrites a run.
             self._instance.run_storage.replace_job_origin(whole_run, whole_run.remote_job_origin)
         return whole_run

@@ -1,4 +1,4 @@
-"""The spec of an asset of a table, report or view: what follows from its stage and from what it is, said once.
+"""The spec of a table's, report's or view's asset: what follows from its stage and its kind, stated once.
 
 Here: keys, dependencies, descriptions, tags and metadata of definitions. Not here: what a step does with an asset
 (`defs/assets/`), and the columns (`defs/columns.py`).
@@ -27,11 +27,11 @@ def asset_spec(
 
     Args:
         stage: Its stage.
-        spec: The table, report or view that it is of.
+        spec: Its table, report or view.
         partitions_def: Its partitions; None if it has none.
         kinds: The kinds that the UI shows.
-        description: Else what a row is, and what the spec says of it.
-        is_table: Whether it is a table or view of BigQuery's, of the same name.
+        description: Its description; by default what a row is, and what the spec says about it.
+        is_table: Whether it is a table or view of the same name in BigQuery.
         metadata: Further metadata.
     """
     columns = raw_column_metadata if stage in _RAW else column_metadata
@@ -49,13 +49,13 @@ def asset_spec(
 
 
 def _deps(stage: str, spec: TableSpec) -> list[list[str]]:
-    """The assets that an asset is made of."""
+    """The assets that an asset is built from."""
     if stage == FIVETRAN:
         return []
     if stage == EXTRACTED:
         return [[FIVETRAN, spec.name]]
     if stage == MAPPED:
-        # Attribution is made of a day's events and the touches that were read with them.
+        # Attribution is built from a day's events and the touches that were read with them.
         return [[EXTRACTED, EVENT.name if spec is ATTRIBUTION else spec.name]]
     if stage == PORTFOLIO:
         return [[stage_of(spec.name), spec.name]]

@@ -1,10 +1,10 @@
-"""What every stage's step shares: partitions are worked off one by one, and each commits or fails for itself.
+"""What the steps of all stages share: partitions are processed one by one, and each commits or fails on its own.
 
 Here: `StageRun`. Not here: what a stage does with a partition, and anything about frames or destinations.
 
-A partition that fails is not handed on and gets no materialization; the stage goes on with the others, whatever went
-wrong: also after an error that nobody foresaw. The run fails at its end: only the last stage that is in the run raises,
-naming every partition that failed on the way.
+A partition that fails is not passed on and gets no materialization. Whatever went wrong, even an unexpected error, the
+stage goes on with the others. The run fails at its end: only its last stage raises, and names every partition that
+failed on the way.
 """
 
 from collections import Counter
@@ -15,8 +15,8 @@ from typing import Any
 
 import dagster as dg
 
-# An output that carries this key makes no materialization of its own: ours are yielded partition by partition.
-# Without it Dagster would mark every partition of the run as materialized, the failed ones too.
+# An output with this key creates no materialization of its own: ours are yielded partition by partition. Without it,
+# Dagster would mark every partition of the run as materialized, even the failed ones.
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
 from klaviyo_assets.defs.failure_metadata import Cause, failure_of
@@ -29,14 +29,14 @@ from klaviyo_assets.frames.record import FrameKey
 from klaviyo_assets.frames.store import FrameStore
 from klaviyo_assets.stages.graph import EXTRACTED, FIVETRAN, destinations, followers
 
-# How a backfill is cut into runs, each of one account: by account, or by account and range of days
+# How a backfill is split into runs of one account each: by account, or by account and range of days
 # (`defs/run_queue.py`).
 ONE_ACCOUNT = dg.BackfillPolicy.multi_run(max_partitions_per_run=1)
 DAYS_OF_AN_ACCOUNT = dg.BackfillPolicy.single_run()
 ATTEMPTS = 3
-# Clients repeat a call after a transient error themselves; what they waited long for is not tried over and over.
+# Clients retry a call after a transient error themselves; after a long wait, it is not retried over and over.
 ATTEMPT_SECONDS = 15
-# So many consecutive transient errors of an account mean that the system is down, or the account's part of it: the
+# This many consecutive transient errors of an account mean that the system is down, or the account's part of it: the
 # rest of the account is not attempted. Other accounts are, for they may be elsewhere.
 GIVE_UP_AFTER = 2
 
@@ -54,21 +54,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Done:
-    """What came of one partition: metadata of its materialization and verdicts of its checks."""
+    """The outcome of one partition: metadata of its materialization and verdicts of its checks."""
 
     metadata: Mapping[str, Any]
     checks: tuple[Check, ...] = ()
 
 
 def synced(account: str) -> FrameKey:
-    """Where a run notes that an account's sync failed, for the stage that reads what it brings."""
+    """Where a run records that an account's sync failed, for the stage that reads what the sync brings."""
     return FrameKey(FIVETRAN, account, "sync")
 
 
 def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
-    """The partitions that a run is of; steps ask this and never `context.partition_keys` (`partitions.asked_keys`).
+    """The partitions of a run; steps ask this and never `context.partition_keys` (`partitions.asked_keys`).
 
-    Of a run that repeats a failed one, those of which that one left something undone.
+    For a run that repeats a failed one: the partitions for which that run left something undone.
 
     Raises:
         dg.Failure: the run's tags name no partition.
@@ -84,7 +84,7 @@ def partition_keys(context: dg.AssetExecutionContext) -> list[str]:
 
 @dataclass
 class StageRun:
-    """One step's work over its partitions.
+    """One step's work on its partitions.
 
     Its frames become visible only if the account's turn was not lost while they were written.
     """
@@ -108,7 +108,7 @@ class StageRun:
 
     @cached_property
     def partition_keys(self) -> list[str]:
-        """The partitions that the run is of."""
+        """The partitions of the run."""
         return partition_keys(self.context)
 
     def selects(self, key: dg.AssetKey) -> bool:
@@ -118,14 +118,14 @@ class StageRun:
     def work(
         self, key: dg.AssetKey, partition: str, frame: FrameKey, job: Callable[[], Done], before: FrameKey | None = None
     ) -> Iterator[Any]:
-        """Do one partition of one asset; a failure is noted, not raised.
+        """Process one partition of one asset; a failure is recorded, not raised.
 
         Args:
             key: The asset.
             partition: The partition's key.
-            frame: Where the failure is noted for the stages that follow in this run.
+            frame: Where a failure is recorded for later stages of this run.
             job: The work.
-            before: The frame of the stage before: if this run failed to make it, there is nothing to do here.
+            before: The frame of the previous stage: if this run failed to write it, there is nothing to do here.
         """
         self._asked.add((key.to_user_string(), partition))
         try:
@@ -147,16 +147,16 @@ class StageRun:
     def fail(
         self, key: dg.AssetKey, partition: str, error: KlaviyoAssetsError, frame: FrameKey | None = None
     ) -> Iterator[Any]:
-        """Take note that a partition is not done, say so in the log, and fail its checks."""
+        """Record and log that a partition is not done, and fail its checks."""
         if frame and isinstance(error, TransientError) and not isinstance(error, AccountBusyError):
             self._unreached[frame.account] = min(self._unreached[frame.account] + 1, GIVE_UP_AFTER)
-        # The reason is the whole story; a traceback would bury it. Of what nobody foresaw, it is where to look.
+        # The reason is the whole story, and a traceback would bury it. For an unexpected error, it shows where to look.
         self.context.log.error(f"{key.to_user_string()} [{partition}] failed: {error}{stack_of(error)}")
         self._fail(key, partition, frame, Cause.of(key, error))
         yield from self._failed_checks(key, partition, str(error))
 
     def _inherited_failure(self, frame: FrameKey, before: FrameKey | None) -> Cause | None:
-        """Why there is nothing to do here: this run gave the account up, or an earlier stage of it left no frame."""
+        """Why there is nothing to do here: this run gave up the account, or one of its earlier stages left no frame."""
         if cause := self.turns.given_up(frame.account):
             return cause
         needed = synced(frame.account) if frame.stage == EXTRACTED else before
@@ -164,7 +164,7 @@ class StageRun:
         return Cause.read(note) if note else None
 
     def _take_turn(self, frame: FrameKey) -> None:
-        """Be the account's one writer; Fivetran's syncs write nothing of ours."""
+        """Become the account's only writer; this does not concern Fivetran's syncs, which write nothing of ours."""
         if frame.stage != FIVETRAN:
             self.turns.take(frame.account, self.run_id, say=self.context.log.warning)
 
@@ -189,11 +189,11 @@ class StageRun:
             return job()
 
         retrying = Retrying(
-            # Who waited for a turn in vain has waited as long as it may.
+            # A run that waited in vain for its turn has waited as long as it may.
             retry=retry_if_exception(
                 lambda error: isinstance(error, TransientError) and not isinstance(error, AccountBusyError)
             ),
-            # What was out of reach a moment ago is asked once, not three times.
+            # A system that was out of reach a moment ago is asked once, not three times.
             stop=stop_after_attempt(1 if self._unreached.total() else ATTEMPTS) | stop_after_delay(ATTEMPT_SECONDS),
             wait=wait_exponential_jitter(initial=1, max=10),
             before_sleep=lambda state: self.context.log.warning(
@@ -208,7 +208,7 @@ class StageRun:
         if frame is None:
             return
         if not self.turns.has(frame.account):
-            # The frames may be another run's now, so that later stages of this one do not find out from them.
+            # The frames may be another run's now, so later stages of this run cannot learn of the failure from them.
             self.turns.give_up(frame.account, cause)
             return
         try:
@@ -221,7 +221,7 @@ class StageRun:
             yield from self.evaluate(key, partition, Check(check.name, passed=False, description=reason))
 
     def evaluate(self, key: dg.AssetKey, partition: str, check: Check) -> Iterator[Any]:
-        """Record a check's verdict on one partition, where the run wants the check."""
+        """Record a check's verdict on one partition if the run wants the check."""
         check_key = dg.AssetCheckKey(key, check.name)
         if check_key not in self.context.selected_asset_check_keys:
             return
@@ -238,12 +238,12 @@ class StageRun:
         )
 
     def outputs(self) -> Iterator[Any]:
-        """End the step: an empty output per asset and check, so that what follows goes on with the good partitions.
+        """End the step with an empty output per asset and check, so that later steps go on with the good partitions.
 
         Raises:
             dg.Failure: partitions failed and no later stage is in this run to say so.
         """
-        # In the order of their specs: Dagster wants an asset's output after those it depends on.
+        # Outputs are in the order of their specs: Dagster wants an asset's output after those that it depends on.
         for key in (spec.key for spec in self.context.assets_def.specs if self.selects(spec.key)):
             name = self.context.assets_def.get_output_name_for_asset_key(key)
             yield dg.Output(None, output_name=name, metadata={SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True})
@@ -263,7 +263,7 @@ class StageRun:
         return {}
 
     def is_last(self) -> bool:
-        """Whether no asset of this run follows this step's."""
+        """Whether no other asset of this run follows this step's assets."""
         tables = {key.path[-1] for key in self.context.assets_def.keys}
         in_run = self.context.job_def.asset_layer.selected_asset_keys
         following = followers(self._stage)
@@ -271,5 +271,5 @@ class StageRun:
 
     @property
     def _stage(self) -> str:
-        """The stage of this step: all assets of a step are of one."""
+        """The stage of this step: all assets of a step belong to one stage."""
         return str(next(iter(self.context.assets_def.keys)).path[0])

@@ -1,11 +1,11 @@
-"""One writer per account at a time: a run takes the account's turn before it touches anything of it.
+"""One writer per account at a time: a run takes the account's turn before it writes anything.
 
 Here: the lock behind a turn, waiting for it, and who has it. Not here: when a run takes a turn and confirms it
 (`defs/stage_run.py`), and what keeps a waiting run from occupying a place in Dagster's queue (`defs/run_queue.py`).
 
-A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process: it holds whoever
-started the run and on whatever machine, and the server takes it back when the process dies, however it dies. A login
-that may only read can take it.
+A turn is an advisory lock in Fivetran's Postgres, held by an open transaction of the run's process. It works for every
+run, whoever started it and on whichever machine, and the server releases it when the process dies, however it dies. A
+read-only login can take it.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ class AccountBusyError(TransientError):
 
 
 class AccountTurns(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The turns of a run, and the accounts that it leaves alone because it has none.
+    """The turns of a run, and the accounts that it leaves alone because it has no turn.
 
     Turns end with the run (`teardown_after_execution`), or with its process.
     """
@@ -48,11 +48,11 @@ class AccountTurns(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
 
     def take(self, account: str, run_id: str, *, say: Callable[[str], None]) -> None:
-        """Make this run the account's writer, or see that it still is; at once where it is.
+        """Make this run the account's writer, or verify that it still is, which takes no time.
 
         Args:
             account: The account.
-            run_id: The run, as others will see it named.
+            run_id: The run, as other runs will see it.
             say: Called with a sentence if the run has to wait for another one.
 
         Raises:
@@ -63,10 +63,10 @@ class AccountTurns(dg.ConfigurableResource):  # type: ignore[type-arg]
         self._turns.take(account, run_id, self.turn_timeout_seconds, say)
 
     def confirm(self, account: str) -> None:
-        """See that a turn that was taken was not lost since.
+        """Verify that a turn that was taken has not been lost since.
 
         Raises:
-            TransientError: it was lost: another run may be writing the account.
+            TransientError: it was lost, so another run may be writing the account.
         """
         if self.has(account):
             self._turns.confirm(account)
@@ -76,7 +76,7 @@ class AccountTurns(dg.ConfigurableResource):  # type: ignore[type-arg]
         return "_turns" in self.__dict__ and account in self._turns.held
 
     def give_up(self, account: str, cause: Cause) -> None:
-        """Note that this run leaves the account alone from now on: it failed before it had the turn."""
+        """Record that this run leaves the account alone from now on, because it failed before it had the turn."""
         self._given_up.setdefault(account, cause)
 
     def given_up(self, account: str) -> Cause | None:
@@ -110,7 +110,7 @@ class Turns:
         self._session: TurnSession | None = None
 
     def take(self, account: str, run_id: str, timeout_seconds: float, say: Callable[[str], None]) -> None:
-        """Take an account's turn; asking again for one that is held proves that the connection still is."""
+        """Take an account's turn; asking again for a held turn proves that the connection still exists."""
         deadline = time.monotonic() + timeout_seconds
         has_said = False
         while not self._try(account, run_id):
@@ -122,12 +122,12 @@ class Turns:
                     "first.",
                 )
             if not has_said:
-                say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for its end")
+                say(f"account {account} is being written by {who}; waiting up to {timeout_seconds:g} s for it to end")
                 has_said = True
             time.sleep(_POLL_SECONDS)
 
     def confirm(self, account: str) -> None:
-        """See that a turn was not lost since it was taken.
+        """Verify that a turn has not been lost since it was taken.
 
         Raises:
             TransientError: it was, or the server does not say.
@@ -152,7 +152,7 @@ class Turns:
         self.held.clear()
 
     def _try(self, account: str, run_id: str) -> bool:
-        """Ask for the lock; once more on a new connection where the one that held it is lost."""
+        """Ask for the lock; ask once more on a new connection if the one that held it is lost."""
         is_new = self._session is None
         try:
             row = self._connected(account, run_id).ask(self._action(account), _TAKE, self._key(account))
@@ -184,7 +184,7 @@ class Turns:
         row = self._session.ask(self._action(account), _HOLDER, tuple(key)) if self._session else None
         if row is None or not str(row[0]).startswith(APPLICATION_NAME):
             return "another run"
-        # After the run comes an application name of POSTGRES_URL's own.
+        # POSTGRES_URL's own application name follows after the run.
         return f"{str(row[0]).removeprefix(APPLICATION_NAME).partition('(')[0].strip()} (since {row[1]})"
 
     def _key(self, account: str) -> tuple[int, int]:
@@ -192,10 +192,10 @@ class Turns:
 
 
 def deployment() -> str:
-    """What tells deployments apart that read one Postgres: where they load to."""
+    """What distinguishes deployments that read the same Postgres: where they load to."""
     return "/".join((optional("", "BIGQUERY_PROJECT"), optional("", "BIGQUERY_DATASET_PREFIX", "klaviyo")))
 
 
 def _number(text: str) -> int:
-    """32 bits of a hash, signed as Postgres wants them."""
+    """32 bits of a hash, signed as Postgres expects them."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big", signed=True)

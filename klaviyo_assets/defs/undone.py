@@ -1,7 +1,7 @@
-"""What a run was to make and did not, as Dagster's records have it.
+"""What a run should have done but did not, according to Dagster's records.
 
-Here: reading that, also of a run that repeats a failed one. Not here: what a run was asked for (`defs/partitions.py`),
-and what is told of it (`publishing/mail/`).
+Here: reading that, also for a run that repeats a failed one. Not here: what a run was asked for (`defs/partitions.py`),
+and what is reported (`publishing/mail/`).
 """
 
 from collections.abc import Iterator
@@ -16,17 +16,17 @@ _AT_ONCE = 1000
 
 
 def repeated_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun | None:
-    """The failed run that a run repeats "from failure"; None where it repeats none."""
+    """The failed run that a run repeats "from failure"; None if it repeats none."""
     if run.parent_run_id is None or not {RESUME_RETRY_TAG, ASSET_RESUME_RETRY_TAG}.intersection(run.tags):
         return None
     return instance.get_run_by_id(run.parent_run_id)
 
 
 def undone(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, str]]:
-    """The assets and partition keys that a run, with those it repeats, was to make and did not.
+    """The assets and partition keys that a run, and the runs it repeats, should have done but did not.
 
-    A key is empty where an asset is not partitioned. What a step's failure names is not done, whatever else was
-    recorded of it.
+    A key is empty if an asset is not partitioned. What a step's failure names is not done, whatever else was recorded
+    about it.
     """
     repeated = repeated_run(instance, run)
     planned = undone(instance, repeated) if repeated else _planned(instance, run)
@@ -39,7 +39,7 @@ def _planned(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str,
 
 
 def _named(instance: dg.DagsterInstance, run: dg.DagsterRun) -> set[tuple[str, str]]:
-    """What the failures of a run's steps name."""
+    """The assets and partitions that the failures of a run's steps name."""
     failures = (
         event.step_failure_data.user_failure_data for event in _events(instance, run, DagsterEventType.STEP_FAILURE)
     )

@@ -1,1 +1,1 @@
-"""Where mapped frames go: each destination has its own type map, schema and writer, and does not know the others."""
+"""The destinations of mapped frames: each has its own type map, schema and writer, and does not know the others."""

@@ -1,6 +1,6 @@
-"""What a ledger is: a destination's own record of what it was loaded with.
+"""What a ledger is: a destination's own record of what was loaded into it.
 
-Here: an entry, and what planning asks of a ledger. Not here: how a destination keeps one (BigQuery's:
+Here: an entry, and what planning asks a ledger. Not here: how a destination keeps one (BigQuery's:
 `destinations/bigquery/ledger.py`). Each destination keeps its ledger with its data (docs/decisions/0018).
 """
 
@@ -31,7 +31,7 @@ class Entry:
             return None
 
     def is_of(self, other: "Entry | None") -> bool:
-        """Whether another entry is of the same source rows, mapped with the same settings."""
+        """Whether a different entry has the same source rows, mapped with the same settings."""
         return other is not None and (self.source_digest, self.settings_fingerprint) == (
             other.source_digest, other.settings_fingerprint
         )  # fmt: skip

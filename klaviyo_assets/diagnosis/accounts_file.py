@@ -1,7 +1,7 @@
-"""The accounts file, block by block: one that is wrong does not hide the others.
+"""The accounts file, block by block: a wrong block does not hide the others.
 
 Here: reading every block by itself, with the product's own rules, and comparing accounts. Not here: those rules
-(`accounts.py`). While one block is wrong, every other command refuses the whole file; that is why it is a failure.
+(`accounts.py`). A wrong block is a failure, because every other command refuses the whole file while there is one.
 """
 
 import re
@@ -23,14 +23,14 @@ _NAME = re.compile(r"^[ \t]*name[ \t]*=[ \t]*[\"']([^\"'\n]*)[\"']", re.MULTILIN
 
 @dataclass
 class FoundAccounts:
-    """The accounts that can be read, and what is wrong with the others; `names` are all, in the file's order."""
+    """The accounts that can be read, and what is wrong with the others; `names` lists all, in the file's order."""
 
     accounts: list[Account] = field(default_factory=list)
     findings: list[DoctorFinding] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def only(self, names: Collection[str]) -> "FoundAccounts":
-        """Some of the accounts, with what all share."""
+        """Some of the accounts, with what all accounts share."""
         return FoundAccounts(
             [account for account in self.accounts if account.name in names],
             [finding for finding in self.findings if finding.account in {None, *names}],
@@ -75,7 +75,7 @@ def _block_by_block(path: Path) -> FoundAccounts:
 
 
 def _blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Each account's name and block, at the lines where it stands, so that a message counts them rightly."""
+    """Each account's name and block, at its original lines, so that messages give the right line numbers."""
     starts = [match.start() for match in _HEADER.finditer(text)]
     for number, (start, end) in enumerate(pairwise([*starts, len(text)]), 1):
         block = text[start:end]
@@ -91,7 +91,7 @@ def _read(block: str, path: Path, taken: list[str]) -> Account:
 
 
 def _shared(accounts: list[Account]) -> Iterator[DoctorFinding]:
-    """Two accounts on one schema or connection: their numbers would be the same rows twice."""
+    """Find two accounts on one schema or connection: their numbers would count the same rows twice."""
     for setting in ("postgres_schema", "fivetran_connection_id"):
         owners: dict[str, list[str]] = defaultdict(list)
         for account in accounts:
@@ -100,5 +100,5 @@ def _shared(accounts: list[Account]) -> Iterator[DoctorFinding]:
             for name in names if value and len(names) > 1 else ():
                 others = ", ".join(other for other in names if other != name)
                 yield Scope(SETTINGS, name).fail(
-                    f"{setting} = {value!r} is also that of {others}", "Give each account its own in accounts.toml."
+                    f"{setting} = {value!r} is also used by {others}", "Give each account its own in accounts.toml."
                 )

@@ -1,6 +1,6 @@
-"""BigQuery: do the credentials work, can datasets be created and written, and are they in the right location.
+"""BigQuery: do the credentials work, can datasets be created and written, and are they in the right location?
 
-What belongs here: a probe dataset that is created and deleted again, and a look at each account's dataset. What does
+What belongs here: a probe dataset that is created and deleted again, and a check of each account's dataset. What does
 not: loading (`destinations/bigquery/dataset.py`). Loads are free and nothing is queried, so a diagnosis costs nothing.
 """
 

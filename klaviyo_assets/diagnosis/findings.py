@@ -15,22 +15,22 @@ _log = logging.getLogger(__name__)
 
 
 class Level(IntEnum):
-    """How bad it is; the greater the worse."""
+    """How bad a finding is; a greater number is worse."""
 
     OK = 0
-    WARN = 1  # everything works, or will; worth a look
+    WARN = 1  # everything works or will work; worth a look
     FAIL = 2  # something does not work until it is fixed
 
 
 @dataclass(frozen=True)
 class DoctorFinding:
-    """What is known about one thing that doctor looked at.
+    """What doctor knows about one thing that it checked.
 
     Attributes:
         account: The account's name; None for what all accounts share.
         system: The column of the table it belongs to: `postgres`, `fivetran`, ...
         level: How bad it is.
-        what: What is the case, without a secret.
+        what: What was found, without secrets.
         fix: What to do about it; empty if all is well.
     """
 
@@ -49,15 +49,15 @@ class Scope:
     account: str | None = None
 
     def ok(self, what: str) -> DoctorFinding:
-        """Everything works."""
+        """A finding: everything works."""
         return DoctorFinding(self.account, self.system, Level.OK, what)
 
     def warn(self, what: str, fix: str) -> DoctorFinding:
-        """Worth a look."""
+        """A finding: worth a look."""
         return DoctorFinding(self.account, self.system, Level.WARN, what, fix)
 
     def fail(self, what: str, fix: str) -> DoctorFinding:
-        """Does not work."""
+        """A finding: something does not work."""
         return DoctorFinding(self.account, self.system, Level.FAIL, what, fix)
 
     def error(
@@ -69,7 +69,7 @@ class Scope:
             error: What was raised.
             default_fix: How to fix it if neither the error nor a rerun does.
         """
-        rerun = "It may pass: run doctor again." if isinstance(error, TransientError) else default_fix
+        rerun = "This may be temporary; run doctor again." if isinstance(error, TransientError) else default_fix
         return self.fail(one_line(error.what), one_line(error.fix) or rerun)
 
 

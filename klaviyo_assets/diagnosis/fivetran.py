@@ -1,4 +1,4 @@
-"""Fivetran: does the key work, and is each account's connection healthy and on time.
+"""Fivetran: does the key work, and is each account's connection healthy and on time?
 
 What belongs here: judging what the API reports. What does not: calling it (`resources/fivetran/resource.py`). No
 sync is started and nothing is changed.
@@ -16,12 +16,12 @@ from klaviyo_assets.text import plural
 
 FIVETRAN = "fivetran"
 _DAY = timedelta(days=1)
-# A connection is late when it has missed so many of its own intervals.
+# A connection is late when it has missed this many of its own intervals.
 _MISSED = 3
 
 
 def check_key(fivetran: FivetranResource) -> Iterator[DoctorFinding]:
-    """Whether the key is accepted, and can see anything."""
+    """Check that the key is accepted and can see anything."""
     scope = Scope(FIVETRAN)
     groups = fivetran.groups()
     if groups:
@@ -31,7 +31,7 @@ def check_key(fivetran: FivetranResource) -> Iterator[DoctorFinding]:
 
 
 def check_account(fivetran: FivetranResource, account: Account) -> Iterator[DoctorFinding]:
-    """One account's connection and its tables."""
+    """Check one account's connection and its tables."""
     scope = Scope(FIVETRAN, account.name)
     if not account.fivetran_connection_id:
         yield scope.warn(
@@ -72,7 +72,7 @@ def _identity(scope: Scope, account: Account, connection: Connection) -> Iterato
 
 
 def _stopped(scope: Scope, connection: Connection) -> Iterator[DoctorFinding]:
-    """What keeps the connection from syncing: only the worst reason."""
+    """The worst reason that keeps the connection from syncing."""
     because = f": {'; '.join(connection.problems)[:300].rstrip('.')}" if connection.problems else ""
     if connection.setup_state != "connected":
         yield scope.fail(f"the setup of the connection is {connection.setup_state}{because}",
@@ -121,7 +121,7 @@ def _lateness(scope: Scope, connection: Connection, now: datetime) -> Iterator[D
 
 
 def judged_schema(account: Account, connection: Connection, tables: Iterable[SourceTable]) -> Iterator[DoctorFinding]:
-    """Tables and columns that the product reads and that somebody switched off, or has Fivetran hash."""
+    """Find tables and columns that the product reads but that are switched off or hashed in Fivetran."""
     scope = Scope(FIVETRAN, account.name)
     fix = f"Change it at {connection.url}/schema, then re-sync the table there."
     read = {table.destination_name: table for table in tables if table.destination_name in TABLES}

@@ -1,6 +1,6 @@
-"""This machine: is there room for frames, can they be written, and does Dagster's instance open.
+"""This machine: is there room for frames, can they be written, and does Dagster's instance open?
 
-What belongs here: the frames folder or prefix, disk space, the instance. What does not: what is kept there.
+What belongs here: the folder or prefix of frames, disk space, the instance. What does not: their content.
 """
 
 import shutil
@@ -24,7 +24,7 @@ OpenInstance = Callable[[], "AbstractContextManager[DagsterInstance]"]
 
 
 def check_frames(url: str, endpoint: str) -> Iterator[DoctorFinding]:
-    """Whether frames can be written, read and deleted where they are kept between stages."""
+    """Check that frames can be written, read and deleted where they are kept between stages."""
     scope = Scope(MACHINE)
     name = f"doctor-{uuid4().hex}"
     try:
@@ -49,7 +49,7 @@ def check_frames(url: str, endpoint: str) -> Iterator[DoctorFinding]:
 
 
 def judged_space(folder: str, free: int) -> DoctorFinding:
-    """What `free` bytes in the folder of frames mean."""
+    """Judge the `free` bytes in the folder of frames."""
     scope = Scope(MACHINE)
     what = f"{free / GIGABYTE:,.1f} GB are free in {folder}"
     if free >= _WARN_BYTES:
@@ -61,7 +61,7 @@ def judged_space(folder: str, free: int) -> DoctorFinding:
 
 
 def check_instance(open_instance: OpenInstance) -> Iterator[DoctorFinding]:
-    """Whether Dagster's instance opens and can be read."""
+    """Check that Dagster's instance opens and can be read."""
     scope = Scope(MACHINE)
     try:
         with open_instance() as instance:

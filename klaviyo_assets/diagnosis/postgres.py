@@ -1,4 +1,4 @@
-"""Postgres: can it be reached, and does it show what each account needs.
+"""Postgres: can it be reached, and does it show what each account needs?
 
 What belongs here: the server, permissions, tables, columns, indexes, the conversion metric, the clock. What does not:
 reading rows for the product (`source/extraction.py`), and which indexes are recommended (`source/indexes.py`).
@@ -27,7 +27,7 @@ from klaviyo_assets.tables import EVENT, TABLES
 POSTGRES = "postgres"
 _OLDEST_VERSION = 13
 _SKEW_WARN, _SKEW_FAIL = 5.0, 300.0
-# Without these, whole reports are empty; the others come with their first row, and many shops never have one.
+# Without these, whole reports are empty. Fivetran creates the others with their first row, which many shops never have.
 _EXPECTED = ("event", "metric", "person", "campaign", "campaign_message", "flow", "flow_message")
 _EVENT_NEEDS = {"id": "events cannot be told apart", "metric_id": "the kind of an event is unknown",
                 "person_id": "nothing can be attributed"}  # fmt: skip
@@ -35,7 +35,7 @@ Row = dict[str, Any]
 
 
 def check_server(postgres: PostgresResource) -> Iterator[DoctorFinding]:
-    """The server itself: version, login, clock."""
+    """Check the server itself: version, login, clock."""
     scope = Scope(POSTGRES)
     with postgres.snapshot() as snapshot:
         (server,) = _rows(
@@ -64,7 +64,7 @@ def _clock(scope: Scope, snapshot: Snapshot) -> DoctorFinding:
 
 
 def judged_clock(scope: Scope, skew: float) -> DoctorFinding:
-    """What a clock of Postgres that is `skew` seconds ahead of this machine's means."""
+    """Judge a Postgres clock that is `skew` seconds ahead of this machine's."""
     what = f"the clocks of Postgres and this machine are {abs(skew):.1f} s apart"
     if abs(skew) <= _SKEW_WARN:
         return scope.ok(what)
@@ -73,7 +73,7 @@ def judged_clock(scope: Scope, skew: float) -> DoctorFinding:
 
 
 def check_account(postgres: PostgresResource, account: Account) -> Iterator[DoctorFinding]:
-    """One account's schema: what is hidden, tables, columns, indexes, conversion metric, days that no run loads."""
+    """Check one account's schema: hidden parts, tables, columns, indexes, conversion metric, days that no run loads."""
     scope = Scope(POSTGRES, account.name)
     with postgres.snapshot() as snapshot:
         catalog = SourceCatalog.read(snapshot, account.postgres_schema)
@@ -83,7 +83,7 @@ def check_account(postgres: PostgresResource, account: Account) -> Iterator[Doct
             return
         present = _indexes(snapshot, account.postgres_schema)
         for name, table in catalog.tables.items():
-            # An index is on a column as it is spelled: none is recommended where that is another spelling.
+            # An index belongs to a column as it is spelled in Postgres: none is recommended for a different spelling.
             if table.relation is None:
                 yield from check_indexes(scope, table, [row for row in present if row["table_name"] == name])
         source = AccountSource.open(account, snapshot)
@@ -95,7 +95,7 @@ def check_account(postgres: PostgresResource, account: Account) -> Iterator[Doct
 def check_loaded(
     postgres: PostgresResource, bigquery: BigQueryProjectResource, account: Account
 ) -> Iterator[DoctorFinding]:
-    """Whether Postgres still has what was loaded of an account. Queries the ledger, some kilobytes."""
+    """Check that Postgres still has what was loaded for an account. This queries some kilobytes of the ledger."""
     scope, entries = Scope(POSTGRES, account.name), loaded_entries(bigquery.dataset(account))
     with postgres.snapshot() as snapshot:
         gone = losses(AccountSource.open(account, snapshot), entries)
@@ -107,7 +107,7 @@ def check_loaded(
 
 
 def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[DoctorFinding]:
-    """What keeps the login from the schema, or from tables, columns and rows that are read; nothing where it may."""
+    """Find what keeps the login from the schema, or from tables, columns and rows that are read."""
     if fault := catalog.missing_schema():
         yield scope.fail(*fault)
         return
@@ -124,7 +124,7 @@ def _hidden(scope: Scope, catalog: SourceCatalog, account: Account) -> Iterator[
 
 
 def check_tables(scope: Scope, tables: "dict[str, RawTable] | Any") -> Iterator[DoctorFinding]:
-    """Which tables and columns are there, and how custom fields are spelled."""
+    """Check which tables and columns exist, and how custom fields are spelled."""
     missing = [name for name in _EXPECTED if name not in tables]
     if "event" in missing:
         yield scope.fail(
@@ -167,7 +167,7 @@ def _event_columns(scope: Scope, table: RawTable) -> Iterator[DoctorFinding]:
 
 
 def spellings(tables: "dict[str, RawTable] | Any") -> Iterator[str]:
-    """For each table with custom fields that is there: how they are spelled."""
+    """For each existing table with custom fields, how they are spelled."""
     for spec in TABLES.values():
         if spec.custom_fields and spec.name in tables:
             forms = spelling(spec, tables[spec.name])
@@ -175,7 +175,7 @@ def spellings(tables: "dict[str, RawTable] | Any") -> Iterator[str]:
 
 
 def spelling(spec: TableSpec, table: RawTable) -> list[str]:
-    """The spellings of a table's custom fields: `unpacked`, `packed`, `camelCase`; several after a change."""
+    """The spellings of a table's custom fields: `unpacked`, `packed`, `camelCase`; there are several after a change."""
     custom = spec.custom_fields
     if custom is None:
         return []
@@ -193,7 +193,7 @@ def spelling(spec: TableSpec, table: RawTable) -> list[str]:
 
 
 def _conversion(scope: Scope, source: AccountSource) -> Iterator[DoctorFinding]:
-    """Whether the conversion metric is there; an ambiguous one was refused when the source was opened."""
+    """Check that the conversion metric exists; an ambiguous one was refused when the source was opened."""
     if source.metrics.problem:
         yield scope.warn(
             source.metrics.problem, "Set conversion_metric in accounts.toml to one of these, by name or id."
@@ -217,7 +217,7 @@ def _indexes(snapshot: Snapshot, schema: str) -> list[Row]:
 
 
 def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> Iterator[DoctorFinding]:
-    """Which recommended indexes a table lacks; everything works without them, more slowly."""
+    """Find the recommended indexes that a table lacks; everything works without them, but more slowly."""
     for index in possible(table.columns, table.name):
         serving = [row for row in present if _serves(row, index)]
         statement = index.statement(table.schema, concurrently=True).as_string(None)
@@ -237,7 +237,7 @@ def check_indexes(scope: Scope, table: RawTable, present: Collection[Row]) -> It
 
 
 def _serves(row: Row, index: RecommendedIndex) -> bool:
-    """Whether an index does what the recommended one would: same leading columns; a B-tree serves for a BRIN index."""
+    """Whether an index does the job of the recommended one: same leading columns; a B-tree can replace a BRIN index."""
     leading = tuple(row["columns"].split(","))[: len(index.columns)]
     return leading == index.columns and not row["is_partial"] and row["method"] in {index.method, "btree"}
 

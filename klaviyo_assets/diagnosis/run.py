@@ -1,6 +1,6 @@
-"""A whole diagnosis: every check of a deployment and of each account, none of which stops another.
+"""A whole diagnosis: every check of a deployment and of each account; a failing check never stops the others.
 
-Here: which checks there are, in which order, and what is left out because it cannot be asked. Not here: any check.
+Here: the list of checks, their order, and what is left out because it cannot be asked. Not here: the checks.
 """
 
 import os
@@ -27,25 +27,25 @@ SYSTEMS = (settings.SETTINGS, postgres.POSTGRES, fivetran.FIVETRAN, s3.S3, bigqu
            settings.MAIL)  # fmt: skip
 _AT_ONCE = 4
 _STATEMENT_SECONDS = 60
-# Shorter ones are in ordinary words; they are no secrets that could work.
+# Shorter ones occur in ordinary words, and are too short to work as secrets.
 _LEAST_SECRET = 8
 _FRAMES = ".dagster/frames"
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Everything that was found, the deployment's own first, then account by account."""
+    """Everything that was found: the deployment's own findings first, then those of each account."""
 
     accounts: tuple[str, ...]
     findings: tuple[DoctorFinding, ...]
 
     def level(self, account: str | None, system: str) -> Level | None:
-        """The worst of an account in a system; None where nothing was looked at."""
+        """The worst level of an account in a system; None if nothing was checked."""
         levels = [one.level for one in self.findings if (one.account, one.system) == (account, system)]
         return max(levels, default=None)
 
     def problems(self) -> list[DoctorFinding]:
-        """Warnings and failures, each account's failures first."""
+        """The warnings and failures, each account's failures first."""
         order = {name: place for place, name in enumerate([None, *self.accounts])}
         return sorted(
             (finding for finding in self.findings if finding.level),
@@ -60,7 +60,7 @@ class Diagnosis:
 
 @dataclass(frozen=True)
 class _System:
-    """One external system: the settings it needs, its own check, and that of an account."""
+    """One external system: the settings it needs, its own check, and its check of an account."""
 
     name: str
     needs: tuple[str, ...]
@@ -99,15 +99,15 @@ def diagnose(
     open_instance: machine.OpenInstance,
     say: Callable[[str], None] = lambda _: None,
 ) -> Diagnosis:
-    """Look at everything.
+    """Check everything.
 
     Args:
-        names: Only these accounts; all when None.
+        names: Only these accounts; all if None.
         open_instance: Opens the Dagster instance that commands and UI share.
-        say: Told what is being looked at.
+        say: Called with what is being checked.
 
     Raises:
-        UnknownNameError: there is no account of a name.
+        UnknownNameError: a name is not that of an account.
     """
     found_accounts = _chosen(find_accounts(os.environ), list(names or ()))
     say("settings")
@@ -129,7 +129,7 @@ def _chosen(found_accounts: FoundAccounts, names: list[str]) -> FoundAccounts:
 
 
 def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iterator[DoctorFinding]:
-    """What no server has to be asked for."""
+    """The checks that need no server."""
     environment = os.environ
     frames, endpoint = environment.get("KLAVIYO_FRAMES_URL") or _FRAMES, environment.get("S3_ENDPOINT_URL", "")
     checks: list[tuple[str, Callable[[], Iterator[DoctorFinding]]]] = [
@@ -147,7 +147,7 @@ def _alone(accounts: list[Account], open_instance: machine.OpenInstance) -> Iter
 
 
 def _asked(system: _System, accounts: list[Account]) -> Iterator[DoctorFinding]:
-    """A system's own check, then the accounts', some at once; not theirs where it cannot be asked at all."""
+    """Run a system's own check, then, if the system can be asked, those of accounts, several at once."""
     if not all(os.environ.get(name) for name in system.needs):
         return
     clients: list[Any] = []
@@ -170,7 +170,7 @@ def _asked(system: _System, accounts: list[Account]) -> Iterator[DoctorFinding]:
 
 
 def _loaded(accounts: list[Account], findings: list[DoctorFinding]) -> Iterator[DoctorFinding]:
-    """Whether Postgres still has what BigQuery was loaded from, for the accounts of which both can be asked."""
+    """Check that Postgres still has what BigQuery was loaded from, for accounts for which both can be asked."""
     failed = {(finding.account, finding.system) for finding in findings if finding.level is Level.FAIL}
     asked = {(finding.account, finding.system) for finding in findings} - failed
     both = (postgres.POSTGRES, bigquery.BIGQUERY)
@@ -190,10 +190,10 @@ def _loaded(accounts: list[Account], findings: list[DoctorFinding]) -> Iterator[
 
 
 def _without_secrets(environment: Mapping[str, str]) -> Callable[[DoctorFinding], DoctorFinding]:
-    """Takes every secret of the environment out of a finding, should a server or library have repeated one."""
+    """Removes every secret of the environment from a finding, in case a server or library repeated one."""
     names = {name for name, form in settings.FORMS.items() if form.secret} | {"BIGQUERY_EMULATOR_TOKEN"}
     secrets = {environment[name] for name in names if environment.get(name)}
-    # An ill-formed address is a finding of its own.
+    # An ill-formed address has a finding of its own.
     with suppress(SettingsError):
         secrets.add(PostgresAddress.read(environment.get("POSTGRES_URL", "")).parameters.get("password", ""))
     longest_first = sorted((secret for secret in secrets if len(secret) >= _LEAST_SECRET), key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""S3: is the archive writable and readable, and does the store keep two runs from overwriting each other.
+"""S3: is the archive writable and readable, and does the store keep two runs from overwriting each other?
 
 What belongs here: a probe object under each account's prefix, written, read and deleted. What does not: the archive
 (`destinations/s3/archive.py`).
@@ -24,27 +24,27 @@ _MISSING = {404}
 
 
 def check_bucket(archive: S3Archive) -> Iterator[DoctorFinding]:
-    """Whether the bucket exists, and may be listed."""
+    """Check that the bucket exists and may be listed."""
     scope = Scope(S3)
     yield from _answered(scope, lambda: _bucket(scope, archive))
 
 
 def check_account(archive: S3Archive, account: Account) -> Iterator[DoctorFinding]:
-    """An object below the account's prefix: write, read, overwrite on conditions, delete."""
+    """Test an object below the account's prefix: write, read, overwrite conditionally, delete."""
     scope = Scope(S3, account.name)
     key = f"{archive.folder(account.name, FOLDER, None)}/{uuid4().hex}"
     yield from _answered(scope, lambda: _probe(scope, archive, key))
 
 
 def _answered(scope: Scope, check: Callable[[], Iterable[DoctorFinding]]) -> Iterator[DoctorFinding]:
-    """The findings of a check; a missing answer, or missing credentials, is one of them."""
+    """The findings of a check; a missing answer and missing credentials are findings too."""
     from botocore.exceptions import BotoCoreError, HTTPClientError
     from botocore.exceptions import ConnectionError as UnreachableError
 
     try:
         yield from check()
     except BotoCoreError as error:
-        # Its words about a connection quote the address and headers, which may contain credentials.
+        # Its messages about a connection quote the address and headers, which may contain credentials.
         of_network = isinstance(error, HTTPClientError | UnreachableError)
         words = network_problem(error).words if of_network else " ".join(str(error).split())
         yield scope.fail(
@@ -108,7 +108,7 @@ def _knows_what_is_missing(scope: Scope, archive: S3Archive, key: str) -> Iterat
 
 
 def _conditional(scope: Scope, archive: S3Archive, key: str) -> Iterator[DoctorFinding]:
-    """Whether the store refuses a write whose condition fails, which protects manifests from a second writer."""
+    """Check that the store refuses a write whose condition fails, which protects manifests from a second writer."""
     for condition in ({"IfNoneMatch": "*"}, {"IfMatch": '"00000000000000000000000000000000"'}):
         name = next(iter(condition))
         if _overwrites(archive, key, condition):

@@ -1,7 +1,7 @@
-"""Settings: is everything set that has to be, and written as it should be, before any server is asked.
+"""Settings: is everything set that has to be, and in the right form? No server is asked.
 
 Here: environment variables and `.env`. Not here: the accounts file (`diagnosis/accounts_file.py`), and whether what
-they name exists. No value of a variable that holds a secret is ever shown.
+the settings name exists. The value of a variable that holds a secret is never shown.
 """
 
 import difflib
@@ -29,7 +29,7 @@ _MAKE_KEY = 'Create one with `python -c "import secrets; print(secrets.token_hex
 
 @dataclass(frozen=True)
 class _Form:
-    """How a variable is written: a test, and the words for it. `secret`: its value is never shown."""
+    """The form of a variable: a test, and a description of it. `secret` means that its value is never shown."""
 
     holds: Callable[[str], bool]
     words: str
@@ -53,7 +53,7 @@ def _is_postgres(value: str) -> bool:
         named = PostgresAddress.read(value).parameters
     except SettingsError:
         return False
-    # A service has the database in a file of its own, a socket has no host.
+    # A service names the database in a file of its own, and a socket has no host.
     return bool({"dbname", "service"} & named.keys()) and (named.get("user"), named.get("host")) != ("user", "host")
 
 
@@ -69,7 +69,7 @@ def _is_frames_url(value: str) -> bool:
 
 
 def _are_addresses(value: str) -> bool:
-    # Of two addresses with a semicolon between them, `parseaddr` drops the second one in silence.
+    # Of two addresses with a semicolon between them, `parseaddr` silently drops the second.
     parts = value.split(",") if ";" not in value else [""]
     return all(re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s.]+", parseaddr(part)[1]) for part in parts)
 
@@ -115,7 +115,7 @@ FORMS: Mapping[str, _Form] = {
 }
 _REQUIRED = ("POSTGRES_URL", "S3_BUCKET", "BIGQUERY_PROJECT")
 _FIVETRAN = ("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
-# Read elsewhere, or by the libraries; here so that a name like one of them is no misspelling.
+# These are read elsewhere, or by libraries; they are listed so that similar names do not count as misspellings.
 _OTHERS = frozenset({
     "KLAVIYO_ACCOUNTS_FILE", "KLAVIYO_ACCOUNT", "POSTGRES_SCHEMA", "FIVETRAN_CONNECTION_ID", "KLAVIYO_TIMEZONE",
     "KLAVIYO_CURRENCY", "KLAVIYO_CONVERSION_METRIC", "KLAVIYO_CONVERSION_INTEGRATION", "KLAVIYO_START_DATE",
@@ -126,7 +126,7 @@ _MAIL = ("MAIL_FROM", "MAIL_TO", "SES_REGION", "SES_ENDPOINT_URL", "SMTP_URL", "
 
 
 def check_settings(environment: Mapping[str, str], accounts: Iterable[Account]) -> Iterator[DoctorFinding]:
-    """What all accounts share: variables that are missing, ill-formed or only half set."""
+    """Check what all accounts share: variables that are missing, ill-formed or only half set."""
     scope = Scope(SETTINGS)
     yield scope.ok(f"{sum(name in environment for name in FORMS)} settings are set")
     watched = [account.name for account in accounts if account.fivetran_connection_id]
@@ -148,7 +148,7 @@ def _ill_formed(scope: Scope, environment: Mapping[str, str], names: Iterable[st
 
 
 def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
-    """The `.env` file: who may read it, and names in it that nothing reads but that look like one of ours."""
+    """Check the `.env` file: who may read it, and whether it has names that nothing reads but that look like ours."""
     scope = Scope(SETTINGS)
     if not path.is_file():
         return
@@ -166,7 +166,7 @@ def check_dotenv(path: Path) -> Iterator[DoctorFinding]:
 
 
 def check_mail(environment: Mapping[str, str]) -> Iterator[DoctorFinding]:
-    """Mail settings, where there are any: they are optional."""
+    """Check the mail settings if there are any: they are optional."""
     scope = Scope(MAIL)
     given = [name for name in _MAIL if environment.get(name)]
     if not given:
@@ -182,7 +182,7 @@ def check_mail(environment: Mapping[str, str]) -> Iterator[DoctorFinding]:
 
 
 def check_privacy(account: Account, key: str) -> Iterator[DoctorFinding]:
-    """Whether the account's personal values can be hashed, and with a key that nobody guesses."""
+    """Check that the account's personal values can be hashed, and with a key that is hard to guess."""
     scope = Scope(SETTINGS, account.name)
     if account.pii == "keep":
         yield scope.warn(
@@ -206,5 +206,5 @@ def check_privacy(account: Account, key: str) -> Iterator[DoctorFinding]:
 
 
 def _bits(key: str) -> float:
-    """How hard a key is to guess at most: its length in letters of those that occur in it."""
+    """An upper bound of how hard a key is to guess: its length and the variety of its characters."""
     return len(key) * math.log2(max(len(set(key)), 1))

@@ -1,7 +1,7 @@
-"""What the errors of a file system mean: would a rerun help, and if not, what does.
+"""What the errors of a file system mean: would a rerun help, and if not, what would?
 
-What belongs here: errors of the local disk and of Arrow's S3, as errors of this package. What does not: what is written
-(`store.py`).
+What belongs here: errors of the local disk and of Arrow's S3, as errors of this package. What does not: the content
+that is written (`store.py`).
 """
 
 import errno

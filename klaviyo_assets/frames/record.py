@@ -1,7 +1,7 @@
-"""What names a frame, and what is known of it.
+"""The names of frames, and what is known about them.
 
-Here: keys of frames and the record that is written beside each. Not here: where frames are kept (`store.py`), and what
-is in one.
+Here: the keys of frames, and the record that is written beside each. Not here: where frames are kept (`store.py`), and
+what they contain.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ COMPRESSION = {"compression": "zstd", "compression_level": 1}
 
 @dataclass(frozen=True)
 class FrameKey:
-    """Names one frame: a stage's file of one table for one account, and one day where the table is daily."""
+    """The name of one frame: a stage's file of one table for one account, and for one day if the table is daily."""
 
     stage: str
     account: str
@@ -24,7 +24,7 @@ class FrameKey:
 
     @property
     def folder(self) -> str:
-        """Path below the frames folder."""
+        """The path below the frames folder."""
         return "/".join(part for part in (self.stage, self.account, self.table, self.day) if part)
 
     def __str__(self) -> str:
@@ -43,13 +43,13 @@ class Part:
 
 @dataclass(frozen=True)
 class TableState:
-    """What a frame brings a large account table to: by the whole table, or by a delta on what is loaded already.
+    """The state to which a frame brings a large account table: with the whole table, or with a delta on what is loaded.
 
     Attributes:
         why: Why the table was read whole, or what the delta holds, in words.
         rows: Rows of the source table.
-        checksum: Of the source table's keys, sync times and delete marks, where BigQuery must agree; else empty.
-        watermark: The newest `_fivetran_synced` of the source table, ISO 8601; empty where there is none.
+        checksum: Of the source table's keys, sync times and delete marks, if BigQuery must agree; else empty.
+        watermark: The newest `_fivetran_synced` of the source table, ISO 8601; empty if there is none.
         shape: Fingerprint of what decides all rows: settings, mapping, spec, columns of the source table.
         key: The mapped key columns.
         below: The archived parts that a delta builds on, in order; empty for a whole table.
@@ -72,11 +72,11 @@ class TableState:
 
 @dataclass(frozen=True)
 class FrameRecord:
-    """What is known of a frame; written last, so a frame without a record is not there.
+    """What is known about a frame; the record is written last, so a frame without a record does not exist.
 
-    Numbers of rows by fate (`rows_*`), the SHA-256 of the file, the digest and the newest sync of its source, and
-    under `details` what the next stage needs to know. All numbers are the frame's own; `state` tells of the whole
-    table where it is a large one.
+    It has the numbers of rows by outcome (`rows_*`), the SHA-256 of the file, the digest and newest sync of its source,
+    and under `details` what the next stage needs to know. All numbers are the frame's own; for a large table, `state`
+    describes the whole table.
     """
 
     rows: int
@@ -109,7 +109,7 @@ class FrameRecord:
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The archived parts that the table consists of once the frame is in it; the same delta again adds none."""
+        """The archived parts that the table consists of once the frame is in it; repeating a delta adds none."""
         own, below = Part(self.sha256, self.rows, self.bytes), self.state.below if self.state else ()
         is_new = not below or (self.rows > 0 and own.sha256 != below[-1].sha256)
         return (*below, own) if is_new else below

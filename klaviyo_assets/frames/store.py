@@ -1,6 +1,6 @@
-"""Where frames live between stages: Parquet files with a record beside them, locally or in S3.
+"""Where frames are kept between stages: Parquet files with a record beside them, locally or in S3.
 
-Here: writing whole or not at all, reading, removing. Not here: what is in a frame, its key and its record
+Here: writing a frame as a whole or not at all, reading, removing. Not here: what is in a frame, its key and its record
 (`record.py`), and the archive (`destinations/s3/archive.py`). Frames are scratch: an extracted frame is removed
 when its day is loaded, a mapped one when every destination has taken it.
 """
@@ -29,7 +29,7 @@ from klaviyo_assets.transport.time_limits import S3_CONNECT, S3_SILENCE
 
 
 def place_of(url: str, endpoint: str) -> tuple[pa_fs.FileSystem, str]:
-    """The file system that an address of frames is of, and the folder in it.
+    """The file system and the folder that an address of frames stands for.
 
     Raises:
         SettingsError: there is no such address.
@@ -95,7 +95,7 @@ class FrameStore:
         try:
             self._upload_all(key, writer)
         except OSError:
-            # Files without a record are no frame, only in the way.
+            # Files without a record are not a frame, and only in the way.
             with suppress(KlaviyoAssetsError):
                 self.remove(key)
             raise
@@ -120,7 +120,7 @@ class FrameStore:
             shutil.copyfileobj(content, sink, 1 << 20)
 
     def record(self, key: FrameKey) -> FrameRecord | None:
-        """What is known of a frame; None when there is no such frame."""
+        """The record of a frame; None if there is no such frame."""
         filesystem, _ = self._root
         path = self._path(key, "record.json")
         with self._explained("reading", key):
@@ -130,10 +130,10 @@ class FrameStore:
                 return FrameRecord.of(json.loads(stream.readall()))
 
     def require(self, key: FrameKey) -> FrameRecord:
-        """What is known of a frame that has to be there.
+        """The record of a frame that has to exist.
 
         Raises:
-            PermanentError: it is not; the message says which asset makes it.
+            PermanentError: it does not exist; the message says which asset creates it.
         """
         record = self.record(key)
         if record is None:
@@ -167,7 +167,7 @@ class FrameStore:
     def note_failure(self, key: FrameKey, run_id: str, cause: Mapping[str, Any]) -> None:
         """Put a note where a frame should be: later stages of the same run leave this partition out.
 
-        Where it cannot be written, because the folder is full or read-only, these find no frame and say so.
+        If it cannot be written, because the folder is full or read-only, these stages find no frame and say so.
         """
         with suppress(KlaviyoAssetsError), self._explained("noting a failure of", key):
             self.remove(key)
@@ -177,7 +177,7 @@ class FrameStore:
                 stream.write(json.dumps({"run_id": run_id, "cause": cause}).encode())
 
     def failure(self, key: FrameKey, run_id: str) -> dict[str, Any] | None:
-        """Why this run could not make a frame; None when it did, or never tried."""
+        """Why this run could not write a frame; None if it did, or never tried."""
         filesystem, _ = self._root
         path = self._path(key, "failed.json")
         if filesystem.get_file_info(path).type != pa_fs.FileType.File:
@@ -187,7 +187,7 @@ class FrameStore:
         return dict(note["cause"]) if note["run_id"] == run_id else None
 
     def mark(self, key: FrameKey, taker: str, takers: Iterable[str]) -> bool:
-        """Note that `taker` has taken a mapped frame over; True if all of `takers` have."""
+        """Record that `taker` has taken a mapped frame; return whether all of `takers` have."""
         filesystem, _ = self._root
         with self._explained("marking", key):
             with filesystem.open_output_stream(self._path(key, f"taken_by_{taker}")) as stream:
@@ -222,7 +222,7 @@ class FrameWriter:
 
     def append(self, rows: pa.Table | pa.RecordBatch, name: str = "rows") -> None:
         """Add rows to one of the frame's files; row groups are filled before they are written."""
-        # Explained here too: the caller streams from Postgres, whose errors may be of the same kind.
+        # Errors are also translated here: the caller streams from Postgres, whose errors may be of the same class.
         with explained("writing a frame", str(self.folder)):
             self._append(pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows, name)
 
@@ -254,7 +254,7 @@ class FrameWriter:
         self._open = {}
 
     def finish(self, **fields: Any) -> FrameRecord:
-        """Close the files and state what is known of the frame; hash, bytes and rows are of the file `rows`."""
+        """Close the files and return the frame's record; its hash, bytes and rows are those of the file `rows`."""
         self.close()
         path = self.folder / "rows.parquet"
         digest = hashlib.sha256()

@@ -25,7 +25,7 @@ _AT = _OF_TOUCH.index("occurred_at")
 
 
 def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterator[Touch]:
-    """Mapped events as touches; events without an id or a time are none.
+    """Mapped events as touches; events without an id or a time do not count.
 
     Args:
         events: Mapped events (`event` columns).
@@ -39,7 +39,7 @@ def touches_of(events: pd.DataFrame, attributions: Mapping[str, str]) -> Iterato
 
 
 def is_message_event(events: pd.DataFrame) -> pa.Array:
-    """Which mapped events are a message's own: they earn credit and are never credited."""
+    """Whether mapped events are a message's own: such events earn credit and are never credited."""
     return has_role(column(events, "metric").cast(pa.string()), MESSAGE_ROLES)
 
 
@@ -50,7 +50,7 @@ def map_attribution(
 
     Args:
         events: Mapped events of the day.
-        book: Touches that these may be credited to, read in the same snapshot: of the window before, and those that
+        book: Touches that may be credited, read in the same snapshot: those in the window before, and those that
             recorded attribution leads to; and receipts of the messages that are credited without a touch.
         attributions: Event id -> recorded attribution text, for the events that have one.
         context: With the account's windows and the day.
@@ -74,7 +74,7 @@ def map_attribution(
 
 
 def _dangling(event_id: str, named: str, context: MappingContext) -> Note:
-    reason = "the event Klaviyo recorded is missing, deleted, later, or another person's"
+    reason = "the event Klaviyo recorded is missing, deleted, later, or a different person's"
     value = context.privacy.scrub(named[:200])
     return Note("attribution", event_id, "touch_event_id", "dangling_attribution", reason, value)
 

@@ -1,7 +1,7 @@
 """From extracted frames to mapped frames: what every table's mapping shares.
 
-Here: parsing copied columns, treating personal values, gathering `properties`, and the notes that say what could
-not be right. Not here: what one table means (`tables/<table>.py`), files, and Dagster.
+Here: parsing copied columns, treating personal values, gathering `properties`, and the notes on what cannot be
+right. Not here: what one table means (`tables/<table>.py`), files, and Dagster.
 """
 
 from collections.abc import Iterable, Iterator, Sequence, Set
@@ -38,9 +38,9 @@ class MappingContext:
 
 @dataclass(frozen=True)
 class Note:
-    """Something in a raw row that could not be right: one row of the `quarantine` table.
+    """Something in a raw row that cannot be right: one row of the `quarantine` table.
 
-    `dropped` says that the whole row is missing from the mapped table; else only `field` is null in it.
+    `dropped` means that the whole row is missing from the mapped table; otherwise only `field` is null in it.
     """
 
     table: str
@@ -61,7 +61,7 @@ class Mapped:
 
 
 def column(raw: pd.DataFrame, name: str) -> pa.Array:
-    """A raw column as one Arrow array; all null where the frame lacks it."""
+    """A raw column as one Arrow array; all null if the frame lacks it."""
     if name not in raw.columns:
         return pa.nulls(len(raw))
     values = pa.array(raw[name])
@@ -69,7 +69,7 @@ def column(raw: pd.DataFrame, name: str) -> pa.Array:
 
 
 def row_ids(spec: TableSpec, raw: pd.DataFrame) -> pa.Array:
-    """What names each raw row in a note: its key, parts joined with `|`."""
+    """The name of each raw row in a note: its key, parts joined with `|`."""
     sources = [spec.column(name).raw for name in spec.key]
     parts = [pc.fill_null(column(raw, source).cast(pa.string()), "") for source in sources if source]
     return parts[0] if len(parts) == 1 else pc.binary_join_element_wise(*parts, "|")
@@ -107,7 +107,7 @@ _MICROSECONDS_OF_A_YEAR = 31_556_952_000_000
 
 
 def shown_value(cell: pa.Scalar, privacy: Privacy, *, personal: bool = False) -> str | None:
-    """What a note shows of a cell; nothing of a whole document, which may name people anywhere."""
+    """What a note shows of a cell; nothing of a whole document, which may name people in any place."""
     try:
         text = str(cell.as_py())
     except (OverflowError, ValueError):
@@ -140,7 +140,7 @@ def _sound(texts: pa.Array) -> pa.Array:
 
 
 def _merge(unlisted: pa.Array, packed: pa.Array, listed: Set[str]) -> tuple[pa.Array, dict[int, str]]:
-    """One document per row, and for each row where that went wrong the reason."""
+    """One document per row, and a reason for each row in which something went wrong."""
     if pa.types.is_null(packed.type) or packed.null_count == len(packed):
         return unlisted.cast(pa.string()), {}
     reasons: dict[int, str] = {}
@@ -169,11 +169,11 @@ def _one_document(unlisted: str | None, packed: str, listed: Set[str]) -> tuple[
         return documents.write(fields), f"the other columns are left out: {_FAULTS[True]}"
 
 
-_FAULTS = {False: "it is no JSON", True: "it is nested too deeply"}
+_FAULTS = {False: "it is not JSON", True: "it is nested too deeply"}
 
 
 def _reservation(packed: str, fields: dict[str, Any], listed: Set[str]) -> str | None:
-    """Why a document is not all that it was: Postgres could not look into it, or put U+FFFD into it."""
+    """Why a document is incomplete or changed: Postgres could not read it, or put U+FFFD into it."""
     if not listed.isdisjoint(fields):
         return "Postgres cannot look into the packed document (a number out of range): columns read from it are empty"
     if "\ufffd" in packed:
@@ -185,7 +185,7 @@ _plain_spelling = lru_cache(maxsize=65_536)(plain_spelling)
 
 
 def build_frame(spec: TableSpec, columns: dict[str, pa.Array]) -> pd.DataFrame:
-    """A mapped frame of exactly the spec's columns, Arrow-backed, in the spec's order."""
+    """A mapped frame with exactly the spec's columns, Arrow-backed, in the spec's order."""
     types = {wanted.name: arrow_type(wanted.type) for wanted in spec.columns}
     return table_to_frame(pa.table({name: columns[name].cast(types[name]) for name in spec.column_names}))
 
@@ -199,7 +199,7 @@ def map_copied(spec: TableSpec, raw: pd.DataFrame, context: MappingContext) -> M
         context: Account, metrics and privacy.
 
     Returns:
-        One mapped row per raw row; `is_deleted` is False where Fivetran states nothing.
+        One mapped row per raw row; `is_deleted` is False if Fivetran states nothing.
     """
     columns, notes = copy_columns(spec, raw, context)
     columns["properties"], unread = gather_properties(spec, raw, context.privacy)

@@ -23,10 +23,10 @@ from klaviyo_assets.model.metrics import Role, metric_kind
 
 MAX_HOPS = 5
 _SCALE = Decimal("1e-9")
-# NUMERIC has 38 digits; Python's own context would round to 28 of them.
+# NUMERIC has 38 digits; Python's default context would round to 28.
 _EXACT = Context(prec=80, rounding=ROUND_HALF_UP)
 TOUCH_KINDS = {Role.CLICKED: "click", Role.OPENED: "open", Role.RECEIVED: "delivery"}
-# Touches of one second: a click says more than an open, an open more than a delivery.
+# Among touches in the same second, a click says more than an open, and an open more than a delivery.
 _PRIORITY = {"click": 3, "open": 2, "delivery": 1}
 
 
@@ -42,18 +42,18 @@ class Recorded:
 
     @property
     def is_direct(self) -> bool:
-        """Whether it names the campaign or flow itself, not only the event that touched."""
+        """Whether it names the campaign or flow itself, and not only the touching event."""
         return bool(self.campaign_id or self.flow_id)
 
 
 def recorded(text: str | None) -> tuple[Recorded, ...]:
-    """Read an attribution property in any of its shapes; nothing recognizable is no touches.
+    """Read an attribution property in any of its shapes; if nothing is recognizable, there are no touches.
 
     Shapes: `{"$attributed_event_id": id}` (the `$` may be missing), JSON:API `relationships` since API revision
     2025-04-15, and under linear attribution a list of either; each bare or below `data`.
     """
     try:
-        # Ids of an event, campaign, flow: numbers as they are spelled, however long they are.
+        # Ids of events, campaigns and flows: numbers are kept as they are spelled, however long they are.
         document = json.loads(sound(text), parse_int=str) if text else None
     except (ValueError, RecursionError):
         return ()
@@ -65,7 +65,7 @@ def recorded(text: str | None) -> tuple[Recorded, ...]:
 
 
 def first_recorded_event(text: str | None) -> str | None:
-    """Id of the event that Klaviyo recorded first as the reason."""
+    """The id of the first event that Klaviyo recorded as the reason."""
     return next((entry.event_id for entry in recorded(text) if entry.event_id), None)
 
 
@@ -120,14 +120,14 @@ class Touch:
 
     @property
     def kind(self) -> str | None:
-        """click, open or delivery; None for events that are no touch of a message."""
+        """click, open or delivery; None for events that are not a touch of a message."""
         kind = metric_kind(self.metric)
         return TOUCH_KINDS.get(kind.role) if kind else None
 
 
 @dataclass(frozen=True, slots=True)
 class Earner:
-    """The message that earns credit, the send it went out with, and the touch, where it is known."""
+    """The message that earns credit, its send, and the touch if it is known."""
 
     campaign_id: str | None = None
     flow_id: str | None = None
@@ -158,9 +158,9 @@ class Credit:
 
 @dataclass
 class TouchBook:
-    """What a day's events may need: touches by id, a person's touches that may earn, and a person's receipts.
+    """What a day's events may need: touches by id, a person's touches that may earn credit, and a person's receipts.
 
-    The lists are in order of time; those of the same second in order of their claim, strongest last.
+    The lists are in order of time, and within a second in order of their claim, with the strongest last.
     """
 
     by_id: Mapping[str, Touch]
@@ -174,9 +174,9 @@ class TouchBook:
         """Index touches.
 
         Args:
-            touches: In any order; of an id that repeats, the last one counts.
+            touches: In any order; if an id repeats, the last one counts.
             machine_opens_earn: Whether an open that a machine may have made is a last touch like any other.
-            bot_clicks_earn: The same for clicks. What Klaviyo recorded is followed whoever opened or clicked.
+            bot_clicks_earn: The same for clicks. What Klaviyo recorded is followed, whoever opened or clicked.
         """
         book = cls({touch.event_id: touch for touch in touches})
         refused = {"open": not machine_opens_earn, "click": not bot_clicks_earn}
@@ -209,8 +209,8 @@ class TouchBook:
     def follow(self, event: Touch, event_id: str | None) -> Touch | None:
         """The event with a campaign or flow that a recorded id leads to, over at most `MAX_HOPS` hops.
 
-        None where the trail ends in an id that is missing or deleted, in the future, or leads from one known person
-        to another; an anonymous event on the way contradicts nobody.
+        None if the trail ends in an id that is missing or deleted, ends in the future, or leads from one known person
+        to a different one; an anonymous event on the way contradicts nobody.
         """
         person = event.person_id
         for _hop in range(MAX_HOPS):
@@ -228,7 +228,7 @@ class TouchBook:
     def latest_receipt(self, event: Touch, earner: Earner) -> Touch | None:
         """The person's latest receipt, at or before the event, of the earner's campaign and flow (and message).
 
-        Of receipts in the same second the one with the later event id.
+        Of receipts in the same second, the one with the greater event id counts.
         """
         receipts = self.receipts.get(event.person_id or "", [])
         for position in range(bisect_right(receipts, event.at, key=lambda touch: touch.at) - 1, -1, -1):
@@ -277,7 +277,7 @@ def attribute(event: Touch, value: Decimal | None, book: TouchBook, source: str,
 
 
 def _states(earner: Earner, touch: Touch, *names: str) -> bool:
-    """Whether what the earner states of these ids is what the touch has."""
+    """Whether the ids that the earner states agree with those of the touch."""
     return all(getattr(earner, name) in {None, getattr(touch, name)} for name in names)
 
 
@@ -289,7 +289,7 @@ def _touched(touch: Touch) -> Earner:
 
 
 def _direct(event: Touch, entry: Recorded, touch: Touch | None, book: TouchBook) -> Earner:
-    """A message that Klaviyo named; what it did not say of it comes from the touch, else from a receipt."""
+    """A message that Klaviyo named; what is not stated comes from the touch, else from a receipt."""
     stated = Earner(entry.campaign_id, entry.flow_id, entry.message_id, entry.variation_id)
     if touch is None:
         return _completed(event, stated, book)
@@ -304,7 +304,7 @@ def _direct(event: Touch, entry: Recorded, touch: Touch | None, book: TouchBook)
 
 
 def _completed(event: Touch, earner: Earner, book: TouchBook) -> Earner:
-    """An earner without a touch, with what it lacks taken from the person's latest receipt of its message."""
+    """An earner without a touch; what it lacks comes from the person's latest receipt of its message."""
     receipt = book.latest_receipt(event, earner)
     if receipt is None:
         return earner

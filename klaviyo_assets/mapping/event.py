@@ -1,7 +1,7 @@
 """Raw events to mapped events.
 
-Here: what each computed column of `event` is made of, and what raw events say about messages before they are mapped.
-Not here: the columns themselves (`tables/event.py`), and attribution (`mapping/attribution.py`).
+Here: how each computed column of `event` is built, and what raw events say about messages before they are mapped. Not
+here: the columns themselves (`tables/event.py`), and attribution (`mapping/attribution.py`).
 """
 
 from collections.abc import Iterator, Set
@@ -43,7 +43,7 @@ MESSAGE_INPUTS = (
 
 @dataclass(frozen=True)
 class MessageColumns:
-    """What raw events say of messages, before anything else of them is mapped: one array each."""
+    """What raw events say about messages, before anything else in them is mapped: one array each."""
 
     person: pa.Array
     at: pa.Array
@@ -53,13 +53,13 @@ class MessageColumns:
     sent_at: pa.Array
     deleted: pa.Array
     of_message: pa.Array
-    """Whether the event is a message's own: it earns credit and is never credited."""
+    """Whether the event is a message's own: such an event earns credit and is never credited."""
     is_receipt: pa.Array
     has_channel: pa.Array
 
 
 def message_columns(raw: pd.DataFrame, metrics: AccountMetrics) -> MessageColumns:
-    """Read what `map_event` will find of messages, quickly, from raw rows (the columns `MESSAGE_INPUTS`)."""
+    """Quickly read what `map_event` will find about messages from raw rows (the columns `MESSAGE_INPUTS`)."""
     sends, _ = _sends(raw)
     names, channels = _metrics(raw, _text(raw, "metric_id"), metrics)
     return MessageColumns(
@@ -80,7 +80,7 @@ class Receipts:
     sends: dict[tuple[str, str], list[tuple[int, str, int]]]
 
     def latest(self, person: str | None, message: str | None, at: int) -> int | None:
-        """The send of the person's latest receipt of the message at or before `at`; in a tie the later event id."""
+        """The send of the person's latest receipt of the message at or before `at`; in a tie, the greater event id."""
         receipts = self.sends.get((person, message), []) if person and message else []
         latest = max((receipt for receipt in receipts if receipt[0] <= at), default=None)
         return latest[2] if latest else None
@@ -139,7 +139,7 @@ def _text(raw: pd.DataFrame, name: str) -> pa.Array:
 
 
 def _occurred_at(raw: pd.DataFrame) -> pa.Array:
-    """As `source/sql.py` finds it: `datetime`, else `timestamp`, where the time has a day in every time zone."""
+    """The time, as in `source/sql.py`: `datetime`, else `timestamp`, if it has a day in every time zone."""
     times = [parse(column(raw, name), LogicalType.TIMESTAMP).values for name in ("datetime", "timestamp")]
     end = pa.scalar(END_OF_EVENTS, times[0].type)
     return pc.coalesce(*(pc.if_else(pc.less(values, end), values, pa.scalar(None, values.type)) for values in times))
@@ -154,7 +154,7 @@ def _unusable_times(raw: pd.DataFrame, ids: pa.Array, privacy: Privacy) -> Itera
 
 
 def event_days(raw: pd.DataFrame, account: Account) -> pa.Array:
-    """The account's calendar day of each raw event; null where it has no usable time."""
+    """The account's calendar day of each raw event; null if it has no usable time."""
     return _local_days(_occurred_at(raw), account)
 
 
@@ -171,8 +171,8 @@ def _local_days(instants: pa.Array, account: Account) -> pa.Array:
 
 
 def _metrics(raw: pd.DataFrame, metric_ids: pa.Array, metrics: AccountMetrics) -> tuple[pa.Array, pa.Array]:
-    """Canonical names and channels; each distinct pair of id and written name is looked at once."""
-    # No text of Postgres holds a NUL.
+    """Canonical names and channels; each distinct pair of id and written name is looked up once."""
+    # No text in Postgres contains a NUL.
     pairs = pc.binary_join_element_wise(pc.fill_null(metric_ids, ""), pc.fill_null(_text(raw, "type"), ""), "\0")
     encoded = pairs.dictionary_encode()
     names = [metrics.name_of(*pair.split("\0")) for pair in encoded.dictionary.to_pylist()]
@@ -202,9 +202,9 @@ def _currency(raw: pd.DataFrame, ids: pa.Array, privacy: Privacy) -> tuple[pa.Ar
 def _sends(
     raw: pd.DataFrame, ids: pa.Array | None = None, privacy: Privacy | None = None
 ) -> tuple[pa.StructArray, list[Note]]:
-    """Time and message of the send, from `<unix seconds>:<message id>`; null where the event carries none.
+    """The time and message of the send, from `<unix seconds>:<message id>`; null if the event has none.
 
-    Notes name the events whose send cohort is of another form, by `ids`; without ids there are none.
+    Notes name the events whose send cohort has a different form, by `ids`; without ids there are no notes.
     """
     cohorts = _text(raw, SEND_COHORT)
     parts = pc.extract_regex(cohorts, f"^(?P<at>{COHORT_TIME}):(?P<message>{COHORT_MESSAGE})$")

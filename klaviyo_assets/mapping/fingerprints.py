@@ -12,7 +12,7 @@ from klaviyo_assets.accounts import Account, fingerprint_of
 from klaviyo_assets.model.metrics import AccountMetrics
 from klaviyo_assets.tables import METRIC
 
-# Version of what the mapping means: raising it rebuilds every partition.
+# The version of the mapping's meaning: raising it rebuilds every partition.
 MAPPING_VERSION = 3
 # The partition of events without a usable time: they belong to no day.
 UNDATED = "undated"
@@ -40,9 +40,9 @@ def event_fingerprint(account: Account, metrics: AccountMetrics, seen: Iterable[
 
 
 def attribution_fingerprint(account: Account, source: str, metrics: AccountMetrics, seen: Iterable[str | None]) -> str:
-    """Fingerprint of what decides a day's credits: where they come from, and the names of its and its touches' metrics.
+    """Fingerprint of what decides a day's credits: their source, and the names of the day's and its touches' metrics.
 
-    `source` is `native` or `touch`; windows decide only where the last touch is computed.
+    `source` is `native` or `touch`; windows matter only if the last touch is computed.
     """
     settings = fingerprint_of([MAPPING_VERSION, account.attribution_settings(source)])
     return f"{settings}:{fingerprint_of(_names(metrics, seen))}"

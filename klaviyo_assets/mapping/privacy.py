@@ -1,4 +1,4 @@
-"""Personal data: what counts as personal, and what is done with it before a row leaves the mapping.
+"""Personal data: what counts as personal, and how it is treated before a row leaves the mapping.
 
 Here: what personal values look like in free text, the keyed hash, and the three `pii` modes for whole columns and for
 JSON text. Not here: which columns are personal (the specs say so), and secrets. With `hash`, the default, the same
@@ -22,7 +22,7 @@ from klaviyo_assets.mapping import documents
 from klaviyo_assets.mapping.documents import NumberText
 from klaviyo_assets.model.spec import squash
 
-# Field names whose value speaks of a person wherever they stand in a JSON document, in squashed spelling.
+# Field names whose values are personal anywhere in a JSON document, in squashed spelling.
 PERSONAL_KEYS = frozenset({
     "email", "emailaddress", "contactemail", "customeremail", "phone", "phonenumber", "customerphone", "mobile",
     "tonumber", "fromnumber", "recipient", "recipientemail", "firstname", "lastname", "fullname", "customername",
@@ -39,7 +39,7 @@ _EMAIL_AT, _EMAIL_FROM = re.compile(_EMAIL), re.compile(rf"(?<![\w.%+\-]){_EMAIL
 _PHONE_NUMBER = re.compile(_PHONE)
 # Klaviyo's ids of people are ULIDs. Mapped rows keep them: people are joined and counted by them.
 _PERSON_ID = re.compile(r"\b01[0-9A-HJKMNP-TV-Z]{24}\b")
-# A number that is written with a slash: rows keep it, because it may be a date; a message of a system needs neither.
+# A number written with a slash: rows keep it, because it may be a date; a system's message needs neither.
 _SLASHED_PHONE = re.compile(r"(?<![\w.])\+\d[\d ()/-]{6,}\d")
 
 
@@ -102,13 +102,13 @@ class Privacy:
         try:
             document = documents.read(text)
             walked = _walk(document, personal, self._leaf, self.scrub)
-            # Of a key that is there twice only one value was looked at.
+            # If a key occurs twice, only one value was examined.
             as_it_was = walked == document and not documents.repeats_a_key(text)
             return text if as_it_was else documents.write(walked)
         except ValueError:
             return json.dumps(self.scrub(text), ensure_ascii=False)
         except RecursionError:
-            # Nested deeper than anything meant; what cannot be looked through is personal as a whole.
+            # It is nested deeper than any real document; what cannot be searched counts as personal as a whole.
             return json.dumps(self.treat(text))
 
     def _leaf(self, value: Any) -> Any:
@@ -131,10 +131,10 @@ class Privacy:
 
 
 def _personal_texts(text: str) -> Iterator[re.Match[str]]:
-    """E-mail addresses and phone numbers from left to right, in time that grows with the text's length.
+    """E-mail addresses and phone numbers from left to right, in linear time.
 
-    One pattern for both would be tried from every letter on, and look at all that follow: the square of the length.
-    An address therefore begins where its letters begin, or where the last one found ended.
+    A single pattern for both would be tried at every letter and scan all that follow, which takes quadratic time. So an
+    address begins where its letters begin, or where the previous match ended.
     """
     at, email, phone = 0, _EMAIL_FROM.search(text), _PHONE_NUMBER.search(text)
     while email or phone:
@@ -148,7 +148,7 @@ def _personal_texts(text: str) -> Iterator[re.Match[str]]:
 
 
 def without_people(text: str) -> str:
-    """A message of a system, such as an error, without the e-mail addresses, phone numbers and ids of people."""
+    """A system's message, such as an error, without e-mail addresses, phone numbers and ids of people."""
     parts, end = [], 0
     for match in _personal_texts(text):
         is_number = _PHONE_NUMBER.fullmatch(match.group())
@@ -166,7 +166,7 @@ def _suspicious(keys: frozenset[str]) -> str:
     """
     between = '[^a-z0-9"]*'
     spelled = "|".join(between.join(key) for key in sorted(keys))
-    # Arrow's letters are ASCII only, so any @ counts; an escaped letter may belong to anything.
+    # In Arrow only ASCII letters are letters, so any @ counts; an escaped letter may belong to anything.
     return rf'"(?i:{between}(?:{spelled}){between})"\s*:|@|%40|{_PHONE}|\\u00'
 
 

@@ -1,8 +1,8 @@
 """Table specs as pandera schemas, and checking a mapped frame against one.
 
-Here: every rule a mapped row must keep, and telling a broken table (a missing column, a wrong type) from single bad
-rows (which go to quarantine). Not here: what becomes of bad rows, and Dagster's record of a check. No value of any
-row enters a message: columns may be personal.
+Here: every rule that a mapped row must keep, and the distinction between a broken table (a missing column, a wrong
+type) and single bad rows (which go to quarantine). Not here: what happens to bad rows, and Dagster's record of a check.
+Messages never quote values of rows: columns may be personal.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +32,8 @@ _COLUMNS = ("row_number", "field", "rule", "reason")
 class CheckResult:
     """What checking a frame found.
 
-    `schema_errors` say that the table as a whole is broken; then `bad_rows` is empty, for rules make no sense on it.
-    `bad_rows` has one row per row and rule broken: `row_number` (position, from 0), `field` (a column; the key's
+    `schema_errors` mean that the table as a whole is broken; then `bad_rows` is empty, because rules make no sense on
+    it. `bad_rows` has one row per row and rule broken: `row_number` (position, from 0), `field` (a column; the key's
     columns joined with a comma for `duplicate_key`), `rule`, and `reason`, which holds no value of the row.
     """
 
@@ -63,13 +63,13 @@ def _is_finite(values: "pd.Series[Any]") -> "pd.Series[bool]":
 
 
 def _is_in_calendar(values: "pd.Series[Any]") -> "pd.Series[bool]":
-    # Postgres has `infinity` and 294276 AD; BigQuery refuses the whole file for one of them.
+    # Postgres has `infinity` and 294276 AD; BigQuery refuses a whole file because of one of them.
     array = pa.array(values)
     first, last = (pa.scalar(bound, pa.timestamp("us", tz="UTC")).cast(array.type) for bound in (_FIRST, _LAST))
     return _series(pc.and_(pc.greater_equal(array, first), pc.less_equal(array, last)), values)
 
 
-# What holds for every column of a type, whatever its spec says.
+# The rules for every column of a type, whatever its spec says.
 _TYPE_RULES: dict[LogicalType, tuple[Constraint, ...]] = {
     LogicalType.STRING: (),
     LogicalType.INTEGER: (),
@@ -120,11 +120,11 @@ def validate(frame: pd.DataFrame, spec: TableSpec, daily_day: date | None = None
     Args:
         frame: Mapped rows; the index is ignored.
         spec: The table.
-        daily_day: The day a daily partition is of; its rows must be of that day.
+        daily_day: The day of a daily partition; its rows must be of that day.
 
     Returns:
-        What was found. Of rows with the same key, all but the one with the newest `synced_at` are bad; where that
-        does not decide, the order of their values does, never the order of rows.
+        What was found. Of rows with the same key, all but the one with the newest `synced_at` are bad; if that does
+        not decide, the order of their values does, never the order of rows.
     """
     rows = frame.reset_index(drop=True)
     try:
@@ -149,8 +149,8 @@ def _pandera_column(spec: TableSpec, column: Column, daily_day: date | None) -> 
 
 
 def _check(holds: Callable[..., "pd.Series[bool]"], name: str, description: str) -> pandera.Check:
-    # One failure case is kept for form's sake: rows are read from the check's output, and writing out every value
-    # takes four seconds per million.
+    # Only one failure case is kept: rows are read from the check's output, and writing out every value takes four
+    # seconds per million.
     return pandera.Check(
         holds, name=name, description=description, error=description, ignore_na=False, n_failure_cases=1
     )
@@ -171,7 +171,7 @@ def _unique_key(spec: TableSpec) -> str:
 
 
 def _is_current(key: Sequence[str], rows: pd.DataFrame) -> "pd.Series[bool]":
-    """False for rows that another row with the same key replaces; rows without a whole key are left to `not_null`."""
+    """False for rows that a row with the same key replaces; rows without a complete key are left to `not_null`."""
     current = pd.Series(True, index=rows.index)
     if not set(key) <= set(rows.columns):
         return current
@@ -198,7 +198,7 @@ _ROW_LEVEL = {SchemaErrorReason.SERIES_CONTAINS_NULLS, SchemaErrorReason.DATAFRA
 
 
 def _schema_errors(errors: Sequence[SchemaError], spec: TableSpec, rows: pd.DataFrame) -> Iterator[str]:
-    """One sentence for each fault of the table as a whole, faults that only follow from another one left out."""
+    """One sentence for each fault of the table as a whole, without faults that only follow from others."""
     structural = [error for error in errors if error.reason_code not in _ROW_LEVEL]
     causes = [error for error in structural if error.reason_code is not SchemaErrorReason.CHECK_ERROR]
     yield from dict.fromkeys(_sentence(error, spec, rows) for error in causes or structural)

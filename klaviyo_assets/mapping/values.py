@@ -1,4 +1,4 @@
-"""Turning raw cells into typed values, or into a reason why not: never a wrong number, never a stopped run.
+"""Turning raw cells into typed values, or into a reason why not: never into a wrong number, and never stopping a run.
 
 Here: one parser per logical type, over whole Arrow columns. A cell that cannot be right becomes null and its
 reason is kept. Not here: which column has which type (specs), and what happens to the reasons (`mapping/copied.py`).
@@ -24,32 +24,32 @@ from klaviyo_assets.model.spec import END_OF_EVENTS, FIRST_INSTANT, INSTANT_TEXT
 NUMERIC = arrow_type(LogicalType.NUMERIC)
 TIMESTAMP = arrow_type(LogicalType.TIMESTAMP)
 _PLAIN_NUMBER = r"^-?[0-9]{1,28}(\.[0-9]{1,9})?$"
-_NO_CALENDAR = "a time outside of the years 1 to 9999"
+_NO_CALENDAR = "a time outside the years 1 to 9999"
 _NO_TIME = "not a time such as 2024-01-31 12:00:00+00"
-# What stands between thousands besides comma and point: blanks (plain, no-break, narrow no-break, thin), apostrophes.
+# Thousands separators besides comma and point: spaces (plain, no-break, narrow no-break, thin) and apostrophes.
 _GAPS = " \u00a0\u202f\u2009'\u2019"
 _SEPARATORS = ((",", "."), (".", ","), *((gap, decimal) for gap in _GAPS for decimal in ".,"))
 _AMOUNT = rf"[+-]?[\d.,{_GAPS}]*\d[\d.,{_GAPS}]*"
 _WITH_CODE = re.compile(rf"[A-Za-z]{{3}}\s*{_AMOUNT}|{_AMOUNT}[A-Za-z]{{3}}")
 _TRUE, _FALSE = {"true", "t", "yes", "y", "1"}, {"false", "f", "no", "n", "0"}
-# NUMERIC has 38 digits; the longest way to write them has separators, a sign, blanks, an exponent.
+# NUMERIC has 38 digits; the longest way to write them has separators, a sign, spaces and an exponent.
 _LONGEST = 400
 _SCALE = Decimal("1e-9")
 _NUMERIC_LIMIT = Decimal(10) ** 29
-# NUMERIC has 38 digits; Python's own context would round to 28 of them.
+# NUMERIC has 38 digits; Python's default context would round to 28.
 _EXACT = Context(prec=40, rounding=ROUND_HALF_UP)
 
 
 @dataclass(frozen=True)
 class Parsed:
-    """A parsed column: its values, and for each row that could not be parsed the reason (row number -> reason)."""
+    """A parsed column: its values, and the reason for each row that could not be parsed (row number -> reason)."""
 
     values: pa.Array
     reasons: dict[int, str]
 
 
 class NotANumberError(ValueError):
-    """A text is no number, or could be two different ones; the message says which."""
+    """A text is not a number, or could be two different ones; the message says which."""
 
 
 def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
@@ -60,7 +60,7 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
         wanted: The type the spec gives the column.
 
     Returns:
-        Values of the type `schemas.arrow.arrow_type(wanted)` gives, null where the cell was null, blank, or wrong.
+        Values of the type `model.arrow.arrow_type(wanted)`; null if the cell was null, blank, or wrong.
     """
     if pa.types.is_dictionary(cells.type):
         cells = cells.dictionary_decode()
@@ -73,13 +73,13 @@ def parse(cells: pa.Array, wanted: LogicalType) -> Parsed:
         return _in_calendar(cells.cast(TIMESTAMP))
     texts = cells if pa.types.is_string(cells.type) else cells.cast(pa.string())
     if wanted is LogicalType.STRING:
-        # A text keeps its outer blanks: they may be meant.
+        # A text keeps its outer spaces: they may be intended.
         return Parsed(_blank_to_null(texts, texts), {})
     return _PARSERS[wanted](_blank_to_null(texts))
 
 
 def having_a_day(parsed: Parsed) -> Parsed:
-    """Parsed instants, null where not every time zone has a calendar day of theirs: BigQuery would fail the report."""
+    """Parsed instants; null if they have no calendar day in some time zone, because BigQuery would fail the report."""
     late = pc.greater_equal(parsed.values, pa.scalar(END_OF_EVENTS, TIMESTAMP))
     rest = _without(parsed.values, late, "a time on the last day of the year 9999")
     return Parsed(rest.values, parsed.reasons | rest.reasons)
@@ -89,9 +89,9 @@ def parse_number(text: str) -> Decimal:
     """The number a text stands for, at most 9 decimals (rounded half away from zero).
 
     Understands a sign in front, decimals, an exponent, and thousands separators (comma, point, any blank, either
-    apostrophe) where the text can only mean one number: `1.234,50` and `1,234.50` are 1234.50, `12,50` is 12.50.
-    Digits of any script are digits. A currency sign or code beside the number is refused: the amount would be taken
-    for one of the event's currency, which the text may contradict. So are signs behind and amounts in parentheses.
+    apostrophe) where the text can only mean one number: `1.234,50` and `1,234.50` are 1234.50, `12,50` is 12.50. Digits
+    of any script are digits. A currency sign or code beside the number is refused: the amount would count as one in the
+    event's currency, which the text may contradict. Trailing signs and amounts in parentheses are refused too.
 
     Raises:
         NotANumberError: no number, not finite, out of NUMERIC's range, or ambiguous (`1,234` may be 1234 or 1.234).
@@ -114,7 +114,7 @@ def _unseparated(text: str) -> str:
         raise NotANumberError("not finite")
     for thousands, decimal in _SEPARATORS:
         group = rf"(?:{re.escape(thousands)}\d{{3}})"
-        # Nobody groups a number that begins with 0: `0.123,45` is a slip, not 123.45.
+        # Nobody groups the digits of a number that begins with 0: `0.123,45` is a slip, not 123.45.
         if re.fullmatch(rf"[+-]?[1-9]\d{{,2}}(?:{group}+{re.escape(decimal)}\d+|{group}{{2,}})", text):
             return text.replace(thousands, "").replace(decimal, ".")
     if re.fullmatch(r"[+-]?\d+,(\d{1,2}|\d{4,})", text):
@@ -122,7 +122,7 @@ def _unseparated(text: str) -> str:
     if re.fullmatch(rf"[+-]?\d{{1,3}}[,{_GAPS}]\d{{3}}", text):
         raise NotANumberError("ambiguous: the separator may be for thousands or for decimals")
     if _WITH_CODE.fullmatch(text) or any(unicodedata.category(character) == "Sc" for character in text):
-        raise NotANumberError("not a number alone: a currency stands with it, which may not be the event's")
+        raise NotANumberError("not a number alone: it comes with a currency, which may not be the event's")
     raise NotANumberError("not a number")
 
 
@@ -185,7 +185,7 @@ def _bound(instant: datetime, like: pa.Array) -> pa.Scalar:
 
 
 def _without(cells: pa.Array, wrong: pa.Array, reason: str) -> Parsed:
-    """The cells, null where they are wrong."""
+    """The cells, with null for wrong ones."""
     wrong = pc.fill_null(wrong, False)
     if not pc.any(wrong).as_py():
         return Parsed(cells, {})
@@ -239,14 +239,14 @@ def _json_texts(texts: pa.Array) -> Parsed:
 
 
 def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, parse: Callable[[str], object]) -> Parsed:
-    """Parse the rows the vectorized rule left over one by one; a `str` answer is a reason, anything else a value."""
+    """Parse one by one the rows that the vectorized rule left over; a `str` is a reason, anything else a value."""
     rows = pc.indices_nonzero(pc.invert(done)).to_pylist()
     if not rows:
         return Parsed(values, {})
     reasons: dict[int, str] = {}
     parsed_values: list[object] = []
     for row, text in zip(rows, texts.take(pa.array(rows)).to_pylist(), strict=True):
-        # Looking for numbers in a text takes the square of its length, and what was looked at is remembered.
+        # Searching a text for numbers takes quadratic time, and the texts are cached.
         answer = parse(text) if len(text) <= _LONGEST else "too long for a value of this type"
         if isinstance(answer, str):
             reasons[row] = answer
@@ -256,7 +256,7 @@ def _rest_by_hand(texts: pa.Array, done: pa.Array, values: pa.Array, parse: Call
 
 
 def _blank_to_null(texts: pa.Array, kept: pa.Array | None = None) -> pa.Array:
-    """Null where a text is blank, else `kept`: by default the text without outer blanks."""
+    """Null if a text is blank, else `kept`: by default the text without outer spaces."""
     trimmed = pc.utf8_trim_whitespace(texts)
     return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed if kept is None else kept)
 
@@ -271,7 +271,7 @@ _PARSERS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
     LogicalType.DATE: _dates,
 }
 
-# Whether a value that comes in its type is one that BigQuery has.
+# Whether a value that already has its type exists in BigQuery.
 _CHECKS: dict[LogicalType, Callable[[pa.Array], Parsed]] = {
     LogicalType.FLOAT: _finite,
     LogicalType.TIMESTAMP: _in_calendar,

@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class MetricKind:
-    """A metric Klaviyo names: one canonical name, whatever it was called over the years."""
+    """A metric that Klaviyo names: one canonical name, whatever it has been called over the years."""
 
     name: str
     channel: str | None
@@ -91,7 +91,7 @@ _SMALL_LETTERS = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 def spelling(name: str) -> str:
-    """A metric's name without outer blanks and in small letters, A to Z alone: names that have one are the same.
+    """A metric's name without outer spaces and with A to Z in lower case: names with the same result are the same.
 
     `source/event_rules.py` does the same in SQL, where `lower` depends on the database's locale.
     """
@@ -104,7 +104,7 @@ MESSAGE_ROLES = frozenset(Role) - {Role.OTHER, Role.SUBSCRIBED}
 
 
 def metric_kind(name: str | None) -> MetricKind | None:
-    """The kind a metric name stands for, in any case and under any of its older names; None for custom metrics."""
+    """The kind that a metric name stands for, in any case and under any of its older names; None for custom metrics."""
     return _BY_SPELLING.get(spelling(name)) if name else None
 
 
@@ -132,7 +132,7 @@ class Metric:
 
 @dataclass(frozen=True)
 class KindTest:
-    """Tells whether an event's metric is of a chosen kind, from the event's metric id and written name alone.
+    """Decides whether an event's metric is of a chosen kind, from the event's metric id and written name alone.
 
     Attributes:
         ids: The metric ids that the account gives a name of a chosen kind.
@@ -147,7 +147,7 @@ class KindTest:
 
 @dataclass(frozen=True)
 class AccountMetrics:
-    """The metrics of one account, with the conversion metric found among them.
+    """The metrics of one account, with the conversion metric identified.
 
     `conversion_ids` is empty while the account has no such metric; `problem` then says so.
     """
@@ -161,8 +161,8 @@ class AccountMetrics:
         """The canonical name of an event's metric.
 
         Args:
-            metric_id: The event's metric id. It is unique, so the account's name of it is taken first.
-            written: The name on the event itself. It serves where the account has no name of the id.
+            metric_id: The event's metric id. It is unique, so the account's name for it comes first.
+            written: The name on the event itself. It is used if the account has no name for the id.
         """
         return self.names.get(metric_id or "") or (canonical_metric(written) if written else None)
 
@@ -203,7 +203,7 @@ def resolve_metrics(
         if metric.canonical.casefold() == canonical_metric(conversion_metric).casefold()
         and _integration_fits(metric, conversion_integration)
     ]
-    # The events of a metric that was deleted in Klaviyo stay, and stay conversions where there is no newer one.
+    # The events of a metric that was deleted in Klaviyo stay, and remain conversions if there is no newer metric.
     matches = by_id or [metric for metric in named if not metric.is_deleted] or (named if len(named) == 1 else [])
     if len(matches) > 1:
         candidates = "; ".join(f"{m.metric_id} ({m.name}, integration {m.integration or 'none'})" for m in matches)
@@ -227,7 +227,7 @@ def metric_names(name: str) -> tuple[str, ...]:
 
 
 def misspelled(metrics: Iterable[Metric], wanted: str) -> str | None:
-    """The metric that was most likely meant by a name that fits none; None if no name is nearly the same."""
+    """The metric that was most likely meant by an unknown name; None if no name is nearly the same."""
     names = {metric.canonical.casefold(): metric.canonical for metric in metrics if metric.name.strip()}
     if canonical_metric(wanted).casefold() in names:
         return None

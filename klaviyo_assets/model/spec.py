@@ -1,8 +1,8 @@
 """What a table is: its columns, their types, what must hold, and where each value comes from.
 
-Here: the vocabulary (`TableSpec`, `Column`, `RawColumn`, `Property`, `Constraint`) that files in `tables/` and
-`reports/` speak. Not here: any particular table, and anything that knows Postgres, Arrow, pandera, BigQuery or
-Dagster; `schemas/` and `destinations/` translate a spec into those, one library per file.
+Here: the vocabulary (`TableSpec`, `Column`, `RawColumn`, `Property`, `Constraint`) of the files in `tables/` and
+`reports/`. Not here: any particular table, and anything that knows Postgres, Arrow, pandera, BigQuery or Dagster;
+other modules translate a spec into those, one library per file.
 """
 
 import re
@@ -17,7 +17,7 @@ import pandas as pd
 
 
 class LogicalType(StrEnum):
-    """The types a column may have; every translator is total over them."""
+    """The types that a column may have; every translator handles all of them."""
 
     STRING = "STRING"
     INTEGER = "INTEGER"  # 64 bits, signed
@@ -30,13 +30,13 @@ class LogicalType(StrEnum):
 
 
 class Partitioning(StrEnum):
-    """How a table is cut into the pieces that are replaced as a whole."""
+    """How a table is divided into pieces that are replaced as a whole."""
 
     ACCOUNT = "account"  # one piece per account
     ACCOUNT_DAY = "account_day"  # one piece per account and calendar day of the account's time zone
 
 
-# What an extracted frame calls the two sources of `properties`: unlisted columns, and the packed JSON column.
+# The names in an extracted frame of the two sources of `properties`: unlisted columns, and the packed JSON column.
 UNLISTED = "_properties"
 PACKED = "_packed"
 
@@ -49,25 +49,25 @@ _DATE = (
 _TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9](?:\.[0-9]{1,6})?)?"
 _ZONE = r"(?:Z| ?UTC| ?GMT|[+-](?:0[0-9]|1[0-4])(?::?[0-5][0-9])?)"
 INSTANT_TEXT = rf"^{_DATE}(?:[T ]{_TIME}{_ZONE}?)?$"
-"""What a text has to look like to be a time, for Python and Postgres alike: both read all of these, and the same way.
+"""The form of a text that is a time, for Python and Postgres alike: both read all of these in the same way.
 
-A text that only one of them understood would be a row of one day for the one and of another day for the other.
+A text that they read differently would be a row of one day for Python and of a different day for Postgres.
 """
 
 BLANKS = "".join(filter(str.isspace, map(chr, range(0x3001))))
-"""What Python and Arrow take off the ends of a text; Postgres's `btrim` takes off the plain blank alone if not told."""
+"""What Python and Arrow strip from the ends of a text; by default, Postgres's `btrim` strips only the plain space."""
 
 
 FIRST_INSTANT = datetime(1, 1, 2, tzinfo=UTC)
 LAST_INSTANT = datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)
-"""The times that a mapped column may hold: Python and BigQuery know no others, and the first has a day everywhere."""
+"""The times that a mapped column may hold: Python and BigQuery have no others, and the first has a day everywhere."""
 END_OF_EVENTS = datetime(9999, 12, 31, tzinfo=UTC)
-"""Events lie before this, so that their day exists in every time zone."""
+"""Events are before this, so that their day exists in every time zone."""
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """Something that must hold for every non-null value: one sentence and its test, so they cannot drift apart."""
+    """Something that must hold for every non-null value: a sentence with its test, so that they cannot drift apart."""
 
     name: str
     description: str
@@ -75,7 +75,7 @@ class Constraint:
 
 
 def at_least(bound: int) -> Constraint:
-    """Values are no smaller than `bound`."""
+    """Values are at least `bound`."""
     return Constraint(f"at_least_{bound}", f"at least {bound}", lambda values: values >= bound)
 
 
@@ -97,7 +97,7 @@ CURRENCY_CODE = matches("currency_code", "[A-Z]{3}", "a three-letter ISO 4217 co
 class RawColumn:
     """A column as Fivetran writes it.
 
-    `older_names` are read, in order, where the column is missing: what older connector schemas called it.
+    `older_names` are read, in order, if the column is missing: older connector schemas used them.
     """
 
     name: str
@@ -109,9 +109,9 @@ class RawColumn:
 class Property:
     """A custom field that the product reads by name, whatever its spelling in the raw data.
 
-    Fivetran writes custom fields three ways: as `property_email_domain`, as `propertyEmailDomain`, or as the key
-    `Email Domain` of one packed JSON column. `name` is the plain spelling, `email_domain`. In extracted frames the
-    column is called `property_<name>` and is text (JSON text where the raw cell is JSON).
+    Fivetran writes custom fields three ways: as `property_email_domain`, as `propertyEmailDomain`, or as the key `Email
+    Domain` of one packed JSON column. `name` is the plain spelling, `email_domain`. In extracted frames the column is
+    called `property_<name>` and is text (JSON text if the raw cell is JSON).
     """
 
     name: str
@@ -124,11 +124,11 @@ class Column:
     """A column of a mapped table or a report.
 
     `raw` names the raw column whose value is copied; None: the table's mapping function computes it, from the raw
-    columns that `made_of` names (of a table without raw columns: from columns of mapped events).
-    `personal` values are hashed, kept or dropped as the account's `pii` setting says.
-    `is_previewed`: the first values are shown in Dagster's UI, to anyone who can open it, and stay in its event log.
-    Only state this of a column that says nothing about a person and that nobody types freely.
-    `has_day`: Reports take the account's calendar day of the instant, so that there must be one in every time zone.
+    columns that `made_of` names (of a table without raw columns: from columns of mapped events). `personal` values are
+    hashed, kept or dropped as the account's `pii` setting says. `is_previewed`: the first values are shown in Dagster's
+    UI, to anyone who can open it, and stay in its event log. Set it only for a column that says nothing about a person
+    and that nobody types freely. `has_day`: Reports use the account's calendar day of the instant, so there must be one
+    in every time zone.
     """
 
     name: str
@@ -145,7 +145,7 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class CustomFields:
-    """Where a table's custom fields stand: unpacked columns with a prefix, or one packed JSON column."""
+    """Where a table's custom fields are: unpacked columns with a prefix, or one packed JSON column."""
 
     prefix: str
     packed: str
@@ -153,7 +153,7 @@ class CustomFields:
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """One noun of the catalogue: the raw table Fivetran writes and the mapped table made of it.
+    """One noun of the catalogue: the raw table that Fivetran writes, and the mapped table built from it.
 
     `order` is the total order of mapped rows: the same source gives the same bytes.
     `raw` is empty for a table that is computed from others (`attribution`).
@@ -175,7 +175,7 @@ class TableSpec:
     source: str = "https://fivetran.com/docs/connectors/applications/klaviyo"
 
     def __post_init__(self) -> None:
-        """Refuse a spec that contradicts itself, naming the column."""
+        """Refuse a spec that contradicts itself; the error names the column."""
         for fault in _faults(self):
             raise ValueError(f"table {self.name!r}: {fault}")
 
@@ -185,17 +185,17 @@ class TableSpec:
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Mapped column names, in the order they are written."""
+        """Mapped column names, in the order in which they are written."""
         return tuple(column.name for column in self.columns)
 
     @property
     def total_order(self) -> tuple[str, ...]:
-        """The mapped columns that rows are sorted by; the key unless the spec says otherwise."""
+        """The mapped columns by which rows are sorted; the key unless the spec says otherwise."""
         return self.order or self.key
 
     @property
     def is_daily(self) -> bool:
-        """Whether the table is cut by account and day."""
+        """Whether the table is divided by account and day."""
         return self.partitioning is Partitioning.ACCOUNT_DAY
 
 
@@ -204,9 +204,9 @@ def _faults(spec: TableSpec) -> Iterator[str]:
     raw_names = {column.name for column in spec.raw} | {f"property_{field.name}" for field in spec.properties}
     yield from (f"column {name!r} appears twice" for name in {n for n in names if names.count(n) > 1})
     for role in ("key", "order", "cluster"):
-        yield from (f"{role} column {name!r} is no column" for name in getattr(spec, role) if name not in names)
+        yield from (f"{role} column {name!r} is not a column" for name in getattr(spec, role) if name not in names)
     if spec.is_daily and spec.day_column not in names:
-        yield f"a daily table needs a day_column; {spec.day_column!r} is no column"
+        yield f"a daily table needs a day_column; {spec.day_column!r} is not a column"
     for column in spec.columns:
         if column.is_previewed and (column.personal or column.type is LogicalType.JSON):
             yield f"column {column.name!r} may hold personal values, so it cannot be previewed"
@@ -267,7 +267,7 @@ def copied_table(
     previewed: tuple[str, ...] = (), custom_fields: CustomFields | None = None,
     personal_properties: tuple[str, ...] = (), deletes: bool = True,
 ) -> TableSpec:  # fmt: skip
-    """Spec of a table whose mapped columns copy raw columns one to one, with what every such table has besides.
+    """The spec of a table whose mapped columns copy raw columns one to one, plus what every such table has.
 
     Appends `properties`, `is_deleted` (where Fivetran captures deletes) and `synced_at`. `previewed` names the columns
     whose `is_previewed` holds.
@@ -296,7 +296,7 @@ def plain_spelling(name: str) -> str:
 
 
 def free_key(taken: Container[str], *wanted: str) -> str:
-    """The first of the wanted keys of a document that is not taken, else the first with a number: nothing is lost."""
+    """The first wanted key that is not taken, else the first wanted key with a number: nothing is lost."""
     numbered = (f"{wanted[0]}_{number}" for number in count(2))
     return next(key for keys in (wanted, numbered) for key in keys if key not in taken)
 

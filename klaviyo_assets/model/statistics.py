@@ -28,14 +28,14 @@ UNATTRIBUTED_OTHER_CURRENCY = "unattributed_other_currency"
 
 
 class Kind(StrEnum):
-    """How a statistic is made of facts."""
+    """How a statistic is computed from facts."""
 
     EVENTS = "events"  # the number of events
-    PEOPLE = "people"  # distinct people at the row's grain; whoever is in two rows would be added twice
+    PEOPLE = "people"  # distinct people at the row's grain; a person in two rows would be added twice
     SENDS = "sends"  # distinct sends (person x message x variation x send time): the additive twin of people
     SUM = "sum"  # the sum of a measure
     RATE = "rate"  # one statistic divided by another
-    NET = "net"  # one statistic less another
+    NET = "net"  # one statistic minus another
 
 
 class Unit(StrEnum):
@@ -48,7 +48,7 @@ class Unit(StrEnum):
     MULTIPLE = "multiple"  # money per money: 3 is three times as much
 
 
-# The units of the measures that are sums of something else than events.
+# The units of measures that sum something different from events.
 _UNITS = {"value": Unit.MONEY, "spend": Unit.MONEY, "credit_usage": Unit.CREDITS}
 
 
@@ -61,13 +61,13 @@ class Statistic:
         facts: The facts that count; empty: any.
         metrics: Canonical names of the metrics whose facts count; empty: any.
         measure: The facts' column that is summed.
-        numerator: Of a rate: the statistic above the line. Of a net: the one that is lessened.
-        denominator: Of a rate: the statistic below the line. Of a net: the one taken away.
+        numerator: The numerator of a rate; for a net, the statistic that is subtracted from.
+        denominator: The denominator of a rate; for a net, the statistic that is subtracted.
         leaves_out_machines: Opens that a mail program's privacy protection may have made and clicks of security
             scanners do not count.
         is_own_currency: Only amounts in the account's currency count.
         is_klaviyos: One of the 31 statistics of Klaviyo's Reporting API; the others are this product's.
-        is_null_without_data: Null, not zero, where no fact states the measure.
+        is_null_without_data: Null, not zero, if no fact states the measure.
     """
 
     name: str
@@ -91,7 +91,7 @@ class Statistic:
 
     @property
     def unit(self) -> Unit:
-        """What it is measured in: that of its measure, or what the division of its parts gives."""
+        """Its unit: that of its measure, or the result of dividing its parts."""
         if self.kind is not Kind.RATE:
             return _UNITS.get(self.measure, Unit.COUNT)
         above, below = STATISTICS[self.numerator].unit, STATISTICS[self.denominator].unit
@@ -101,7 +101,7 @@ class Statistic:
 
     @property
     def is_computed(self) -> bool:
-        """Whether it is made of other statistics of the same row, not of facts."""
+        """Whether it is computed from other statistics of the same row, not from facts."""
         return self.kind in (Kind.RATE, Kind.NET)
 
     @property
@@ -111,7 +111,7 @@ class Statistic:
 
     @property
     def formula(self) -> str:
-        """How it is computed, in words of the catalogue."""
+        """Its formula, in the words of the catalogue."""
         if self.is_computed:
             return f"{self.numerator} {'/' if self.kind is Kind.RATE else '-'} {self.denominator}"
         what = {
@@ -301,7 +301,7 @@ _CATALOGUE: tuple[Statistic, ...] = (
 )  # fmt: skip
 
 STATISTICS: dict[str, Statistic] = {statistic.name: statistic for statistic in _CATALOGUE}
-# People who did something, and what stands for them where rows are added up: the sends it was done on, or the acts.
+# People who did something, and what replaces them when rows are added up: the sends concerned, or the acts.
 ADDITIVE_TWINS: dict[str, str] = {
     "opens_unique": "sends_opened",
     "opens_unique_excl_machine": "sends_opened_excl_machine",
@@ -313,7 +313,7 @@ ADDITIVE_TWINS: dict[str, str] = {
     "delivered_uniques": "delivered",
     "subscribe_uniques": "subscribes",
 }
-# The roles of message events that reports of messages count; events of other roles make no row there.
+# The roles of message events that reports of messages count; events of other roles create no row there.
 COUNTED_ROLES: tuple[Role, ...] = (
     Role.RECEIVED, Role.BOUNCED, Role.FAILED, Role.DROPPED, Role.OPENED, Role.CLICKED, Role.UNSUBSCRIBED, Role.SPAM,
 )  # fmt: skip
@@ -337,7 +337,7 @@ def metric_events(metric: str) -> Statistic:
 
 
 def credited_events(metric: str) -> Statistic:
-    """`<metric>_events` among what messages earned: an event that several touches share counts in parts."""
+    """`<metric>_events` that messages earned: an event that several touches share counts in parts."""
     return Statistic(
         name=f"{_snake_case(metric)}_events", kind=Kind.SUM, type=LogicalType.NUMERIC, measure="weight",
         meaning=f"Events of the metric {metric!r}: the message's own, or credited to it. {_SHARES}",
@@ -367,7 +367,7 @@ def _snake_case(metric: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", metric.lower()).strip("_")
 
 
-# What no query may sum or average.
+# The statistics that no query may sum or average.
 NOT_ADDITIVE: frozenset[str] = frozenset(
     found.name for found in (*_CATALOGUE, *map(metric_people, SHOP_METRICS)) if not found.is_additive
 )

@@ -14,17 +14,17 @@ from importlib.resources import files
 from klaviyo_assets.errors import SettingsError
 
 UTC_NAME = "UTC"
-# Zones that are no place's.
+# Zones that do not belong to a place.
 _NO_ZONES = {"Factory", "localtime", "posixrules"}
 
 
 def canonical_zone(name: str) -> str:
     """The canonical IANA name of a time zone.
 
-    A name that the IANA lists for a country stays as it is, though it may share another one's rules: Europe/Oslo.
+    A name that the IANA lists for a country stays as it is, even if it shares another zone's rules: Europe/Oslo.
 
     Raises:
-        SettingsError: there is no such zone, or this machine has no data of it; the message gives what is meant.
+        SettingsError: there is no such zone, or this machine has no data for it; the message suggests a zone.
     """
     links, listed = _links(), _listed()
     zone = name
@@ -79,6 +79,6 @@ def _listed() -> frozenset[str]:
 
 @cache
 def _links() -> dict[str, str]:
-    """Every other name, and the zone that it is a name of."""
+    """Every other name, with the zone that it stands for."""
     parts = (line.split() for line in _read("zoneinfo/tzdata.zi") if line.startswith("L "))
     return {name: target for _, target, name in parts}

@@ -40,7 +40,7 @@ class BigQueryProjectResource(dg.ConfigurableResource):  # type: ignore[type-arg
 
     project: str = Field(description="Google Cloud project (BIGQUERY_PROJECT).")
     dataset_prefix: str = Field(default="", description="Datasets are <prefix>_<account> (BIGQUERY_DATASET_PREFIX).")
-    location: str = Field(default="", description="Where datasets are made: US, EU, ... (BIGQUERY_LOCATION).")
+    location: str = Field(default="", description="Where datasets are created: US, EU, ... (BIGQUERY_LOCATION).")
     emulator_host: str = Field(default="", description="Address of a local stand-in (BIGQUERY_EMULATOR_HOST).")
     connect_timeout_seconds: float = Field(
         default=BIGQUERY_CONNECT.seconds, description="How long to wait for a connection."

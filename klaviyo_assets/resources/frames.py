@@ -14,7 +14,7 @@ class FramesResource(ConfigurableResourceFactory[FrameStore]):
     """The folder or S3 prefix that holds frames between stages."""
 
     url: str = Field(default="", description="A local folder, or s3://bucket/prefix (KLAVIYO_FRAMES_URL).")
-    endpoint_url: str = Field(default="", description="S3 endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+    endpoint_url: str = Field(default="", description="S3 endpoint if it is not Amazon's (S3_ENDPOINT_URL).")
 
     def create_resource(self, context: dg.InitResourceContext) -> FrameStore:  # noqa: ARG002  Dagster's signature
         """The store of these settings."""

@@ -1,4 +1,4 @@
-"""The key that personal values are hashed with.
+"""The key with which personal values are hashed.
 
 Here: settings. Not here: what is personal, and the hash itself (`mapping/privacy.py`).
 """

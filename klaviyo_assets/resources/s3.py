@@ -24,7 +24,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     bucket: str = Field(description="Bucket of the archive (S3_BUCKET).")
     prefix: str = Field(default="", description="Prefix below which everything is written (S3_PREFIX; klaviyo).")
-    endpoint_url: str = Field(default="", description="Endpoint where it is not Amazon's (S3_ENDPOINT_URL).")
+    endpoint_url: str = Field(default="", description="Endpoint if it is not Amazon's (S3_ENDPOINT_URL).")
     connect_timeout_seconds: float = Field(default=S3_CONNECT.seconds, description="How long to wait for a connection.")
     silence_timeout_seconds: float = Field(
         default=S3_SILENCE.seconds, description="How long to wait for the next byte."
@@ -35,7 +35,7 @@ class S3ArchiveResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     call_timeout_seconds: float = Field(
         default=S3_CALL.seconds, description="How long a call may take with its repetitions."
     )
-    repetitions: int = Field(default=5, ge=0, description="How often a request is repeated before it is given up.")
+    repetitions: int = Field(default=5, ge=0, description="How many times a request is repeated before it is given up.")
 
     @property
     def archive(self) -> S3Archive:

@@ -104,7 +104,7 @@ class Folder:
         except PermissionError as error:
             raise SettingsError(
                 f"cannot use the sandbox folder {self.root}: {error.strerror}",
-                f"A different user may have created it; name another folder in {FOLDER_VARIABLE}.",
+                f"A different user may have created it; name a different folder in {FOLDER_VARIABLE}.",
             ) from error
         try:
             yield

@@ -61,7 +61,7 @@ def start(
         state = load_or_create(folder)
         new_settings = {name: value for name, value in shop.items() if value is not None}
         if any(state.shop.get(name, value) != value for name, value in new_settings.items()):
-            report("fivetran", "shops that exist keep their settings; `sandbox reset` begins anew")
+            report("fivetran", "existing shops keep their settings; `sandbox reset` starts afresh")
         state.shop = {**SHOP_DEFAULTS, **state.shop, **new_settings}
         folder.frames.mkdir(mode=0o700, exist_ok=True)
         server_list = servers(folder, state)

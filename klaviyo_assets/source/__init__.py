@@ -1,1 +1,1 @@
-"""Everything that is asked of Postgres."""
+"""All queries to Postgres."""

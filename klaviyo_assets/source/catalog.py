@@ -1,10 +1,10 @@
-"""What there is in an account's Postgres schema, and what of it the login may see.
+"""What an account's Postgres schema contains, and what the login may see of it.
 
-Here: the catalog's facts, the obstacles between the login and tables, columns and rows, and the statement that removes
-each. Not here: what was loaded and is gone (`stages/vanished.py`), reading rows (`source/extraction.py`).
+Here: the facts of the catalog, what keeps the login from tables, columns and rows, and the statement that removes each
+obstacle. Not here: what was loaded and is gone (`stages/vanished.py`), reading rows (`source/extraction.py`).
 
-Only `pg_catalog` tells this: `information_schema` leaves out what one may not see, so that a revoked grant looks like a
-table that Fivetran never made.
+Only `pg_catalog` shows this: `information_schema` omits what the login may not see, so a revoked grant looks like a
+table that Fivetran never created.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from klaviyo_assets.tables import EVENT, METRIC, TABLES
 RAW_TABLES = {name: spec for name, spec in TABLES.items() if spec.raw}
 _BY_LETTERS = {squash(name): name for name in RAW_TABLES}
 _MOST_NAMED = 8
-# Of each of these, one column has to be there.
+# One column of each of these has to exist.
 _REQUIRED = {
     EVENT.name: (("id",), ("datetime", "timestamp"), ("metric_id",), ("person_id",)),
     METRIC.name: (("id",), ("name",)),
@@ -45,8 +45,8 @@ JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdro
 JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_type AS base ON t.typtype = 'd' AND base.oid = t.typbasetype
 WHERE n.nspname = {schema} AND c.relkind IN ('r', 'p', 'v', 'm', 'f') ORDER BY c.relname, a.attnum
 """
-# A view reads what it is made of with its owner's rights, or with its reader's where it is a security_invoker. A policy
-# that lets every row through (`USING (true)`) hides none.
+# A view reads its tables with its owner's rights, or with its reader's if it is a security_invoker. A policy that lets
+# every row through (`USING (true)`) hides none.
 _READINGS = """
 WITH RECURSIVE reading(relation, base, reader) AS (
   SELECT c.oid, c.oid, (SELECT oid FROM pg_roles WHERE rolname = current_user)
@@ -86,7 +86,7 @@ ORDER BY 1, 5, 3
 
 
 class HiddenSourceError(PermanentError):
-    """Tables, columns or rows that the login may not see: they must not be taken for tables that are not there."""
+    """The login may not see some tables, columns or rows: they must not be mistaken for tables that do not exist."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,9 @@ class Obstacle:
     """Something that keeps the login from what is in Postgres.
 
     Attributes:
-        subject: `event`, or `event.property_value`: what `--accept-empty` would name.
+        subject: `event`, or `event.property_value`: the name for `--accept-empty`.
         cause: What is hidden, and why.
-        statement: The SQL that opens it.
+        statement: The SQL that gives access.
         is_of_table: Whether a whole table or view is closed to the login.
     """
 
@@ -108,7 +108,7 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class _Relation:
-    """A table or view as the catalog has it: readable columns with their types, and the hidden ones."""
+    """A table or view as the catalog describes it: readable columns with their types, and the hidden ones."""
 
     name: str
     columns: dict[str, str] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class _Relation:
 
 @dataclass(frozen=True)
 class SourceCatalog:
-    """One account's schema in one snapshot; `may_use` is None where there is no such schema."""
+    """One account's schema in one snapshot; `may_use` is None if there is no such schema."""
 
     schema: str
     login: str
@@ -147,7 +147,7 @@ class SourceCatalog:
 
     @cached_property
     def _names(self) -> dict[str, str]:
-        """Relation -> the name of the catalogue's table that it is, in whatever spelling; others keep theirs."""
+        """Relation -> the catalogue's name of the table, however it is spelled; other relations keep their names."""
         names = {name: name for name in self.relations}
         for name in self.relations:
             table_name = _BY_LETTERS.get(squash(name), name)
@@ -156,7 +156,7 @@ class SourceCatalog:
 
     @cached_property
     def tables(self) -> dict[str, RawTable]:
-        """The tables of which the login may read anything, with the columns that it may read."""
+        """The tables of which the login may read something, with the columns that it may read."""
         readable: dict[str, RawTable] = {}
         for relation in self.relations.values():
             if relation.columns:
@@ -187,13 +187,13 @@ class SourceCatalog:
 
     @property
     def grant_all(self) -> str:
-        """The statements that open every table of the schema, and those that are made later."""
+        """The statements that give access to every table of the schema, and to tables created later."""
         schema, login = _quoted(self.schema), _quoted(self.login)
         return f"GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {login}; {self.grant_later}"
 
     @property
     def grant_later(self) -> str:
-        """The statement that opens what is made later: a table that Fivetran makes again has lost its grants."""
+        """The statement that gives access to later tables: a table that Fivetran recreates has lost its grants."""
         schema, login = _quoted(self.schema), _quoted(self.login)
         return f"ALTER DEFAULT PRIVILEGES IN SCHEMA {schema} GRANT SELECT ON TABLES TO {login};"
 
@@ -201,7 +201,7 @@ class SourceCatalog:
         return f"GRANT SELECT ON {_quoted(self.schema, relation)} TO {_quoted(self.login)};"
 
     def _below(self, reading: Mapping[str, Any], names: Collection[str]) -> Iterator[Obstacle]:
-        """Row-level security, and what a view's owner may not read."""
+        """Obstacles from row-level security, and from what a view's owner may not read."""
         name = self._names[reading["relation"]]
         if name not in names or name not in RAW_TABLES:
             return
@@ -220,7 +220,7 @@ class SourceCatalog:
             )  # fmt: skip
 
     def missing_schema(self) -> tuple[str, str] | None:
-        """What is wrong with the schema as a whole, and what to do; None where it can be looked into."""
+        """What is wrong with the schema as a whole, and what to do; None if the login has access to it."""
         if self.may_use is None:
             listed = ", ".join(self.other_schemas) or "none with a table event"
             return (
@@ -230,7 +230,7 @@ class SourceCatalog:
             )
         if not self.may_use:
             return (
-                f"the login {self.login!r} may not see into the schema {self.schema!r}",
+                f"the login {self.login!r} may not look into the schema {self.schema!r}",
                 f"Run as its owner: GRANT USAGE ON SCHEMA {_quoted(self.schema)} TO {_quoted(self.login)};",
             )
         if not self.relations:
@@ -244,7 +244,7 @@ class SourceCatalog:
     def refuse_hidden(
         self, account: str, accepted: Collection[str] = (), names: Collection[str] = frozenset(RAW_TABLES)
     ) -> None:
-        """Refuse to go on while something is hidden that nobody agreed to do without.
+        """Refuse to go on while something is hidden that was not accepted as empty.
 
         Args:
             account: The account's name.
@@ -252,7 +252,7 @@ class SourceCatalog:
             names: The tables that are wanted.
 
         Raises:
-            HiddenSourceError: with the cause, and the statement that removes it.
+            HiddenSourceError: the message has the cause, and the statement that removes it.
         """
         fault = self.missing_schema()
         if fault:
@@ -263,10 +263,10 @@ class SourceCatalog:
             raise _hidden_source(account, hidden, later)
 
     def require_columns(self, account: str) -> None:
-        """Refuse to read events or metrics without what tells one from another, when it was, of whom and of what.
+        """Refuse to read events or metrics without the columns that identify and date them.
 
         Raises:
-            PermanentError: naming the table and the column, and what the table has.
+            PermanentError: a column is missing; the message names it and its table, and the existing columns.
         """
         for name, needed in _REQUIRED.items():
             table = self.tables.get(name)
@@ -293,10 +293,10 @@ def _hidden_source(account: str, hidden: list[Obstacle], later: str) -> HiddenSo
 
 
 def require_key(spec: TableSpec, table: RawTable) -> None:
-    """Refuse to read a table without its key: one row could not be told from another.
+    """Refuse to read a table without its key: rows could not be told apart.
 
     Raises:
-        PermanentError: naming the table and the columns.
+        PermanentError: key columns are missing; the message names the table and the columns.
     """
     listed = plan(spec, table).listed
     missing = [raw for name in spec.key if (raw := spec.column(name).raw) and not listed[raw]]
@@ -312,7 +312,7 @@ def accepted_names(names: Iterable[str]) -> frozenset[str]:
     """The names that `--accept-empty` was given, `TABLE` or `TABLE.COLUMN`.
 
     Raises:
-        UnknownNameError: a table is none of those that are read.
+        UnknownNameError: no table of that name is read.
     """
     accepted = frozenset(name.strip() for name in names)
     for name in accepted:

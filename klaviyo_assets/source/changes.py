@@ -1,7 +1,7 @@
-"""What changed in a large account table since it was last loaded, as Postgres tells.
+"""What changed in a large account table since it was last loaded, according to Postgres.
 
-Here: which tables can be told, their rows by age with a checksum each, the keys that changed. Not here: what BigQuery
-and the archive hold, and the decision (`stages/deltas.py`).
+Here: the tables whose changes can be detected, their rows by age with checksums, and the changed keys. Not here: what
+BigQuery and the archive hold, and the decision (`stages/deltas.py`).
 
 The checksum is of keys, sync times and delete marks, the same whatever the order of rows, and the same as
 `destinations/bigquery/merge.py` has BigQuery compute.
@@ -19,7 +19,7 @@ from klaviyo_assets.model.spec import LogicalType, TableSpec
 from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.sql import RawTable, in_calendar, sync_time
 
-# Rows of a sync that was under way when the table was read may bear times up to so much before the newest one read.
+# Rows of a sync that was under way when the table was read may have times up to this much before the newest one read.
 MARGIN = timedelta(hours=1)
 _SYNCED, _DELETED = "_fivetran_synced", "_fivetran_deleted"
 _OLD, _RECENT, _NEW = 0, 1, 2
@@ -27,7 +27,7 @@ _OLD, _RECENT, _NEW = 0, 1, 2
 
 @dataclass(frozen=True)
 class Sum:
-    """A set of rows: how many, and their checksum."""
+    """A set of rows: their number and their checksum."""
 
     rows: int = 0
     checksum: int = 0
@@ -37,13 +37,13 @@ class Sum:
         return Sum(self.rows + other.rows, self.checksum + other.checksum)
 
     def __str__(self) -> str:
-        """As kept and compared."""
+        """The text that is kept and compared."""
         return f"{self.rows}:{self.checksum}"
 
 
 @dataclass(frozen=True)
 class Changes:
-    """A table's rows, those that may have changed since a watermark, and those that may not have.
+    """A table's rows: those that may have changed since a watermark, and those that cannot have.
 
     `after`: a row may have changed if it was synced later than this.
     """
@@ -59,11 +59,11 @@ class Changes:
 
 
 def untellable(spec: TableSpec, table: RawTable) -> str | None:
-    """Why a table's changes cannot be told by its sync times; None where they can."""
+    """Why a table's changes cannot be detected by its sync times; None if they can."""
     if table.columns.get(_SYNCED) != "timestamptz":
         return f"the table has no {_SYNCED} to tell changes by"
     if table.columns.get(_DELETED, "bool") != "bool":
-        return f"{_DELETED} is no boolean"
+        return f"{_DELETED} is not a boolean"
     if any(raw not in table.columns for raw in _keys(spec)):
         return "the table lacks a key column"
     if not _only_keys_can_fail(spec):
@@ -76,7 +76,7 @@ def _keys(spec: TableSpec) -> list[str]:
 
 
 def _only_keys_can_fail(spec: TableSpec) -> bool:
-    """Whether a row can only be quarantined for its key, and the key is text: what can be seen without mapping it."""
+    """Whether rows can be quarantined only for their key, and the key is text: this is visible without mapping them."""
     others = [column for column in spec.columns if column.name not in spec.key]
     return (
         spec.total_order == spec.key
@@ -86,7 +86,7 @@ def _only_keys_can_fail(spec: TableSpec) -> bool:
 
 
 def table_rows(source: AccountSource, specs: Collection[TableSpec]) -> dict[str, int]:
-    """Rows of each of these account tables; 0 where Fivetran has not created it."""
+    """The number of rows in each of these account tables; 0 if Fivetran has not created it."""
     present = [spec for spec in specs if source.table(spec).columns]
     counted = dict.fromkeys((spec.name for spec in specs), 0)
     if not present:
@@ -101,14 +101,14 @@ def table_rows(source: AccountSource, specs: Collection[TableSpec]) -> dict[str,
 
 
 def columns_fingerprint(spec: TableSpec, table: RawTable) -> str:
-    """Fingerprint of the columns there are and of what the spec makes of them."""
+    """The fingerprint of the existing columns and of how the spec uses them."""
     columns = [[column.name, column.type, column.raw, column.required, column.personal] for column in spec.columns]
     read = [[raw.name, raw.type, raw.older_names] for raw in spec.raw]
     return fingerprint_of([columns, read, spec.key, spec.personal_properties, sorted(table.columns.items())])
 
 
 def watermark(source: AccountSource, spec: TableSpec) -> str:
-    """The newest sync time of a table's rows, ISO 8601; empty where no row has one."""
+    """The newest sync time of a table's rows, ISO 8601; empty if no row has one."""
     table = source.table(spec)
     if table.columns.get(_SYNCED) != "timestamptz":
         return ""
@@ -125,10 +125,10 @@ def changes_since(source: AccountSource, spec: TableSpec, mark: str, most: int) 
         source: The account in one snapshot.
         spec: A table that is not `untellable`.
         mark: The watermark of the last load.
-        most: How many changed rows are few. With the rows of the margin there may be more: then without them.
+        most: The largest number of changed rows for a delta. If the rows of the margin exceed it, they are left out.
 
     Returns:
-        None where more have changed.
+        None if more rows have changed.
     """
     table, newest = source.table(spec), datetime.fromisoformat(mark)
     age = sql.SQL("CASE WHEN t._fivetran_synced > {} THEN {} WHEN t._fivetran_synced > {} THEN {} ELSE {} END").format(
@@ -160,7 +160,7 @@ def _has_deletes(spec: TableSpec) -> bool:
 
 
 def changed_keys(source: AccountSource, spec: TableSpec, changes: Changes) -> list[str] | None:
-    """The keys of the changed rows, parts joined with `|`; None where one is empty, missing, or there twice."""
+    """The keys of the changed rows, parts joined with `|`; None if one is empty, missing, or repeated."""
     table = source.table(spec)
     columns = sql.SQL(", ").join(sql.SQL("t.{}::text").format(sql.Identifier(name)) for name in _keys(spec))
     query = sql.SQL("SELECT {} FROM {} AS t WHERE {}").format(columns, table.identifier, changes.where)

@@ -1,6 +1,6 @@
 """What Postgres says about an account's days: digests of their rows, days that a sync wrote to, and late receipts.
 
-Here: questions about days of events, each one statement in one snapshot. Not here: what follows from the answers
+Here: questions about days of events, each a single statement in one snapshot. Not here: what follows from the answers
 (`stages/planning.py`), and reading the rows themselves (`source/extraction.py`).
 """
 
@@ -42,7 +42,7 @@ def _digests(source: AccountSource, spans: Collection[tuple[date, date]]) -> dic
 
 
 def events_between(source: AccountSource, first: date, last: date) -> int:
-    """How many events, deleted ones included, lie on the days from `first` to `last`."""
+    """The number of events, including deleted ones, on the days from `first` to `last`."""
     table = source.table(EVENT)
     if not table.columns:
         return 0
@@ -52,7 +52,7 @@ def events_between(source: AccountSource, first: date, last: date) -> int:
 
 
 def days_synced_since(source: AccountSource, since: datetime) -> set[date] | None:
-    """The days of events that Fivetran wrote at or after a moment; None if the table does not say."""
+    """The days of events that Fivetran wrote at or after a moment; None if the table does not show this."""
     table = source.table(EVENT)
     if table.columns.get(SYNCED) != "timestamptz":
         return None
@@ -88,7 +88,7 @@ def late_receipts(
     Args:
         source: The account in one snapshot.
         loaded: For each day that may need receipts, up to which sync it was read.
-        since: Receipts that were written before this are known to have been taken in; None: of any time.
+        since: Receipts written before this are known to have been read; None: check receipts of any time.
         renamed: Days whose receipts count as having arrived just now: they may not have been receipts before.
     """
     table = source.table(EVENT)

@@ -1,6 +1,6 @@
-"""Digests of rows: what tells that a set of rows is not the one that was loaded.
+"""Digests of rows, which show that a set of rows differs from the one that was loaded.
 
-Here: the digest as SQL, and what it says by itself. Not here: which rows (`source/extraction.py`, `source/days.py`),
+Here: the digest as SQL, and what it states itself. Not here: which rows (`source/extraction.py`, `source/days.py`),
 and comparing digests (`stages/planning.py`).
 """
 

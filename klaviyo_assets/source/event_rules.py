@@ -1,7 +1,7 @@
-"""What the mapping decides about one event, as conditions of SQL: its kind, and its message.
+"""What the mapping decides about one event, as SQL conditions: its kind, and its message.
 
-Here: the twins of rules in `mapping/event.py`. Each is composed from the data that states the rule there, and a
-property test compares the two. Not here: which events are read (`source/touches.py`, `source/days.py`), and the time
+Here: the twins of rules in `mapping/event.py`. Each is composed from the data that state the rule there, and a property
+test compares the two. Not here: which events are read (`source/touches.py`, `source/days.py`), and the time
 of an event (`source/sql.py`).
 """
 
@@ -23,7 +23,7 @@ def spelling(text: sql.Composable) -> sql.Composed:
 
 
 def is_of_kind(table: RawTable, metrics: AccountMetrics, is_chosen: Callable[[MetricKind], bool]) -> sql.Composable:
-    """Whether the metric of an event `t` is of a chosen kind: the twin of `AccountMetrics.name_of`; never null."""
+    """Whether the metric of an event `t` belongs to a chosen kind: the twin of `AccountMetrics.name_of`; never null."""
     test = metrics.test_of(is_chosen)
     metric_id = id_text(table, "metric_id") if "metric_id" in table.columns else sql.SQL("NULL::text")
     conditions = [_is_any(metric_id, test.ids)]
@@ -39,7 +39,7 @@ def is_receipt(table: RawTable, metrics: AccountMetrics) -> sql.Composable:
 
 
 def message(event: str) -> sql.Composed:
-    """The message of an event, in the columns that `source.sql.select` gives it: the twin of `message_id`.
+    """The message of an event, in the columns that `source.sql.select` returns: the twin of `message_id`.
 
     Args:
         event: The alias of the selected rows.

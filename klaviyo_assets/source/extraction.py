@@ -31,17 +31,17 @@ from klaviyo_assets.source.sql import during as during
 from klaviyo_assets.source.touches import Needs, TouchReader
 from klaviyo_assets.tables import EVENT, METRIC
 
-# Recorded ids that are nowhere yet are remembered, so that a day is made again when one arrives; so many at most.
+# Recorded ids that do not exist yet are remembered, up to this many, so that a day is rebuilt when one arrives.
 MOST_MISSING = 500
-# Klaviyo's ids have up to 36 letters. What an event records as one may be anything that somebody sent.
+# Klaviyo's ids have up to 36 letters, but what an event records as an id may be anything that somebody sent.
 LONGEST_ID = 1_000
 
 
 @dataclass
 class AccountSource:
-    """One account's schema as one snapshot shows it, with what every mapping needs to know of the whole account.
+    """One account's schema in one snapshot, with what every mapping needs to know about the whole account.
 
-    `accepted` names what may be taken as empty: tables, and columns as `table.column`.
+    `accepted` names what may be treated as empty: tables, and columns as `table.column`.
     """
 
     account: Account
@@ -56,15 +56,16 @@ class AccountSource:
 
     @classmethod
     def open(cls, account: Account, snapshot: Snapshot, accepted: Iterable[str] = ()) -> "AccountSource":
-        """Look at the account's schema, and refuse what would be read wrongly.
+        """Examine the account's schema, and refuse what would be read wrongly.
 
         Args:
             account: The account.
             snapshot: Where to read.
-            accepted: What may be taken as empty in this run, besides the account's `accept_empty`.
+            accepted: What may be treated as empty in this run, besides the account's `accept_empty`.
 
         Raises:
-            PermanentError: there is no such schema, or what is read of it is hidden, missing, or of unknown kinds.
+            PermanentError: there is no such schema, or something that is read is hidden, missing, or of an unknown
+                kind.
         """
         allowed = accepted_names([*account.accept_empty, *accepted])
         catalog = SourceCatalog.read(snapshot, account.postgres_schema)
@@ -78,11 +79,11 @@ class AccountSource:
         return source
 
     def table(self, spec: TableSpec) -> RawTable:
-        """The raw table, without columns where Fivetran has not created it."""
+        """The raw table; it has no columns if Fivetran has not created it."""
         return self.tables.get(spec.name) or RawTable(self.account.postgres_schema, spec.name, {})
 
     def _refuse_unknown_kinds(self) -> None:
-        """Refuse events whose kind nobody could tell: no event would count as a conversion, and none as an open."""
+        """Refuse events of unknown kinds: none would count as a conversion, or as an open."""
         problem = self.metrics.problem
         if EVENT.name not in self.tables or METRIC.name in self.accepted or not problem:
             return
@@ -109,7 +110,7 @@ class AccountSource:
         return bool(self.snapshot.read(query.format(self.table(EVENT).identifier, condition)).num_rows)
 
     def _is_of(self, metric: str) -> sql.Composed:
-        """Whether an event is of a metric: by its id, or by a name that the event has and the metric table has not."""
+        """Whether an event belongs to a metric, by its id or by a name that the metric table lacks."""
         table, named = self.table(EVENT), sql.Literal([known.metric_id for known in self.metrics.metrics])
         metric_id = id_text(table, "metric_id")
         by_id = sql.SQL("{} = {}").format(metric_id, sql.Literal(metric))
@@ -123,7 +124,7 @@ class AccountSource:
         if METRIC.name not in self.tables:
             return self.account.metrics([])
         read = self.snapshot.read(select(METRIC, self.table(METRIC), properties=False))
-        # Python has no value for every time that may be in the others.
+        # Python cannot represent every time that the other columns may hold.
         rows = read.select(["id", "name", "integration_name", "integration_id", "_fivetran_deleted"]).to_pylist()
         metrics = [
             Metric(
@@ -139,7 +140,7 @@ class AccountSource:
         return self.account.metrics(metrics)
 
     def _attribution_source(self) -> str:
-        """`native` where Klaviyo's own attribution is wanted, or `auto` finds any; decided for the whole account."""
+        """`native` if Klaviyo's own attribution is wanted, or if `auto` finds any; decided for the whole account."""
         wanted = self.account.attribution.source
         if wanted != "auto":
             return wanted
@@ -154,7 +155,7 @@ class AccountSource:
         return "native" if self.snapshot.read(present).num_rows else "touch"
 
     def _newest_sync(self) -> str | None:
-        """Start of the newest sync that wrote anything of this account, ISO 8601 UTC."""
+        """The start of the newest sync that wrote anything for this account, ISO 8601 UTC."""
         column = sql.Identifier("_fivetran_synced")
         synced = [table for table in self.tables.values() if table.columns.get("_fivetran_synced") == "timestamptz"]
         if not synced:
@@ -171,10 +172,10 @@ class AccountSource:
         if spec.name not in self.tables:
             place = f"{self.account.postgres_schema}.{spec.name}"
             if spec.name in self.accepted:
-                return [f"{place} is not there or not to be seen; it is taken as empty, as was accepted."]
-            return [f"Fivetran has not created {place}; it is taken as empty."]
+                return [f"{place} is missing or hidden; it is treated as empty, as was accepted."]
+            return [f"Fivetran has not created {place}; it is treated as empty."]
         missing = plan(spec, self.table(spec)).missing
-        sentences = [f"columns not there (yet), read as null: {', '.join(missing)}"] if missing else []
+        sentences = [f"columns that do not exist (yet) and are read as null: {', '.join(missing)}"] if missing else []
         if spec is EVENT and self.metrics.problem:
             sentences.append(self.metrics.problem)
         return sentences
@@ -190,7 +191,7 @@ class AccountSource:
         return {**self.metrics.details, "attribution_source": self.attribution_source}
 
     def digests(self, days: Iterable[date]) -> dict[date, str]:
-        """The digest of each day's events: it differs when any of them was added, changed, deleted or synced again."""
+        """The digest of a day's events: it changes when any of them is added, changed, deleted or synced again."""
         days = list(days)
         table = self.table(EVENT)
         for day in days:
@@ -219,7 +220,7 @@ class AccountSource:
         return str(self.snapshot.read(query).to_pylist()[0]["digest"])
 
     def events_outside(self, today: date) -> dict[str, int]:
-        """How many events lie before the account's start date and after today: no day takes them."""
+        """How many events are before the account's start date or after today: they belong to no day."""
         table = self.table(EVENT)
         if not table.columns:
             return {}
@@ -235,7 +236,7 @@ class AccountSource:
         return counts
 
     def reads(self, day: date, touches: pa.Table) -> dict[str, str]:
-        """The other days that a day's touches were looked for in or found on, as ISO dates, with their digests."""
+        """The other days on which a day's touches were looked for or found, as ISO dates, with their digests."""
         days = set(event_days(table_to_frame(touches), self.account).drop_null().unique().to_pylist())
         if self.attribution_source == "touch":
             begin = self.account.day_bounds(day)[0] - self.account.attribution.longest_window
@@ -254,7 +255,7 @@ def extract_table(
         source: The account in one snapshot.
         spec: The table.
         writer: Takes the rows.
-        state: What the frame brings a large table to.
+        state: The state to which the frame brings a large table.
         where: Which rows `t` to read; by default all.
     """
     table = source.table(spec)
@@ -296,7 +297,7 @@ def extract_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameR
             "missing": sorted(name for name in needs.recorded_ids - needs.found_ids if len(name) <= LONGEST_ID)[
                 :MOST_MISSING
             ],
-            # Not the unlisted ones: every day's row in the ledger would hold hundreds of names.
+            # Unlisted columns are left out: every day's row in the ledger would hold hundreds of names.
             "columns": columns_read(EVENT, table, unlisted=False),
         },
     )  # fmt: skip
@@ -319,7 +320,7 @@ def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRe
     writer.append(_empty(EVENT, properties=False), "touches")
     start, warnings = source.account.start_date, source.warnings(EVENT)
     if day < start:
-        warnings.append(f"{day} lies before the start_date of {source.account.name}, {start}: nothing of it is taken.")
+        warnings.append(f"{day} is before the start_date of {source.account.name}, {start}: none of it is loaded.")
     return writer.finish(
         source_digest=NO_ROWS, data_through=source.data_through, warnings=warnings, details=source.details()
     )
@@ -328,7 +329,7 @@ def _empty_day(source: AccountSource, day: date, writer: FrameWriter) -> FrameRe
 def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
     """Read the ids of events that no day can claim: they have no usable time.
 
-    The record also counts the events that no day takes because they lie outside of the account's days.
+    The record also counts the events that belong to no day because they are outside the account's days.
     """
     table, outside = source.table(EVENT), source.events_outside(source.account.today())
     if table.columns:
@@ -348,10 +349,11 @@ def extract_undated(source: AccountSource, writer: FrameWriter) -> FrameRecord:
 
 
 def outside_warnings(account: Account, outside: Mapping[str, int]) -> list[str]:
-    """What to say of events that lie outside of the account's days."""
+    """Sentences about the events outside the account's days."""
     sentences = {
-        "before_start_date": f"before the start_date of {account.name}, {account.start_date}: they are not loaded",
-        "after_today": "after today: they are loaded when their day has come; a wrong clock may have dated them",
+        "before_start_date": f"before the start_date of {account.name}, {account.start_date}; such events are not "
+        "loaded",
+        "after_today": "after today, perhaps by a wrong clock; such events are loaded once their day has come",
     }
     return [f"{_number(outside[name])} dated {text}." for name, text in sentences.items() if outside.get(name)]
 
@@ -375,7 +377,7 @@ def _write(
 
 
 def _distinct(touches: Sequence[pa.Table]) -> pa.Table:
-    """Touches without repetitions, in order of id."""
+    """The touches without repetitions, in order of id."""
     rows = pa.concat_tables(touches)
     first: dict[str, int] = {}
     for position, event_id in enumerate(rows.column("id").to_pylist()):

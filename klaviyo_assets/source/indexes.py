@@ -1,10 +1,11 @@
-"""The indexes that make reading increments quick; Fivetran itself makes primary keys only.
+"""The indexes that make reading increments fast; Fivetran itself creates only primary keys.
 
-Here: which, on what, why, and the statement that makes one. Not here: looking for them (`diagnosis/postgres.py`), and
-the measurements (docs/postgres_indexes.md). Everything works without them, more slowly.
+Here: the indexes, their columns and purposes, and the statement that creates one. Not here: looking for them
+(`diagnosis/postgres.py`), and the measurements (docs/postgres_indexes.md). Everything works without them, but more
+slowly.
 
 Only plain columns are indexed, without expressions and conditions: Fivetran may rename, retype or drop any of them, and
-Postgres renames, rebuilds or drops such an index with it.
+Postgres then renames, rebuilds or drops the index too.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,7 +16,7 @@ from psycopg import sql
 
 @dataclass(frozen=True)
 class RecommendedIndex:
-    """An index on one table of an account's schema, and what it is for."""
+    """An index on one table of an account's schema, and its purpose."""
 
     name: str
     table: str
@@ -24,7 +25,7 @@ class RecommendedIndex:
     purpose: str
 
     def statement(self, schema: str, *, concurrently: bool = False) -> sql.Composed:
-        """`CREATE INDEX IF NOT EXISTS`; concurrently, Fivetran can go on writing meanwhile (not in a transaction)."""
+        """`CREATE INDEX IF NOT EXISTS`; if concurrent, Fivetran can go on writing meanwhile (not in a transaction)."""
         return sql.SQL("CREATE INDEX {}IF NOT EXISTS {} ON {} USING {} ({})").format(
             sql.SQL("CONCURRENTLY ") if concurrently else sql.SQL(""),
             sql.Identifier(self.name),
@@ -41,5 +42,5 @@ RECOMMENDED = (
 
 
 def possible(columns: Collection[str], table: str) -> Iterator[RecommendedIndex]:
-    """The recommended indexes of a table whose columns are all there."""
+    """The recommended indexes of a table whose columns all exist."""
     return (index for index in RECOMMENDED if index.table == table and set(index.columns) <= set(columns))

@@ -1,4 +1,4 @@
-"""How the columns of a raw table are spelled: under which names they are read, and which of earlier ones are gone.
+"""How the columns of a raw table are spelled: the names under which they are read, and the earlier ones that are gone.
 
 Here: source naming (`personId` for `person_id`), and comparing what a table has with what it had. Not here: the SELECT
 (`source/sql.py`), and what follows from a column that is gone (`stages/vanished.py`).
@@ -14,10 +14,10 @@ from klaviyo_assets.source.sql import RawTable, plan
 
 
 def with_known_names(spec: TableSpec, table: RawTable) -> RawTable:
-    """The table with its columns under the names of the spec, where Fivetran writes them in the source's own naming.
+    """The table with its columns under the names of the spec, if Fivetran writes them in the source's own naming.
 
-    A column that is there in both spellings, as while Fivetran changes from one to the other, is read from the first
-    that holds a value.
+    A column that exists in both spellings, for example while Fivetran changes from one to the other, is read from the
+    first that holds a value.
     """
     sources = _sources(spec, table.columns)
     if all(list(names) == [name] for name, names in sources.items()):
@@ -31,7 +31,7 @@ def with_known_names(spec: TableSpec, table: RawTable) -> RawTable:
 
 
 def _sources(spec: TableSpec, columns: Iterable[str]) -> dict[str, list[str]]:
-    """Name to read a column under -> the columns that are spelled so, the plain spelling first."""
+    """Column name -> the columns that spell it, the plain spelling first."""
     spellings = [name for raw in spec.raw for name in (raw.name, *raw.older_names)]
     spellings += [spec.custom_fields.packed] if spec.custom_fields else []
     by_letters = {squash(name): name for name in reversed(spellings)}
@@ -54,7 +54,7 @@ def _value(table: RawTable, names: list[str]) -> sql.Composable:
 
 
 def columns_read(spec: TableSpec, table: RawTable, *, unlisted: bool = True) -> list[str]:
-    """What a table has to read: columns of the spec under its names, and (if wanted) all others as they are spelled."""
+    """A table's readable columns: those of the spec under its names, and (if wanted) all others as they are spelled."""
     chosen = plan(spec, table)
     read = [name for name, present in chosen.listed.items() if present]
     read += [f"{_prefix(spec)}{name}" for name, present in chosen.properties.items() if present]
@@ -63,9 +63,9 @@ def columns_read(spec: TableSpec, table: RawTable, *, unlisted: bool = True) -> 
 
 
 def columns_gone(spec: TableSpec, before: Iterable[str], now: Iterable[str]) -> list[str]:
-    """The columns that were read once and are not among those of now, in any spelling.
+    """The columns that were read earlier and no longer exist in any spelling.
 
-    Custom fields that Fivetran packs into one column now, or writes as columns of their own now, are not gone.
+    Custom fields that Fivetran now packs into one column, or now writes as separate columns, are not gone.
     """
     return sorted(_gone(spec, before, {squash(name) for name in now}))
 

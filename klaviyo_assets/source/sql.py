@@ -1,9 +1,9 @@
-"""A `TableSpec` as the SELECT that reads it from Postgres, whatever of it Fivetran has created so far.
+"""A `TableSpec` as the SELECT that reads it from Postgres, however much of it Fivetran has created so far.
 
 Here: one expression per raw column and property, typed nulls for what is missing, and JSON text for what the spec
 does not list. Not here: connections and snapshots (`resources/postgres/resource.py`), and which rows are wanted.
 
-Identifiers and literals are quoted by `psycopg.sql`. Literals stand in the text because ADBC reads through
+Identifiers and literals are quoted by `psycopg.sql`. Literals are part of the text because ADBC reads through
 `COPY (query) TO STDOUT`, which takes no parameters.
 """
 
@@ -36,13 +36,13 @@ from klaviyo_assets.model.spec import (
 
 # Postgres passes at most 100 arguments to a function.
 _ARGUMENTS = 90
-# From this version on Postgres tells without an error whether a text is JSON that `jsonb` can hold.
+# From this version on, Postgres can check without an error whether a text is JSON that `jsonb` can hold.
 _TELLS_VALID = 160_000
 _VALID = "pg_input_is_valid(sound.document, 'jsonb')"
-# Of what `json` holds only numbers can be too large. Of a column of type text an earlier version cannot tell more.
+# In a `json` value, only numbers can be too large. For a text column, an earlier version cannot check more.
 _LIKELY_VALID = r"sound.document ~ '^\s*[\[{].*[]}]\s*$' AND sound.document !~ '[0-9][eE]\+?[0-9]{4,}'"
-# Times beyond these are read as these: ADBC gives microseconds in 64 bits, which hold neither Postgres's last years nor
-# its infinities. The mapping knows both for no times of a calendar.
+# Times beyond these limits are read as the limits: ADBC returns microseconds in 64 bits, which hold neither Postgres's
+# last years nor its infinities. The mapping refuses both limits as times outside the calendar.
 _EARLIEST, _LATEST = "4713-01-01 00:00:00+00 BC", "200000-01-01 00:00:00+00"
 
 
@@ -50,7 +50,7 @@ _EARLIEST, _LATEST = "4713-01-01 00:00:00+00 BC", "200000-01-01 00:00:00+00"
 class RawTable:
     """A table as it is in Postgres now: its columns and their types (`udt_name`).
 
-    `relation` is what to read instead of the table itself, where its columns are spelled in another way.
+    `relation` is what to read instead of the table itself if its columns are spelled differently.
     """
 
     schema: str
@@ -59,18 +59,18 @@ class RawTable:
     # `server_version_num` of the server.
     server: int = _TELLS_VALID
     relation: sql.Composable | None = dataclasses.field(default=None, repr=False, compare=False)
-    # What `select` composed: a day's extraction asks for the same four times, a year's more than a thousand times.
+    # The results of `select`: a day's extraction asks for the same one four times, a year's more than a thousand times.
     _selects: dict[tuple[str, bool], sql.SQL] = dataclasses.field(default_factory=dict, repr=False, compare=False)
 
     @property
     def identifier(self) -> sql.Composable:
-        """What follows FROM: the quoted name with its schema."""
+        """The text after FROM: the quoted name with its schema."""
         return self.relation or sql.Identifier(self.schema, self.name)
 
 
 @dataclass(frozen=True)
 class ColumnPlan:
-    """Which columns of a raw table serve what."""
+    """What each column of a raw table is used for."""
 
     listed: Mapping[str, tuple[str, ...]]  # raw column of the spec -> present columns, best first
     properties: Mapping[str, tuple[str, ...]]  # property -> present columns in any spelling
@@ -79,12 +79,12 @@ class ColumnPlan:
 
     @property
     def missing(self) -> list[str]:
-        """Raw columns of the spec that the table does not have (yet); they are read as null."""
+        """The raw columns of the spec that the table does not have (yet); they are read as null."""
         return [name for name, present in self.listed.items() if not present]
 
 
 def plan(spec: TableSpec, table: RawTable) -> ColumnPlan:
-    """Decide for every present column what it is read as."""
+    """Decide how every present column is read."""
     listed = {raw.name: _present(raw, table) for raw in spec.raw}
     properties = {field.name: _spellings(spec, field, table) for field in spec.properties}
     packed = spec.custom_fields.packed if spec.custom_fields and spec.custom_fields.packed in table.columns else None
@@ -128,8 +128,8 @@ def _without_prefix(spec: TableSpec, name: str) -> str:
 def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.SQL:
     """`SELECT ... FROM table AS t` with every raw column and property of the spec, under the spec's names.
 
-    Columns come as their logical type where Postgres has it in that type, else as text for the mapping to parse. No
-    expression fails for what a cell holds: that would cost the account every row.
+    Columns have their logical type if Postgres has them in that type, and are otherwise text for the mapping to parse.
+    No expression may fail because of a cell's content: that would cost the account every row.
 
     Args:
         spec: What to read.
@@ -138,7 +138,7 @@ def select(spec: TableSpec, table: RawTable, *, properties: bool = True) -> sql.
     """
     query = table._selects.get((spec.name, properties))
     if query is None:
-        # As text: composing hundreds of expressions takes longer than many a day's query.
+        # The result is kept as text: composing hundreds of expressions takes longer than querying many a day.
         text = _select(spec, table, properties=properties).as_string(None)
         query = table._selects[spec.name, properties] = sql.SQL(text)
     return query
@@ -172,7 +172,7 @@ def order_by(spec: TableSpec, table: RawTable) -> sql.Composed:
 
 
 def event_time(table: RawTable) -> sql.Composable:
-    """When an event happened: `datetime`, else `timestamp`; null where neither is a time that has a day."""
+    """When an event happened: `datetime`, else `timestamp`; null if neither is a time that has a day."""
     present = [_event_time(name, table.columns[name]) for name in ("datetime", "timestamp") if name in table.columns]
     if not present:
         return sql.SQL("NULL::timestamptz")
@@ -185,9 +185,9 @@ def _event_time(name: str, postgres_type: str) -> sql.Composed:
 
 
 def sync_time(column: sql.Composable) -> sql.Composed:
-    """A condition: the time of a sync that can have been by now.
+    """A condition: the time of a sync is plausible by now.
 
-    A time far ahead would count as the newest sync for ever, and hide every sync that follows.
+    A time far in the future would count as the newest sync for ever, and hide every sync that follows.
     """
     return sql.SQL("(isfinite({0}) AND {0} < now() + interval '1 day')").format(column)
 
@@ -198,15 +198,15 @@ def in_calendar(column: sql.Composable) -> sql.Composed:
 
 
 def id_text(table: RawTable, name: str) -> sql.Composable:
-    """A present id column as text, as it is mapped: bare where it is one, so that an index on it serves."""
+    """A present id column as text, as it is mapped; a text column stays bare, so that an index on it can be used."""
     kind = table.columns[name]
     return _column(name) if kind in {"text", "varchar"} else _text(name, kind)
 
 
 def during(table: RawTable, start: datetime, end: datetime) -> sql.Composed:
-    """Events from `start` up to, not including, `end`; by `timestamp` where `datetime` is not of any day."""
+    """Events from `start` up to, not including, `end`; by `timestamp` if `datetime` belongs to no day."""
     bounds = [sql.Literal(start), sql.Literal(end)]
-    # Plain columns can use an index; any other type has to be made a time first.
+    # Plain columns can use an index; any other type has to be converted to a time first.
     plain = all(table.columns.get(name, "timestamptz") == "timestamptz" for name in ("datetime", "timestamp"))
     if "datetime" not in table.columns or not plain:
         return sql.SQL("({0} >= {1} AND {0} < {2})").format(event_time(table), *bounds)
@@ -263,7 +263,7 @@ def _typed(name: str, postgres_type: str, wanted: LogicalType) -> sql.Composable
 def _timestamp(name: str, postgres_type: str) -> sql.Composed:
     column = _column(name)
     if postgres_type not in {"timestamptz", "timestamp", "date"}:
-        # A text that is no time is null; a cast of it would fail every day of the account.
+        # A text that is not a time becomes null; casting it would fail every day of the account.
         text = sql.SQL("btrim({}, {})").format(_text(name, postgres_type), sql.Literal(BLANKS))
         return sql.SQL("CASE WHEN {0} ~ {1} THEN ({0})::timestamptz END").format(text, sql.Literal(INSTANT_TEXT))
     instant = sql.SQL("({} AT TIME ZONE 'UTC')").format(column) if postgres_type != "timestamptz" else column
@@ -287,8 +287,8 @@ def _text(name: str, postgres_type: str) -> sql.Composed:
 def _sound(document: sql.Composable) -> sql.Composed:
     r"""JSON text with U+FFFD for escapes that no text can hold: `\u0000` and single halves of surrogate pairs.
 
-    Type `json` accepts these, but any look into such a document fails. Escaped backslashes and whole pairs are put
-    aside first, as control characters, which no JSON text contains.
+    Type `json` accepts these, but any access to such a document fails. Escaped backslashes and whole pairs are first
+    replaced by control characters, which no JSON text contains.
     """
     return sql.SQL(
         r"CASE WHEN strpos({0}, '\u') = 0 THEN {0} ELSE replace(replace(regexp_replace(regexp_replace("
@@ -306,7 +306,7 @@ def _property(field: Property, chosen: ColumnPlan, table: RawTable) -> sql.Compo
 
 
 def _document_source(chosen: ColumnPlan, table: RawTable) -> sql.Composable:
-    """The packed column as `jsonb`, read once a row; null where Postgres cannot read it."""
+    """The packed column as `jsonb`, read once per row; null if Postgres cannot read it."""
     if not chosen.packed or table.columns[chosen.packed] == "jsonb":
         return sql.SQL("")
     return sql.SQL(
@@ -323,7 +323,7 @@ def _document(packed: str, table: RawTable) -> sql.Composable:
 
 
 def _packed_property(document: sql.Composable, keys: list[str]) -> sql.Composed:
-    """The value of the first key that is there. Most events lack most properties: one look tells, not one per key."""
+    """The value of the first existing key. Most events lack most properties, so all keys are looked up at once."""
     values = [sql.SQL("({} ->> {})").format(document, sql.Literal(key)) for key in keys]
     return sql.SQL("CASE WHEN jsonb_exists_any({}, {}::text[]) THEN {} END").format(
         document, sql.Literal(keys), _coalesce(list(values))
@@ -347,7 +347,7 @@ def _groups(pairs: list[sql.Composed]) -> Iterator[list[sql.Composed]]:
 
 
 def _packed(spec: TableSpec, chosen: ColumnPlan, table: RawTable) -> sql.Composable:
-    """JSON text of what no one else reads of the packed column; the whole of it where Postgres cannot read it."""
+    """JSON text of what nothing else reads from the packed column; the whole column if Postgres cannot read it."""
     if not chosen.packed:
         return sql.SQL("NULL::text")
     document = _document(chosen.packed, table)

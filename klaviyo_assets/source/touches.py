@@ -1,6 +1,6 @@
-"""Which events of other days a day's mapping needs, and reading them in the day's own snapshot.
+"""The events of other days that a day's mapping needs, and reading them in the day's own snapshot.
 
-Here: gathering what a day's rows need while they stream by, and the queries that find it: recorded events, touches of
+Here: gathering what a day's rows need while they stream by, and the queries that find it: recorded events, touches in
 the window, receipts. Not here: the day itself (`source/extraction.py`), and who gets the credit (`mapping/credit.py`).
 More may be read than the rules use, never less.
 """
@@ -24,13 +24,13 @@ from klaviyo_assets.source.sql import RawTable, during, event_time, id_text, sel
 from klaviyo_assets.tables import EVENT
 
 _IDS_PER_QUERY = 10_000
-# No index of Postgres holds a longer key, whatever an event records as the id of a different event.
+# No Postgres index holds a longer key, whatever an event records as the id of a different event.
 _LONGEST_KEY = 100_000
 _T = TypeVar("_T")
 
 
 class Wanted(NamedTuple):
-    """Receipts that may be needed: of one person, of the campaign, flow and message that are stated."""
+    """Receipts that may be needed: those of one person, for the stated campaign, flow and message."""
 
     person: str
     campaign: str | None
@@ -48,7 +48,7 @@ class _Direct(NamedTuple):
 
 @dataclass
 class Needs:
-    """What rows ask for, gathered while they stream by."""
+    """What rows need, gathered while they stream by."""
 
     metrics: AccountMetrics
     native: bool
@@ -72,7 +72,7 @@ class Needs:
             self._look_for_recorded(raw, columns.person, columns.at, pc.invert(pc.or_(owned, columns.of_message)))
 
     def look_at_touches(self, touches: pa.Table) -> set[str]:
-        """Look at events that were read for the day's; gives the ids these name in turn."""
+        """Look at events that were read for those of the day; return the ids that they name in turn."""
         columns = message_columns(_frame(touches), self.metrics)
         self._look_for_sends(columns)
         ids = touches.column("id").to_pylist()
@@ -87,7 +87,7 @@ class Needs:
         return {entry.event_id for text in texts for entry in recorded(text) if entry.event_id}
 
     def _look_for_sends(self, columns: MessageColumns) -> bool:
-        """Events of a message that do not say when it was sent: receipts of that message do."""
+        """Note events of a message that do not say when it was sent: receipts of that message do."""
         silent = pc.and_(pc.is_null(columns.sent_at), pc.and_(columns.has_channel, pc.invert(columns.is_receipt)))
         chosen = pc.indices_nonzero(pc.and_(silent, pc.and_(pc.is_valid(columns.person), pc.is_valid(columns.message))))
         pairs = zip(columns.person.take(chosen).to_pylist(), columns.message.take(chosen).to_pylist(), strict=True)
@@ -128,7 +128,7 @@ def _frame(rows: pa.RecordBatch | pa.Table) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class TouchReader:
-    """Reads events of any day for one day of an account, all in one snapshot.
+    """Reads what one day of an account needs from events of any day, all in one snapshot.
 
     `bounds` are the day's first instant and the next day's.
     """
@@ -143,18 +143,18 @@ class TouchReader:
         return select(EVENT, self.table, properties=False)
 
     def none(self) -> pa.Table:
-        """No rows, in the columns all have."""
+        """A query without rows, with the columns that all queries have."""
         return self.snapshot.read(sql.SQL("{} LIMIT 0").format(self._narrow))
 
     def recorded(self, needs: Needs) -> Iterator[pa.Table]:
-        """The events that recorded attribution names, and those that these name in turn."""
+        """The events that recorded attribution names, and those that they name in turn."""
         if "id" not in self.table.columns:
             return
         event_ids, seen = set(needs.recorded_ids), set[str]()
         for _hop in range(MAX_HOPS):
             event_ids = {event_id for event_id in event_ids - seen if len(event_id) <= _LONGEST_KEY}
             seen |= event_ids
-            # Ids that are missing so far are remembered, whichever event named them.
+            # Ids that are still missing are remembered, whichever event named them.
             needs.recorded_ids |= event_ids
             following: set[str] = set()
             for chunk in _chunks(sorted(event_ids), _IDS_PER_QUERY):
@@ -167,11 +167,11 @@ class TouchReader:
             event_ids = following
 
     def window(self, windows: Iterable[str], longest: timedelta) -> pa.Table:
-        """Touches that may earn, of the window before the day and of the day, of people who did something else.
+        """Touches that may earn credit, in the window before the day and on the day, of people who did something else.
 
         Args:
-            windows: `<channel>_<kind>` of the touches that earn at all.
-            longest: How far before the day the earliest of them may lie.
+            windows: `<channel>_<kind>` of the touches that can earn credit.
+            longest: How long before the day the earliest of them may be.
         """
         earning = set(windows)
         if "person_id" not in self.table.columns or not earning:
@@ -191,7 +191,7 @@ class TouchReader:
         )
 
     def receipts(self, wanted: Sequence[Wanted]) -> Iterator[pa.Table]:
-        """Receipts of the wanted people and messages, up to the day's end."""
+        """The receipts of the wanted people and messages, up to the day's end."""
         if "person_id" not in self.table.columns:
             return
         received = sql.SQL("{} WHERE {} < {} AND {}").format(

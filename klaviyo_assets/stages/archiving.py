@@ -1,4 +1,4 @@
-"""Archiving: each mapped file to S3 as it is, byte for byte, and a manifest.
+"""Archiving: each mapped file goes to S3 unchanged, byte for byte, with a manifest.
 
 Here: the destination `s3_archive`. Not here: keys and conditional writes (`destinations/s3/archive.py`).
 """
@@ -30,12 +30,12 @@ class Archiving:
         self.run.release(mapped)
         metadata = {
             "dagster/uri": archived.uri, "bytes": record.bytes, "parts": len(record.parts),
-            "written": "a new part" if archived.part_written else "nothing: the archive had this very part",
+            "written": "a new part" if archived.part_written else "nothing: the archive already had this part",
         }  # fmt: skip
         return TakenFrame(record, metadata, "" if s3.is_elsewhere else s3_url(archived.uri))
 
     def finish(self) -> Iterable[tuple[FrameKey, KlaviyoAssetsError]]:
-        """Nothing is left to do: a partition is archived with its manifest."""
+        """Do nothing: a partition is archived with its manifest."""
         return ()
 
     @property

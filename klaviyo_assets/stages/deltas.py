@@ -1,11 +1,12 @@
-"""Whether a large account table is read whole or only what changed: decided anew at every run, from what there is.
+"""Whether a large account table is read whole or only what changed; every run decides this anew from what exists.
 
 Here: what was loaded last, the decision and its reason, and keeping the state of a load. Not here: what changed in
 Postgres (`source/changes.py`), the merge (`destinations/bigquery/merge.py`), parts (`destinations/s3/archive.py`).
 
-A delta is taken only if it leads to what a whole load gives. The rows that it leaves alone must be in BigQuery as they
-are in Postgres: number and checksum of keys, sync times and delete marks agree. What bears no newer sync time (a row
-that is gone, a truncated table, an older state) shows there, and the table is read whole.
+A delta is used only if it gives the same result as a whole load. The rows that it leaves alone must be the same in
+BigQuery as in Postgres: their number and the checksum of keys, sync times and delete marks agree. Changes without a
+newer sync time (a row that is gone, a truncated table, an older state) show in this comparison, and the table is read
+whole.
 """
 
 import json
@@ -36,12 +37,12 @@ from klaviyo_assets.source.changes import (
 )
 from klaviyo_assets.source.extraction import AccountSource, extract_table
 
-# Below this a whole load takes a second or two, which a delta would hardly beat.
+# Below this size, a whole load takes a second or two, which a delta would hardly beat.
 DELTA_FROM_ROWS = 50_000
-# The whole table is made a new base when its deltas are more, or hold more of its rows, than this.
+# The whole table becomes a new base when it has more deltas than this, or when they hold a larger share of its rows.
 MOST_PARTS = 30
 MOST_SHARE = 0.2
-# So many keys are sent to BigQuery in one request of at most 10 MB.
+# The largest number of keys in one request to BigQuery, which may have at most 10 MB.
 MOST_CHANGED = 100_000
 STATE = "state"
 _Answer = TypeVar("_Answer")
@@ -49,7 +50,7 @@ _Answer = TypeVar("_Answer")
 
 @dataclass(frozen=True)
 class LoadedState:
-    """What the last load of a large table left: what it was made from, and the archived parts it consists of."""
+    """What the last load of a large table left: its source, and the archived parts that it consists of."""
 
     watermark: str
     shape: str
@@ -58,12 +59,12 @@ class LoadedState:
 
     @property
     def deltas(self) -> tuple[Part, ...]:
-        """The parts on the whole one."""
+        """The deltas on top of the whole part."""
         return self.parts[1:]
 
 
 def kept_state(record: FrameRecord) -> dict[str, Any]:
-    """What a load of a large table adds to the details of its ledger row."""
+    """What the load of a large table adds to the details of its ledger row."""
     if record.state is None:
         return {}
     parts = [asdict(part) for part in record.parts]
@@ -74,7 +75,7 @@ def loaded_states(dataset: BigQueryDataset, account: str) -> dict[str, LoadedSta
     """The state that the newest load of each large table left; none before the first load.
 
     Raises:
-        KlaviyoAssetsError: BigQuery cannot be asked.
+        KlaviyoAssetsError: BigQuery cannot be queried.
     """
     if not dataset.has_table("ledger"):
         return {}
@@ -92,7 +93,7 @@ def _state(fields: Mapping[str, Any], dropped: int | None) -> LoadedState:
 
 
 class _NotKnownError(Exception):
-    """BigQuery or the archive could not be asked. That is no reason not to read the table."""
+    """BigQuery or the archive could not be asked. The table is read all the same."""
 
 
 def _sure_answer(ask: Callable[[], _Answer]) -> _Answer:
@@ -104,7 +105,7 @@ def _sure_answer(ask: Callable[[], _Answer]) -> _Answer:
 
 @dataclass
 class TableReading:
-    """Reads one account's tables, large ones by what changed where that is enough."""
+    """Reads one account's tables; of large ones only what changed, if that is enough."""
 
     source: AccountSource
     bigquery: BigQueryProjectResource
@@ -115,7 +116,7 @@ class TableReading:
     whole_because: str = ""
 
     def extract(self, spec: TableSpec, writer: FrameWriter) -> FrameRecord:
-        """Read a table into a frame: the whole of it, or the rows that changed since it was loaded."""
+        """Read a table into a frame: the whole table, or the rows that changed since it was loaded."""
         rows = int(self.source.table_digest(spec).partition(":")[0])
         if rows < self.delta_from_rows:
             return extract_table(self.source, spec, writer)
@@ -125,7 +126,7 @@ class TableReading:
         try:
             answer = self._changes(spec, now)
         except _NotKnownError as error:
-            answer = f"what was loaded is not known: {error}"
+            answer = f"what was loaded is unknown: {error}"
         if isinstance(answer, str):
             return extract_table(self.source, spec, writer, replace(now, why=answer))
         changes, below = answer
@@ -134,7 +135,7 @@ class TableReading:
         return extract_table(self.source, spec, writer, state, changes.where)
 
     def _shape(self, spec: TableSpec) -> str:
-        """Fingerprint of what decides every row: settings, the hash key among them, mapping, spec, and columns."""
+        """The fingerprint of what decides every row: settings (with the hash key), mapping, spec, and columns."""
         account = self.source.account
         probe = self.privacy.of(account).treat("shape")
         columns = columns_fingerprint(spec, self.source.table(spec))
@@ -149,13 +150,13 @@ class TableReading:
         return loaded_states(self._dataset, self.source.account.name)
 
     def _changes(self, spec: TableSpec, now: TableState) -> tuple[Changes, tuple[Part, ...]] | str:
-        """What changed and the parts to build on; or why the table has to be read whole."""
+        """What changed and the parts to build on, or why the table has to be read whole."""
         reason = self.whole_because or untellable(spec, self.source.table(spec))
         if reason:
             return reason
         loaded = _sure_answer(lambda: self._loaded).get(spec.name)
         if loaded is None:
-            return "nothing is known of an earlier load"
+            return "nothing is known about an earlier load"
         return _unfit(loaded, now) or self._not_archived(spec, loaded) or self._since(spec, loaded, now)
 
     def _not_archived(self, spec: TableSpec, loaded: LoadedState) -> str | None:
@@ -171,11 +172,11 @@ class TableReading:
             return "too many rows changed since the last whole load"
         keys = changed_keys(self.source, spec, changes)
         if keys is None:
-            return "a key is missing or there twice"
+            return "a key is missing or occurs twice"
         rows, held = _sure_answer(lambda: checksum(self._dataset, spec, keys))
         if (rows, held) != (changes.standing.rows, changes.standing.checksum):
             return (
-                "rows changed or went without a newer sync time: besides those synced since, Postgres has "
+                "rows changed or disappeared without a newer sync time: apart from those synced since, Postgres has "
                 f"{changes.standing.rows:,} rows and BigQuery {rows:,}, which are not the same"
             )
         return changes, loaded.parts
@@ -194,5 +195,5 @@ def _unfit(loaded: LoadedState, now: TableState) -> str | None:
     if loaded.rows_quarantined:
         return "rows of the last load are in quarantine"
     if len(loaded.parts) >= MOST_PARTS:
-        return f"the archive has {len(loaded.parts)} parts of it: the whole table is a new one"
+        return f"the archive has {len(loaded.parts)} parts of it, so the whole table becomes a new one"
     return None

@@ -1,9 +1,10 @@
-"""What a destination is: a stage that takes mapped frames, table by table, to a system outside of the pipeline.
+"""What a destination is: a stage that delivers mapped frames, table by table, to a system outside the pipeline.
 
-Here: what a destination has to state and do, and which there are. Not here: their assets, which are all built in the
-same way (`defs/assets/destination.py`), and where they are in the graph (`stages/graph.py`).
+Here: what a destination has to state and do. Not here: which destinations there are (`stages/destinations.py`), their
+assets, which are all built in the same way (`defs/assets/destination.py`), and their place in the graph
+(`stages/graph.py`).
 
-A package that is installed beside this one adds a destination with an entry point of the group
+A package that is installed alongside this one adds a destination with an entry point of the group
 `klaviyo_assets.destinations` (CONTRIBUTING.md, "A destination").
 """
 
@@ -43,7 +44,7 @@ class AccountRun:
     resources: Mapping[str, Any]
 
     def release(self, mapped: FrameKey) -> None:
-        """Let go of a frame that the destination has taken; it is removed once every destination has."""
+        """Release a frame that the destination has taken; it is removed once every destination has taken it."""
         if self.frames.record(mapped) is not None and self.frames.mark(mapped, self.destination, destinations()):
             self.frames.remove(mapped)
 
@@ -53,9 +54,9 @@ class TakenFrame:
     """A frame that a destination has taken.
 
     Attributes:
-        record: What is known of the frame.
-        metadata: What the UI shows of it besides rows, hash, mode and `data_through`.
-        page: Address of its page in the system's console; empty where it has none.
+        record: What is known about the frame.
+        metadata: What the UI shows about it besides rows, hash, mode and `data_through`.
+        page: The address of its page in the system's console; empty if it has none.
     """
 
     record: FrameRecord
@@ -65,9 +66,9 @@ class TakenFrame:
 
 @dataclass(frozen=True)
 class HeldDay:
-    """What a destination holds of one day of `event`: rows, and money by currency.
+    """What a destination holds for one day of `event`: rows, and money by currency.
 
-    What states no currency is in the account's own.
+    Amounts without a currency are in the account's own.
     """
 
     rows: int = 0
@@ -78,7 +79,7 @@ class Loader(Protocol):
     """Takes the frames of one account in one run."""
 
     def load(self, table: TableSpec, mapped: FrameKey) -> TakenFrame:
-        """Take one partition, replacing what the destination has of it; repeated, it changes nothing.
+        """Take one partition and replace what the destination has of it; doing so again changes nothing.
 
         Raises:
             TransientError: a rerun may help.
@@ -86,24 +87,25 @@ class Loader(Protocol):
         """
 
     def finish(self) -> Iterable[tuple[FrameKey, KlaviyoAssetsError]]:
-        """End the account's loads: the partitions that are not loaded after all, and why."""
+        """End the account's loads; return the partitions that are not loaded after all, and why."""
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A destination of mapped frames.
+    """A destination for mapped frames.
 
     Attributes:
         stage: Its stage; `stages.graph.destination` makes one.
         kinds: What the UI marks its assets with.
         describe: The description of a table's asset.
-        open: Begins an account's loads in a run. It reaches no system yet: what fails is a partition's failure.
+        open: Begins an account's loads in a run. It contacts no system yet, so that every failure belongs to a
+            partition.
         needs: The keys of the resources that it needs.
         waits_for: The destinations that have to take a partition first. A partition counts as loaded when a ledger has
             it, so what has no ledger goes before what has one.
         has_tables: Whether assets are BigQuery tables of the same name.
-        takes_deltas: Whether it takes frames that hold only what changed of a large account table. While one
-            destination does not, tables are read whole.
+        takes_deltas: Whether it takes frames that hold only what changed in a large account table. If one destination
+            does not, tables are read whole.
         ledger: Opens its ledger of an account. A day that is not in it as BigQuery has it is dirty, so a run brings a
             destination that was added up to date. None if BigQuery's ledger waits for it, as for the archive.
         held: What it holds of an account's events between two days, both included, for `klaviyo-assets verify`. None if

@@ -1,4 +1,4 @@
-"""Which destinations there are, and what they all hold.
+"""The list of destinations, and what they all hold.
 
 Here: the list, and questions to all of them. Not here: what a destination is (`destination.py`).
 """
@@ -17,14 +17,14 @@ from klaviyo_assets.tables import TABLES
 
 @cache
 def registered_destinations() -> dict[str, Destination]:
-    """Every destination by the name of its stage; BigQuery is the last, for reports follow its loads."""
+    """Every destination by the name of its stage; BigQuery is the last, because reports follow its loads."""
     return {each.name: each for each in (ARCHIVE, *registered(), WAREHOUSE)}
 
 
 def held_everywhere(entries: Mapping[tuple[str, str], Entry], account: Account) -> dict[tuple[str, str], Entry]:
-    """The entries of BigQuery's ledger without those of partitions that another ledger has not, or has differently.
+    """The entries of BigQuery's ledger, without partitions that another ledger lacks or has differently.
 
-    Planning then finds these partitions dirty. Reports and events without a time are in BigQuery's ledger alone.
+    Planning then finds those partitions dirty. Reports and events without a time are in BigQuery's ledger alone.
 
     Args:
         entries: The newest entries of BigQuery's ledger, by table and partition.
@@ -50,6 +50,6 @@ def _is_taken(entry: Entry, account: Account) -> bool:
 
 
 def whole_because(*, asked: bool) -> str:
-    """Why large account tables are read whole, whatever is known of their changes; empty if they need not be."""
+    """Why large account tables are read whole, whatever is known about their changes; empty if they need not be."""
     wholes = [each.name for each in registered_destinations().values() if not each.takes_deltas]
     return "it was asked for" if asked else f"{', '.join(wholes)} takes whole tables only" if wholes else ""

@@ -1,4 +1,4 @@
-"""Which stages there are, what follows what, and what is known of each: the one place that says so.
+"""The stages, their order, and what is known about each: the only place that states this.
 
 Here: the stages of the asset graph as data, and questions about them. Not here: what a stage does (`stages/`), and its
 assets (`defs/assets/`). A stage's name is the first part of the keys of its assets.
@@ -20,9 +20,9 @@ _PEOPLE, _DATED = ("person",), ("person", "event")
 
 
 class Cut(StrEnum):
-    """How a stage's assets are cut into partitions."""
+    """How a stage's assets are divided into partitions."""
 
-    TABLE = "per account, or per account and day where the table is daily"
+    TABLE = "per account, or per account and day if the table is daily"
     ACCOUNT = "per account"
     WEEK = "per account and week"
     NONE = "not at all"
@@ -34,15 +34,14 @@ class Stage:
 
     Attributes:
         name: First part of its assets' keys.
-        cut: How its assets are cut into partitions.
+        cut: How its assets are divided into partitions.
         steps: The names of its steps (ops).
-        after: The stages whose partitions it goes on with in the same run. It names their failures as its own, so that
-            a run fails once.
-        dated_tables: The tables by whose newest materializations freshness tells the age of the stage; none where the
-            stage has no age.
+        after: The stages whose partitions it continues with in the same run. It reports their failures as its own, so
+            that a run fails only once.
+        dated_tables: The tables whose newest materializations show the age of the stage; empty if the stage has no age.
         loads: Whether it is on a table's way from Postgres to a destination.
-        is_destination: Whether it hands mapped frames to a system outside of the pipeline.
-        usual_seconds: How long a partition takes where nothing was measured yet: a load job of BigQuery's takes
+        is_destination: Whether it delivers mapped frames to a system outside the pipeline.
+        usual_seconds: How long a partition takes if nothing has been measured yet: a load job of BigQuery's takes
             seconds however few rows it has; the local stand-in is quicker.
     """
 
@@ -98,19 +97,19 @@ def loading() -> list[str]:
 
 
 def destinations() -> list[str]:
-    """The stages that take mapped frames out of the pipeline, in order; BigQuery is the last."""
+    """The stages that deliver mapped frames to other systems, in order; BigQuery is the last."""
     return [stage.name for stage in stages().values() if stage.is_destination]
 
 
 def dated_stages() -> list[str]:
-    """The stages whose age freshness tells, in order."""
+    """The stages whose age freshness reports, in order."""
     return [stage.name for stage in stages().values() if stage.dated_tables]
 
 
 def followers(name: str) -> set[str]:
-    """The stages that go on with a stage's partitions in the same run, and name what failed in it.
+    """The stages that continue with a stage's partitions in the same run, and report what failed in it.
 
-    BigQuery also names what failed in the destinations before it.
+    BigQuery also reports what failed in the destinations before it.
     """
     direct = {stage.name for stage in stages().values() if name in stage.after}
     return direct | ({BIGQUERY} if stages()[name].is_destination and name != BIGQUERY else set())

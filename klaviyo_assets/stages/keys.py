@@ -1,6 +1,6 @@
 """Partition keys: `account`, `account|YYYY-MM-DD` for a day, and `account|YYYY-MM-DD` for a week, named by its Monday.
 
-Here: writing and reading keys, and the run tags that hold them. Not here: which keys there are (`defs/partitions.py`).
+Here: writing and reading keys, and the run tags that hold them. Not here: which keys exist (`defs/partitions.py`).
 Dagster joins the parts of a key in the order of their dimensions' names; `account` comes first in both.
 """
 
@@ -23,12 +23,12 @@ def week_key(account: str, monday: date | str) -> str:
 
 
 def key_of(account: str, day: date | str | None) -> str:
-    """The partition key of a table's account, and of its day where the table is daily."""
+    """The partition key of a table's account, and of its day if the table is daily."""
     return day_key(account, day) if day else account
 
 
 def parts_of(key: str) -> tuple[str, str]:
-    """The account of a partition key, and its day or Monday; empty where it has none."""
+    """The account of a partition key, and its day or Monday; empty if it has none."""
     account, _, day = key.partition(_BETWEEN)
     return account, day
 
@@ -52,18 +52,18 @@ def range_tags(account: str, first: date, last: date) -> dict[str, str]:
 
 
 def range_of(tags: Mapping[str, str]) -> tuple[str, str]:
-    """The first and the last partition key of a run's range, as its tags have it; empty where it has none."""
+    """The first and last partition key of a run's range, from its tags; empty if it has no range."""
     return tags.get(f"{_RANGE_TAG}start", ""), tags.get(f"{_RANGE_TAG}end", "")
 
 
 def account_of(tags: Mapping[str, str]) -> str | None:
-    """The one account of a run, as the tags of its partition or range have it; None where there are several."""
+    """The only account of a run, from the tags of its partition or range; None if there are several."""
     first, last = _accounts_at_ends(tags)
     return first if first and first == last else None
 
 
 def accounts_of(tags: Mapping[str, str], names: Sequence[str]) -> list[str]:
-    """The accounts among `names` that a run covers, in their order: a range reaches from one account to another."""
+    """The accounts among `names` that a run covers, in their order: a range can span several accounts."""
     first, last = _accounts_at_ends(tags)
     if first not in names or last not in names:
         return []

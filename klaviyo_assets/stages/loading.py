@@ -1,7 +1,7 @@
-"""Loading into BigQuery: each mapped file as it is, its quarantine and its ledger row beside it.
+"""Loading into BigQuery: each mapped file unchanged, with its quarantine and its ledger row.
 
-Here: the destination `bigquery`, and the order data, quarantine, ledger: a partition counts as loaded when the ledger
-has it. Not here: load jobs and table schemas (`destinations/bigquery/dataset.py`), columns of the ledger
+Here: the destination `bigquery`, and the order of data, quarantine and ledger: a partition counts as loaded once the
+ledger has it. Not here: load jobs and table schemas (`destinations/bigquery/dataset.py`), columns of the ledger
 (`destinations/bigquery/ledger.py`).
 """
 
@@ -32,7 +32,7 @@ from klaviyo_assets.stages.destination import AccountRun, Destination, TakenFram
 from klaviyo_assets.stages.graph import BIGQUERY, EXTRACTED, MAPPED, S3_ARCHIVE, stages
 from klaviyo_assets.tables import ATTRIBUTION, EVENT
 
-# A crash between two flushes leaves at most so many loaded days without a ledger row; they are loaded again.
+# A crash between two flushes leaves at most this many loaded days without a ledger row; they are loaded again.
 FLUSH_EVERY = 50
 _NUMERIC_LIMIT = Decimal(10) ** 29
 _NOTE_COLUMNS = column_list(column.name for column in QUARANTINE)
@@ -40,7 +40,7 @@ _NOTE_COLUMNS = column_list(column.name for column in QUARANTINE)
 
 @dataclass
 class AccountLoad:
-    """Loads of one account in one run: prepares each table once, and keeps the books in batches."""
+    """The loads of one account in one run: prepares each table once, and writes quarantine and ledger in batches."""
 
     run: AccountRun
     _dataset: BigQueryDataset | None = None
@@ -52,7 +52,7 @@ class AccountLoad:
 
     @property
     def dataset(self) -> BigQueryDataset:
-        """The account's dataset, made at first use."""
+        """The account's dataset, created on first use."""
         if self._dataset is None:
             dataset: BigQueryDataset = self._bigquery.dataset(self.run.account)
             dataset.ensure(f"Klaviyo reporting of the account {self.account}.")
@@ -75,9 +75,9 @@ class AccountLoad:
         return job_id(self.account, name, self.run.run_id)
 
     def load(self, table: TableSpec, mapped: FrameKey) -> TakenFrame:
-        """Load one partition and note it for the books.
+        """Load one partition and record it for the ledger.
 
-        A full batch is written before the load, not after: a load that is tried again is noted once.
+        A full batch is written before the load, not after, so that a retried load is recorded once.
         """
         if len(self._ledger) >= FLUSH_EVERY:
             self.flush()
@@ -91,7 +91,7 @@ class AccountLoad:
         try:
             self._note(table, partition, mapped, record, loaded.job_id)
         except BaseException:
-            # Half an entry in the books would call the partition loaded.
+            # Half an entry would make the partition count as loaded.
             del self._ledger[noted[0] :], self._notes[noted[1] :]
             self._noted -= {(table.name, partition)}
             raise
@@ -101,7 +101,7 @@ class AccountLoad:
         )  # fmt: skip
 
     def _page(self, table: str) -> str:
-        """The table's page in Google's console; the stand-in of the sandbox has none."""
+        """The table's page in Google's console; the sandbox's stand-in has none."""
         bigquery = self._bigquery
         return "" if bigquery.is_stand_in else bigquery_url(bigquery.project, self.dataset.dataset, table)
 
@@ -110,7 +110,7 @@ class AccountLoad:
         return self.dataset.load(table, self._tables[table.name], path, record.rows, on, job_id)
 
     def _merge(self, table: TableSpec, path: Path, record: FrameRecord, _: str | None, job_id: str) -> Loaded:
-        """Bring changed rows into a table that is what they were read for, and see that it is now what Postgres is."""
+        """Merge changed rows into the table state that they were read for, and verify that it agrees with Postgres."""
         state = record.state
         loaded = loaded_states(self.dataset, self.account).get(table.name)
         if state is None or loaded is None or loaded.parts not in (state.below, record.parts):
@@ -131,7 +131,7 @@ class AccountLoad:
 
     @contextmanager
     def _mapped_file(self, mapped: FrameKey) -> Iterator[tuple[Path, FrameRecord]]:
-        """The mapped frame, or, where it is gone because it was archived and loaded, the archive's part."""
+        """The mapped frame, or the archive's part if the frame is gone because it was archived and loaded."""
         record = self.run.frames.record(mapped)
         if record is not None:
             with self.run.frames.local_file(mapped) as path:
@@ -145,7 +145,7 @@ class AccountLoad:
         with tempfile.TemporaryDirectory(prefix="klaviyo_assets-") as folder:
             path = Path(folder) / manifest.part
             archive.fetch(manifest, path)
-            # The bytes are of the newest part, as the ledger's are.
+            # The bytes are those of the newest part, as in the ledger.
             yield path, FrameRecord(
                 rows=manifest.rows, bytes=manifest.bytes, sha256=manifest.sha256,
                 source_digest=manifest.source_digest, settings_fingerprint=manifest.settings_fingerprint,
@@ -169,7 +169,7 @@ class AccountLoad:
         self._done.append(mapped)
 
     def _note_undated(self) -> None:
-        """Events that belong to no day: all of them are in quarantine, and the ledger counts them."""
+        """Record events that belong to no day: all of them are in quarantine, and the ledger counts them."""
         mapped = FrameKey(MAPPED, self.account, EVENT.name, UNDATED)
         record = self.run.frames.record(mapped)
         if record is None:
@@ -196,7 +196,7 @@ class AccountLoad:
             self._notes += self.run.frames.open(mapped, "quarantine").read().to_pylist()
 
     def _keep_notes(self, table: TableSpec, partition: str, mapped: FrameKey) -> None:
-        """The notes on the rows that a delta leaves alone stay as they are."""
+        """The notes on rows that a delta leaves alone stay as they are."""
         keys = self.run.frames.open(mapped).read(columns=list(table.key))
         changed = ["|".join(key) for key in zip(*(values.to_pylist() for values in keys.columns), strict=True)]
         self.dataset.ensure_table("quarantine", QUARANTINE)
@@ -209,7 +209,7 @@ class AccountLoad:
         self._notes += [dict(row.items()) for row in kept]
 
     def finish(self) -> Iterator[tuple[FrameKey, KlaviyoAssetsError]]:
-        """Write what is left of the books; a partition that they do not have is not loaded."""
+        """Write the remaining entries; a partition without an entry does not count as loaded."""
         pending = list(self._done)
         try:
             self.flush()
@@ -218,7 +218,7 @@ class AccountLoad:
                 yield mapped, contained(error)
 
     def flush(self) -> None:
-        """Write quarantine, then ledger, then let go of the frames."""
+        """Write the quarantine, then the ledger, and then release the frames."""
         if not self._ledger:
             return
         dataset = self.dataset
@@ -229,7 +229,7 @@ class AccountLoad:
         self._ledger, self._notes, self._noted, self._done = [], [], set(), []
 
     def _release(self, mapped: FrameKey) -> None:
-        """Remove the frames nobody needs any more: extracted ones hold personal data as it was."""
+        """Remove the frames that nobody needs any more: extracted ones hold untreated personal data."""
         frames = self.run.frames
         self.run.release(mapped)
         source = EVENT.name if mapped.table == ATTRIBUTION.name else mapped.table
@@ -272,13 +272,13 @@ def replace_quarantine(
 
 
 def ledger_value(total: str) -> Decimal | None:
-    """A partition's sum as the ledger's NUMERIC; null where it has more digits than that holds."""
+    """A partition's sum as the ledger's NUMERIC; null if it has more digits than that type holds."""
     exact = Decimal(total)
     return exact.quantize(Decimal("1e-9"), context=Context(prec=60)) if abs(exact) < _NUMERIC_LIMIT else None
 
 
 def job_id(account: str, name: str, run_id: str) -> str:
-    """A BigQuery job id that tells whose job it is: account, table and partition, run, and the attempt's moment.
+    """A BigQuery job id that shows whose job it is: account, table and partition, run, and the time of the attempt.
 
     A job that failed keeps its id for ever, so every attempt has its own.
     """

@@ -1,7 +1,7 @@
 """From extracted frames to mapped ones, a chunk at a time: map, check, set aside what broke a rule, write.
 
-Here: the frames of the mapped stage and their records. Not here: what a table's mapping does, its
-fingerprint, and the rules (`mapping/`), Dagster (`defs/assets/mapped.py`).
+Here: the frames of the mapped stage and their records. Not here: a table's mapping, its fingerprint, and the rules
+(`mapping/`), Dagster (`defs/assets/mapped.py`).
 """
 
 from collections import Counter
@@ -46,32 +46,32 @@ CHUNK_ROWS = 200_000
 QUARANTINE_SCHEMA = pa.schema(
     [(name, pa.bool_() if name == "is_dropped" else pa.string()) for name in QUARANTINE_COLUMNS]
 )
-# A chunk of values below this adds up within Arrow's 38 digits.
+# The sum of a chunk of values below this fits into Arrow's 38 digits.
 _PLAIN_SUM = Decimal(10) ** 20
 QUARANTINE_SHARE = 0.1
-# So few rows never tell of a broken source: anyone can send a quiet shop three bad events in a day.
+# This few rows never indicate a broken source: anyone can send a quiet shop three bad events in a day.
 FEW_ROWS = 10
-# More digits than any sum of NUMERIC values has; Python's own context rounds at 28.
+# More digits than any sum of NUMERIC values has; Python's default context rounds to 28.
 _EXACT = Context(prec=60)
 
 
 class BrokenPartitionError(PermanentError):
-    """A partition that must not be handed on: broken columns, lost rows, or too much of it in quarantine."""
+    """A partition that must not be passed on: broken columns, lost rows, or too much of it in quarantine."""
 
 
 @dataclass
 class _Outcome:
-    """What a partition's chunks add up to."""
+    """The totals of a partition's chunks."""
 
     notes: list[Note] = field(default_factory=list)
     schema_errors: list[str] = field(default_factory=list)
     value: Decimal = Decimal(0)
     dropped: int = 0
-    # Rows left out by each field and rule.
+    # The rows that each field and rule left out.
     broken: Counter[str] = field(default_factory=Counter)
 
     def add_value(self, rows: pd.DataFrame) -> None:
-        """Add up `value` exactly; neither Arrow's nor Python's own sum has room for 38 digits and more."""
+        """Add up `value` exactly; neither Arrow's nor Python's own sum has room for 38 or more digits."""
         values = column(rows, "value").drop_null()
         if values and pc.max(pc.abs(values)).as_py() < _PLAIN_SUM:
             self.value = _EXACT.add(self.value, pc.sum(values).as_py())
@@ -80,7 +80,7 @@ class _Outcome:
             self.value = _EXACT.add(self.value, value)
 
     def check(self, spec: TableSpec, mapped: Mapped, day: date | None = None) -> pd.DataFrame:
-        """Keep the notes of a chunk and return its rows that break no rule."""
+        """Keep a chunk's notes, and return its rows that break no rule."""
         self.notes += mapped.notes
         result = validate(mapped.rows, spec, day)
         self.schema_errors += [fault for fault in result.schema_errors if fault not in self.schema_errors]
@@ -96,8 +96,8 @@ class _Outcome:
 class AccountMapping:
     """Maps one account's extracted frames.
 
-    `quarantine_share` is the share of a partition's rows that one rule may leave out before the partition fails: that
-    one rule leaves out many rows tells of a broken source, that a few rows break one rule each does not.
+    `quarantine_share` is the share of a partition's rows that one rule may leave out before the partition fails:
+    if one rule leaves out many rows, the source is broken; if a few rows break one rule each, it is not.
     """
 
     frames: FrameStore
@@ -106,10 +106,10 @@ class AccountMapping:
     quarantine_share: float = QUARANTINE_SHARE
 
     def map_table(self, spec: TableSpec) -> FrameRecord:
-        """Map an account table: the whole of it, or what changed.
+        """Map an account table: the whole table, or what changed.
 
         Raises:
-            BrokenPartitionError: naming table, account and what broke.
+            BrokenPartitionError: the partition is broken; the message names the table, the account and the cause.
         """
         source = FrameKey(EXTRACTED, self.account.name, spec.name)
         record = self.frames.require(source)
@@ -136,7 +136,7 @@ class AccountMapping:
                 deleted += len(raw) - len(mapped.rows)
                 rows = outcome.check(EVENT, mapped, day)
                 outcome.add_value(rows)
-                # Of all raw rows, as planning sees them: the deleted and the quarantined too.
+                # The metrics of all raw rows, as planning sees them, including deleted and quarantined ones.
                 seen |= set(column(raw, "metric_id").unique().to_pylist())
                 _append(writer, EVENT, rows)
             fingerprint = event_fingerprint(self.account, context.metrics, seen)
@@ -160,7 +160,7 @@ class AccountMapping:
             for raw in self._chunks(source, without=(UNLISTED, PACKED)):
                 events = map_event(raw, context).rows
                 seen |= set(column(events, "metric_id").unique().to_pylist())
-                # Only what is in the event table can be credited: a key that repeats is there once.
+                # Only events in the event table can be credited: a repeated key is there once.
                 events = _without(events, validate(events, EVENT, day).bad_rows)
                 mapped = map_attribution(events, book, _recorded_texts(raw), context, mode)
                 rows = outcome.check(ATTRIBUTION, mapped, day)
@@ -177,7 +177,7 @@ class AccountMapping:
             )  # fmt: skip
 
     def map_undated(self) -> FrameRecord:
-        """Note every event without a usable time: it belongs to no day and waits in quarantine."""
+        """Record every event without a usable time: it belongs to no day and stays in quarantine."""
         source = FrameKey(EXTRACTED, self.account.name, EVENT.name, UNDATED)
         record = self.frames.require(source)
         notes = [
@@ -204,7 +204,7 @@ class AccountMapping:
                 yield batch.to_pandas(types_mapper=pd.ArrowDtype)
 
     def _receipts(self, source: FrameKey, context: MappingContext) -> Receipts:
-        """Which sends each person received, as far as the day's events and touches need to know."""
+        """The sends that each person received, as far as the day's events and touches need them."""
         sends: dict[tuple[str, str], list[tuple[int, str, int]]] = {}
         for raw in self._chunks(source, "touches"):
             received = message_columns(raw, context.metrics).is_receipt
@@ -226,7 +226,7 @@ class AccountMapping:
         )
 
     def _touch_metrics(self, source: FrameKey) -> set[str | None]:
-        """The metrics that touches are of: when one gets another name, it may earn or not."""
+        """The metrics of the touches: a renamed metric can start or stop earning credit."""
         touches = self.frames.open(source, "touches")
         return set(touches.read(columns=["metric_id"]).column(0).unique().to_pylist())
 
@@ -258,13 +258,13 @@ class AccountMapping:
         fault = _fault(spec, record, outcome, self.quarantine_share) or _repeated_keys(spec, writer)
         if fault:
             what, fix = fault
-            # Without a record the frame is not there: nothing downstream can take it.
+            # Without a record, the frame does not exist: nothing downstream can take it.
             writer.record = None
             raise BrokenPartitionError(f"mapped/{spec.name} of {self.account.name}, {partition}: {what}", fix)
 
 
 def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float) -> tuple[str, str] | None:
-    """What is wrong with a partition, and how to fix it."""
+    """The fault of a partition, and how to fix it."""
     if outcome.schema_errors:
         return f"columns differ from the spec: {'; '.join(outcome.schema_errors)}", ""
     accounted = record.rows + record.rows_deleted + record.rows_quarantined
@@ -275,7 +275,7 @@ def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float
             "",
         )
     if record.is_delta and record.rows_quarantined:
-        # Its earlier version would stay where it was loaded, a rebuild would leave it out.
+        # Its earlier version would stay where it was loaded, but a rebuild would leave the row out.
         return (
             f"{record.rows_quarantined} changed rows broke a rule",
             "Read the table whole: `klaviyo-assets run --whole`.",
@@ -292,7 +292,7 @@ def _fault(spec: TableSpec, record: FrameRecord, outcome: _Outcome, share: float
 
 
 def _repeated_keys(spec: TableSpec, writer: FrameWriter) -> tuple[str, str] | None:
-    """Within a chunk repeated keys are quarantined; across chunks nothing could be: the source lacks its key."""
+    """Refuse keys that repeat across chunks, because the source lacks its key; within a chunk, they are quarantined."""
     if pq.ParquetFile(writer.folder / "rows.parquet").metadata.num_rows <= CHUNK_ROWS:
         return None
     keys = pq.read_table(writer.folder / "rows.parquet", columns=list(spec.key))

@@ -37,12 +37,12 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, ATTRIBUTION, EVENT
 NEW_ROWS = "new rows"
 CHANGED_ROWS = "changed rows"
 CHANGED_TOUCHES = "touches of a changed day"
-LATE_RECEIPTS = "receipts of people of the day arrived late"
+LATE_RECEIPTS = "receipts of the day's people arrived late"
 NOT_LOADED = "not loaded since it was found dirty"
-ARRIVED_TOUCHES = "recorded touches that were missing arrived"
+ARRIVED_TOUCHES = "recorded touches that had been missing arrived"
 RENAMED_METRICS = "metric names changed"
 GONE_COLUMNS = "columns that are gone, and accepted as empty"
-OTHER_VERSION = "made by another version of this program"
+OTHER_VERSION = "loaded by a different version of this program"
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
 
@@ -57,7 +57,7 @@ class DirtyDay:
 
 @dataclass(frozen=True)
 class Plan:
-    """What has to be rebuilt of an account: days in order, and account tables.
+    """What has to be rebuilt for an account: days in order, and account tables.
 
     Attributes:
         days: The dirty days.
@@ -102,8 +102,8 @@ class Plan:
         lacking, span = _number(sum(self.fewer), "event"), _number(len(self.fewer), "day")
         lost = f"{lacking} fewer in Postgres than were loaded, on {span}: BigQuery will follow"
         return [lost] * bool(self.fewer) + [
-            f"{reasons}: {_number(days, 'day')} of {'attribution' if only else 'events'} will be made"
-            f"{'' if reasons == NEW_ROWS else ' again'}"
+            f"{reasons}: {_number(days, 'day')} of {'attribution' if only else 'events'} will be "
+            f"{'loaded' if reasons == NEW_ROWS else 'rebuilt'}"
             for (reasons, only), days in counted.items()
         ]
 

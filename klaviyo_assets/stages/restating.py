@@ -47,7 +47,7 @@ class Restated:
 
 @dataclass(frozen=True)
 class _State:
-    """What a report is made from, besides the days of `event` and `attribution`: what its ledger row remembers."""
+    """What a report is built from besides the days of `event` and `attribution`; its ledger row remembers it."""
 
     fingerprint: str
     data_through: datetime
@@ -56,13 +56,13 @@ class _State:
 
     @property
     def details(self) -> dict[str, Any]:
-        """As the ledger keeps it."""
+        """The text that the ledger keeps."""
         return {"campaign_sends": dict(self.campaign_sends), "names": self.names}
 
 
 @dataclass(frozen=True)
 class AccountReports:
-    """The reports of one account, as the ledger shows them at one moment."""
+    """The reports of one account, as the ledger describes them at one moment."""
 
     account: Account
     dataset: BigQueryDataset
@@ -71,7 +71,7 @@ class AccountReports:
 
     @classmethod
     def open(cls, account: Account, dataset: BigQueryDataset, reports: Iterable[ReportSpec]) -> "AccountReports":
-        """Read the ledger, and make sure that what the reports read is there.
+        """Read the ledger, and make sure that the tables that reports read exist.
 
         Raises:
             PermanentError: no event of the account was ever loaded.
@@ -91,7 +91,7 @@ class AccountReports:
 
     @property
     def data_through(self) -> datetime:
-        """Up to when the account's data are complete: the newest sync that any loaded table was made from."""
+        """The moment up to which the account's data are complete: the newest sync behind any loaded table."""
         moments = [
             entry.data_through for (table, _), entry in self.entries.items() if table in TABLES and entry.data_through
         ]
@@ -118,14 +118,14 @@ class AccountReports:
         return Restated(days, rows, state.data_through, self._entry(report, state, rows, run_id))
 
     def _parts(self, report: ReportSpec, days: Days) -> list[Days]:
-        """The days in as many statements as they need: one changes no more partitions than BigQuery lets it."""
+        """Restate the days in as many statements as needed: one changes no more partitions than BigQuery allows."""
         loaded = {day for day, _ in _days_loaded(self.entries)}
         if report.day_column is None or max(len(days.dates), len(loaded)) <= MOST_DAYS_AT_ONCE:
             return [days]
         return (self._every_day(report, loaded) if days.everything else days).slices(MOST_DAYS_AT_ONCE)
 
     def _every_day(self, report: ReportSpec, loaded: Set[date]) -> Days:
-        """Every day that the report has rows of, and every day that it will have rows of."""
+        """Every day for which the report has rows or will have rows."""
         parameters = affected_parameters(self.account, loaded, {name for name in self.campaign_sends if name})
         coming = self.dataset.query(affected(report, self.dataset.qualified), _typed(parameters))
         day = exp.column(str(report.day_column), quoted=True).sql("bigquery")
@@ -142,7 +142,7 @@ class AccountReports:
         return _State(self._fingerprint(report), through, self.campaign_sends, names)
 
     def _days(self, report: ReportSpec, state: _State) -> Days:
-        """The days of a report that anything loaded since its last ledger row concerns."""
+        """The days of a report that are affected by anything loaded since its last ledger row."""
         last = self.entries.get((report.name, self.account.name))
         if last is None or last.settings_fingerprint != state.fingerprint or last.details.get("names") != state.names:
             return Days.all()
@@ -157,7 +157,7 @@ class AccountReports:
         return Days.of([row[0] for row in rows])
 
     def _snapshot_days(self, report: ReportSpec, state: _State) -> Days:
-        """The day that a snapshot is of; none where its tables were not all loaded, or it was taken already."""
+        """The day of a snapshot; none if its tables were not all loaded, or if it has already been taken."""
         last = self.entries.get((report.name, self.account.name))
         if any((table, self.account.name) not in self.entries for table in report.reads):
             return Days()
@@ -175,7 +175,7 @@ class AccountReports:
         return {day for day, entry in _days_loaded(self.entries) if entry.recorded_at.isoformat() > moment}
 
     def _moved_campaigns(self, before: Mapping[str, str | None]) -> set[str]:
-        """Campaigns whose send time is another one than the report was made with, or that came or went."""
+        """Campaigns that were added or removed, or whose send time differs from the one in the report."""
         missing = object()
         every = {*before, *self.campaign_sends}
         return {name for name in every if before.get(name, missing) != self.campaign_sends.get(name, missing)}

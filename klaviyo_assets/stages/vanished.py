@@ -1,4 +1,4 @@
-"""What was loaded and is gone from Postgres: tables, columns and rows that vanished are not empty.
+"""What was loaded and is gone from Postgres: vanished tables, columns and rows must not count as empty.
 
 Here: comparing the ledger with what Postgres has, and refusing to go on. Not here: what the login may not see
 (`source/catalog.py`), and rows that Klaviyo deleted: Fivetran keeps those and marks them.
@@ -22,8 +22,8 @@ from klaviyo_assets.source.extraction import AccountSource
 from klaviyo_assets.source.spellings import columns_gone, columns_read
 from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT, METRIC, TABLES
 
-# A table that lost more than this share of its rows since they were loaded is being filled again, or was damaged. Of
-# few rows, people delete most now and then: there only all of them count.
+# A table that has lost more than this share of its rows since they were loaded is being refilled, or was damaged. In a
+# small table, people sometimes delete most rows: there, only the loss of all rows counts.
 MOST_LOST = 0.5
 FEWEST_ROWS = 1_000
 COLUMNS = "columns"
@@ -31,7 +31,7 @@ _MOST_NAMED = 5
 
 
 class VanishedError(PermanentError):
-    """What was loaded is gone from Postgres; BigQuery must not be emptied for that."""
+    """What was loaded is gone from Postgres; BigQuery must not be emptied because of that."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Loss:
         subject: `event`, or `event.property_value`: what `--accept-empty` names.
         what: What is gone, in words.
         loaded: Rows that were loaded, or 1 for a column.
-        left: Rows that are left of them, or 0 for a column.
+        left: How many of them are left, or 0 for a column.
     """
 
     subject: str
@@ -54,10 +54,10 @@ class Loss:
 def refuse_losses(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], event_rows: int | None = None
 ) -> None:
-    """Refuse to go on where what was loaded is gone, unless it was accepted.
+    """Refuse to go on if loaded data are gone, unless this was accepted.
 
     Raises:
-        VanishedError: naming what is gone, and the command that empties on purpose.
+        VanishedError: the message names what is gone, and the command that empties it on purpose.
     """
     gone = [loss for loss in losses(source, entries, event_rows) if loss.subject not in source.accepted]
     if gone:
@@ -68,7 +68,7 @@ def refuse_losses(
 
 
 def advice(account: Account, gone: Collection[Loss]) -> str:
-    """What to do about losses: the command is for this account alone, others may have lost the same table."""
+    """What to do about losses. The command is for this account alone: others may have lost the same table."""
     accepted = " ".join(f"--accept-empty {shlex.quote(loss.subject)}" for loss in gone)
     return (
         "BigQuery keeps what it has. Where Fivetran is filling a table again, wait for the end of that sync; where "
@@ -80,12 +80,12 @@ def advice(account: Account, gone: Collection[Loss]) -> str:
 def losses(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], event_rows: int | None = None
 ) -> list[Loss]:
-    """What was loaded of an account and is gone.
+    """What was loaded for an account and is gone.
 
     Args:
         source: The account in one snapshot.
         entries: The ledger's newest entries.
-        event_rows: How many events Postgres has on the days that were loaded, where that is known already.
+        event_rows: How many events Postgres has on the days that were loaded, if that is already known.
     """
     newest = {spec.name: entries.get((spec.name, source.account.name)) for spec in ACCOUNT_TABLES}
     loaded = {name: row_count(entry.source_digest) if entry else 0 for name, entry in newest.items()}
@@ -106,7 +106,7 @@ def loaded_event_days(entries: Mapping[tuple[str, str], Entry]) -> list[Entry]:
 def _events(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], event_rows: int | None
 ) -> tuple[int, int] | None:
-    """Events that were loaded, and how many Postgres has from the first day of these to the last; None without any."""
+    """How many events were loaded, and how many Postgres has from their first day to the last; None without any."""
     days = loaded_event_days(entries)
     first, last = (days[0].day, days[-1].day) if days else (None, None)
     if not first or not last:
@@ -134,7 +134,7 @@ def _rows(count: int) -> str:
 
 
 def _of_conversion(source: AccountSource, entries: Mapping[tuple[str, str], Entry]) -> Iterator[Loss]:
-    """The conversion metric that was found at the last load: without it no event would be a conversion."""
+    """The loss of the conversion metric found at the last load: without it, no event would be a conversion."""
     entry = entries.get((EVENT.name, UNDATED))
     conversion = (entry.details.get("conversion") if entry else None) or {}
     if conversion.get("ids") and conversion["wanted"] == source.conversion["wanted"] and not source.conversion["ids"]:
@@ -146,7 +146,7 @@ def _of_conversion(source: AccountSource, entries: Mapping[tuple[str, str], Entr
 def _of_columns(
     source: AccountSource, entries: Mapping[tuple[str, str], Entry], rows: Collection[str]
 ) -> Iterator[Loss]:
-    """Columns of tables that are there; a table that is gone has been named as a whole."""
+    """The lost columns of existing tables; a table that is gone has already been named as a whole."""
     for spec in (EVENT, *ACCOUNT_TABLES):
         if spec.name in rows and spec.name in source.tables:
             for column in columns_gone(spec, loaded_columns(entries, spec), columns_read(spec, source.table(spec))):
@@ -156,8 +156,8 @@ def _of_columns(
 
 
 def loaded_columns(entries: Mapping[tuple[str, str], Entry], spec: TableSpec) -> set[str]:
-    """The raw columns that the newest loads of a table read; none of loads that did not keep them."""
+    """The raw columns that the newest loads of a table read; none for loads that did not record them."""
     of_table: Iterable[Entry] = (entry for entry in entries.values() if entry.table == spec.name)
-    # A load of the events without a time is one of the whole table, and knows every column of it.
+    # A load of the events without a time reads the whole table, and knows every column of it.
     kept = (entry for entry in of_table if row_count(entry.source_digest) or entry.partition == UNDATED)
     return {name for entry in kept for name in entry.details.get(COLUMNS) or ()}

@@ -33,10 +33,10 @@ from klaviyo_assets.tables.segment_tag import SPEC as SEGMENT_TAG
 from klaviyo_assets.tables.tag_group import SPEC as TAG_GROUP
 from klaviyo_assets.tables.tags import SPEC as TAGS
 
-# Those that other modules speak of by name.
+# Tables that other modules refer to by name.
 __all__ = ["ACCOUNT_TABLES", "ATTRIBUTION", "CAMPAIGN", "DAILY_TABLES", "EVENT", "METRIC", "TABLES"]
 
-# Cut by account: each is replaced as a whole.
+# Divided by account: each is replaced as a whole.
 ACCOUNT_TABLES: tuple[TableSpec, ...] = (
     PERSON,
     CAMPAIGN,
@@ -65,7 +65,7 @@ ACCOUNT_TABLES: tuple[TableSpec, ...] = (
     COUPON,
     COUPON_CODE,
 )
-# Cut by account and day.
+# Divided by account and day.
 DAILY_TABLES: tuple[TableSpec, ...] = (EVENT, ATTRIBUTION)
 
 TABLES: dict[str, TableSpec] = {spec.name: spec for spec in (*DAILY_TABLES, *ACCOUNT_TABLES)}

@@ -25,7 +25,7 @@ def text(name: str, description: str, *, raw: str = "", older_names: tuple[str, 
 
 
 def personal(name: str, description: str, *, raw: str = "") -> Field:
-    """A text about one person. It is a text whatever it holds, because a hash has to fit in."""
+    """A text about one person. It is a text whatever it holds, because it must be able to hold a hash."""
     return Field(name=name, raw=raw, type=LogicalType.STRING, description=description, personal=True)
 
 
@@ -35,7 +35,7 @@ def instant(name: str, description: str, *, raw: str = "", has_day: bool = False
 
 
 def flag(name: str, description: str, *, raw: str = "", older_names: tuple[str, ...] = ()) -> Field:
-    """True, false, or null where Klaviyo states nothing."""
+    """True, false, or null if Klaviyo states nothing."""
     return Field(name=name, raw=raw, type=LogicalType.BOOLEAN, description=description, older_names=older_names)
 
 

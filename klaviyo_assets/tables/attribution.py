@@ -33,21 +33,21 @@ SPEC = TableSpec(
         Column(name="weight", type=_N, is_previewed=True, required=True, made_of=(_RECORDED,),
                description="The touch's share of the event: 1 for last touch; the weights of an event sum to 1."),
         Column(name="value", type=_N, is_previewed=True, made_of=("value", _RECORDED),
-               description="The touch's share of the event's value, in the event's currency; the shares sum exactly."),
+               description="The touch's share of the event's value, in the event's currency; the shares sum to it."),
         Column(name="attribution_source", type=_S, is_previewed=True, required=True, constraints=(SOURCE,),
                made_of=("campaign_id", "flow_id", _RECORDED),
                description="own: the event names its campaign or flow; recorded: Klaviyo's own attribution; "
                "last_touch: the person's last eligible touch."),
         Column(name="touch_event_id", type=_S, made_of=("event_id", _RECORDED),
-               description="The touch; null if only the message is known: the event names it, or Klaviyo recorded "
-               "it without an event that can be found."),
+               description="The touch; null if only the message is known, because the event names it or Klaviyo "
+               "recorded it without an event that can be found."),
         Column(name="touch_metric", type=_S, made_of=("metric",),
                description="Metric of the touch, such as Clicked Email."),
         Column(name="touch_at", type=_T, made_of=("occurred_at",),
                description="When the touch happened (UTC)."),
         Column(name="touch_channel", type=_S, made_of=("channel",),
-               description="email, sms, mobile_push or whatsapp: the touch's, else that of the person's latest receipt "
-               "of the credited campaign or flow."),
+               description="email, sms, mobile_push or whatsapp: the touch's channel, else that of the person's latest "
+               "receipt of the credited campaign or flow."),
         Column(name="campaign_id", type=_S, made_of=("campaign_id", _RECORDED),
                description="The campaign that earned the credit."),
         Column(name="flow_id", type=_S, made_of=("flow_id", _RECORDED),

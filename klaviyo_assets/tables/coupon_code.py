@@ -6,7 +6,7 @@ from klaviyo_assets.tables._fields import instant, key_text, text
 SPEC = copied_table(
     name="coupon_code",
     grain="One row per coupon code.",
-    description="Codes of coupons and who each was given to. A code is not personal.",
+    description="Codes of coupons, and the person each was given to. A code is not personal.",
     key=("coupon_code_id",),
     deletes=False,
     previewed=("coupon_code_id", "coupon_id", "status", "expires_at"),
@@ -16,6 +16,6 @@ SPEC = copied_table(
         text("person_id", "Id of the person the code was given to; null while it is free."),
         text("unique_code", "The code itself."),
         text("status", "State of the code, such as `UNASSIGNED` or `ASSIGNED_TO_PROFILE`."),
-        instant("expires_at", "When the code stops working (UTC); null where it never does."),
+        instant("expires_at", "When the code stops working (UTC); null if it never does."),
     ),
 )

@@ -1,4 +1,4 @@
-"""Flows: series of messages that a person's own doing sets off. Not here: their steps and messages."""
+"""Flows: series of messages that a person's action sets off. Not here: their steps and messages."""
 
 from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import created_at, flag, key_text, text, updated_at

@@ -1,4 +1,4 @@
-"""Members of lists. Not here: joining and leaving over time, which are events."""
+"""Members of lists. Not here: joins and leaves over time, which are events."""
 
 from klaviyo_assets.model.spec import copied_table
 from klaviyo_assets.tables._fields import instant, key_text

@@ -40,14 +40,12 @@ POSTGRES_DEAD_PEER = TimeLimit(
     "Postgres", "a machine that acknowledges nothing (keepalives, tcp_user_timeout)", 60, _FAILS
 )
 POSTGRES_STATEMENT = TimeLimit(
-    "Postgres", "a statement; the server gives it up, and its silence is given up 15 s later", 900,
+    "Postgres", "a statement; the server ends it, or this side does if it stays silent 15 s longer", 900,
     "the partition fails: the limit or an index has to change",
 )  # fmt: skip
 POSTGRES_BATCH = TimeLimit("Postgres", "the next 16 MB of rows, once rows have begun to come", 120, _FAILS)
 POSTGRES_LOCK = TimeLimit("Postgres", "a lock on a table that somebody else holds", 60, _FAILS)
-POSTGRES_IDLE = TimeLimit(
-    "Postgres", "a snapshot that nothing is asked of", 3600, "the server ends it; the partition is read again"
-)
+POSTGRES_IDLE = TimeLimit("Postgres", "an idle snapshot", 3600, "the server ends it; the partition is read again")
 POSTGRES_CLOSE = TimeLimit("Postgres", "ending a session", 10, "the connection is cut")
 POSTGRES_TURN = TimeLimit(
     "Postgres", "an account's turn, while another run writes the account", 900, "the account's partitions fail"

@@ -114,7 +114,7 @@ def requested(runs: list[Run]) -> dict[str, set[date]]:
             )
             only = sensor_run.tags["klaviyo/reason"] in {
                 "touches of a changed day",
-                "receipts of people of the day arrived late",
+                "receipts of the day's people arrived late",
             }
             days["attribution" if only else "events"] |= set(days_between(first, last))
     return days

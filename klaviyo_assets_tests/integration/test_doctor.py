@@ -173,7 +173,7 @@ def test_broken_accounts_are_named_with_the_reason_and_stop_no_other(patient, sa
         "unknown_connection",
         "FAIL",
         "postgres",
-        rf"'reporting' may not see into the schema '{closed}' \| .*GRANT USAGE ON SCHEMA \"{closed}\" TO",
+        rf"'reporting' may not look into the schema '{closed}' \| .*GRANT USAGE ON SCHEMA \"{closed}\" TO",
     )
     told(
         "no_schema",

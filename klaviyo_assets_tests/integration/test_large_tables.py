@@ -90,7 +90,7 @@ SYNCS = {
                   "delta", "rows synced after"),
     "late in a sync under way": ("UPDATE {0}.person SET city = 'Late', _fivetran_synced = %s::timestamptz "
                                  "- interval '12 hours 30 minutes' WHERE id = 'p005'", "delta", "rows synced after"),
-    "hard delete": ("DELETE FROM {0}.person WHERE id LIKE 'p1__'", "whole", "went without a newer sync time"),
+    "hard delete": ("DELETE FROM {0}.person WHERE id LIKE 'p1__'", "whole", "disappeared without a newer sync time"),
     "hard delete of what came last": ("DELETE FROM {0}.person WHERE id IN ('n1', 'p005')", "whole", "went without"),
     "older": ("UPDATE {0}.person SET city = 'Old', _fivetran_synced = '2020-01-01' WHERE id = 'p006'",
               "whole", "not the same"),
@@ -290,7 +290,7 @@ def test_the_archive_alone_gives_the_merged_rows_back(tables):
     tables.bring(("person",))
 
     assert tables.deployment.query("SELECT COUNT(*) FROM person") == [(302,)]
-    assert tables.load(("person",))["person"].state.why == "nothing is known of an earlier load"
+    assert tables.load(("person",))["person"].state.why == "nothing is known about an earlier load"
     tables.check()
 
 

@@ -147,7 +147,7 @@ def findings(fleet: Fleet) -> dict[str, str]:
     named: dict[str, str] = {}
     for finding in listed:
         # The sandbox has fewer connections than there are copies of its shops here.
-        if finding["level"] == "FAIL" and "is also that of" not in finding["what"]:
+        if finding["level"] == "FAIL" and "is also used by" not in finding["what"]:
             name = finding["account"] or ""
             named[name] = f"{named.get(name, '')} {finding}"
     return named

@@ -40,7 +40,7 @@ def test_a_day_before_the_start_date_is_an_empty_partition(account, day):
     assert outcome.success, outcome.failures
     assert ("s3_archive/event", f"{later.account.name}|{before}") in outcome.materialized
     assert later.query("SELECT MIN(occurred_on) FROM event") == [(day,)]
-    assert f"{before} lies before the start_date of {later.account.name}, {day}" in later.event_log()
+    assert f"{before} is before the start_date of {later.account.name}, {day}" in later.event_log()
     assert before not in later.dirty()
 
 
@@ -96,7 +96,7 @@ def test_a_missing_optional_column_is_read_as_null(account, day):
     assert account.tables("campaign").success
     assert account.query("SELECT COUNTIF(variation_id IS NOT NULL), COUNT(*) > 0 FROM event") == [(0, True)]
     assert account.query("SELECT COUNTIF(scheduled_at IS NOT NULL), COUNT(*) > 0 FROM campaign") == [(0, True)]
-    assert "columns not there (yet), read as null: _variation" in account.event_log()
+    assert "columns that do not exist (yet) and are read as null: _variation" in account.event_log()
 
 
 def test_a_new_column_lands_in_properties(account, day):

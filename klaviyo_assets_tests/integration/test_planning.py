@@ -147,7 +147,7 @@ def test_a_changed_setting_dirties_what_it_decides_and_is_named(account, days):
     assert planned(currency="CHF").days == (), "only reports know the currency"
     kept = planned(pii="keep")
     assert [dirty.day for dirty in kept.days if not dirty.only_attribution] == days
-    assert kept.announcements == [f"pii changed (hash -> keep): {len(days)} days of events will be made again"]
+    assert kept.announcements == [f"pii changed (hash -> keep): {len(days)} days of events will be rebuilt"]
 
 
 @pytest.mark.slow
@@ -170,7 +170,7 @@ def test_a_recorded_touch_that_arrives_late_dirties_the_attribution_that_named_i
     copy_event(account, an_event(account, days[4], "touch"), "notYetHere1", start)
 
     assert [(dirty.day, dirty.only_attribution, dirty.reasons) for dirty in account.plan().days] == [
-        (day, True, ("recorded touches that were missing arrived",))
+        (day, True, ("recorded touches that had been missing arrived",))
     ]
     bring_up_to_date(account)
     assert account.dirty() == []

@@ -38,7 +38,7 @@ def test_other_windows_make_credits_again_and_leave_events_as_they_are(deploy: D
 
     assert planned.announcements == [
         "attribution windows changed (email_click 5 days -> 3 days, email_open 5 days -> 12 hours): "
-        f"{days} days of attribution will be made again"
+        f"{days} days of attribution will be rebuilt"
     ]
     assert planned.ranges(only_attribution=False) == []
     events, attributed = loads(changed, "event"), loads(changed, "attribution")
@@ -77,5 +77,5 @@ def test_a_change_is_named_on_the_command_line_before_anything_is_made_again(dep
     kept = replace(account, account=replace(account.account, pii="keep"))
     result = kept.command(tmp_path, "run", "--no-sync")
     assert result.exit_code == 0, result.output
-    announced = f"named: pii changed (hash -> keep): {len(loads(account, 'event'))} days of events will be made again"
+    announced = f"named: pii changed (hash -> keep): {len(loads(account, 'event'))} days of events will be rebuilt"
     assert announced in " ".join(result.output.split())

@@ -85,7 +85,7 @@ def test_a_dry_run_says_what_would_be_made_and_makes_nothing(deployment, tmp_pat
     out, _ = process.communicate(timeout=200)
 
     assert process.returncode == 0
-    assert out.startswith(f"terminal: would make events of {deployment.account.start_date}")
+    assert out.startswith(f"terminal: would load events of {deployment.account.start_date}")
     assert not (tmp_path / ".dagster" / "runs").exists() or not list((tmp_path / ".dagster" / "runs").iterdir())
 
 

@@ -105,7 +105,7 @@ def test_where_bigquery_cannot_be_asked_the_check_says_so(account, monkeypatch):
     assert not result.passed
     assert result.severity is dg.AssetCheckSeverity.WARN
     assert result.description
-    assert result.description.endswith("could not be looked at: BigQuery does not answer")
+    assert result.description.endswith("could not be checked: BigQuery does not answer")
 
 
 def test_an_account_without_reports_has_no_anomalies(deploy):

@@ -123,7 +123,7 @@ FAULTS = {
         ("row-level security hides rows of {0}.event",)),
     "schema usage": Fault(
         "REVOKE USAGE ON SCHEMA {0} FROM reporting", "GRANT USAGE ON SCHEMA {0} TO reporting",
-        ("may not see into the schema '{0}'", 'GRANT USAGE ON SCHEMA "{0}" TO "reporting"')),
+        ("may not look into the schema '{0}'", 'GRANT USAGE ON SCHEMA "{0}" TO "reporting"')),
     "schema renamed": Fault(
         "ALTER SCHEMA {0} RENAME TO elsewhere", "ALTER SCHEMA elsewhere RENAME TO {0}",
         ("no schema '{0}' in the database", "elsewhere")),

@@ -1,4 +1,4 @@
-"""The assets of every destination: each mapped file taken to it, by one step for all account tables and one for events.
+"""The assets of every destination: one step delivers the mapped files of all account tables, one those of events.
 
 Here: the steps, and what the UI shows of a partition. Not here: what a destination does with a file
 (`stages/archiving.py`, `stages/loading.py`), and which destinations there are (`stages/destinations.py`).
@@ -27,7 +27,7 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, DAILY_TABLES
 def build_destination_assets(
     destination: Destination, accounts: Accounts, partitions: Partitions
 ) -> list[dg.AssetsDefinition]:
-    """One step for all account tables, one for the daily ones."""
+    """One step for all account tables, and one for the daily tables."""
     of_accounts, of_days = destination.stage.steps
     return [
         _assets(of_accounts, destination, ACCOUNT_TABLES, accounts, partitions.accounts),
@@ -50,7 +50,7 @@ def _assets(
         ],
         can_subset=True,
         required_resource_keys={"frames", "turns", *destination.needs},
-        # The load into BigQuery comes last where steps take turns: what another destination has to have is there.
+        # If steps take turns, the load into BigQuery comes last: by then, the other destinations have what they need.
         op_tags={} if destination.name == BIGQUERY else {"dagster/priority": "1"},
         backfill_policy=DAYS_OF_AN_ACCOUNT if tables[0].is_daily else ONE_ACCOUNT,
     )  # fmt: skip
@@ -88,9 +88,9 @@ def _account_run(run: StageRun, destination: Destination, accounts: Accounts, ac
 
 
 def _before(run: StageRun, destination: Destination, mapped: FrameKey) -> FrameKey:
-    """The frame that has to be there: the mapped one, or that of a destination which failed to take it first.
+    """The frame that has to exist: the mapped one, or that of a destination that had to take it first but failed.
 
-    A day that counts as loaded is not looked at again, so one that is not archived must not count.
+    A day that counts as loaded is not checked again, so a day that is not archived must not count as loaded.
     """
     earlier = (replace(mapped, stage=name) for name in destination.waits_for)
     return next((frame for frame in earlier if run.frames.failure(frame, run.run_id)), mapped)
@@ -110,7 +110,7 @@ def _load(loader: Loader, table: TableSpec, mapped: FrameKey) -> Done:
 
 
 def _finish(run: StageRun, destination: Destination, loader: Loader) -> Iterator[Any]:
-    """End an account's loads; whatever goes wrong is that account's alone."""
+    """End an account's loads; an error here concerns this account alone."""
     for mapped, error in loader.finish():
         key = dg.AssetKey([destination.name, mapped.table])
         yield from run.fail(key, key_of(mapped.account, mapped.day), contained(error))

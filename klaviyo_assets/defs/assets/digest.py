@@ -1,4 +1,4 @@
-"""The mail stage: the digest of a day, sent.
+"""The mail stage: sending the digest of a day.
 
 Here: the asset. Not here: what the digest says (`publishing/mail/`), and when it is sent (`defs/automation/mail.py`).
 """
@@ -26,7 +26,7 @@ def build_mailed_assets(
 
     Args:
         accounts: Whose numbers it shows.
-        checks: Gives the checks that it looks at, when it is made.
+        checks: Returns the checks that the digest covers; called when the digest is built.
     """
 
     @dg.asset(
@@ -36,14 +36,14 @@ def build_mailed_assets(
         deps=[[REPORT, "account_by_event_date"]],
         description="The day's digest: what failed or is unusual, and each account's headline numbers. Materializing "
         "it sends it to MAIL_TO.",
-        # What passes is tried again here; a mail that cannot be sent fails this run alone, which holds no data.
+        # Transient errors are retried here; a mail that cannot be sent fails only this run, which holds no data.
         retry_policy=dg.RetryPolicy(max_retries=2, delay=20),
     )
     def digest(
         context: dg.AssetExecutionContext, bigquery: BigQueryProjectResource, mail: MailResource
     ) -> dg.MaterializeResult[Any]:
         with reported_failures("the digest was not sent"):
-            # Whether mail is set up at all is known before anything is read.
+            # Whether mail is set up is checked before anything is read.
             recipients = len(mail.to)
             findings, recovered = recorded_findings(accounts, context.instance, checks())
             message = build_digest(accounts, bigquery, findings, recovered).message()

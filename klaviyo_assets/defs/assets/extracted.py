@@ -1,4 +1,4 @@
-"""The extracted stage: Postgres to Parquet as read, one consistent snapshot per account and run.
+"""The extracted stage: rows from Postgres to Parquet as read, in one consistent snapshot per account and run.
 
 Here: the assets. Not here: which rows are read (`source/extraction.py`) and how columns are selected (`source/sql.py`).
 """
@@ -39,29 +39,30 @@ from klaviyo_assets.tables import ACCOUNT_TABLES, EVENT
 
 _KINDS = {"postgres", "parquet"}
 ACCEPT_EMPTY = (
-    "Tables, or columns as table.column, that are taken as empty this once where they are hidden or gone from "
-    "Postgres: BigQuery is emptied of them on purpose."
+    "Tables, or columns as table.column, to treat as empty this once if they are hidden or gone from Postgres. They "
+    "are then emptied in BigQuery too."
 )
 
 
 class ReadingConfig(dg.Config):
-    """Launchpad settings of reading account tables."""
+    """Launchpad settings for reading account tables."""
 
     delta_from_rows: int = Field(
-        default=DELTA_FROM_ROWS, description="Tables with fewer rows are always read whole; of others, what changed."
+        default=DELTA_FROM_ROWS,
+        description="Tables with fewer rows are always read whole; of larger ones, only what changed.",
     )
-    whole: bool = Field(default=False, description="Read every table whole this once, as after a suspected fault.")
+    whole: bool = Field(default=False, description="Read every table whole this once; use it if you suspect a fault.")
     accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
 
 
 class EventReadingConfig(dg.Config):
-    """Launchpad settings of reading events."""
+    """Launchpad settings for reading events."""
 
     accept_empty: list[str] = Field(default=[], description=ACCEPT_EMPTY)
 
 
 def build_extracted_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """One step for all account tables, one for events; each reads in one snapshot per account."""
+    """One step for all account tables, and one for events; each reads in one snapshot per account."""
 
     @dg.multi_asset(
         name="extract_tables",
@@ -112,9 +113,9 @@ def _description(table: TableSpec) -> str:
 
 
 class LazySource:
-    """Opens an account's snapshot at first use, so that its failure is each partition's and not the step's.
+    """Opens an account's snapshot on first use, so that a failure belongs to each partition and not to the step.
 
-    What was loaded is compared with what Postgres has first: what is hidden or gone stops every partition.
+    First, what was loaded is compared with what Postgres has: if anything is hidden or gone, every partition stops.
     """
 
     def __init__(
@@ -127,10 +128,10 @@ class LazySource:
         self._refusal: PermanentError | None = None
 
     def __call__(self) -> AccountSource:
-        """The account's source, of one moment until a fault ends the snapshot.
+        """The account's source, which shows one moment until an error ends the snapshot.
 
         Raises:
-            PermanentError: it must not be read; asked again for the next partition, it says the same at once.
+            PermanentError: it must not be read; for the next partition, the same error is raised at once.
         """
         if self._refusal:
             raise self._refusal
@@ -154,7 +155,7 @@ class LazySource:
 
     @contextmanager
     def renewed_on_failure(self) -> Iterator[AccountSource]:
-        """The source; a failed statement ends its transaction, so the next attempt gets a new one."""
+        """The source; a failed statement ends its transaction, so the next attempt gets a new transaction."""
         try:
             yield self()
         except BaseException:
@@ -162,7 +163,7 @@ class LazySource:
             raise
 
     def close(self) -> None:
-        """End the snapshot; what has been read of it stays read, however the connection ends."""
+        """End the snapshot; what has been read stays valid, however the connection ends."""
         context, self._context, self._source = self._context, None, None
         if context is not None:
             with suppress(Exception):
@@ -208,7 +209,7 @@ def _extract_days(run: StageRun, source: LazySource, account: Account, days: lis
 
 
 def reading_metadata(record: FrameRecord) -> dict[str, Any]:
-    """What the UI shows of how an account table was read or handed on: whole or the changed rows, and why."""
+    """What the UI shows about how an account table was read or passed on: whole or only changed rows, and why."""
     if record.state is None:
         return {"mode": "whole", "why": "a small table"}
     return {
@@ -220,13 +221,13 @@ def reading_metadata(record: FrameRecord) -> dict[str, Any]:
 
 
 def _outside_metadata(undated: FrameRecord) -> dict[str, Any]:
-    """Events that no day takes: those without a time, and those outside of the account's days."""
+    """Events that belong to no day: those without a time, and those outside the account's days."""
     outside = {f"events_{name}": count for name, count in undated.details["outside"].items()}
     return {"events_undated": undated.rows, **outside}
 
 
 def metadata_of(record: FrameRecord, run: StageRun) -> dict[str, Any]:
-    """What the UI shows of an extracted partition; warnings go to the log as well."""
+    """What the UI shows about an extracted partition; warnings also go to the log."""
     for warning in record.warnings:
         run.context.log.warning(warning)
     return {

@@ -1,12 +1,13 @@
 """The `fivetran` stage: what Fivetran writes into Postgres, one asset per raw table, partitioned by account.
 
-Here: the assets, and what a finished sync is recorded with. Not here: the API (`resources/fivetran/resource.py`), and
-the sensor that sees syncs of any origin end (`defs/automation/sensors.py`).
+Here: the assets, and what is recorded about a finished sync. Not here: the API (`resources/fivetran/resource.py`), and
+the sensor that notices the end of every sync, whoever started it (`defs/automation/sensors.py`).
 
-One request per account and run, whatever tables are selected: Fivetran syncs a connection as a whole. Alone in a run
-the stage triggers and returns, and the sensor materializes its assets when the sync ends. With something downstream
-in the run, or in a backfill, it waits: an asset that yields nothing would leave its downstream skipped and the run
-green. Of several accounts in one run those whose sync succeeded go on; the others are named when the run ends.
+There is one request per account and run, whatever tables are selected, because Fivetran syncs a connection as a whole.
+Alone in a run, the stage starts the sync and returns, and the sensor materializes its assets when the sync ends. If
+something downstream is in the run, or in a backfill, it waits: an asset that yields nothing would leave its downstream
+skipped and the run green. If a run has several accounts, those whose sync succeeded go on; the others are named when
+the run ends.
 """
 
 import time
@@ -31,14 +32,14 @@ from klaviyo_assets.stages.graph import FIVETRAN
 
 
 def fivetran_key(table: str) -> dg.AssetKey:
-    """Key of a raw table's asset."""
+    """The key of a raw table's asset."""
     return dg.AssetKey([FIVETRAN, table])
 
 
 def build_fivetran_assets(
     tables: Sequence[TableSpec], accounts: Accounts, partitions_def: dg.PartitionsDefinition[str]
 ) -> dg.AssetsDefinition:
-    """One asset per raw table, all made by one step.
+    """One asset per raw table, all materialized by one step.
 
     Args:
         tables: The raw tables to show.
@@ -91,7 +92,7 @@ def build_fivetran_assets(
 
 
 class AccountSyncs:
-    """The syncs of one run, one per account; a failing account does not stop the others."""
+    """The syncs of one run, one per account; an account that fails does not stop the others."""
 
     def __init__(self, context: dg.AssetExecutionContext, fivetran: FivetranResource) -> None:
         self._context, self._fivetran = context, fivetran
@@ -99,7 +100,7 @@ class AccountSyncs:
         self.failures: dict[str, KlaviyoAssetsError] = {}
 
     def start(self, account: Account) -> None:
-        """Start an account's sync, and say so."""
+        """Start an account's sync and log it."""
         try:
             sync = self._fivetran.sync(connection_id_of(account))
         except Exception as error:  # noqa: BLE001  whatever it is, it is this account's alone
@@ -109,7 +110,7 @@ class AccountSyncs:
             self._context.log.info(started_message(account, sync))
 
     def wait(self) -> dict[str, Connection]:
-        """Wait for all that were started, together no longer than one may take; those that succeeded, by account."""
+        """Wait for all started syncs, in all no longer than one may take; return the successful ones by account."""
         deadline = time.monotonic() + self._fivetran.sync_timeout_seconds
         ended: dict[str, Connection] = {}
         for account, sync in self._started:
@@ -149,7 +150,7 @@ def connection_id_of(account: Account) -> str:
     """The account's Fivetran connection.
 
     Raises:
-        SettingsError: it has none.
+        SettingsError: the account has none.
     """
     if account.fivetran_connection_id:
         return account.fivetran_connection_id
@@ -160,18 +161,18 @@ def connection_id_of(account: Account) -> str:
 
 
 def started_message(account: Account, sync: StartedSync) -> str:
-    """What was done about an account's sync, for people."""
+    """A sentence on what was done about an account's sync."""
     connection = sync.previous
     what = f"of account {account.name} (connection {connection.id}, {connection.url})"
     if sync.was_running:
-        return f"a sync {what} was running already; it is left to end"
+        return f"a sync {what} was already running; it is left to finish"
     if connection.sync_state == "rescheduled":
-        return f"asked for a sync {what}, which Fivetran had put off {until(connection.rescheduled_for)}"
+        return f"requested a sync {what}, which Fivetran had postponed {until(connection.rescheduled_for)}"
     return f"started a sync {what}; the sensor records it when it ends"
 
 
 def sync_metadata(connection: Connection, table: str) -> dict[str, Any]:
-    """What a raw table's materialization is recorded with; under dagster-fivetran's names where it has one."""
+    """The metadata of a raw table's materialization, under dagster-fivetran's names where it has one."""
     from dagster_fivetran.translator import FivetranMetadataSet
 
     completed = connection.succeeded_at
@@ -199,7 +200,7 @@ def _description(table: TableSpec) -> str:
 
 
 def _is_waited_for(context: dg.AssetExecutionContext) -> bool:
-    """Whether something in the run, or a backfill's next run, reads what the sync brings."""
+    """Whether something in this run, or in a backfill's next run, reads what the sync brings."""
     if "dagster/backfill" in context.run.tags:
         return True
     return any(key.path[0] != FIVETRAN for key in context.job_def.asset_layer.selected_asset_keys)

@@ -1,10 +1,10 @@
-"""The HTML report of a week of an account, as a page in the archive's bucket.
+"""The HTML report of an account's week, as a page in the archive's bucket.
 
-Here: the asset. Not here: what the page shows (`publishing/html_report/`), and when it is made
+Here: the asset. Not here: what the page shows (`publishing/html_report/`), and when it is created
 (`defs/automation/schedules.py`).
 
-Each week of each account stands or falls for itself (docs/decisions/0002): a week that cannot be made gets no
-materialization, the others do, and the run ends failed.
+Each week of each account succeeds or fails on its own (docs/decisions/0002): a week that cannot be created gets no
+materialization, the others do, and the run ends as failed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -41,8 +41,8 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
                 deps=[[VIEW, name] for name in LOOKER_VIEWS],
                 group_name=HTML_REPORT,
                 kinds={"html", "s3"},
-                description="The report of a week, Monday to Sunday, beside the week before: one HTML file that needs "
-                "no network. The running week shows what there is of it.",
+                description="The report of a week, Monday to Sunday, compared with the week before: one HTML file "
+                "that needs no network. The current week shows its days so far.",
                 partitions_def=partitions.account_weeks,
                 skippable=True,
             )
@@ -75,7 +75,7 @@ def build_html_report_assets(accounts: Accounts, partitions: Partitions) -> dg.A
 def _publish(
     account: Account, monday: date, bigquery: BigQueryProjectResource, s3: S3ArchiveResource
 ) -> Mapping[str, Any]:
-    """Make one week's page and put it into the bucket; what the UI shows of it."""
+    """Create one week's page and store it in the bucket; return what the UI shows about it."""
     last = monday + timedelta(days=6)
     page = make_report([account], {account.name: bigquery.dataset(account)}, monday, last)
     content = page.html.encode()

@@ -1,4 +1,4 @@
-"""The mapped stage: frames normalized, personal data treated, checked with pandera.
+"""The mapped stage: frames are normalized, personal data are treated, and pandera checks the rows.
 
 Here: the assets, their checks and what the UI shows. Not here: mapping (`stages/mapping.py`, `tables/`), the rules
 (`mapping/rules.py`).
@@ -42,12 +42,12 @@ class MappingConfig(dg.Config):
 
     quarantine_share: float = Field(
         default=QUARANTINE_SHARE,
-        description="A partition fails where one rule leaves out a larger share of its rows; 0.1 is 10 %.",
+        description="A partition fails if one rule leaves out a larger share of its rows; 0.1 is 10 %.",
     )
 
 
 def build_mapped_assets(accounts: Accounts, partitions: Partitions) -> list[dg.AssetsDefinition]:
-    """One step for all account tables, one for `event` and `attribution`."""
+    """One step for all account tables, and one for `event` and `attribution`."""
 
     @dg.multi_asset(
         name="map_tables",
@@ -95,12 +95,13 @@ def _mapping(account: Account, frames: FrameStore, privacy: PrivacyResource, con
 
 
 def check_specs(table: TableSpec, partitions_def: dg.PartitionsDefinition) -> list[dg.AssetCheckSpec]:
-    """The check of every mapped partition. One, not several: each costs three events per partition in the log."""
+    """The check of every mapped partition. There is only one: each costs three events per partition in the log."""
     return [
         dg.AssetCheckSpec(
             "schema", asset=dg.AssetKey([MAPPED, table.name]), partitions_def=partitions_def,
             description="pandera: columns, types and rules of the spec hold, and every raw row is mapped, deleted in "
-            "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and warn; broken columns, "
+            "Klaviyo, or in quarantine. Values and rows that broke a rule are in quarantine and cause a warning; "
+            "broken columns, "
             "lost rows, or too large a share in quarantine fail the partition.",
         )
     ]  # fmt: skip
@@ -165,10 +166,10 @@ def _done(run: StageRun, table: TableSpec, frame: FrameKey, record: FrameRecord)
 
 
 def why_noted(quarantine: pq.ParquetFile) -> list[tuple[int, str, str, bool]]:
-    """Why values and rows are in quarantine, the most frequent first; no value and no row is named.
+    """Why values and rows are in quarantine, the most frequent reason first; no value or row is quoted.
 
     Returns:
-        How many, the column, the reason in words, and whether whole rows were left out.
+        The count, the column, the reason in words, and whether whole rows were left out.
     """
     columns = quarantine.read(columns=["field", "reason", "is_dropped"]).to_pydict()
     counted = Counter(zip(columns["field"], columns["reason"], columns["is_dropped"], strict=True))
@@ -191,7 +192,7 @@ def _as_table(reasons: Sequence[tuple[int, str, str, bool]]) -> str:
 
 
 def preview(frames: FrameStore, frame: FrameKey, table: TableSpec) -> str:
-    """The first rows as a Markdown table: the columns that the spec lets be previewed."""
+    """The first rows as a Markdown table, with the columns that the spec allows to be previewed."""
     names = [column.name for column in table.columns if column.is_previewed]
     rows = _first_rows(frames.open(frame), names)
     if not rows:

@@ -1,10 +1,10 @@
 """The portfolio stage: views over all accounts, in a dataset of their own.
 
 Here: the assets, and which accounts take part in which view. Not here: the statements (`reports/views/portfolio.py`),
-and when they are made again (`defs/automation/portfolio.py` at the top of the package).
+and when they are rebuilt (`defs/automation/portfolio.py`).
 
-An account whose dataset or table is not there, or may not be read, is left out and named; it breaks no view. A passing
-fault is another matter: views stay as they were rather than lose an account for a moment.
+An account whose dataset or table does not exist, or may not be read, is left out and named; it breaks no view. A
+transient error is different: views stay as they were rather than lose an account for a moment.
 """
 
 from collections.abc import Iterator, Mapping
@@ -37,12 +37,12 @@ NOT_YET = "nothing has been loaded yet"
 
 
 def portfolio_key(name: str) -> dg.AssetKey:
-    """Key of a portfolio view's asset."""
+    """The key of a portfolio view's asset."""
     return dg.AssetKey([PORTFOLIO, name])
 
 
 def build_portfolio_assets(accounts: Accounts) -> dg.AssetsDefinition:
-    """One step for all views of the portfolio; not partitioned."""
+    """One step for all views of the portfolio, which has no partitions."""
 
     @dg.multi_asset(
         name="create_portfolio",
@@ -92,9 +92,9 @@ def _failure(failures: Mapping[str, KlaviyoAssetsError]) -> dg.Failure:
 
 @dataclass
 class Portfolio:
-    """The portfolio's dataset, what each account's dataset holds, and why some take no part at all.
+    """The portfolio's dataset, what each account's dataset holds, and why some accounts take no part at all.
 
-    What nobody foresaw, of an account, is in `unforeseen` too: it fails the run once the others have their views.
+    An account's unexpected error is also in `unforeseen`: it fails the run once the others have their views.
     """
 
     dataset: BigQueryDataset
@@ -105,11 +105,11 @@ class Portfolio:
 
     @classmethod
     def of(cls, accounts: Accounts, bigquery: BigQueryProjectResource) -> "Portfolio":
-        """Look at every account's dataset.
+        """Examine every account's dataset.
 
         Raises:
             TransientError: BigQuery could not be reached; the views stay as they are.
-            PermanentError: the portfolio's own dataset cannot be made.
+            PermanentError: the portfolio's own dataset cannot be created.
         """
         portfolio = cls(bigquery.portfolio())
         portfolio.dataset.ensure("Klaviyo reporting of all accounts: views over the accounts' own datasets.")
@@ -129,7 +129,7 @@ class Portfolio:
         return portfolio
 
     def create(self, view: TableSpec) -> dict[str, Any]:
-        """Create one view; what the UI shows of it."""
+        """Create one view; return what the UI shows about it."""
         members = [
             Member(name, dataset, tables[view.name])
             for name, (dataset, tables) in self.members.items()
@@ -150,7 +150,7 @@ class Portfolio:
 
 
 def columns_by_table(dataset: BigQueryDataset) -> dict[str, frozenset[str]]:
-    """The columns of every table and view of a dataset."""
+    """The columns of every table and view in a dataset."""
     columns_of: dict[str, set[str]] = {}
     columns = table_of(dataset.qualified, "INFORMATION_SCHEMA", "COLUMNS")
     rows = dataset.query(f"SELECT table_name, column_name FROM {columns}")

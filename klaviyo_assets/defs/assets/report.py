@@ -1,4 +1,4 @@
-"""The report stage: statistics computed in BigQuery, restated for exactly the days that changed.
+"""The report stage: BigQuery computes the statistics, and restates exactly the days that changed.
 
 Here: the assets. Not here: what changed (`stages/restating.py`), and the SQL (`reports/`).
 """
@@ -39,10 +39,10 @@ _SHOWN_DIFFERENCES = 20
 
 
 class ReportConfig(dg.Config):
-    """Launchpad settings of the report stage."""
+    """Launchpad settings for the report stage."""
 
     everything: bool = Field(
-        default=False, description="Compute every row anew, whatever changed; otherwise the days that loads changed."
+        default=False, description="Recompute every row, whatever changed; otherwise only the days that loads changed."
     )
 
 
@@ -77,9 +77,9 @@ def build_reported_assets(accounts: Accounts, partitions: Partitions) -> dg.Asse
 def _check_spec(partitions_def: dg.PartitionsDefinition) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         CONSERVED, asset=ACCOUNT_KEY, partitions_def=partitions_def,
-        description="Of every restated day: the reports by event date hold exactly the events, conversions and money "
-        "of `event` and `attribution`, to the cent, and these the rows that the ledger says were loaded. "
-        "`klaviyo-assets verify` compares the whole way from Postgres on.",
+        description="For every restated day, the reports by event date hold exactly the events, conversions and money "
+        "of `event` and `attribution`, to the cent, and these tables hold the rows that the ledger says were loaded. "
+        "`klaviyo-assets verify` checks the whole way from Postgres.",
     )  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def _restate_account(
         return
     try:
         _note(opened[0].dataset, job_id(account.name, "ledger", run.run_id), done)
-        # After all of them: a report that is not restated yet differs from the others.
+        # The check runs after all reports: one that is not restated yet differs from the others.
         evaluations = list(_check_account(run, opened[0], done)) if _ACCOUNT in done else []
     except Exception as error:  # noqa: BLE001  the books and checks of one account are no other account's matter
         for name in done:
@@ -115,7 +115,7 @@ def _restate_account(
 
 
 def _console(bigquery: BigQueryProjectResource, dataset: BigQueryDataset, table: str) -> dict[str, Any]:
-    """The table's page in Google's console; the stand-in of the sandbox has none."""
+    """The table's page in Google's console; the sandbox's stand-in has none."""
     if bigquery.is_stand_in:
         return {}
     return {"console": dg.MetadataValue.url(bigquery_url(bigquery.project, dataset.dataset, table))}
@@ -130,14 +130,14 @@ def _check_account(run: StageRun, reports: AccountReports, done: Mapping[str, Re
 
 
 def _note(dataset: BigQueryDataset, name: str, done: Mapping[str, Restated]) -> None:
-    """Write the books of all reports at once; after a crash before it they are restated again, to the same rows."""
+    """Write the ledger rows of all reports at once; after an earlier crash they are restated to the same result."""
     entries = (restated.entry for restated in done.values())
     rows = [{**entry, "details": json.dumps(entry["details"]), "job_id": name} for entry in entries]
     dataset.append("ledger", LEDGER, rows, name)
 
 
 def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Restated]) -> Check:
-    """Whether the reports that were brought up to date hold what the tables they are made of hold."""
+    """Check that the reports that were brought up to date agree with the tables that they are built from."""
     first, last = _looked_at(account, done[_ACCOUNT])
     conservation = report_conservation(
         dataset, account, first, last,
@@ -153,7 +153,7 @@ def _conserved(dataset: BigQueryDataset, account: Account, done: Mapping[str, Re
 
 
 def _looked_at(account: Account, restated: Restated) -> tuple[date | None, date | None]:
-    """From which to which day the check looks: those that were restated; the newest ones where none was."""
+    """The first and last day of the check: those of the restated days, or the newest days if none was restated."""
     if restated.days.everything:
         return None, None
     newest = restated.data_through.astimezone(account.zone).date()
@@ -177,4 +177,4 @@ def _described(restated: Restated) -> str:
     if not days:
         return "nothing: no loaded day has changed since"
     span = f"{len(days.dates)} day(s), {min(days.dates)} to {max(days.dates)}" if days.dates else ""
-    return ", ".join(part for part in (span, "rows of unknown day" if days.unknown else "") if part)
+    return ", ".join(part for part in (span, "rows whose day is unknown" if days.unknown else "") if part)

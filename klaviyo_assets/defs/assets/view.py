@@ -1,7 +1,7 @@
-"""The view stage: tables and reports joined for reading, created or brought up to date in BigQuery.
+"""The view stage: views in BigQuery that join tables and reports for reading, created or brought up to date.
 
 Here: the assets. Not here: what a view shows, and the statement (`reports/views/`). A view holds no rows: it shows
-what its tables hold at the moment it is read, so it is made once and again only for a new definition.
+what its tables hold when it is read, so it is created once and replaced only for a new definition.
 """
 
 from collections.abc import Iterator
@@ -58,13 +58,13 @@ def build_published_assets(accounts: Accounts, partitions: Partitions) -> dg.Ass
 
 
 def looker_metadata(view: str, dataset: str, owner: str, template: str = "") -> dict[str, Any]:
-    """The link to Looker Studio, for the views it reads; a link that cannot be made fails no view.
+    """The link to Looker Studio, for the views that it reads; a link that cannot be built does not fail the view.
 
     Args:
         view: The view.
-        dataset: `project.dataset` that holds it.
+        dataset: The `project.dataset` that holds it.
         owner: The account, or the portfolio.
-        template: The account's own template; else LOOKER_TEMPLATE_ID's. Without any, a new report on this view.
+        template: The account's own template, else that of LOOKER_TEMPLATE_ID. Without one, a new report on this view.
     """
     if view not in LOOKER_VIEWS:
         return {}
@@ -92,7 +92,7 @@ def _create_all(run: StageRun, account: Account, bigquery: BigQueryProjectResour
 
 
 class _AccountViews:
-    """The views of one account's dataset."""
+    """The views in one account's dataset."""
 
     def __init__(self, account: Account, dataset: BigQueryDataset) -> None:
         self._account, self._dataset = account, dataset
@@ -101,7 +101,7 @@ class _AccountViews:
         self._ready: set[str] = set()
 
     def create(self, view: ViewSpec) -> Done:
-        """Create a view after whatever it reads: BigQuery refuses a view on a table that is not there."""
+        """Create a view after everything that it reads: BigQuery refuses a view on a table that does not exist."""
         label = definition(view, self._dataset.qualified, self._account)
         if self._labels.get(view.name, {}).get(LABEL) != label:
             for name in view.reads:
@@ -120,6 +120,6 @@ class _AccountViews:
         if name in VIEWS:
             self.create(VIEWS[name])
         elif name not in self._ready:
-            # What an older version made lacks the columns that joined since.
+            # A table that an older version created lacks the columns added since.
             self._dataset.prepare(REPORTS[name] if name in REPORTS else TABLES[name])
             self._ready.add(name)

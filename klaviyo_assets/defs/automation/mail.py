@@ -1,11 +1,11 @@
-"""When mail goes out: about incidents as they begin and end, and a digest a day.
+"""When mail is sent: when incidents begin and end, and a digest once a day.
 
 Here: the sensor `failure_mails` and the schedule `daily_digest`. Not here: what they say, and the job of the digest.
 
-The sensor is no run-failure sensor of Dagster's: that one forgets a failure once it was called for it, whether or not
-the mail went out, and hears of no success. This one keeps in its cursor what it has seen and what is still to be told;
-Dagster stores it when the tick has ended, so a restart loses nothing. A fault of mail is a warning with its fix, and
-the news are due again at the next tick.
+The sensor is not one of Dagster's run-failure sensors: these forget a failure once they have been called for it,
+whether or not the mail was sent, and never learn of a success. This one keeps in its cursor what it has seen and what
+it still has to report; Dagster stores the cursor when the tick has ended, so a restart loses nothing. If mail cannot be
+sent, there is a warning with its fix, and the news are due again at the next tick.
 """
 
 import json
@@ -29,19 +29,19 @@ from klaviyo_assets.publishing.mail.work import sentences
 from klaviyo_assets.resources.mail.resource import MailResource, Message, PartlySentError, is_set_up
 
 INTERVAL_SECONDS = 60
-# Ages change slowly, and looking costs some queries per account.
+# Ages change slowly, and checking them costs some queries per account.
 LOOK_AT_AGES_SECONDS = 600
 DIGEST_HOUR = 7
 
 
 def build_failure_sensor(accounts: Accounts) -> dg.SensorDefinition:
-    """`failure_mails`: one mail when an incident begins, one when it is over; on where MAIL_TO is set."""
+    """`failure_mails`: one mail when an incident begins and one when it is over; on if MAIL_TO is set."""
 
     @dg.sensor(
         name="failure_mails",
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=_status(dg.DefaultSensorStatus),
-        description="Mails what failed or is stale: when it begins and when it is over. On where MAIL_TO is set.",
+        description="Sends a mail when something fails or goes stale, and when it is over. On if MAIL_TO is set.",
     )
     def failure_mails(context: dg.SensorEvaluationContext, mail: MailResource) -> dg.SensorResult:
         tick = Tick.read(context.cursor, context.instance)
@@ -54,7 +54,7 @@ def build_failure_sensor(accounts: Accounts) -> dg.SensorDefinition:
 
 
 def build_digest_schedule(accounts: Accounts, job: Any) -> dg.ScheduleDefinition:
-    """`daily_digest`: the digest at seven in the first account's time zone; on where MAIL_TO is set."""
+    """`daily_digest`: the digest at seven in the first account's time zone; on if MAIL_TO is set."""
     first = next(iter(accounts.by_name.values()))
 
     @dg.schedule(
@@ -63,11 +63,11 @@ def build_digest_schedule(accounts: Accounts, job: Any) -> dg.ScheduleDefinition
         cron_schedule=f"0 {DIGEST_HOUR} * * *",
         execution_timezone=first.timezone,
         default_status=_status(dg.DefaultScheduleStatus),
-        description="Mails what matters of yesterday. On where MAIL_TO is set.",
+        description="Mails what mattered yesterday. On if MAIL_TO is set.",
     )
     def daily_digest(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         day = context.scheduled_execution_time.astimezone(first.zone).date()
-        # The same day is never mailed twice by itself.
+        # The same day is never mailed twice automatically.
         yield dg.RunRequest(run_key=f"digest-{day}", tags={"klaviyo/started_by": "schedule"})
 
     return daily_digest
@@ -79,7 +79,7 @@ def _status(statuses: Any) -> Any:
 
 @dataclass
 class Tick:
-    """What the sensor knows: which runs it has seen, the incidents, and when it last looked at the data's age."""
+    """What the sensor knows: the runs it has seen, the incidents, and when it last checked the age of the data."""
 
     seen: Seen
     incidents: Incidents
@@ -87,7 +87,7 @@ class Tick:
 
     @classmethod
     def read(cls, cursor: str | None, instance: dg.DagsterInstance) -> "Tick":
-        """From the cursor; without one, from this moment on."""
+        """The state in the cursor; without a cursor, a state that begins now."""
         if not cursor:
             return cls(Seen.now(instance), Incidents())
         state = json.loads(cursor)
@@ -95,13 +95,13 @@ class Tick:
 
     @property
     def written(self) -> str:
-        """As a cursor."""
+        """The state as a cursor."""
         return json.dumps(
             {"seen": self.seen.ids, "incidents": self.incidents.as_json, "looked_at": self.looked_at}, sort_keys=True
         )
 
     def look(self, accounts: Accounts, instance: dg.DagsterInstance, now: float) -> None:
-        """Take note of runs that ended since, and now and then of stale accounts."""
+        """Record the runs that have ended since, and now and then the stale accounts."""
         note_ended(self.incidents, instance, self.seen.since(instance))
         if now - self.looked_at >= LOOK_AT_AGES_SECONDS:
             stale_stages = stale_accounts(accounts, instance)
@@ -110,29 +110,29 @@ class Tick:
             self.looked_at = now
 
     def tell(self, mail: MailResource, log: Any, now: float) -> str:
-        """Mail what is due; what came of it, in a sentence."""
+        """Mail what is due; return the outcome as a sentence."""
         news = self.incidents.news(now)
         if not news.keys:
             self.incidents.forget(now)
             waiting = sum(one.told_at is None for one in self.incidents.by_key.values())
-            return f"{len(self.incidents.by_key)} incident(s) open, nothing to tell" + (
-                f"; {waiting} wait, for many mails went out today" if waiting else ""
+            return f"{len(self.incidents.by_key)} incident(s) open, nothing to report" + (
+                f"; {waiting} wait, because many mails went out today" if waiting else ""
             )
         try:
             message_id = mail.send(incident_message(news))
         except PartlySentError as error:
-            # Who has it would get it again at every tick.
+            # Those who have the mail would get it again at every tick.
             self.incidents.record_mail(news, now)
             sentence = f"mailed {len(news.keys)} incident(s), but not to everybody: {scrubbed(str(error))}"
             log.warning(sentence)
             return sentence
         except KlaviyoAssetsError as error:
-            sentence = f"mail could not be sent, and is tried again at the next tick: {scrubbed(str(error))}"
+            sentence = f"mail could not be sent and is retried at the next tick: {scrubbed(str(error))}"
             log.warning(sentence)
             return sentence
         except Exception as error:  # noqa: BLE001  whatever mail does, the tick ends well and the news stay due
-            log.warning(f"mail could not be sent, and is tried again at the next tick: {type(error).__name__}")
-            return f"mail could not be sent: {type(error).__name__}; tried again at the next tick"
+            log.warning(f"mail could not be sent and is retried at the next tick: {type(error).__name__}")
+            return f"mail could not be sent: {type(error).__name__}; it is retried at the next tick"
         self.incidents.record_mail(news, now)
         return f"mailed {len(news.keys)} incident(s): {message_id}"
 
@@ -151,7 +151,7 @@ def incident_message(news: News) -> Message:
 
 
 def incident_subject(news: News) -> str:
-    """What happened, and to which accounts."""
+    """The subject: what happened, and to which accounts."""
     if news.new:
         (incident, *others) = news.new.values()
         what = (
@@ -166,7 +166,7 @@ def incident_subject(news: News) -> str:
 
 
 def _template_rows(incidents: dict[str, Incident]) -> list[dict[str, Any]]:
-    """What the templates show of incidents."""
+    """What the templates show about incidents."""
     return [
         {
             "title": f"{incident.account or 'All accounts'}: {incident.title}",

@@ -2,7 +2,7 @@
 
 Here: the sensor and the daily schedule. Not here: the views (`defs/assets/portfolio.py`).
 
-Both look at no account's systems, so that none can hold them up.
+Neither looks at an account's systems, so none of these can delay them.
 """
 
 from dataclasses import asdict
@@ -15,7 +15,7 @@ from klaviyo_assets.defs.columns import stage_of
 from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
 INTERVAL_SECONDS = 60
-# What the portfolio joins: an account takes part once it has all of it.
+# The tables that the portfolio joins: an account takes part once it has all of them.
 _JOINED = [dg.AssetKey([stage_of(name), name]) for name in PORTFOLIO_VIEWS]
 
 
@@ -35,7 +35,7 @@ def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason="no account has reports yet")
         fingerprint = fingerprint_of(state)
         if fingerprint == context.cursor:
-            return dg.SensorResult(skip_reason="the views are of these accounts", cursor=fingerprint)
+            return dg.SensorResult(skip_reason="the views cover these accounts already", cursor=fingerprint)
         tags = {"klaviyo/started_by": "portfolio_views", "klaviyo/reason": f"accounts: {', '.join(state['loaded'])}"}
         return dg.SensorResult(run_requests=[dg.RunRequest(tags=tags)], cursor=fingerprint)
 
@@ -43,7 +43,7 @@ def build_portfolio_sensor(accounts: Accounts, job: Any) -> dg.SensorDefinition:
 
 
 def portfolio_state(accounts: Accounts, instance: dg.DagsterInstance) -> dict[str, Any]:
-    """What decides the views: the accounts, which of them have been loaded, and the views' own definition."""
+    """What decides the views: the accounts, which of them have been loaded, and the definitions of the views."""
     loaded = set(accounts.names).intersection(*(instance.get_materialized_partitions(key) for key in _JOINED))
     return {
         "accounts": accounts.names,
@@ -56,13 +56,13 @@ def portfolio_state(accounts: Accounts, instance: dg.DagsterInstance) -> dict[st
 
 
 def build_portfolio_schedule(job: Any) -> dg.ScheduleDefinition:
-    """`daily_portfolio`: once a day whatever was noticed, for what a permission or a failed run left out."""
+    """`daily_portfolio`: rebuilds the views once a day, to add what a permission or a failed run left out."""
     return dg.ScheduleDefinition(
         name="daily_portfolio",
         job=job,
         cron_schedule="30 6 * * *",
         execution_timezone="UTC",
-        description="The views over all accounts, for what was not noticed.",
+        description="Rebuilds the views over all accounts, in case the sensor missed something.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         tags={"klaviyo/started_by": "schedule"},
     )

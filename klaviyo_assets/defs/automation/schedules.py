@@ -1,9 +1,9 @@
-"""When the jobs run by themselves: once a day, or a week, per account, after its own midnight.
+"""When the jobs run automatically: once a day or once a week for each account, after the account's own midnight.
 
 Here: the schedules. Not here: what sensors start (`defs/automation/sensors.py`), and what the jobs do.
 
-The daily schedules are the safety net below the Fivetran sensor: they restate yesterday and the attribution window
-before it, whatever was noticed or missed.
+The daily schedules are a safety net for the Fivetran sensor: they restate yesterday and the attribution window before
+it, whatever the sensor noticed or missed.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import dagster as dg
 from klaviyo_assets.accounts import Account, Accounts
 from klaviyo_assets.stages.keys import monday_of, range_tags, week_key
 
-# Hour of the account's day: its yesterday is over, and Fivetran has usually synced the last of it.
+# The hour of the account's day: yesterday is over, and Fivetran has usually synced the last of it.
 HOUR = 5
 
 
@@ -27,9 +27,9 @@ def build_schedules(accounts: Accounts, jobs: dict[str, dg.JobDefinition]) -> li
 
 
 def build_weekly_schedules(accounts: Accounts, job: dg.JobDefinition) -> list[dg.ScheduleDefinition]:
-    """`weekly_<job>_<account>`: the week that is over, each Monday at six in the account's time zone.
+    """`weekly_<job>_<account>`: the week that has ended, each Monday at six in the account's time zone.
 
-    The daily schedules have loaded its Sunday by then.
+    By then, the daily schedules have loaded its Sunday.
     """
     return [_weekly(account, job) for account in accounts.by_name.values()]
 
@@ -40,7 +40,7 @@ def _weekly(account: Account, job: dg.JobDefinition) -> dg.ScheduleDefinition:
         job=job,
         cron_schedule=f"0 {HOUR + 1} * * 1",
         execution_timezone=account.timezone,
-        description=f"The HTML report of {account.name} of the week that is over.",
+        description=f"The HTML report of {account.name} for the week that has ended.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
     )
     def weekly(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:

@@ -1,4 +1,4 @@
-"""What starts runs when something happened: loads after Fivetran syncs, reports after loads.
+"""What starts runs when something has happened: loads after Fivetran syncs, and reports after loads.
 
 Here: the sensors. Not here: what jobs do, and which days are dirty (`stages/planning.py`).
 """
@@ -32,13 +32,13 @@ from klaviyo_assets.stages.planning import Plan, plan
 from klaviyo_assets.tables import ATTRIBUTION, EVENT, TABLES
 
 INTERVAL_SECONDS = 60
-# A tick has to end before Dagster gives it up; accounts it did not reach are first in the next one.
+# A tick has to end before Dagster gives up on it; accounts that it did not reach come first in the next tick.
 TICK_SECONDS = 40
-# Once a day every day is looked at, whatever sync times say; it costs one pass over an account's events.
+# Once a day, every day of events is checked, whatever sync times say; this costs one pass over an account's events.
 SWEEP_SECONDS = 86_400
-# More separate ranges than this are one run from the first day to the last: a start of a run costs more than a day.
+# More ranges than this become one run from the first day to the last: starting a run costs more than one more day.
 MOST_RANGES = 10
-# As many runs under way as are looked through for another load of an account; beyond them reports come too often.
+# How many unfinished runs are searched for other loads of an account; if there are more, reports run too often.
 MOST_RUNS = 500
 _UNDER_WAY = [
     dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.STARTING,
@@ -50,10 +50,10 @@ _ENDED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRu
 def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDefinition]:
     """`reports_after_loads`: when a run that loaded into BigQuery ends, the account's reports are restated.
 
-    Whoever started it: schedule, backfill, or a person in the UI (the command line restates reports itself). Also
-    after a run that failed or was canceled: it loaded its good days. Reports look for what changed themselves, so one
-    run after several loads is as good as one after each: where another load of the account is still to end, or ended
-    later, it is that one's end that they follow.
+    It does not matter who started the run: a schedule, a backfill, or a person in the UI (the command line restates
+    reports itself). Runs that failed or were canceled count too, because they loaded their good days. Reports find out
+    themselves what changed, so one run after several loads is as good as one after each: if another load of the account
+    has yet to end, or ended later, the reports follow that one.
     """
 
     def after(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:
@@ -63,13 +63,13 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
             request_job=reports,
             default_status=dg.DefaultSensorStatus.RUNNING,
             minimum_interval_seconds=15,
-            description=f"Restates an account's reports when a load ended ({status.value.lower()}).",
+            description=f"Restates an account's reports when a load has ended ({status.value.lower()}).",
         )
         def reports_after_loads(context: dg.RunStatusSensorContext) -> dg.SensorResult:
             run = context.dagster_run
             loaded = accounts_of(run.tags, accounts) if _loads(run) else []
             if not loaded:
-                reason = f"run {run.run_id} loaded nothing of an account of this deployment"
+                reason = f"run {run.run_id} loaded nothing for any account of this deployment"
                 return dg.SensorResult(skip_reason=reason)
             busy = _loading_or_later(context.instance, run, accounts)
             requests = [
@@ -81,7 +81,7 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
                 for account in loaded
                 if account not in busy
             ]
-            waited = f"reports follow the end of other loads: {', '.join(sorted(busy.intersection(loaded)))}"
+            waited = f"reports will follow the end of other loads: {', '.join(sorted(busy.intersection(loaded)))}"
             return dg.SensorResult(run_requests=requests, skip_reason=None if requests else waited)
 
         return reports_after_loads
@@ -94,7 +94,7 @@ def build_report_sensors(accounts: list[str], reports: Any) -> list[dg.SensorDef
 
 
 def _loads(run: dg.DagsterRun) -> bool:
-    """Whether a run loads tables that reports are made of, and does not restate reports itself."""
+    """Whether a run loads tables that reports are built from, and does not restate reports itself."""
     if run.tags.get("klaviyo/started_by") == "cli":
         return False
     chosen = run.asset_selection or set()
@@ -102,7 +102,7 @@ def _loads(run: dg.DagsterRun) -> bool:
 
 
 def _loading_or_later(instance: dg.DagsterInstance, ended: dg.DagsterRun, accounts: list[str]) -> set[str]:
-    """The accounts of other loads: those in the queue or under way, and those that ended after this one."""
+    """The accounts of other loads: those that are queued or running, and those that ended after this one."""
     own = instance.get_run_record_by_id(ended.run_id)
     runs = list(instance.get_runs(dg.RunsFilter(statuses=_UNDER_WAY), limit=MOST_RUNS))
     if own and own.end_time:
@@ -113,14 +113,14 @@ def _loading_or_later(instance: dg.DagsterInstance, ended: dg.DagsterRun, accoun
 
 
 def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.SensorDefinition:
-    """`fivetran_syncs`: sees syncs of any origin end, and requests runs for what they changed.
+    """`fivetran_syncs`: notices the end of every sync, whoever started it, and requests runs for what it changed.
 
-    So does a setting of an account that is another one than at the last look, and once a day a sweep over all days,
-    for what sync times do not show. The cursor holds, of each account, Fivetran's own time of the last seen sync and
-    what the look left for the next one (`planning.Look`), and until when Fivetran's rate limit asks to wait. A
-    connection that cannot be asked, or an account whose changes cannot be looked up, keeps what was known of it and is
-    tried again at the next tick; the others go on. Why days are made again stands in the tick's log, and on each run as
-    the tag `klaviyo/reason`.
+    It also requests runs when a setting of an account has changed since the last look, and once a day after a sweep
+    over all days, for changes that sync times do not show. For each account, the cursor holds Fivetran's own time of
+    the last seen sync and what the look left for the next one (`looks.Look`); it also holds until when Fivetran's rate
+    limit asks to wait. If a connection cannot be asked, or an account's changes cannot be looked up, its state is kept
+    and it is tried again at the next tick; the others go on. The reason why days are rebuilt is in the tick's log, and
+    on each run as the tag `klaviyo/reason`.
     """
 
     @dg.sensor(
@@ -128,7 +128,7 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
         jobs=[dimensions, events],
         minimum_interval_seconds=INTERVAL_SECONDS,
         default_status=dg.DefaultSensorStatus.STOPPED,
-        description="When a Fivetran sync ends: the account tables that moved, and the days whose events it changed.",
+        description="When a Fivetran sync ends, loads the account tables and the days of events that it changed.",
     )
     def fivetran_syncs(
         context: dg.SensorEvaluationContext,
@@ -156,16 +156,16 @@ def build_sync_sensor(accounts: Accounts, events: Any, dimensions: Any) -> dg.Se
         waiting = context.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.QUEUED]), limit=MOST_RUNS)
         requests = [one for one in tick.requests if not any(_covers(run, one) for run in waiting)]
         if len(requests) < len(tick.requests):
-            context.log.info(f"{len(tick.requests) - len(requests)} of it waits in the queue already")
+            context.log.info(f"{len(tick.requests) - len(requests)} of these are in the queue already")
         return dg.SensorResult(run_requests=requests, asset_events=tick.events, cursor=tick.written)
 
     return fivetran_syncs
 
 
 def _covers(run: dg.DagsterRun, request: dg.RunRequest) -> bool:
-    """Whether a run that waits will do what is asked for: it reads Postgres when it starts, so later than this look.
+    """Whether a queued run will do what is requested: it reads Postgres when it starts, which is later than this look.
 
-    One that repeats another may do less than its tags say: what that one left undone, or some of its steps.
+    A run that repeats another may do less than its tags say: what the other left undone, or some of its steps.
     """
     if run.parent_run_id:
         return False
@@ -175,17 +175,17 @@ def _covers(run: dg.DagsterRun, request: dg.RunRequest) -> bool:
     if request.partition_key:
         return run.tags.get("dagster/partition") == request.partition_key
     (first, last), (begin, end) = (range_of(tags) for tags in (run.tags, request.tags))
-    # Of one account, keys are in the order of days.
+    # The keys of one account are in the order of days.
     return account_of(run.tags) == account_of(request.tags) and first <= begin and end <= last
 
 
 @dataclass
 class _AccountState:
-    """What the sensor remembers of one account.
+    """What the sensor remembers about one account.
 
-    `seen` is the connection's time of the last sync that was looked at, `historical` whether it was seen to sync
-    everything since, `settings` the fingerprint of then, `swept` when all days were last looked at (epoch seconds), and
-    `look` what planning left.
+    `seen` is the connection's time of the last sync that was examined, `historical` whether it has been seen syncing
+    everything since, `settings` the fingerprint at that time, `swept` when all days were last checked (epoch seconds),
+    and `look` what planning left.
     """
 
     seen: str = ""
@@ -197,7 +197,7 @@ class _AccountState:
 
 @dataclass
 class _Tick:
-    """What the sensor remembers between ticks, and what this one found."""
+    """What the sensor remembers between ticks, and what this tick found."""
 
     accounts: dict[str, _AccountState] = field(default_factory=dict)
     blocked_until: float = 0.0
@@ -219,7 +219,7 @@ class _Tick:
         )
 
     def in_turn(self, accounts: Accounts) -> list[Account]:
-        """All accounts, beginning with the one after the last that was looked at."""
+        """All accounts, beginning with the one after the last that was examined."""
         names = accounts.names
         start = names.index(self.last) + 1 if self.last in names else 0
         return [accounts[name] for name in (*names[start:], *names[:start])]
@@ -228,17 +228,17 @@ class _Tick:
         self, account: Account, connection: Connection, places: tuple[PostgresResource, BigQueryProjectResource],
         log: logging.Logger,
     ) -> None:  # fmt: skip
-        """Ask for what an account's newest sync, or another setting, or the day's sweep finds to do."""
+        """Request the work that follows from an account's newest sync, a changed setting, or the daily sweep."""
         state = self.accounts.get(account.name, _AccountState())
         ended = connection.succeeded_at.isoformat() if connection.succeeded_at else ""
         is_new, settings = ended > state.seen, settings_of(account)
         state = replace(state, historical=state.historical or connection.is_historical_sync)
-        # Until its first sync there is nothing to look for, not even under other settings.
+        # Before the first sync there is nothing to look for, even if settings have changed.
         is_due = bool(state.seen) and (state.settings != settings or time.time() - state.swept > SWEEP_SECONDS)
         if is_new or is_due:
             whole = is_due or state.historical or state.look is None
             dirty_plan = _plan(account, *places, None if whole else Look.read(state.look or {}))
-            # Dagster drops a key it has seen: what a sweep finds that was asked for before has to be another's.
+            # Dagster drops a run key that it has seen, so a sweep needs a new key for what was requested before.
             key = f"{connection.id}:{ended}:{settings}:{int(state.swept)}"
             self.requests += _requests(account, key, dirty_plan, log)
             self.events += _materialized(account, connection) if is_new else []
@@ -250,7 +250,7 @@ class _Tick:
 
 
 def _materialized(account: Account, connection: Connection) -> list[dg.AssetMaterialization]:
-    """The raw tables, as new as the sync that has ended."""
+    """Materializations of the raw tables, as of the sync that has ended."""
     return [
         dg.AssetMaterialization(
             fivetran_key(table.name), partition=account.name, metadata=sync_metadata(connection, table.name)
@@ -269,7 +269,7 @@ def _plan(
 
 
 def _requests(account: Account, key: str, dirty_plan: Plan, log: logging.Logger) -> Iterator[dg.RunRequest]:
-    """The account tables that moved, each range of dirty days, and each range whose credits alone are made again."""
+    """Runs for the changed account tables, for each range of dirty days, and for each range that needs only credits."""
     for announcement in dirty_plan.announcements:
         log.info(f"{account.name}: {announcement}")
     tags = {"klaviyo/account": account.name, "klaviyo/started_by": "fivetran_syncs"}
@@ -290,12 +290,12 @@ def _requests(account: Account, key: str, dirty_plan: Plan, log: logging.Logger)
 
 
 def _attribution_keys() -> list[dg.AssetKey]:
-    """What rebuilds credits and leaves events as they are."""
+    """The assets that rebuild credits and leave events as they are."""
     return [dg.AssetKey(key) for key in ([EXTRACTED, EVENT.name], *keys_of(loading(), [ATTRIBUTION.name]))]
 
 
 def settings_of(account: Account) -> str:
-    """Fingerprint of every setting that may make days again."""
+    """The fingerprint of every setting that can cause days to be rebuilt."""
     return fingerprint_of(
         [event_settings(account), account.attribution.source, account.attribution_settings("touch"),
          account.start_date.isoformat()]

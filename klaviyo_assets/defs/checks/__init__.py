@@ -1,1 +1,1 @@
-"""The asset checks that are steps of their own."""
+"""The asset checks that have steps of their own."""

@@ -3,12 +3,12 @@
 Here: the checks `fresh_<account>` of every stage, and the sensor that keeps it current. Not here: what `data_through`
 means (docs/decisions/0003), and making anything fresh.
 
-Dagster's own freshness policies ask when an asset was last materialized, in whatever partition: a rerun over old data
-looks fresh, and so does an account whose sync has failed for a week, for the sake of another one. So the age is read
-from what each partition's materialization says of its data: Fivetran's time of the last sync that succeeded, and the
+Dagster's own freshness policies ask when an asset was last materialized, in any partition: a rerun over old data looks
+fresh, and so does an account whose sync has failed for a week, if another account's sync succeeds. So the age is read
+from what each partition's materialization says about its data: Fivetran's time of the last successful sync, and the
 newest sync that the rows of a stage come from.
 
-Each account has a check of its own, without partitions: Dagster keeps one verdict from outside of runs per check and
+Each account has a check of its own, without partitions: outside of runs, Dagster keeps one verdict per check and
 partition, and fails at the second.
 """
 
@@ -25,25 +25,25 @@ from klaviyo_assets.stages.graph import dated_stages, stages
 from klaviyo_assets.stages.keys import day_key
 from klaviyo_assets.tables import DAILY_TABLES
 
-# The first part of the keys of what bears the checks.
+# The first part of the keys of the assets that have the checks.
 FRESHNESS = "freshness"
-# Begins the name of every check of freshness; the account follows.
+# The beginning of every freshness check's name; the account follows.
 FRESH = "fresh"
-# Fivetran syncs a connection once a day at the rarest usual; two hours are for the sync and what follows it.
+# Fivetran usually syncs a connection at least once a day; two hours are for the sync and what follows it.
 LATE_AFTER = timedelta(hours=26)
 # Two syncs missed.
 STALE_AFTER = timedelta(hours=50)
 INTERVAL_SECONDS = 600
-# A verdict that stays is said again so often: the page then shows the age it has.
+# A verdict that stays the same is repeated this often, so that the page shows the current age.
 SAID_AGAIN_AFTER = timedelta(hours=6)
-# An account's newest rows are in its last days, of whatever time zone.
+# An account's newest rows are in its last days, whatever its time zone.
 _RECENT_DAYS = 8
 _DAILY_NAMES = {table.name for table in DAILY_TABLES}
 
 
 @dataclass(frozen=True)
 class Age:
-    """What is known of one stage of one account."""
+    """What is known about one stage of one account."""
 
     stage: str
     account: str
@@ -68,7 +68,7 @@ class Age:
 
     @property
     def evaluation(self) -> dg.AssetCheckEvaluation:
-        """The verdict of the account's check; only what is stale is an error."""
+        """The verdict of the account's check; only stale data are an error."""
         times = {"data_through": dg.MetadataValue.timestamp(self.data_through)} if self.data_through else {}
         return dg.AssetCheckEvaluation(
             asset_key=freshness_key(self.stage),
@@ -81,7 +81,7 @@ class Age:
 
 
 def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None = None) -> Iterator[Age]:
-    """Every stage of every account, from Dagster's own records: no system of any account is asked."""
+    """The age of every stage of every account, from Dagster's own records: no external system is asked."""
     now = now or datetime.now(UTC)
     for account in accounts.by_name.values():
         for stage in dated_stages():
@@ -89,19 +89,19 @@ def ages(accounts: Accounts, instance: dg.DagsterInstance, now: datetime | None 
 
 
 def freshness_key(stage: str) -> dg.AssetKey:
-    """Key of what stands for a stage's age."""
+    """The key of the asset that stands for a stage's age."""
     return dg.AssetKey([FRESHNESS, stage])
 
 
 def check_of(account: str) -> str:
-    """Name of an account's check."""
+    """The name of an account's check."""
     return f"{FRESH}_{account}"
 
 
 def build_freshness_assets() -> list[dg.AssetSpec]:
-    """One per stage; nobody materializes them, they bear the checks.
+    """One asset per stage. They are never materialized; they only have the checks.
 
-    On the stages' own assets the check would be a step of every run.
+    On the stages' own assets, the check would be a step of every run.
     """
     return [
         dg.AssetSpec(
@@ -115,7 +115,7 @@ def build_freshness_assets() -> list[dg.AssetSpec]:
 
 
 def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
-    """`fresh_<account>` of every stage."""
+    """The checks `fresh_<account>` of every stage."""
     specs = {
         (stage, account): dg.AssetCheckSpec(
             check_of(account), asset=freshness_key(stage),
@@ -141,7 +141,7 @@ def build_freshness_checks(accounts: Accounts) -> dg.AssetChecksDefinition:
 
 
 def build_freshness_sensor(accounts: Accounts) -> dg.SensorDefinition:
-    """`freshness`: evaluates the checks; says what changed, and all of it now and then."""
+    """`freshness`: evaluates the checks; reports what changed, and everything now and then."""
 
     @dg.sensor(
         name="freshness",
@@ -193,7 +193,7 @@ def _data_times(instance: dg.DagsterInstance, stage: str, account: Account) -> I
 
 
 def _data_time(metadata: Mapping[str, Any]) -> datetime | None:
-    """The data's time as a materialization states it; a run's own time is never taken instead."""
+    """The data's time as a materialization states it; a run's own time never replaces it."""
     if "sync_completed_at" in metadata:
         return datetime.fromtimestamp(metadata["sync_completed_at"].value, UTC)
     try:

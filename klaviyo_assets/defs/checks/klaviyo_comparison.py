@@ -1,10 +1,10 @@
 """The check `agrees_with_klaviyo`: do the reports by send date say what Klaviyo's own pages say?
 
-Here: what bears the check, the check, its job and its schedule. Not here: asking Klaviyo
+Here: the asset that has the check, the check, its job and its schedule. Not here: asking Klaviyo
 (`resources/klaviyo/resource.py`) and comparing (`audit/klaviyo_comparison/`).
 
-Optional: an account without an API key is not compared, and nothing is said of it but in the log. Two requests of
-Klaviyo's daily quota an account and run, so it is a job of its own, never a step of a run that loads.
+The check is optional: an account without an API key is not compared, and only the log mentions it. A run uses two
+requests of each account's daily quota at Klaviyo, so the check has a job of its own and is never a step of a load.
 """
 
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ CRON = "0 7 * * 0"
 
 
 class ComparisonConfig(dg.Config):
-    """What to compare; the defaults suit the schedule."""
+    """Settings for what to compare; the defaults suit the schedule."""
 
     accounts: list[str] = Field(default=[], description="Only these accounts; all of them when empty.")
     days: int = Field(
@@ -80,14 +80,14 @@ class Verdict:
 
 
 def comparison_key(owner: str) -> dg.AssetKey:
-    """Key of what bears the check of campaigns' or of flows' report."""
+    """The key of the asset that has the check of the campaigns' or flows' report."""
     return dg.AssetKey([GROUP, REPORTS[owner]])
 
 
 def build_comparison_assets(partitions_def: dg.PartitionsDefinition[str]) -> list[dg.AssetSpec]:
-    """One for each report that is compared, partitioned by account; nobody materializes them, they bear the check.
+    """One asset per compared report, partitioned by account. They are never materialized; they only have the check.
 
-    On the reports' own assets the check would be a step of every run that restates them.
+    On the reports' own assets, the check would be a step of every run that restates them.
     """
     return [
         dg.AssetSpec(
@@ -106,12 +106,13 @@ def build_comparison_assets(partitions_def: dg.PartitionsDefinition[str]) -> lis
 def build_comparison_checks(
     accounts: Accounts, partitions_def: dg.PartitionsDefinition[str]
 ) -> dg.AssetChecksDefinition:
-    """`agrees_with_klaviyo` of both reports, per account."""
+    """The check `agrees_with_klaviyo` of both reports, per account."""
     specs = {
         owner: dg.AssetCheckSpec(
             AGREES, asset=comparison_key(owner), partitions_def=partitions_def,
             description=f"Every statistic that Klaviyo's {owner}-values report and ours both have is the same, "
-            "for each message of the days that are final. Warns; skipped for accounts without an API key.",
+            "for each message of the days that are final. A difference is a warning; accounts without an API key are "
+            "skipped.",
         )
         for owner in REPORTS
     }  # fmt: skip
@@ -148,13 +149,14 @@ def build_comparison_job() -> Any:
 
 
 def build_comparison_schedule(job: Any) -> dg.ScheduleDefinition:
-    """`weekly_klaviyo_comparison`: off until it is switched on."""
+    """`weekly_klaviyo_comparison`: off until somebody switches it on."""
     return dg.ScheduleDefinition(
         name="weekly_klaviyo_comparison",
         job=job,
         cron_schedule=CRON,
         execution_timezone="UTC",
-        description="Do the reports still say what Klaviyo's own pages say? Two requests of each account's daily 225.",
+        description="Do the reports still say what Klaviyo's own pages say? "
+        "Uses two of each account's 225 daily requests.",
         default_status=dg.DefaultScheduleStatus.STOPPED,
         tags={"klaviyo/started_by": "schedule"},
     )
@@ -176,7 +178,7 @@ class _Account:
         self._bigquery, self._klaviyo, self._context = bigquery, klaviyo, context
 
     def verdict(self, owner: str) -> Verdict | None:
-        """The outcome; None where there is nothing to compare yet. What cannot be compared is no error of ours."""
+        """The outcome; None if there is nothing to compare yet. Being unable to compare is not an error of ours."""
         name = self._account.name
         try:
             dataset = self._bigquery.dataset(self._account)

@@ -1,9 +1,9 @@
-"""The check `unusual`: days of an account unlike the same weekday's weeks before, with sentences and plots.
+"""The check `unusual`: an account's days unlike the same weekday in the weeks before, with sentences and plots.
 
-Here: which days a run judges, and what the UI shows of it. Not here: when a day is unusual (`audit/anomalies/`).
+Here: which days a run judges, and what the UI shows about them. Not here: when a day is unusual (`audit/anomalies/`).
 
-It warns and never fails: the numbers are right, somebody should look at what they say. One check for all numbers, for
-each costs events in the log of every run.
+It warns and never fails: the numbers are right, but somebody should look at what they say. There is one check for all
+numbers, because each check adds events to the log of every run.
 """
 
 import base64
@@ -24,7 +24,7 @@ from klaviyo_assets.text import markdown_table
 UNUSUAL = "unusual"
 # What happened on a Friday is still there on Monday.
 DAYS = 3
-# A plot takes a fifth of a second, and its picture stays in the event log.
+# A plot takes a fifth of a second, and the picture stays in the event log.
 _DRAWN = 3
 
 
@@ -32,22 +32,22 @@ def unusual_spec(asset: dg.AssetKey, partitions_def: dg.PartitionsDefinition) ->
     """The check as the UI describes it, on the report that is judged."""
     return dg.AssetCheckSpec(
         UNUSUAL, asset=asset, partitions_def=partitions_def,
-        description=f"Each of the last {DAYS} days that are over, against the same weekday of the {WEEKS} weeks "
+        description=f"Compares each of the last {DAYS} days that are over with the same weekday of the {WEEKS} weeks "
         "before: messages sent, delivery, opens, clicks, unsubscribes, spam complaints, attributed revenue, orders. "
-        "It warns where a number is far outside of what is usual, and never fails a run.",
+        "It warns if a number is far outside its usual range, and never fails a run.",
     )  # fmt: skip
 
 
 def unusual(
     dataset: BigQueryDataset, account: Account, entries: Mapping[tuple[str, str], Entry], data_through: datetime
 ) -> Check:
-    """Whether one of the last days that are over is unlike others.
+    """Check whether one of the last days that are over is unusual.
 
     Args:
         dataset: The account's dataset, its report `account_by_event_date` up to date.
         account: The account.
         entries: The newest ledger row of every partition, by table and partition.
-        data_through: Up to when the account's data are complete.
+        data_through: The moment up to which the account's data are complete.
     """
     newest = data_through.astimezone(account.zone).date()
     days = [newest - timedelta(days=ago) for ago in range(1, DAYS + 1)]
@@ -55,7 +55,7 @@ def unusual(
     try:
         anomalies = anomalies_of(dataset, account, days, entries)
     except Exception as error:  # noqa: BLE001  a number that cannot be judged is no reason to fail a run
-        description = f"the days {looked_at} could not be looked at: {contained(error)}"
+        description = f"the days {looked_at} could not be checked: {contained(error)}"
         return _check(passed=False, description=description, metadata={})
     newest_first = sorted(anomalies, key=lambda anomaly: anomaly.day, reverse=True)
     if not newest_first:
@@ -86,7 +86,7 @@ def _as_markdown(anomaly: Anomaly) -> str:
 
 
 def _drawn(anomaly: Anomaly) -> bytes:
-    """The weekday's values of the weeks before, with the usual band, and the day itself marked."""
+    """A plot of the weekday's values in the weeks before, with the usual range, and the day itself marked."""
     import pandas as pd
 
     from klaviyo_assets.publishing import charts

@@ -1,4 +1,4 @@
-"""BigQuery: one dataset per account, mapped partitions loaded as they are, and the ledger of what was loaded.
+"""BigQuery: one dataset per account, mapped partitions loaded unchanged, and the ledger of what was loaded.
 
 Here: the type map, table schemas, loads, and small bookkeeping tables. Not here: report SQL (`reports/`), and which
 partition is loaded when.

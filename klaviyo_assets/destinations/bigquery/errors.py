@@ -1,10 +1,10 @@
-"""What BigQuery's refusals mean: would a rerun help, and if not, what does.
+"""What BigQuery's refusals mean: would a rerun help, and if not, what would?
 
 What belongs here: the reasons of BigQuery's API, Google's errors about credentials, and network faults, as errors of
 this package. What does not: limits on time (`transport/limited_http.py`), and what is asked.
 
-Only codes are read: `errors[].reason`, the status, and the `error` of Google's token server. BigQuery's words are
-passed on and never looked into.
+Only codes are read: `errors[].reason`, the status, and the `error` of Google's token server. BigQuery's messages are
+passed on and never parsed.
 """
 
 import os

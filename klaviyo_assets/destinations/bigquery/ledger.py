@@ -15,7 +15,7 @@ from klaviyo_assets.model.spec import Column, LogicalType
 
 _S, _I, _T = LogicalType.STRING, LogicalType.INTEGER, LogicalType.TIMESTAMP
 
-# A word that GoogleSQL reserves: every statement names this column of ledger and quarantine quoted.
+# GoogleSQL reserves this word: every statement quotes the name of this column of ledger and quarantine.
 PARTITION = quoted("partition")
 # Keeps the newest row of each partition.
 NEWEST = f"QUALIFY ROW_NUMBER() OVER (PARTITION BY table_name, {PARTITION} ORDER BY recorded_at DESC, job_id DESC) = 1"
@@ -41,7 +41,7 @@ LEDGER = (
     Column(name="value", type=LogicalType.NUMERIC, description="Sum of the loaded `value`, all currencies."),
     Column(name="sha256", type=_S, description="SHA-256 of the loaded Parquet file."),
     Column(name="bytes", type=_I, description="Size of the loaded Parquet file."),
-    Column(name="source_digest", type=_S, description="Digest of the source rows the load was made from."),
+    Column(name="source_digest", type=_S, description="Digest of the source rows that the load was built from."),
     Column(name="settings_fingerprint", type=_S, description="Fingerprint of the settings it was made with."),
     Column(name="data_through", type=_T, description="Start of the newest Fivetran sync it was made from (UTC)."),
     Column(
@@ -50,8 +50,8 @@ LEDGER = (
         description="What the next look at it needs to know, as JSON.",
     ),
 )
-# What a load keeps in `details`: the settings it was made with (never a secret), the other days it read touches from
-# with their digests, the recorded ids that were nowhere, the metrics its touches are of, and the raw columns it read.
+# What a load keeps in `details`: its settings (never a secret), the other days from which it read touches, with their
+# digests, the recorded ids that did not exist, the metrics of its touches, and the raw columns that it read.
 PLANNING_DETAILS = ("settings", "reads", "missing", "metric_ids", "columns")
 QUARANTINE = (
     Column(name="table_name", type=_S, required=True, description="Mapped table."),
@@ -61,7 +61,7 @@ QUARANTINE = (
     Column(name="field", type=_S, required=True, description="Mapped column."),
     Column(name="rule", type=_S, required=True, description="Rule that was broken."),
     Column(name="reason", type=_S, required=True, description="Why, in words."),
-    Column(name="value", type=_S, description="The raw value, personal ones treated as the account's `pii` says."),
+    Column(name="value", type=_S, description="The raw value; a personal one is treated as the account's `pii` says."),
     Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
            description="Whether the whole row is missing from the mapped table; else only the field is null."),
 )  # fmt: skip
@@ -75,7 +75,7 @@ def current(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
 
 
 def loaded_entries(dataset: BigQueryDataset) -> dict[tuple[str, str], Entry]:
-    """As `current`, and nothing is made: no entries where there is no ledger.
+    """Like `current`, but nothing is created: if there is no ledger, there are no entries.
 
     Raises:
         TransientError: BigQuery cannot be reached.

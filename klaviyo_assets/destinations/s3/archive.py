@@ -1,6 +1,6 @@
 """The archive: every mapped partition as an immutable Parquet part, and a manifest that names the current one.
 
-Here: keys, conditional writes, manifests. Not here: what is in a part, and when it is written.
+Here: keys, conditional writes, manifests. Not here: the content of a part, and when it is written.
 
 Parts are named by their SHA-256 and never overwritten, so earlier versions stay; the manifest is replaced last and
 only if nobody else replaced it first. A crash leaves at most a part that no manifest names. A large account table
@@ -110,7 +110,7 @@ class Archived:
 
 @dataclass(frozen=True)
 class S3Archive:
-    """Archive of one bucket and prefix."""
+    """The archive in one bucket and prefix."""
 
     client: "S3Client"
     bucket: str

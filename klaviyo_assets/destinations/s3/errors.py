@@ -1,9 +1,9 @@
-"""What S3's refusals mean: would a rerun help, and if not, what does.
+"""What S3's refusals mean: would a rerun help, and if not, what would?
 
 What belongs here: S3's error codes, boto3's own errors and network faults, as errors of this package. What does not:
 limits on time (`transport/limited_http.py`), and what is asked.
 
-Only codes are read; S3's words are passed on and never looked into.
+Only codes are read; S3's messages are passed on and never parsed.
 """
 
 from collections.abc import Iterator, Mapping
@@ -95,7 +95,7 @@ def status_of(error: "ClientError") -> int:
 
 
 def is_damaged(error: "ClientError") -> bool:
-    """Whether S3 refused an object because its bytes are not those of the checksum that came with it."""
+    """Whether S3 refused an object because its bytes do not match the checksum that came with it."""
     return error.response.get("Error", {}).get("Code") in {"BadDigest", "XAmzContentSHA256Mismatch"}
 
 
@@ -127,7 +127,7 @@ def _of_client(action: str, error: Exception) -> KlaviyoAssetsError:
     if isinstance(error, boto.CredentialRetrievalError):
         return SettingsError(f"{action}: the AWS credentials cannot be fetched", _KEYS)
     if isinstance(error, boto.ProfileNotFound | boto.ConfigParseError | boto.ConfigNotFound):
-        return SettingsError(f"{action}: {error}", "Fix AWS_PROFILE, or the file that it is in.")
+        return SettingsError(f"{action}: {error}", "Fix AWS_PROFILE, or the file that defines the profile.")
     if isinstance(error, boto.NoRegionError | boto.InvalidRegionError):
         return SettingsError(f"{action}: {error}", _REGION)
     if isinstance(error, boto.ParamValidationError):

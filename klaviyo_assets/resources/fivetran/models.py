@@ -108,7 +108,7 @@ class SourceTable:
 
 def until(moment: datetime | None) -> str:
     """`until 2026-03-01 04:30 UTC`, or that the time is not known."""
-    return f"until {moment:%Y-%m-%d %H:%M} UTC" if moment else "until a time that Fivetran does not tell"
+    return f"until {moment:%Y-%m-%d %H:%M} UTC" if moment else "until a time that Fivetran does not state"
 
 
 def group_of(data: Mapping[str, Any]) -> Group:

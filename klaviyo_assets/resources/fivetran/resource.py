@@ -50,7 +50,7 @@ _GENERATIONS = ("connections", "connectors")
 class StartedSync:
     """A sync that was requested: the connection before the request, and whether a sync was already running.
 
-    A running sync is not restarted unless forced; the wait is for its end.
+    A running sync is not restarted unless forced; the wait then lasts until it ends.
     """
 
     previous: Connection
@@ -80,7 +80,7 @@ class FivetranResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     call_timeout_seconds: float = Field(
         default=FIVETRAN_CALL.seconds, description="How long a call may take with its repetitions."
     )
-    max_attempts: int = Field(default=5, ge=1, description="How often a request is made before it is given up.")
+    max_attempts: int = Field(default=5, ge=1, description="How many times a request is made before it is given up.")
     first_backoff_seconds: float = Field(default=1, description="Pause before the first repetition; it then doubles.")
     longest_pause_seconds: float = Field(
         default=60, description="Longest pause to sleep through; where Fivetran asks for more, the request fails."

@@ -103,7 +103,7 @@ class ReportRequest:
 
 
 class KlaviyoResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """Private API keys by account: `KLAVIYO_API_KEY_<ACCOUNT>`, or `KLAVIYO_API_KEY` where there is one account."""
+    """Private API keys by account: `KLAVIYO_API_KEY_<ACCOUNT>`, or `KLAVIYO_API_KEY` if there is only one account."""
 
     api_url: str = Field(default="", description=f"Address of the API ({URL}); Klaviyo's own by default.")
     per_second: int = Field(default=1, description="Requests in a second that an account's quota allows.")
@@ -300,7 +300,7 @@ def _results_of(body: Json, owner: str) -> list[Json]:
 
 
 def _next_cursor(body: Json) -> str | None:
-    """The cursor of the next page, where the answer links to one."""
+    """The cursor of the next page, if the answer links to one."""
     link = (body.get("links") or {}).get("next")
     if not link:
         return None

@@ -135,7 +135,7 @@ class Delivery:
             raise kind(f"every recipient was refused: {_refusals(self.refusals)}")
         raise PartlySentError(
             f"the mail was sent to {', '.join(self.accepted)}, and refused for {_refusals(self.refusals)} It is not "
-            "sent again, for the others have it."
+            f"sent again, because the others have it."
         )
 
 
@@ -147,14 +147,14 @@ class MailResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """Sender, recipients and transport of mail: SES if `SES_REGION` is set, else SMTP if `SMTP_URL` is."""
 
     sender: str = Field(default="", description="Sender (MAIL_FROM).")
-    recipients: str = Field(default="", description="Recipients, with commas between them (MAIL_TO).")
+    recipients: str = Field(default="", description="Recipients, separated by commas (MAIL_TO).")
     region: str = Field(default="", description="Region of Amazon SES (SES_REGION).")
-    endpoint_url: str = Field(default="", description="Address of SES where it is not Amazon's (SES_ENDPOINT_URL).")
+    endpoint_url: str = Field(default="", description="Address of SES if it is not Amazon's (SES_ENDPOINT_URL).")
     smtp_url: str = Field(
         default="", description="smtps://user:password@host:465 or smtp://host:587 (SMTP_URL).", repr=False
     )
     transport: str = Field(default="", description="ses or smtp, whatever is set.")
-    backoff_seconds: float = Field(default=1.0, description="First pause after a refusal that passes.")
+    backoff_seconds: float = Field(default=1.0, description="First pause after a transient refusal.")
 
     def send(self, message: Message, to: Sequence[str] = ()) -> str:
         """Send a message; transient refusals (too fast, server busy) are retried a few times.

@@ -1,6 +1,6 @@
 """Sending mail through Amazon SES: one attempt, and what refusals mean.
 
-Here: SES's answers as our errors. Not here: trying again, and what is sent (`mail.py`).
+Here: SES's answers as our errors. Not here: retries, and what is sent (`resource.py`).
 
 SES accepts a mail for all its recipients or for none: one unverified address keeps it from all others. So a mail that
 SES refuses for an address is sent again to each recipient separately.
@@ -36,7 +36,7 @@ class RefusedRecipientError(PermanentError):
 
 
 def client(region: str, endpoint_url: str) -> "SESClient":
-    """SES's client without its own retries: ours know which errors are transient."""
+    """SES's client without its own retries, because ours know which errors are transient."""
     import boto3
     from botocore.config import Config
 

@@ -1,6 +1,6 @@
 """Sending mail through an SMTP server: the session, its limits, and what refusals mean.
 
-Here: one attempt for some recipients. Not here: trying again, and what is sent (`mail.py`).
+Here: one attempt for some recipients. Not here: retries, and what is sent (`resource.py`).
 """
 
 import smtplib

@@ -19,7 +19,7 @@ _TCP = _KEEPALIVES | {"tcp_user_timeout": str(round(POSTGRES_DEAD_PEER.seconds *
 _NUMBERS = ("connect_timeout", "tcp_user_timeout", *_KEEPALIVES)
 _SECRETS = ("password", "sslpassword", "oauth_client_secret")
 _FORMS = "postgresql://user:password@host:5432/database"
-# Shorter secrets occur inside ordinary words: they are hidden only where they are a whole word.
+# Shorter secrets occur inside ordinary words: they are hidden only if they are a whole word.
 _SHORT = 4
 _LONGEST_NAME = 63
 
@@ -134,7 +134,7 @@ class PostgresAddress:
 
 
 def _libpq_defaults() -> dict[str, str]:
-    """What libpq takes from its own environment variables (PGHOST, PGPASSWORD, ...) where the address says nothing."""
+    """What libpq takes from its own environment variables (PGHOST, PGPASSWORD, ...) if the address says nothing."""
     from psycopg import pq
 
     return {

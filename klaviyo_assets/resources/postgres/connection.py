@@ -1,7 +1,7 @@
 """Opening connections to Postgres within time limits, and checking that a session is as requested.
 
 Here: the session that reads (ADBC) and the one that holds turns (psycopg). Not here: composing the address
-(`address.py`), what errors mean (`errors.py`), reading (`postgres.py`).
+(`address.py`), what errors mean (`errors.py`), reading (`resource.py`).
 
 All settings of a session are made inside its transaction: a pooler may drop startup options, and may hand the next
 transaction to a different connection of the server, but it keeps one transaction together. The settings are then read

@@ -4,9 +4,9 @@ Here: connecting once more in a way that shows the reason. Not here: errors of a
 (`errors.py`).
 
 For a connection that failed, libpq gives a text and no SQLSTATE: the text is the server's message in the server's
-language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the
-text. Where there is none either, the fault is between here and the server, and name resolution and a plain TCP
-connection show where.
+language. So after a failure we connect once more step by step, with the verbosity that puts the SQLSTATE into the text.
+If there is still none, the fault is between here and the server, and name resolution and a plain TCP connection show
+where.
 """
 
 import ctypes

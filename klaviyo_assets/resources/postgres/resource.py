@@ -40,10 +40,10 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     @contextmanager
     def snapshot(self) -> "Iterator[Snapshot]":
-        """One read-only REPEATABLE READ transaction: everything read in it is from one moment.
+        """One read-only REPEATABLE READ transaction: everything that is read in it shows the same moment.
 
         Raises:
-            SettingsError: the address is no Postgres address.
+            SettingsError: the address is not a Postgres address.
             TransientError: the server cannot be reached, does not answer in time, or went away.
             PermanentError: it refused the login, a statement or the transaction.
         """
@@ -56,7 +56,7 @@ class PostgresResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 class Snapshot:
-    """A moment of the database."""
+    """The database at one moment."""
 
     def __init__(self, reader: Reader, batch_seconds: float = POSTGRES_BATCH.seconds) -> None:
         self._reader, self._batch_seconds = reader, batch_seconds

@@ -18,7 +18,7 @@ def failing(error):
     ("error", "code", "lines"),
     [
         (PermanentError("It broke", "Fix it so."), 1, ["error: It broke", "  Fix it so."]),
-        (TransientError("It went away"), 1, ["error: It went away", "  It may pass: run it again."]),
+        (TransientError("It went away"), 1, ["error: It went away", "  This may be temporary; run it again."]),
         (SettingsError("X is wrong", "Set it."), 2, ["error: X is wrong", "  Set it."]),
         (
             UnknownNameError("account", "x", ["a"], "See there."),
@@ -33,7 +33,7 @@ def failing(error):
             2,
             ["error: X is wrong", "  Fix it; `klaviyo-assets doctor` checks every setting."],
         ),
-        (ValueError("oh"), 1, ["error: ValueError: oh", "  This was not foreseen. Run it with -v for details."]),
+        (ValueError("oh"), 1, ["error: ValueError: oh", "  This error is unexpected. Run it with -v for details."]),
     ],
 )
 def test_an_error_is_two_lines_and_an_exit_code(call, error, code, lines):

@@ -79,8 +79,8 @@ def test_accounts_that_share_what_should_be_their_own_are_told(find, setting, va
     second += "" if setting == "postgres_schema" else 'postgres_schema = "klaviyo_copy"\n'
 
     assert [(account, what) for account, what, _ in failures(find(first + second))] == [
-        ("acme", f"{setting} = {value!r} is also that of copy"),
-        ("copy", f"{setting} = {value!r} is also that of acme"),
+        ("acme", f"{setting} = {value!r} is also used by copy"),
+        ("copy", f"{setting} = {value!r} is also used by acme"),
     ]
 
 

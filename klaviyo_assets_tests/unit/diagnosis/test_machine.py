@@ -65,7 +65,7 @@ def test_an_instance_that_does_not_open_is_told():
     ("error", "what", "fix"),
     [
         (PermanentError("x is wrong", "Fix x. Or y."), "x is wrong", "Fix x. Or y."),
-        (TransientError("x went away"), "x went away", "It may pass: run doctor again."),
+        (TransientError("x went away"), "x went away", "This may be temporary; run doctor again."),
         (ZeroDivisionError("oh"), "the check itself broke: ZeroDivisionError: oh", "Run `klaviyo-assets doctor -v`"),
     ],
 )

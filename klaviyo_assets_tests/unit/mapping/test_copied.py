@@ -144,9 +144,9 @@ def gathered(packed, **columns):
 @pytest.mark.parametrize(
     ("packed", "reason"),
     {
-        "no JSON": "the packed document is left out: it is no JSON",
-        '{"a": 1': "the packed document is left out: it is no JSON",
-        '{"a": NaN}': "the packed document is left out: it is no JSON",
+        "no JSON": "the packed document is left out: it is not JSON",
+        '{"a": 1': "the packed document is left out: it is not JSON",
+        '{"a": NaN}': "the packed document is left out: it is not JSON",
         '{"a": %s}' % ("[" * 1500 + "]" * 1500): "the packed document is left out: it is nested too deeply",
     }.items(),
 )  # fmt: skip
@@ -208,7 +208,7 @@ def test_a_time_that_no_calendar_has_costs_its_cell(micros, text):
     (note,) = mapped.notes
     assert mapped.rows["created_at"].isna().all()
     assert (note.field, note.rule, note.reason) == (
-        "created_at", "parse_timestamp", "a time outside of the years 1 to 9999",
+        "created_at", "parse_timestamp", "a time outside the years 1 to 9999",
     )  # fmt: skip
     assert note.value == text
 

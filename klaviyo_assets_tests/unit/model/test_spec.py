@@ -29,11 +29,11 @@ SOUND = {
 
 @pytest.mark.parametrize(("change", "fault"), [
     ({"columns": (ID, ID)}, "column 'sample_id' appears twice"),
-    ({"key": ("id",)}, "key column 'id' is no column"),
-    ({"order": ("at",)}, "order column 'at' is no column"),
-    ({"cluster": ("at",)}, "cluster column 'at' is no column"),
+    ({"key": ("id",)}, "key column 'id' is not a column"),
+    ({"order": ("at",)}, "order column 'at' is not a column"),
+    ({"cluster": ("at",)}, "cluster column 'at' is not a column"),
     ({"raw": ()}, "column 'sample_id' copies the raw column 'id', which the spec does not list"),
-    ({"partitioning": Partitioning.ACCOUNT_DAY}, "a daily table needs a day_column; None is no column"),
+    ({"partitioning": Partitioning.ACCOUNT_DAY}, "a daily table needs a day_column; None is not a column"),
     ({"columns": (ID, Column(name="email", type=LogicalType.STRING, description="E.", personal=True,
                              is_previewed=True))}, "column 'email' may hold personal values"),
     ({"columns": (ID, Column(name="all", type=LogicalType.JSON, description="A.", is_previewed=True))},

@@ -35,9 +35,9 @@ def test_a_range_says_why_its_days_are_made_again_the_most_frequent_reason_first
 
 def test_every_set_of_reasons_is_announced_with_its_days():
     assert PLAN.announcements == [
-        "new rows: 2 days of events will be made",
-        "changed rows; pii changed (hash -> keep): 1 day of events will be made again",
-        "touches of a changed day: 2 days of attribution will be made again",
+        "new rows: 2 days of events will be loaded",
+        "changed rows; pii changed (hash -> keep): 1 day of events will be rebuilt",
+        "touches of a changed day: 2 days of attribution will be rebuilt",
     ]
     assert Plan().announcements == []
 
@@ -75,7 +75,7 @@ def settings(**changes):
     (settings(), settings(timezone="Asia/Tokyo", attribution=AttributionSettings(machine_opens_earn=False)),
      ["timezone changed (UTC -> Asia/Tokyo)", "machine_opens_earn changed (true -> false)"]),
     (settings(), settings(), ["metric names changed"]),
-    (None, settings(), ["made by another version of this program"]),
+    (None, settings(), ["loaded by a different version of this program"]),
     ({"conversion integration": None}, {"conversion integration": "Shopify"},
      ["conversion integration changed (none -> Shopify)"]),
 ])  # fmt: skip

@@ -258,7 +258,7 @@ def test_a_sync_that_is_put_off_while_alone_is_said_and_materializes_nothing(ser
 
     assert result.success
     assert materialized(result) == set()
-    assert "which Fivetran had put off until 2026-03-01 09:30 UTC" in capfd.readouterr().err
+    assert "which Fivetran had postponed until 2026-03-01 09:30 UTC" in capfd.readouterr().err
 
 
 def test_every_failing_account_is_named(server, run):

@@ -62,7 +62,7 @@ def test_what_failed_before_mail_was_switched_on_is_not_told(instance, shop):
     shop.faults = {"2026-05-02": "BigQuery is down"}
     shop.run("acme", "2026-05-01", "2026-05-03")
     sensor = Sensor(instance)
-    assert sensor.tick() == "0 incident(s) open, nothing to tell"
+    assert sensor.tick() == "0 incident(s) open, nothing to report"
     assert sensor.mail.subjects == []
 
 
@@ -130,7 +130,7 @@ def test_a_day_that_is_not_made_up_for_keeps_it_open(shop, sensor):
     sensor.tick()
     shop.faults = {}
     shop.run("acme", "2026-05-03", "2026-05-05")
-    assert sensor.tick() == "1 incident(s) open, nothing to tell"
+    assert sensor.tick() == "1 incident(s) open, nothing to report"
     shop.run("acme", "2026-05-01", "2026-05-02", by="cli")
     sensor.tick()
     assert sensor.mail.subjects[1:] == ["Klaviyo, acme: recovered"]
@@ -178,7 +178,7 @@ def test_a_fault_of_mail_fails_no_tick_and_loses_nothing(shop, sensor, fault):
     sensor.mail.fault = fault
     for _ in range(3):
         sentence = sensor.tick()
-        assert "tried again at the next tick" in sentence
+        assert "retried at the next tick" in sentence
         assert str(fault) in sentence or type(fault).__name__ in sentence
     sensor.mail.fault = None
     sensor.tick()
@@ -218,7 +218,7 @@ def test_a_stale_account_is_one_mail_and_one_when_it_is_fresh_again(instance, se
     sensor.tick()
     sensor.tick()
     assert sensor.mail.subjects == ["Klaviyo, acme: data are stale at fivetran"]
-    assert "See in Fivetran whether the connection is paused" in sensor.mail.texts[0]
+    assert "Check in Fivetran whether the connection is paused" in sensor.mail.texts[0]
     synced(datetime.now(UTC))
     sensor.tick()
     assert sensor.mail.subjects[1:] == ["Klaviyo, acme: recovered"]

@@ -341,7 +341,7 @@ def test_an_outcome_that_a_later_try_may_better_is_transient():
         ({"schema_status": "blocked_on_capture"}, "scheduled"),
         ({"setup_state": "broken", "paused": True}, "set-up broken"),
         ({"failed_at": LATER}, "last sync failed"),
-        ({"sync_state": "rescheduled"}, "rescheduled until a time that Fivetran does not tell"),
+        ({"sync_state": "rescheduled"}, "rescheduled until a time that Fivetran does not state"),
     ],
 )
 def test_a_state_is_told_in_words(server, changes, state):
