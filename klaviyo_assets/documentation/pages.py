@@ -23,5 +23,7 @@ def with_part(page: str, part: str) -> str:
     before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
-        raise PermanentError("a page has no place for its generated part", f"Add the lines {START!r} and {END!r} to it.")
+        raise PermanentError(
+            "a page has no place for its generated part", f"Add the lines {START!r} and {END!r} to it."
+        )
     return f"{before}{START}\n\n{part}\n\n{END}{after}"
