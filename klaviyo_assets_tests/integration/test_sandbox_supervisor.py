@@ -341,7 +341,7 @@ def test_a_port_that_was_taken_meanwhile_is_replaced_and_said(fresh):
 @pytest.mark.slow
 def test_reset_removes_our_env_file_and_never_a_users(fresh):
     (fresh.project / ".env").write_text("MINE=1\n")
-    assert "left alone" in fresh.run("start", *SMALL_SHOP)
+    assert "was left unchanged" in fresh.run("start", *SMALL_SHOP)
     fresh.run("reset", "--yes")
     assert (fresh.project / ".env").read_text() == "MINE=1\n"
     assert not fresh.root.exists()
