@@ -39,7 +39,7 @@ def test_the_prose_around_the_generated_part_stays():
 
 
 def test_a_page_that_lost_a_mark_is_refused():
-    with pytest.raises(PermanentError, match="the page needs the lines"):
+    with pytest.raises(PermanentError, match="Add the lines"):
         with_part("no marks here", "new")
 
 

@@ -38,8 +38,8 @@ def after_restart(incidents):
 
 def test_the_fix_of_an_incident_is_read_from_a_cursor_of_an_earlier_version():
     incidents = Incidents()
-    incidents.failed(replace(failure(), fix="Check the bucket."))
-    written = incidents.written
+    incidents.record_failure(replace(failure(), fix="Check the bucket."))
+    written = incidents.as_json
     for incident in written["by_key"].values():
         incident["mend"] = incident.pop("fix")
 
