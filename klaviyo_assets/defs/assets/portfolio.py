@@ -132,10 +132,11 @@ class Portfolio:
     def is_current(self) -> bool:
         """Whether every view is there as it would be created now."""
         return all(
-            self.labels.get(view.name, {}).get(LABEL)
-            == create_portfolio_view(view, self._members_of(view), self.dataset.qualified)[1]
-            for view in PORTFOLIO_VIEWS.values()
+            self.labels.get(view.name, {}).get(LABEL) == self._statement(view)[1] for view in PORTFOLIO_VIEWS.values()
         )
+
+    def _statement(self, view: TableSpec) -> tuple[str, str]:
+        return create_portfolio_view(view, self._members_of(view), self.dataset.qualified)
 
     def _members_of(self, view: TableSpec) -> list[Member]:
         return [
