@@ -8,7 +8,7 @@ on top of the 13 to 22 ms for recording it.
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ from klaviyo_assets.stages.graph import (
     stages_of_a_run,
 )
 from klaviyo_assets.stages.keys import parts_of, range_tags
+from klaviyo_assets.text import plural
 
 if TYPE_CHECKING:
     from dagster import AssetKey, DagsterInstance
@@ -134,20 +135,26 @@ class Pipeline:
             if sync:
                 self._sync(account)
             self._look(account)
-            self._dimensions(account)
-            own.work = self.work(account, *days)
-            if self._days(account, own.work):
+            tables, own.work = self.plan(account, *days)
+            self._account_tables(account, tables)
+            if self._days(account, own.work) and (tables or own.work or not self._has_current_reports(account)):
                 self._reports(account)
+            elif not tables and not own.work:
+                self.progress.note(f"{account.name}: nothing changed since it was loaded")
         except KlaviyoAssetsError as error:
             self.totals.fail(account.name, "\n".join(filter(None, [error.what, error.fix])))
         own.seconds = time.monotonic() - began
 
     def portfolio(self) -> None:
-        """Rebuild the views over all accounts, if there is more than one."""
+        """Rebuild the views over all accounts, if there is more than one and a view is not as it would be created."""
         from klaviyo_assets.accounts import load_accounts
+        from klaviyo_assets.defs.assets.portfolio import Portfolio
         from klaviyo_assets.reports.views.portfolio import PORTFOLIO_VIEWS
 
-        if len(load_accounts().names) < 2:
+        accounts = load_accounts()
+        if len(accounts.names) < 2 or (
+            not self.totals.stages[REPORT].partitions and Portfolio.of(accounts, bigquery()).is_current
+        ):
             return
         parts = {PORTFOLIO: len(PORTFOLIO_VIEWS)}
         with self._task(f"portfolio: {len(PORTFOLIO_VIEWS)} views over all accounts", parts, "portfolio") as task:
@@ -194,13 +201,15 @@ class Pipeline:
         S3ArchiveResource(bucket=required("S3_BUCKET")).archive.manifest(account.name, "metric", None)
         bigquery().dataset(account).ensure()
 
-    def _dimensions(self, account: "Account") -> None:
-        from klaviyo_assets.tables import ACCOUNT_TABLES
-
-        parts = dict.fromkeys(loading(), len(ACCOUNT_TABLES))
-        with self._task(f"{account.name}: {len(ACCOUNT_TABLES)} account tables", parts, "tables") as task:
-            keys = _keys(loading(), [table.name for table in ACCOUNT_TABLES])
-            self._execute(account.name, task, keys, partition_key=account.name, config=self._reading("extract_tables"))
+    def _account_tables(self, account: "Account", tables: Collection[str]) -> None:
+        if not tables:
+            return
+        parts = dict.fromkeys(loading(), len(tables))
+        with self._task(f"{account.name}: {plural(len(tables), 'account table')}", parts, "tables") as task:
+            self._execute(
+                account.name, task, _keys(loading(), tables), partition_key=account.name,
+                config=self._reading("extract_tables"),
+            )  # fmt: skip
 
     def _reading(self, step: str) -> dict[str, Any]:
         """The configuration of a step that reads."""
@@ -209,37 +218,46 @@ class Pipeline:
             chosen["whole"] = True
         return {"ops": {step: {"config": chosen}}} if chosen else {}
 
-    def work(self, account: "Account", first: date | None, last: date | None) -> list[Work]:
-        """The requested days, or those that changed since they were loaded, as ranges."""
-        today = account.today()
+    def plan(self, account: "Account", first: date | None, last: date | None) -> tuple[list[str], list[Work]]:
+        """The account tables and the ranges of days to load.
+
+        They are the requested days with every account table, or else what changed since it was loaded.
+        """
+        from klaviyo_assets.tables import ACCOUNT_TABLES
+
+        today, every_table = account.today(), [table.name for table in ACCOUNT_TABLES]
         last = min(last or today, today)
         if first is None:
-            return self._changed(account, last)
+            changed_tables, work = self._changed(account, last)
+            return every_table if self.whole or self.accepted else changed_tables, work
         begin = max(first, account.start_date)
         if begin > first:
             self.progress.note(f"{account.name}: days before its start_date, {account.start_date}, are left out")
-        return [Work(begin, last)] if begin <= last else []
+        return every_table, [Work(begin, last)] if begin <= last else []
 
-    def _changed(self, account: "Account", last: date) -> list[Work]:
-        """The ranges of days that changed since they were loaded; the reasons are printed."""
+    def _changed(self, account: "Account", last: date) -> tuple[list[str], list[Work]]:
+        """The account tables and ranges of days that changed since they were loaded; the reasons are printed."""
         from klaviyo_assets.destinations.bigquery.ledger import current
         from klaviyo_assets.source.extraction import AccountSource
         from klaviyo_assets.stages.destinations import held_everywhere
         from klaviyo_assets.stages.planning import plan
 
-        with self.progress.task(f"{account.name}: looking for days that changed", kind="looking"):
+        with self.progress.task(f"{account.name}: looking for changes", kind="looking"):
             entries = held_everywhere(current(bigquery().dataset(account)), account)
             with postgres().snapshot() as snapshot:
                 source = AccountSource.open(account, snapshot, self.accepted)
                 dirty_plan = plan(source, entries, account.start_date, last)
         for announcement in dirty_plan.announcements:
             self.progress.note(f"{account.name}: {announcement}")
+        tables = list(dirty_plan.tables)
         if not dirty_plan.days and _has_no_events(entries):
             warning = f"there are no events since its start_date, {account.start_date}"
             self.totals.of(account.name).warnings.append(warning)
             # One empty day creates the tables that reports and views read.
-            return [Work(last, last)]
-        return [Work(*days, only) for only in (False, True) for days in dirty_plan.ranges(only_attribution=only)]
+            return tables, [Work(last, last)]
+        return tables, [
+            Work(*days, only) for only in (False, True) for days in dirty_plan.ranges(only_attribution=only)
+        ]
 
     def _events(self, account: "Account", work: Work) -> None:
         from klaviyo_assets.tables import ATTRIBUTION, DAILY_TABLES, EVENT
@@ -270,6 +288,11 @@ class Pipeline:
         with self._task(f"{account.name}: {len(REPORTS)} reports, {len(VIEWS)} views", parts, "reports") as task:
             keys = [*_keys([REPORT], REPORTS), *_keys([VIEW], VIEWS)]
             self._execute(account.name, task, keys, partition_key=account.name)
+
+    def _has_current_reports(self, account: "Account") -> bool:
+        from klaviyo_assets.stages.restating import is_current
+
+        return is_current(account, bigquery().dataset(account))
 
     def _task(self, name: str, parts: Mapping[str, int], kind: str) -> Any:
         return self.progress.task(

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from klaviyo_assets.cli.event_log import quick_event_log
-
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
@@ -49,5 +47,5 @@ def instance() -> "Iterator[DagsterInstance]":
         },
     }  # fmt: skip
     reference = InstanceRef.from_dir(home, config_dir=str(root), overrides=overrides)
-    with quick_event_log(), dg.DagsterInstance.from_ref(reference) as project_instance:
+    with dg.DagsterInstance.from_ref(reference) as project_instance:
         yield project_instance

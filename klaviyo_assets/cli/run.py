@@ -168,7 +168,7 @@ def _run_accounts(
         pipeline = Pipeline(dagster, totals, Progress(display), "ERROR" if verbose else "CRITICAL", whole, accepted)
         for account in chosen:
             if dry_run:
-                totals.of(account.name).work = pipeline.work(account, *days)
+                _, totals.of(account.name).work = pipeline.plan(account, *days)
             else:
                 pipeline.account(account, days, sync=sync)
         if not dry_run:

@@ -19,6 +19,7 @@ from klaviyo_assets.destinations.bigquery.dataset import BigQueryDataset
 from klaviyo_assets.destinations.bigquery.ledger import current
 from klaviyo_assets.destinations.ledger import Entry
 from klaviyo_assets.errors import PermanentError
+from klaviyo_assets.reports import REPORTS
 from klaviyo_assets.reports.spec import ReportSpec
 from klaviyo_assets.reports.statement import (
     PARAMETER_TYPES,
@@ -29,6 +30,8 @@ from klaviyo_assets.reports.statement import (
     restate,
     restate_parameters,
 )  # fmt: skip
+from klaviyo_assets.reports.views import VIEWS
+from klaviyo_assets.reports.views.statement import LABEL, definition
 from klaviyo_assets.tables import DAILY_TABLES, TABLES
 
 # BigQuery refuses a statement that changes more than 4,000 partitions (docs/scale.md).
@@ -139,7 +142,7 @@ class AccountReports:
             rows = self.dataset.query(located(report.names_sql, self.dataset.qualified))
             values = sorted([str(value) for value in row] for row in rows)
             names = hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
-        return _State(self._fingerprint(report), through, self.campaign_sends, names)
+        return _State(_fingerprint(report, self.account), through, self.campaign_sends, names)
 
     def _days(self, report: ReportSpec, state: _State) -> Days:
         """The days of a report that are affected by anything loaded since its last ledger row."""
@@ -180,10 +183,6 @@ class AccountReports:
         every = {*before, *self.campaign_sends}
         return {name for name in every if before.get(name, missing) != self.campaign_sends.get(name, missing)}
 
-    def _fingerprint(self, report: ReportSpec) -> str:
-        text = f"{report.rows_sql}{report.column_names}{self.account.report_fingerprint}"
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
-
     def _entry(self, report: ReportSpec, state: _State, rows: int, run_id: str) -> dict[str, Any]:
         loaded = [entry.recorded_at for _, entry in _days_loaded(self.entries)]
         return {
@@ -197,6 +196,34 @@ class AccountReports:
             "data_through": state.data_through,
             "details": {"loaded_through": max(loaded).isoformat(), **state.details},
         }
+
+
+def is_current(account: Account, dataset: BigQueryDataset) -> bool:
+    """Whether every report was restated after the newest load, and every view has its present definition.
+
+    It costs two requests. A report that is current by this measure would be restated to the rows that it has.
+    """
+    entries = current(dataset)
+    newest_load = max((entry.recorded_at for (table, _), entry in entries.items() if table in TABLES), default=None)
+    if newest_load is None:
+        return False
+    for report in REPORTS.values():
+        entry = entries.get((report.name, account.name))
+        if (
+            entry is None
+            or entry.recorded_at < newest_load
+            or entry.settings_fingerprint != _fingerprint(report, account)
+        ):
+            return False
+    labels = dataset.tables()
+    return all(
+        labels.get(view.name, {}).get(LABEL) == definition(view, dataset.qualified, account) for view in VIEWS.values()
+    )
+
+
+def _fingerprint(report: ReportSpec, account: Account) -> str:
+    text = f"{report.rows_sql}{report.column_names}{account.report_fingerprint}"
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _days_loaded(entries: Mapping[tuple[str, str], Entry]) -> Iterator[tuple[date, Entry]]:

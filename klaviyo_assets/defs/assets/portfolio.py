@@ -128,14 +128,27 @@ class Portfolio:
             portfolio.members[account.name] = (dataset.qualified, columns)
         return portfolio
 
-    def create(self, view: TableSpec) -> dict[str, Any]:
-        """Create one view; return what the UI shows about it."""
-        members = [
+    @property
+    def is_current(self) -> bool:
+        """Whether every view is there as it would be created now."""
+        return all(
+            self.labels.get(view.name, {}).get(LABEL) == self._statement(view)[1] for view in PORTFOLIO_VIEWS.values()
+        )
+
+    def _statement(self, view: TableSpec) -> tuple[str, str]:
+        return create_portfolio_view(view, self._members_of(view), self.dataset.qualified)
+
+    def _members_of(self, view: TableSpec) -> list[Member]:
+        return [
             Member(name, dataset, tables[view.name])
             for name, (dataset, tables) in self.members.items()
             if view.name in tables
         ]
-        sql, label = create_portfolio_view(view, members, self.dataset.qualified)
+
+    def create(self, view: TableSpec) -> dict[str, Any]:
+        """Create one view; what the UI shows of it."""
+        members = self._members_of(view)
+        sql, label = self._statement(view)
         if self.labels.get(view.name, {}).get(LABEL) != label:
             self.dataset.query(sql)
         left_out = self.left_out | {

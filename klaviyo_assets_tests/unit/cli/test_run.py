@@ -95,7 +95,7 @@ def test_large_tables_are_read_whole_where_that_is_said(monkeypatch, whole):
     monkeypatch.setattr(Pipeline, "_execute", lambda *_, **given: asked.append(given["config"]))
 
     pipeline = Pipeline(None, Totals(), Progress(Console(quiet=True)), whole=whole)
-    pipeline._dimensions(Account(name="acme", postgres_schema="k"))
+    pipeline._account_tables(Account(name="acme", postgres_schema="k"), ["person"])
 
     assert asked == [{"ops": {"extract_tables": {"config": {"whole": True}}}} if whole else {}]
 

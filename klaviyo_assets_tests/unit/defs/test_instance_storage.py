@@ -1,18 +1,23 @@
-"""Several processes that are the first in a new project, at the same moment."""
+"""Several processes that are the first in a new project at the same moment, and connections that are kept."""
 
 import contextlib
 import fcntl
 import multiprocessing
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from dagster._core.instance import DagsterInstance, InstanceRef
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from klaviyo_assets.cli.project import instance
-from klaviyo_assets.defs.instance_storage import _locked
+from klaviyo_assets.defs.instance_storage import _ENGINES, OPEN_FILES, LockedSqliteStorage, _locked
 from klaviyo_assets.errors import TransientError
 from klaviyo_assets_tests.checkout import ROOT
 
@@ -64,3 +69,68 @@ def test_a_lock_that_is_never_released_is_told_and_not_waited_for(tmp_path):
                 pass
     with _locked(path, seconds=0):
         pass
+
+
+@dg.asset
+def loaded_table() -> None:
+    """An asset whose runs write a few events."""
+
+
+def _materialize(folder: Path) -> str:
+    with contextlib.chdir(folder), instance() as opened:
+        return dg.materialize([loaded_table], instance=opened).run_id
+
+
+@contextlib.contextmanager
+def _listening(opened_files: list[object]) -> Iterator[None]:
+    def note(connection: object, _record: object) -> None:
+        opened_files.append(connection)
+
+    event.listen(Engine, "connect", note)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", note)
+
+
+def test_the_events_of_a_run_share_few_connections(tmp_path):
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    opened_files: list[object] = []
+    with contextlib.chdir(tmp_path), instance() as opened:
+        dg.materialize([loaded_table], instance=opened)
+        with _listening(opened_files):
+            dg.materialize([loaded_table], instance=opened)
+    # The new run's own file; two threads may use a file at once. Dagster's own storage opens one for each statement.
+    assert 1 <= len(opened_files) <= 4
+
+
+def test_dagsters_own_storage_reads_what_was_written(tmp_path):
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    run_ids = {_materialize(tmp_path) for _ in range(2)}
+    storage = DagsterSqliteStorage(str(tmp_path / ".dagster"))
+    assert {run.run_id for run in storage.run_storage.get_runs()} == run_ids
+    for run_id in run_ids:
+        kinds = {record.dagster_event_type for record in storage.event_log_storage.get_logs_for_run(run_id)}
+        assert {dg.DagsterEventType.ASSET_MATERIALIZATION, dg.DagsterEventType.RUN_SUCCESS} <= kinds
+
+
+def test_few_files_stay_open_and_a_wiped_log_takes_new_runs(tmp_path):
+    shutil.copy(ROOT / "dagster.yaml", tmp_path)
+    with contextlib.chdir(tmp_path), instance() as opened:
+        run_ids = [dg.materialize([loaded_table], instance=opened).run_id for _ in range(OPEN_FILES + 2)]
+        for run_id in run_ids:
+            assert opened.all_logs(run_id), "the log of a run whose file was closed is opened again"
+        assert len(_ENGINES.addresses) == OPEN_FILES
+
+        opened.wipe()
+        run_id = dg.materialize([loaded_table], instance=opened).run_id
+        assert [run.run_id for run in opened.get_runs()] == [run_id]
+        assert opened.all_logs(run_id)
+
+
+def test_the_disk_is_synced_at_checkpoints(tmp_path):
+    storage = LockedSqliteStorage(str(tmp_path))
+    with storage.event_log_storage.index_connection() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+    storage.dispose()
