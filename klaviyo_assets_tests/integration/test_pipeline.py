@@ -212,7 +212,7 @@ def test_a_second_run_finds_no_day_to_do(loaded):
     assert account.dirty() == []
     totals = account.run()
     assert totals.failures == []
-    assert totals.stages["report"].partitions == len(REPORTS)
+    assert totals.stages["report"].partitions == 0, "the reports are up to date too"
     assert account.objects() == objects
     assert account.bigquery("event", "attribution") == before
 

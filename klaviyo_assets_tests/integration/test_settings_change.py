@@ -65,7 +65,7 @@ def test_an_account_that_klaviyo_attributes_knows_no_windows(deploy: Deploy) -> 
     touched = replace(account, account=replace(account.account, attribution=AttributionSettings("touch")))
     assert touched.plan().announcements == [
         f"attribution source changed (native -> touch): {len(loads(account, 'event'))} days of attribution will be "
-        "made again"
+        "rebuilt"
     ]
 
 

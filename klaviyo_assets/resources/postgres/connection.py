@@ -65,8 +65,10 @@ class Reader:
             PermanentError: it refused the login, or the session is not what was asked for.
         """
         import adbc_driver_manager as driver
+        import adbc_driver_manager.dbapi
         import adbc_driver_postgresql.dbapi as adbc
 
+        _leave_interrupts_to_python(driver.dbapi)
         action = "connecting to Postgres (POSTGRES_URL)"
         former_sockets = _open_sockets()
         deadline = Deadline(lambda: _new_sockets(former_sockets, self.address))
@@ -274,3 +276,13 @@ def _leads_to(connection: socket.socket, ports: set[int]) -> bool:
         file_name = Path(os.fsdecode(peer)).name
         return file_name.startswith(".s.PGSQL.") and (not ports or int(file_name.rpartition(".")[2]) in ports)
     return False
+
+
+def _leave_interrupts_to_python(dbapi: Any) -> None:
+    """Have Ctrl-C raise in Python while the driver waits, as on Windows.
+
+    Elsewhere the driver takes SIGINT for itself during each call and cancels the statement. An interrupt is then lost,
+    looks like a canceled statement that is worth a retry, or never returns, because the cancellation holds Python's
+    lock. Without that, a call ends first, and then the interrupt is raised; time limits bound the call.
+    """
+    dbapi._blocking_call = lambda call, arguments, options, _cancel: call(*arguments, **options)
