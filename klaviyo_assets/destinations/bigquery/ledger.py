@@ -61,7 +61,7 @@ QUARANTINE = (
     Column(name="field", type=_S, required=True, description="Mapped column."),
     Column(name="rule", type=_S, required=True, description="Rule that was broken."),
     Column(name="reason", type=_S, required=True, description="Why, in words."),
-    Column(name="value", type=_S, description="The raw value; a personal one is treated as the account's `pii` says."),
+    Column(name="value", type=_S, description="The raw value; personal values follow the `pii` setting."),
     Column(name="is_dropped", type=LogicalType.BOOLEAN, required=True,
            description="Whether the whole row is missing from the mapped table; else only the field is null."),
 )  # fmt: skip
