@@ -26,7 +26,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=READS,
+    name=_NAME, date_basis=EVENT_DATE.basis, statistics=_STATISTICS, reads=READS,
     questions=(
         "How much revenue did campaigns and flows earn on each day, and how much came without a message?",
         "What happened in the whole account on each day?",

@@ -25,7 +25,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=READS,
+    name=_NAME, date_basis=EVENT_DATE.basis, statistics=_STATISTICS, reads=READS,
     questions=("At which mailbox providers does email bounce or draw spam complaints?",),
     grain="One row per event date (day), email domain and type of bounce.",
     description="Deliverability of email by the recipient's domain and the type of bounce, on the day it happened. For "

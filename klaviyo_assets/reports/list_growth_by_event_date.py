@@ -56,7 +56,7 @@ _COUNTING = Counting(
 )  # fmt: skip
 
 SPEC = ReportSpec(
-    name=_NAME, date_basis=EVENT_DATE.label, statistics=_STATISTICS, reads=("event", "list"),
+    name=_NAME, date_basis=EVENT_DATE.basis, statistics=_STATISTICS, reads=("event", "list"),
     questions=("How many people joined and left each list on each day?",),
     grain="One row per event date (day), list and channel.",
     description="Subscribes and unsubscribes by list and channel, on the day they happened. Klaviyo writes one act as "

@@ -19,7 +19,7 @@ from klaviyo_assets.model.statistics import (
 )
 from klaviyo_assets.reports.counting import EVENT_DAYS, EVENT_TIMES, SEND_DAYS, Counting, event_days_affected
 from klaviyo_assets.reports.facts import READS, Scope, facts
-from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.spec import DateBasis, ReportSpec
 
 _S, _D = LogicalType.STRING, LogicalType.DATE
 
@@ -72,19 +72,19 @@ class Owner(StrEnum):
 
 
 @dataclass(frozen=True)
-class DateBasis:
+class DayRule:
     """What a row's day means.
 
     Attributes:
         day: The day's column, in facts and in the report.
-        label: For humans and for `ReportSpec.date_basis`.
+        basis: What the day means.
         explanation: For the report's description.
         statistics: The statistics that make sense on this basis.
         is_late: Whether events of later days, and a new send time of the campaign, also change a row.
     """
 
     day: str
-    label: str
+    basis: DateBasis
     explanation: str
     statistics: tuple[Statistic, ...]
     is_late: bool
@@ -98,42 +98,42 @@ class DateBasis:
         return Column(name=self.day, type=_D, description=description, required=not self.is_late)
 
 
-EVENT_DATE = DateBasis(
-    "occurred_on", "event date",
+EVENT_DATE = DayRule(
+    "occurred_on", DateBasis.EVENT,
     "Each event counts on the day it happened, whenever its message was sent. There are no rates: on one day people "
     "also open and buy from messages of other days, so dividing two counts of a row means nothing.",
     statistics(*COUNTS), is_late=False,
 )  # fmt: skip
-SEND_DATE = DateBasis(
-    "send_on", "send date",
+SEND_DATE = DayRule(
+    "send_on", DateBasis.SEND,
     "Each event counts on the day its message was sent, whenever it happened: as in Klaviyo's own pages and Reporting "
     "API. Rows keep growing while people open, click and buy.",
     statistics(*COUNTS, *OF_SENDS), is_late=True,
 )  # fmt: skip
 
 
-def message_report(name: str, owner: Owner, basis: DateBasis, questions: tuple[str, ...]) -> ReportSpec:
+def message_report(name: str, owner: Owner, day_rule: DayRule, questions: tuple[str, ...]) -> ReportSpec:
     """A report of the messages of campaigns or of flows, day by day.
 
     Args:
         name: The report's and the table's.
         owner: Whose messages.
-        basis: Which day an event counts on.
+        day_rule: Which day an event counts on.
         questions: The questions that it answers.
     """
     counting = Counting(
         facts=facts(Scope.MESSAGES), condition=f"{owner.id_column} IS NOT NULL AND fact IS NOT NULL",
-        grain=(basis.day_column, *owner.grain), statistics=basis.statistics,
-        spans=EVENT_DAYS if basis.is_late else (), day=basis.day,
-        last_day="COALESCE(send_on, last_event_on)" if basis.is_late else basis.day,
+        grain=(day_rule.day_column, *owner.grain), statistics=day_rule.statistics,
+        spans=EVENT_DAYS if day_rule.is_late else (), day=day_rule.day,
+        last_day="COALESCE(send_on, last_event_on)" if day_rule.is_late else day_rule.day,
     )  # fmt: skip
     return ReportSpec(
-        name=name, questions=questions, date_basis=basis.label, statistics=basis.statistics, reads=READS,
-        grain=f"One row per {basis.label} (day), {owner}, message, channel and variation.",
-        description=f"Statistics of {owner} messages by {basis.label}. {basis.explanation}",
-        key=(), order=counting.grain_names, day_column=basis.day, cluster=(owner.id_column, "message_id"),
+        name=name, questions=questions, date_basis=day_rule.basis, statistics=day_rule.statistics, reads=READS,
+        grain=f"One row per {day_rule.basis} (day), {owner}, message, channel and variation.",
+        description=f"Statistics of {owner} messages by {day_rule.basis}. {day_rule.explanation}",
+        key=(), order=counting.grain_names, day_column=day_rule.day, cluster=(owner.id_column, "message_id"),
         columns=counting.columns, rows_sql=counting.rows_sql,
-        affected_sql=_send_days_affected(name, owner) if basis.is_late else event_days_affected(name),
+        affected_sql=_send_days_affected(name, owner) if day_rule.is_late else event_days_affected(name),
     )  # fmt: skip
 
 
@@ -151,7 +151,7 @@ def lifetime_report(name: str, owner: Owner, questions: tuple[str, ...]) -> Repo
         statistics=report_statistics, spans=(*SEND_DAYS, *EVENT_TIMES), last_day="DATE(last_event_at, @timezone)",
     )  # fmt: skip
     return ReportSpec(
-        name=name, questions=questions, date_basis="lifetime", statistics=report_statistics, reads=READS,
+        name=name, questions=questions, date_basis=DateBasis.LIFETIME, statistics=report_statistics, reads=READS,
         grain=f"One row per {owner}, message, channel and variation.",
         description=f"Everything that {owner} messages ever led to: Klaviyo's statistics, and the events on the site "
         "and in the shop that are credited to them. People are counted once, on however many days they came.",

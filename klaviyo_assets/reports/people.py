@@ -15,7 +15,7 @@ from klaviyo_assets.model.statistics import (
 )
 from klaviyo_assets.reports.counting import EVENT_TIMES, Counting
 from klaviyo_assets.reports.facts import READS, Scope, facts
-from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.spec import DateBasis, ReportSpec
 
 _MESSAGES = (
     "recipients", "delivered", "bounced", "failed", "bounced_or_failed", "dropped", "opens", "opens_excl_machine",
@@ -34,9 +34,9 @@ def _report(
     questions: tuple[str, ...],
 ) -> ReportSpec:  # fmt: skip
     return ReportSpec(
-        name=name, questions=questions, date_basis="lifetime", statistics=report_statistics, reads=READS, grain=grain,
-        description=description, key=(), order=counting.grain_names, cluster=("person_id",), columns=counting.columns,
-        rows_sql=counting.rows_sql,
+        name=name, questions=questions, date_basis=DateBasis.LIFETIME, statistics=report_statistics, reads=READS,
+        grain=grain, description=description, key=(), order=counting.grain_names, cluster=("person_id",),
+        columns=counting.columns, rows_sql=counting.rows_sql,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ Here: what Klaviyo states only for the present, kept as history. Not here: growt
 """
 
 from klaviyo_assets.model.spec import Column, LogicalType, one_of
-from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.spec import DateBasis, ReportSpec
 
 _S, _I = LogicalType.STRING, LogicalType.INTEGER
 
@@ -43,7 +43,7 @@ GROUP BY person.{channel}_marketing_consent
 
 
 MEMBERSHIP = ReportSpec(
-    name="membership_snapshot", date_basis="snapshot", statistics=(), keeps_history=True,
+    name="membership_snapshot", date_basis=DateBasis.SNAPSHOT, statistics=(), keeps_history=True,
     reads=("list", "list_person", "segment", "segment_person", "person"),
     questions=("How many members did each list and segment have on each day?",),
     grain="One row per day and list or segment.",
@@ -66,7 +66,7 @@ MEMBERSHIP = ReportSpec(
 )  # fmt: skip
 
 CONSENT = ReportSpec(
-    name="consent_snapshot", date_basis="snapshot", statistics=(), keeps_history=True, reads=("person",),
+    name="consent_snapshot", date_basis=DateBasis.SNAPSHOT, statistics=(), keeps_history=True, reads=("person",),
     questions=("How many people may receive email and text messages, day by day?",),
     grain="One row per day, channel and consent.",
     description="How many people consented to which channel, day by day. Klaviyo states only the present: days "

@@ -4,9 +4,20 @@ Here: the vocabulary. Not here: any report, and the statements that keep one cur
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.model.statistics import Statistic
+
+
+class DateBasis(StrEnum):
+    """What the days of rows, or of a figure, mean."""
+
+    EVENT = "event date"
+    SEND = "send date"
+    LIFETIME = "lifetime"
+    SNAPSHOT = "snapshot"
+    NOW = "as it is now"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +28,7 @@ class ReportSpec(TableSpec):
     The queries name tables without their dataset (`event`, `campaign`, the report's own name); `statement.py` adds it.
 
     Attributes:
-        date_basis: What a row's day means; `lifetime` for rows without a day.
+        date_basis: What a row's day means; LIFETIME for rows without a day.
         statistics: The statistics among the columns, with their formulas and whether they may be summed.
         reads: The mapped tables it is computed from.
         rows_sql: The report's rows of the days asked for, columns in the spec's order.
@@ -28,7 +39,7 @@ class ReportSpec(TableSpec):
         keeps_history: Whether rows of earlier days cannot be recomputed: only the current day's rows are replaced.
     """
 
-    date_basis: str
+    date_basis: DateBasis
     statistics: tuple[Statistic, ...]
     reads: tuple[str, ...]
     rows_sql: str

@@ -20,8 +20,7 @@ from klaviyo_assets.model.spec import TableSpec
 from klaviyo_assets.model.statistics import STATISTICS
 from klaviyo_assets.publishing.mail.digest import Digest
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.reports.messages import EVENT_DATE
-from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.spec import DateBasis, ReportSpec
 from klaviyo_assets.reports.views import VIEWS
 from klaviyo_assets.reports.views.spec import ViewSpec
 from klaviyo_assets.tables import TABLES
@@ -111,7 +110,7 @@ def test_every_statistic_is_in_a_report():
 
 
 def test_every_report_by_event_date_is_reconciled():
-    by_event_date = {name for name, report in REPORTS.items() if report.date_basis == EVENT_DATE.label}
+    by_event_date = {name for name, report in REPORTS.items() if report.date_basis is DateBasis.EVENT}
     missing = sorted(by_event_date - set(BY_EVENT_DATE) - NOT_RECONCILED.keys())
 
     assert missing == [], (

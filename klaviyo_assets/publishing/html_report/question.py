@@ -5,17 +5,9 @@ Here: `Question`, and sums, rates and changes as SQL. Not here: the questions th
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 
 from klaviyo_assets.reports.looker.fields import RATIOS
-
-
-class DateBasis(StrEnum):
-    """What the days of a figure mean."""
-
-    EVENT = "event date"
-    SEND = "send date"
-    NOW = "as it is now"
+from klaviyo_assets.reports.spec import DateBasis
 
 
 @dataclass(frozen=True)
@@ -25,13 +17,13 @@ class Question:
     Attributes:
         name: Its name in the page, in `data-sql`.
         asks: What it asks, in words.
-        date_base: What its days mean.
+        date_basis: What its days mean.
         sql: GoogleSQL; its rows have a total order.
     """
 
     name: str
     asks: str
-    date_base: DateBasis
+    date_basis: DateBasis
     sql: str
 
 

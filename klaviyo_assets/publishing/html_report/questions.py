@@ -12,7 +12,6 @@ period of the same length.
 from klaviyo_assets.publishing.html_report.question import (
     RATES_OF_SENDS,
     SENT,
-    DateBasis,
     Question,
     changes,
     messages,
@@ -22,6 +21,7 @@ from klaviyo_assets.publishing.html_report.question import (
     sums_of,
     sums_with_before,
 )
+from klaviyo_assets.reports.spec import DateBasis
 
 # What fits on a page; the page says so if there is more.
 LONGEST = 500

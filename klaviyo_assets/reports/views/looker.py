@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from klaviyo_assets.model.spec import Column, LogicalType, TableSpec
 from klaviyo_assets.model.statistics import ADDITIVE_TWINS, STATISTICS, Kind, Statistic
-from klaviyo_assets.reports.spec import ReportSpec
+from klaviyo_assets.reports.spec import DateBasis, ReportSpec
 from klaviyo_assets.reports.views.spec import ViewColumn, ViewSpec, copied, view
 from klaviyo_assets.tables.list import SPEC as LIST
 
@@ -140,7 +140,11 @@ def _view_column(report: ReportSpec, name: str, rows: str) -> ViewColumn:
 
 
 def _basis(report: ReportSpec) -> str:
-    return "over all time" if report.date_basis == "lifetime" else f"by {report.date_basis} (`{report.day_column}`)"
+    return (
+        "over all time"
+        if report.date_basis is DateBasis.LIFETIME
+        else f"by {report.date_basis} (`{report.day_column}`)"
+    )
 
 
 def _ratios(statistics: Iterable[Statistic]) -> str:

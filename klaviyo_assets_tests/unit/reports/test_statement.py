@@ -13,6 +13,7 @@ from klaviyo_assets.accounts import Account
 from klaviyo_assets.errors import PermanentError
 from klaviyo_assets.model.statistics import NOT_ADDITIVE, STATISTICS, Kind
 from klaviyo_assets.reports import REPORTS
+from klaviyo_assets.reports.spec import DateBasis
 from klaviyo_assets.reports.statement import (
     PARAMETER_TYPES,
     Days,
@@ -90,7 +91,7 @@ def test_every_column_is_described_with_its_formula_and_every_row_says_how_far_i
 @pytest.mark.parametrize("report", REPORTS.values(), ids=REPORTS)
 def test_rates_stand_only_where_all_of_a_row_speaks_of_the_same_sends(report):
     rates = {statistic.name for statistic in report.statistics if statistic.kind is Kind.RATE}
-    of_sends = report.date_basis == "send date" or report.name in {"campaign_lifetime", "flow_lifetime"}
+    of_sends = report.date_basis is DateBasis.SEND or report.name in {"campaign_lifetime", "flow_lifetime"}
     assert bool(rates) is of_sends
     for rate in rates:
         assert {STATISTICS[rate].numerator, STATISTICS[rate].denominator} <= set(report.column_names)

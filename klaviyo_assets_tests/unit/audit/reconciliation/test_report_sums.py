@@ -13,7 +13,7 @@ from klaviyo_assets.audit.reconciliation.report_sums import pairs
 from klaviyo_assets.audit.reconciliation.warehouse import Warehouse
 from klaviyo_assets.model.statistics import NOT_ADDITIVE
 from klaviyo_assets.reports import REPORTS
-from klaviyo_assets.reports.messages import EVENT_DATE
+from klaviyo_assets.reports.spec import DateBasis
 from klaviyo_assets.tables import TABLES
 
 DAY = date(2024, 5, 1)
@@ -85,7 +85,7 @@ def test_a_table_that_is_not_there_is_not_asked_for():
 
 def test_every_report_by_event_date_is_reconciled_day_by_day():
     """Else a new report's numbers would never be compared, and nobody would notice."""
-    forgotten = {name for name, report in REPORTS.items() if report.date_basis == EVENT_DATE.label} - NOT_BY_DAY
+    forgotten = {name for name, report in REPORTS.items() if report.date_basis is DateBasis.EVENT} - NOT_BY_DAY
     forgotten -= set(BY_EVENT_DATE)
 
     assert not forgotten, f"{sorted(forgotten)}: add a scope to report_equations.py, or here why it cannot be compared"

@@ -56,7 +56,7 @@ def test_each_accounts_money_is_in_its_own_currency(page):
     assert "It is neither converted nor summed" in page.html
 
 
-def test_the_date_base_stands_at_every_figure(page):
+def test_the_date_basis_stands_at_every_figure(page):
     figures = page.html.split("<figure ")[1:]
 
     assert len(figures) > 20

@@ -10,10 +10,10 @@ import pytest
 
 from klaviyo_assets.publishing.html_report.answers import Answers, Period
 from klaviyo_assets.publishing.html_report.formatting import exact
-from klaviyo_assets.publishing.html_report.question import DateBasis
 from klaviyo_assets.publishing.html_report.questions import FEW_RECIPIENTS, QUESTIONS
 from klaviyo_assets.publishing.html_report.report import render_report
 from klaviyo_assets.reports.looker.sources import LOOKER_VIEWS
+from klaviyo_assets.reports.spec import DateBasis
 from klaviyo_assets_tests.page_numbers import Page
 from klaviyo_assets_tests.unit.reports.test_views import report_row
 from klaviyo_assets_tests.unit.reports.view_dataset import ACCOUNT, Dataset, schemas
@@ -61,7 +61,7 @@ def test_a_statement_runs_where_there_is_nothing(dataset, name):
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_the_date_base_is_that_of_the_views(name):
     question = QUESTIONS[name]
-    wanted = {DateBasis.SEND: "_by_send_date", DateBasis.EVENT: "_by_event_date"}.get(question.date_base, "looker_")
+    wanted = {DateBasis.SEND: "_by_send_date", DateBasis.EVENT: "_by_event_date"}.get(question.date_basis, "looker_")
     views = set(re.findall(r"looker_\w+", question.sql))
 
     assert all(wanted in view for view in views)
