@@ -7,6 +7,7 @@ Work is counted as it is done: Dagster calls a listener for every event it recor
 on top of the 13 to 22 ms for recording it.
 """
 
+import gc
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -327,6 +328,9 @@ class Pipeline:
             run_config=loggers | dict(config or {}), **partition,
         )  # fmt: skip
         if any(_is_interruption(event) for event in result.all_events):
+            # Dagster leaves the generators of interrupted steps to the garbage collector. They hold connections, which
+            # cannot be closed in good order once the interpreter shuts down.
+            gc.collect()
             raise KeyboardInterrupt
         for event in result.all_events:
             if event.is_step_failure:

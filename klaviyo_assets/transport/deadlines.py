@@ -9,6 +9,7 @@ satisfies every timeout per read. Shutting the socket down makes both return at 
 
 import os
 import socket
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from threading import Timer
@@ -29,6 +30,10 @@ class Deadline:
     @contextmanager
     def within(self, seconds: float) -> Iterator[None]:
         """End the connection if the block has not ended in time; the caller handles what the block then raises."""
+        if sys.is_finalizing():
+            # A thread that is started now never runs, and waiting for its start never ends.
+            yield
+            return
         timer = Timer(seconds, self._expire, [seconds])
         timer.daemon = True
         timer.start()
