@@ -149,13 +149,14 @@ def test_the_sensor_of_syncs_loads_what_is_left_and_the_graph_is_green(
     assert never
 
     dagster_dev.start_sensor("fivetran_syncs")
-    runs = dagster_dev.ended_runs(lambda run: run.tags.get("klaviyo/started_by") == "fivetran_syncs", at_least=2)
+    runs = dagster_dev.ended_runs(lambda run: run.tags.get("klaviyo/started_by") == "fivetran_syncs", at_least=1)
     # Where UTC's day has begun and the account's has not, the graph has a day that no event can be of yet.
     dagster_dev.launch("events", {"dagster/partition": day_key(account.name, datetime.now(UTC).date())})
     dagster_dev.settle()
 
     assert {run.status for run in runs} == {"SUCCESS"}
-    assert {run.job for run in runs} == {"dimensions", "events"}
+    # The schedules have loaded the account tables: whether a sync has changed them since depends on the hour.
+    assert {"events"} <= {run.job for run in runs} <= {"dimensions", "events"}
     for key in EVENT_CHAIN:
         assert never <= dagster_dev.materialized_days(key), key
     ui.expanded_graph('key:"*/event" or key:"*/attribution" or key:"*/campaign" or group:report', STAGES)
